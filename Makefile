@@ -1,0 +1,97 @@
+# Every target sets up .venv by itself, from the lock; only python3 (3.11 or later, with venv) and make are needed.
+# uv is used if it is there, because it is faster; both ways install the same versions.
+
+# The first suitable Python; override with `make PYTHON=/path/to/python ...`.
+PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	&& echo $$python && break; done)
+UV := $(shell command -v uv 2>/dev/null)
+ARGS ?=
+VENDOR ?= docket
+# What needs PostgreSQL is in test-chaos; nothing that README tells a user to run may need it.
+WITHOUT_DATABASE := --ignore=tests/chaos --ignore=tests/conformance
+
+VENV := .venv
+READY := $(VENV)/.ready
+RUN := $(VENV)/bin/python
+
+# Airflow's imports cost three times as much without bytecode.
+unexport PYTHONDONTWRITEBYTECODE
+# A test that imports Airflow must not make an ~/airflow.
+export AIRFLOW_HOME := $(CURDIR)/.local/unit
+export UV_PROJECT_ENVIRONMENT := $(VENV)
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo ui test test-unit test-integration test-chaos lint format lock vendor-lines clean
+
+help: ## List the targets.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(READY) ## Run the example DAG on a real local Airflow, against the sandbox.
+	@$(RUN) -m tests.rig.demo
+
+ui: $(READY) ## Keep that Airflow running to look around in; Ctrl-C stops it.
+	@$(RUN) -m tests.rig.ui
+
+test: $(READY) ## Unit and integration tests; pass options by ARGS="-k name".
+	$(RUN) -m pytest tests $(WITHOUT_DATABASE) $(ARGS)
+
+test-unit: $(READY) ## Only the tests that start no Airflow.
+	$(RUN) -m pytest tests $(WITHOUT_DATABASE) -m "not integration" $(ARGS)
+
+test-integration: $(READY) ## Only the tests that start an Airflow.
+	$(RUN) -m pytest tests $(WITHOUT_DATABASE) -m integration $(ARGS)
+
+test-chaos: $(READY) ## Kill things, and both vendors' lifecycles, on PostgreSQL (TESTERARMY_TEST_DATABASE_URL).
+	$(RUN) -m pytest tests/conformance $(ARGS)
+	$(RUN) -m pytest tests/chaos $(ARGS)
+
+lint: $(READY) ## Check style and types; changes nothing.
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/mypy -p tests.rig
+
+format: $(READY) ## Mend style where it can be done automatically.
+	$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/ruff format .
+
+lock: ## Resolve all dependencies anew, for every supported Python, into the two lock files.
+	@$(if $(UV),,$(MAKE) .local/uv/bin/uv)
+	$(or $(UV),.local/uv/bin/uv) lock --upgrade
+	$(or $(UV),.local/uv/bin/uv) export --quiet --locked --extra dev --no-emit-project \
+		--output-file requirements-dev.lock
+
+vendor-lines: ## Lines of a vendor's own files, folder by folder; VENDOR=docket names it.
+	@git ls-files '*$(VENDOR)*' | xargs -n1 wc -l \
+		| awk '{folder = $$2; sub("/[^/]*$$", "", folder); lines[folder] += $$1} \
+			END {for (folder in lines) printf "%6d %s\n", lines[folder], folder}' | sort -k2
+
+clean: ## Remove the environment, caches, builds and what `make ui` kept.
+	rm -rf $(VENV) .local build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+.local/uv/bin/uv:
+	$(call check_python)
+	$(PYTHON) -m venv .local/uv
+	.local/uv/bin/python -m pip install --quiet --disable-pip-version-check uv
+
+ifdef UV
+$(READY): pyproject.toml uv.lock
+	$(UV) sync --locked --extra dev --compile-bytecode --python $(or $(PYTHON),3.12)
+	@touch $@
+else
+# The lock is complete, so pip has nothing to resolve.
+$(READY): pyproject.toml requirements-dev.lock
+	$(call check_python)
+	$(PYTHON) -m venv --clear $(VENV)
+	$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-dev.lock
+	$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+endif
+
+define check_python
+@test -n "$(PYTHON)" && $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	|| { echo "Python 3.11 or later is needed, found: $$($(or $(PYTHON),python3) --version 2>&1)." \
+	"Name one with 'make PYTHON=/path/to/python3.12 ...', or install uv, which brings its own."; exit 1; }
+endef
