@@ -1,0 +1,106 @@
+"""Where a service is and how to prove who asks: checked once, before anything is sent."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass, field
+from typing import Final, NoReturn
+from urllib.parse import urlsplit
+
+from airflow_provider_testerarmy import __version__
+from airflow_provider_testerarmy.client.errors import RequestInvalid
+
+USER_AGENT: Final = f"airflow-provider-testerarmy/{__version__}"
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Seconds, each for one request: to connect, between two pieces of an answer, and for it whole."""
+
+    connect: float = 5.0
+    read: float = 30.0
+    total: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A base URL with the header that carries the key.
+
+    :param base_url: without a trailing slash; ``https``, or ``http`` on loopback or with ``allow_http``.
+    :param key: the API key; never part of ``repr``.
+    :param key_header: the header's name, ``Authorization`` for a bearer token.
+    :param key_prefix: what stands before the key in the header, e.g. ``Bearer ``.
+    :raises RequestInvalid: for a URL or key that cannot be used, saying what to change.
+    """
+
+    base_url: str
+    key: str = field(repr=False)
+    key_header: str = "Authorization"
+    key_prefix: str = "Bearer "
+    allow_http: bool = False
+    timeouts: Timeouts = Timeouts()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "base_url", self.base_url.strip().rstrip("/"))
+        _check_url(self.base_url, allow_http=self.allow_http)
+        _check_key(self.key)
+
+    @property
+    def on_loopback(self) -> bool:
+        """Whether the host is this machine."""
+        return is_loopback(urlsplit(self.base_url).hostname or "")
+
+    def headers(self) -> dict[str, str]:
+        """The headers of every request."""
+        return {
+            self.key_header: f"{self.key_prefix}{self.key}",
+            "User-Agent": USER_AGENT,
+            "Accept": "application/json",
+        }
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("An Endpoint holds the API key, so it is not pickled.")
+
+    def scrub(self, text: str) -> str:
+        """The text without the key, should an answer echo it."""
+        return text.replace(self.key, "***")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address is this machine's loopback."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _check_url(url: str, *, allow_http: bool) -> None:
+    # What stands before an @ may be a password, so no message shows it.
+    shown = url.rpartition("@")[2]
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname
+        _ = parts.port
+    except ValueError as error:
+        raise RequestInvalid(f"The host {shown!r} is not a URL: {error}.") from None
+    if parts.scheme not in ("https", "http") or not host:
+        raise RequestInvalid(f"The host {shown!r} is not a base URL; it looks like https://api.example.com.")
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise RequestInvalid("The host must be a plain base URL: no user, password, query or fragment in it.")
+    if parts.scheme == "http" and not (allow_http or is_loopback(host)):
+        raise RequestInvalid(
+            f"The host {shown!r} is plain http: the API key would travel unencrypted. Use https, "
+            'or set {"allow_http": true} in the extra of the connection.'
+        )
+
+
+def _check_key(key: str) -> None:
+    if not key or not key.strip():
+        raise RequestInvalid("The API key is empty: put it into the password of the connection.")
+    if not key.isascii() or not key.isprintable() or " " in key:
+        raise RequestInvalid(
+            "The API key holds a line break, a space or another character that no key has: "
+            "paste it again into the password of the connection."
+        )
