@@ -1,0 +1,168 @@
+"""The TesterArmy API, one function per operation; nothing here does I/O.
+
+Source: the service's OpenAPI document, and for ``POST /runs`` its reference page on test runs.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, TypeVar
+from urllib.parse import quote
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+
+from airflow_provider_testerarmy.client.errors import RequestInvalid
+from airflow_provider_testerarmy.client.operation import Operation
+from airflow_provider_testerarmy.client.testerarmy_models import (
+    BatchCancelled,
+    Group,
+    GroupList,
+    GroupRunQueued,
+    GroupRunRequest,
+    Project,
+    ProjectList,
+    PromptRunQueued,
+    PromptRunRequest,
+    Run,
+    RunCancelled,
+    RunPage,
+    TestDefinition,
+    TestPage,
+    TestRunQueued,
+    TestRunRequest,
+    Uuid,
+)
+
+DEFAULT_BASE_URL: Final = "https://tester.army/api/v1"
+PAGE_SIZE: Final = 100
+
+_uuid: Final[TypeAdapter[str]] = TypeAdapter(Uuid, config=ConfigDict(defer_build=True))
+
+
+def check_id(value: object, name: str) -> str:
+    """The id in its canonical form.
+
+    :param name: what it is called in the message, e.g. ``group_id``.
+    :raises RequestInvalid: when it is not a UUID.
+    """
+    if not isinstance(value, str) or not value.strip():
+        raise RequestInvalid(f"{name} is empty; a template may have rendered to nothing.")
+    try:
+        return _uuid.validate_python(value)
+    except ValidationError:
+        raise RequestInvalid(
+            f"{name} {value[:80]!r} is not a TesterArmy id (a UUID such as 3f0e8a52-...)."
+        ) from None
+
+
+def trigger_test_run(test_id: str, request: TestRunRequest | None = None) -> Operation[TestRunQueued]:
+    """``POST /tests/{testId}/runs``: starts, and bills, one run."""
+    path = f"/tests/{check_id(test_id, 'test_id')}/runs"
+    return _trigger("trigger test run", path, TestRunQueued, (request or TestRunRequest()).body())
+
+
+def trigger_group_run(group_id: str, request: GroupRunRequest | None = None) -> Operation[GroupRunQueued]:
+    """``POST /groups/{groupId}/runs``: starts, and bills, a run of every runnable test of the group."""
+    path = f"/groups/{check_id(group_id, 'group_id')}/runs"
+    return _trigger("trigger group run", path, GroupRunQueued, (request or GroupRunRequest()).body())
+
+
+def submit_prompt_run(request: PromptRunRequest) -> Operation[PromptRunQueued]:
+    """``POST /runs``: starts, and bills, a run of an ad-hoc prompt."""
+    return _trigger("submit prompt run", "/runs", PromptRunQueued, request.body())
+
+
+def rerun_batch(batch_id: str) -> Operation[GroupRunQueued]:
+    """``POST /batches/{batchId}/rerun``: starts, and bills, every runnable test of the batch once more."""
+    path = f"/batches/{check_id(batch_id, 'batch_id')}/rerun"
+    return _trigger("rerun batch", path, GroupRunQueued, None)
+
+
+def get_run(run_id: str) -> Operation[Run]:
+    """``GET /runs/{id}``."""
+    return Operation("get run", "GET", f"/runs/{_segment(run_id)}", Run.model_validate)
+
+
+def list_runs(
+    *,
+    limit: int = PAGE_SIZE,
+    status: str | None = None,
+    project_id: str | None = None,
+    test_id: str | None = None,
+    cursor: str | None = None,
+) -> Operation[RunPage]:
+    """``GET /runs``, newest first.
+
+    :param limit: runs per page, 1 to 100.
+    """
+    if not 1 <= limit <= PAGE_SIZE:
+        raise RequestInvalid(f"limit must be between 1 and {PAGE_SIZE}, not {limit}.")
+    query = {
+        "limit": str(limit),
+        "status": status,
+        "projectId": project_id,
+        "testId": test_id,
+        "cursor": cursor,
+    }
+    return Operation("list runs", "GET", "/runs", RunPage.model_validate, query=query)
+
+
+def cancel_run(run_id: str) -> Operation[RunCancelled]:
+    """``POST /runs/{id}/cancel``; 409 when the run has already finished."""
+    path = f"/runs/{_segment(run_id)}/cancel"
+    return Operation("cancel run", "POST", path, RunCancelled.model_validate)
+
+
+def cancel_batch(batch_id: str) -> Operation[BatchCancelled]:
+    """``POST /batches/{batchId}/cancel``: idempotent; 409 when some of its runs could not be cancelled."""
+    path = f"/batches/{_segment(batch_id)}/cancel"
+    return Operation("cancel batch", "POST", path, BatchCancelled.model_validate)
+
+
+def list_projects() -> Operation[tuple[Project, ...]]:
+    """``GET /projects``: what the key's team has."""
+    return Operation("list projects", "GET", "/projects", ProjectList.model_validate).then(
+        lambda answer: answer.projects
+    )
+
+
+def get_test(test_id: str) -> Operation[TestDefinition]:
+    """``GET /tests/{testId}``."""
+    return Operation(
+        "get test", "GET", f"/tests/{check_id(test_id, 'test_id')}", TestDefinition.model_validate
+    )
+
+
+def list_tests(
+    project_id: str, *, group_id: str | None = None, limit: int = PAGE_SIZE, cursor: str | None = None
+) -> Operation[TestPage]:
+    """``GET /tests``: the tests of a project, or of one of its groups."""
+    query = {"projectId": project_id, "groupId": group_id, "limit": str(limit), "cursor": cursor}
+    return Operation("list tests", "GET", "/tests", TestPage.model_validate, query=query)
+
+
+def get_group(group_id: str) -> Operation[Group]:
+    """``GET /groups/{groupId}``."""
+    return Operation("get group", "GET", f"/groups/{check_id(group_id, 'group_id')}", Group.model_validate)
+
+
+def list_groups(project_id: str) -> Operation[tuple[Group, ...]]:
+    """``GET /groups``: the test groups of a project."""
+    query = {"projectId": project_id}
+    return Operation("list groups", "GET", "/groups", GroupList.model_validate, query=query).then(
+        lambda answer: answer.groups
+    )
+
+
+def _segment(given: str) -> str:
+    """An id that the service gave: it must be usable whatever it looks like, or its run could not be stopped."""
+    if not given:
+        raise RequestInvalid("The id is empty.")
+    return quote(given, safe="")
+
+
+AnswerT = TypeVar("AnswerT", bound=BaseModel)
+
+
+def _trigger(name: str, path: str, answer: type[AnswerT], body: dict[str, Any] | None) -> Operation[AnswerT]:
+    # No idempotency key exists: a repeated trigger starts, and bills, a second run.
+    return Operation(name, "POST", path, answer.model_validate, body=body, repeatable=False)

@@ -1,0 +1,263 @@
+"""TesterArmy's requests and answers, as the service's OpenAPI document (July 2026) has them.
+
+Statuses, types and results are plain strings: enumerations grow, and an unknown value must not break parsing.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, SecretStr, StringConstraints
+
+from airflow_provider_testerarmy.client.wire import (
+    Lenient,
+    LenientTuple,
+    Moment,
+    NullableTuple,
+    RequestModel,
+    Text,
+    WireModel,
+)
+
+Uuid = Annotated[
+    str,
+    StringConstraints(
+        strip_whitespace=True, to_lower=True, pattern=r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
+    ),
+]
+HttpUrl = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^https?://[^\s/]+\S*$")]
+
+Platform = Literal["web", "ios", "android"]
+DeviceModel = Literal["iphone", "ipad"]
+Environment = Literal["production", "staging", "preview", "custom"]
+Mode = Literal["fast", "deep"]
+
+
+class Issue(WireModel):
+    """A finding of the agent. ``severity`` is 1 (minor) to 5 (critical); ``type`` is issue or warning."""
+
+    type: Lenient[str] = None
+    name: Lenient[str] = None
+    description: Lenient[str] = None
+    url: Lenient[str] = None
+    severity: Lenient[int] = None
+    reproduction_steps: LenientTuple[str] = ()
+    expected_behavior: Lenient[str] = None
+    actual_behavior: Lenient[str] = None
+    screenshot_url: Lenient[str] = None
+    t_ms: Lenient[float] = None
+
+
+class Step(WireModel):
+    """One step of a run, with times in milliseconds from its start."""
+
+    step_index: Lenient[int] = None
+    title: Lenient[str] = None
+    type: Lenient[str] = None
+    status: Lenient[str] = None
+    summary: Lenient[str] = None
+    error: Lenient[str] = None
+    error_code: Lenient[str] = None
+    started_at_ms: Lenient[float] = None
+    completed_at_ms: Lenient[float] = None
+
+
+class Output(WireModel):
+    """A finished run's ``TestOutput``, or the reason why nothing was tested (``planner_skipped``)."""
+
+    kind: Lenient[str] = None
+    reason: Lenient[str] = None
+    feature_name: Lenient[str] = None
+    result: Lenient[str] = None
+    description: Lenient[str] = None
+    screenshots: LenientTuple[str] = ()
+    issues: LenientTuple[Issue] = ()
+    steps: LenientTuple[Step] = ()
+
+
+class RunError(WireModel):
+    """Why a run broke."""
+
+    code: Lenient[str] = None
+    message: Lenient[str] = None
+
+
+class Run(WireModel):
+    """``RunResponse``: only the id and the status are vital."""
+
+    id: str
+    status: str
+    type: Lenient[str] = None
+    input: Lenient[dict[str, Any]] = None
+    output: Lenient[Output] = None
+    error: Lenient[RunError] = None
+    platform: Lenient[str] = None
+    source: Lenient[str] = None
+    project_id: Lenient[str] = None
+    test_id: Lenient[str] = None
+    auto_retry_count: Lenient[int] = None
+    duration_ms: Lenient[float] = None
+    created_at: Lenient[Moment] = None
+    started_at: Lenient[Moment] = None
+    completed_at: Lenient[Moment] = None
+
+
+class RunPage(WireModel):
+    """A page of ``GET /runs``, newest first."""
+
+    runs: tuple[Run, ...]
+    next_cursor: Lenient[str] = None
+
+
+class TestRunQueued(WireModel):
+    """The answer to a triggered test."""
+
+    __test__ = False
+
+    status: str
+    run_id: str
+    test_id: Lenient[str] = None
+
+
+class GroupRunQueued(WireModel):
+    """The answer to a triggered group or a rerun batch: which runs were accepted and which rejected."""
+
+    status: str
+    batch_id: str
+    group_id: Lenient[str] = None
+    run_ids: NullableTuple[str]
+    queued_run_ids: LenientTuple[str] = ()
+    cancelled_run_ids: LenientTuple[str] = ()
+    skipped_test_ids: LenientTuple[str] = ()
+
+
+class PromptRunQueued(WireModel):
+    """The answer to a submitted prompt."""
+
+    id: str
+    status: str
+    created_at: Lenient[Moment] = None
+
+
+class RunCancelled(WireModel):
+    """The answer to a cancelled run."""
+
+    id: str
+    status: str
+
+
+class BatchCancelled(WireModel):
+    """The answer to a cancelled batch."""
+
+    batch_id: str
+    cancelled_run_ids: LenientTuple[str] = ()
+    already_finished_run_ids: LenientTuple[str] = ()
+
+
+class Project(WireModel):
+    """A project of the key's team. ``short_id`` is the one in dashboard links."""
+
+    id: str
+    name: Lenient[str] = None
+    short_id: Lenient[str] = None
+    url: Lenient[str] = None
+
+
+class ProjectList(WireModel):
+    """The answer of ``GET /projects``."""
+
+    projects: NullableTuple[Project]
+
+
+class TestDefinition(WireModel):
+    """A saved test."""
+
+    __test__ = False
+
+    id: str
+    title: Lenient[str] = None
+    enabled: Lenient[bool] = None
+    platform: Lenient[str] = None
+    project_id: Lenient[str] = None
+
+
+class TestPage(WireModel):
+    """A page of ``GET /tests``."""
+
+    __test__ = False
+
+    tests: tuple[TestDefinition, ...]
+    next_cursor: Lenient[str] = None
+
+
+class Group(WireModel):
+    """A test group."""
+
+    id: str
+    name: Lenient[str] = None
+    project_id: Lenient[str] = None
+    run_mode: Lenient[str] = None
+    prep_test_id: Lenient[str] = None
+
+
+class GroupList(WireModel):
+    """The answer of ``GET /groups``."""
+
+    groups: NullableTuple[Group]
+
+
+class MobileBuild(RequestModel):
+    """Which build of a mobile app a group run tests: an uploaded one, or an artifact to fetch."""
+
+    app_id: Uuid | None = None
+    bundle_id: Text | None = None
+    artifact_url: HttpUrl | None = None
+    artifact_filename: Text | None = None
+    build_id: Text | None = None
+
+
+class TestRunRequest(RequestModel):
+    """Body of ``POST /tests/{testId}/runs``."""
+
+    __test__ = False
+
+    mode: Mode | None = None
+    platform: Platform | None = None
+    device_model: DeviceModel | None = None
+    app_id: Uuid | None = None
+    project_environment_id: Uuid | None = None
+
+
+class GroupRunRequest(RequestModel):
+    """Body of ``POST /groups/{groupId}/runs``."""
+
+    platform: Platform | None = None
+    device_model: DeviceModel | None = None
+    project_environment_id: Uuid | None = None
+    target_url: HttpUrl | None = None
+    environment: Environment | None = None
+    mobile: MobileBuild | None = None
+    commit_sha: Text | None = None
+    pr_number: Annotated[int, Field(gt=0)] | None = None
+
+
+class PromptCredential(RequestModel):
+    """A login that the agent may use; the password is never shown."""
+
+    username: Text
+    password: SecretStr
+
+
+class PromptRunRequest(RequestModel):
+    """Body of ``POST /runs`` (documented by the vendor, though not in the OpenAPI file)."""
+
+    prompt: Text
+    credentials: tuple[PromptCredential, ...] | None = None
+    webhook_url: HttpUrl | None = None
+
+    def body(self) -> dict[str, Any]:
+        """The JSON body, with the passwords in clear: it goes to the service and nowhere else."""
+        body = super().body()
+        for shown, real in zip(body.get("credentials", ()), self.credentials or (), strict=True):
+            shown["password"] = real.password.get_secret_value()
+        return body
