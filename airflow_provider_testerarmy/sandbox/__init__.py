@@ -1,0 +1,1 @@
+"""A local service that answers like the vendors' APIs, with scripted outcomes and faults."""

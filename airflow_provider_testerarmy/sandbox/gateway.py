@@ -1,0 +1,200 @@
+"""The layer between the socket and the vendors' routes: it logs every call and lets faults strike."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from dataclasses import dataclass
+from email.utils import format_datetime
+from typing import TYPE_CHECKING
+
+from airflow_provider_testerarmy.sandbox import wire
+from airflow_provider_testerarmy.sandbox.answers import Answer, html_answer, spoiled_answer
+from airflow_provider_testerarmy.sandbox.errors import error_body
+from airflow_provider_testerarmy.sandbox.faults import WITHOUT_EFFECT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    from airflow_provider_testerarmy.sandbox.faults import Fault
+    from airflow_provider_testerarmy.sandbox.requestlog import LogEntry
+    from airflow_provider_testerarmy.sandbox.state import Sandbox
+
+CLOCK_POLL_SECONDS = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """A route of a vendor's API, as faults and the log call it."""
+
+    name: str
+    method: str
+    template: str
+
+    def matches(self, method: str, path: str) -> bool:
+        """Whether a call, with its path below the service's root, is this operation."""
+        pattern = re.sub(r"\{[^}]+\}", "[^/]+", self.template)
+        return method == self.method and re.fullmatch(pattern, path) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Vendor:
+    """A vendor's API: where it is served, by what, and what its operations are called.
+
+    :param error_body: from an error's code and message, its body.
+    """
+
+    prefix: str
+    app: ASGIApp
+    operations: Sequence[Operation]
+    error_body: Callable[[str, str], bytes] = error_body
+
+    def operation(self, method: str, path: str) -> str | None:
+        """Return the name of the operation that a call is."""
+        return next((o.name for o in self.operations if o.matches(method, path)), None)
+
+
+class Gateway:
+    """An ASGI application: calls below a vendor's prefix are logged and may be struck by faults.
+
+    :param rest: serves everything else (control, screenshots, the index page).
+    """
+
+    def __init__(self, sandbox: Sandbox, vendors: Sequence[Vendor], rest: ASGIApp) -> None:
+        self.sandbox = sandbox
+        self.vendors = vendors
+        self.rest = rest
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one call."""
+        if scope["type"] != "http":
+            await self.rest(scope, receive, send)
+            return
+        scope["sandbox"] = self.sandbox
+        vendor = self._vendor(scope["path"])
+        if vendor is None:
+
+            async def send_dated(message: Message) -> None:
+                await send(_dated(message, self.sandbox))
+
+            await self.rest(scope, receive, send_dated)
+            return
+        await _Call(self.sandbox, vendor, scope, receive, send).serve()
+
+    def _vendor(self, path: str) -> Vendor | None:
+        for vendor in self.vendors:
+            if path == vendor.prefix or path.startswith(vendor.prefix + "/"):
+                return vendor
+        return None
+
+
+def _dated(message: Message, sandbox: Sandbox) -> Message:
+    """Stamp the head of an answer with the sandbox's time."""
+    if message["type"] != "http.response.start":
+        return message
+    date = format_datetime(sandbox.clock.now(), usegmt=True).encode()
+    return {**message, "headers": [*message.get("headers", []), (b"date", date)]}
+
+
+class _Call:
+    """One call of a vendor's API on its way through the gateway."""
+
+    def __init__(self, sandbox: Sandbox, vendor: Vendor, scope: Scope, receive: Receive, send: Send) -> None:
+        self.sandbox, self.vendor, self.scope = sandbox, vendor, scope
+        self.receive, self.raw_send = receive, send
+        self.path: str = scope["path"][len(vendor.prefix) :] or "/"
+        self.operation = vendor.operation(scope["method"], self.path)
+        self.entry = self._begin()
+
+    def _begin(self) -> LogEntry:
+        query = self.scope["query_string"].decode("latin-1")
+        return self.sandbox.log.begin(
+            self.scope["method"], self.path, query, self.operation, self.sandbox.clock.time()
+        )
+
+    async def serve(self) -> None:
+        """Serve the call, with whatever is to go wrong with it."""
+        if self.sandbox.down:
+            await self._serve_down()
+            return
+        strike = self.sandbox.faults.take(self.scope["method"], self.path, self.operation)
+        await self._wait(
+            self.sandbox.latency + strike.total("delay"), strike.total("delay", "sandbox_seconds")
+        )
+        self.scope["sandbox.entry"] = self.entry
+        self.scope["sandbox.list_lag"] = strike.total("list_lag")
+        if strike.modifiers:
+            self.entry.fault = "+".join(fault.kind for fault in strike.modifiers)
+        if strike.answer is None:
+            await self.vendor.app(self._inner_scope(), self.receive, self._send_and_note)
+            return
+        self.entry.fault = "+".join(fault.kind for fault in (*strike.modifiers, strike.answer))
+        await self._strike(strike.answer)
+
+    async def _serve_down(self) -> None:
+        self.entry.fault = f"down:{self.sandbox.down}"
+        if self.sandbox.down == "html":
+            await self._answer(html_answer(503))
+        else:
+            await self._reset()
+
+    async def _wait(self, seconds: float, sandbox_seconds: float) -> None:
+        if seconds > 0:
+            await asyncio.sleep(seconds)
+        until = self.sandbox.clock.time() + sandbox_seconds
+        # The clock may be moved by hand or change its pace, so that there is no moment to sleep to.
+        while self.sandbox.clock.time() < until:  # noqa: ASYNC110
+            await asyncio.sleep(CLOCK_POLL_SECONDS)
+
+    async def _strike(self, fault: Fault) -> None:
+        true_answer = None if fault.kind in WITHOUT_EFFECT else await self._take_effect()
+        if fault.kind.startswith("reset"):
+            await self._reset()
+        elif fault.kind.startswith("timeout"):
+            self.entry.answered = "timeout"
+            await wire.fall_silent(self.receive, self.raw_send)
+        elif fault.kind == "truncated" and true_answer is not None:
+            await self._truncate(true_answer)
+        else:
+            now = self.sandbox.clock.now()
+            await self._answer(spoiled_answer(fault, true_answer, now, self.vendor.error_body))
+
+    async def _take_effect(self) -> Answer:
+        """Let the vendor serve the call, but keep its answer back."""
+        answer = Answer(500, [], b"")
+
+        async def keep(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                answer.status, answer.headers = message["status"], list(message.get("headers", []))
+            else:
+                answer.body += message.get("body", b"")
+
+        await self.vendor.app(self._inner_scope(), self.receive, keep)
+        return answer
+
+    async def _reset(self) -> None:
+        self.entry.answered = "reset"
+        await wire.reset(self.receive, self.raw_send)
+
+    async def _truncate(self, answer: Answer) -> None:
+        self.entry.answered = "truncated"
+        head = {"type": "http.response.start", "status": answer.status, "headers": answer.headers}
+        start = _dated(head, self.sandbox)
+        await wire.truncate(self.receive, self.raw_send, start, answer.body[: len(answer.body) // 2])
+
+    async def _answer(self, answer: Answer) -> None:
+        self.entry.answered = answer.status
+        await answer.send(self.send)
+
+    async def send(self, message: Message) -> None:
+        await self.raw_send(_dated(message, self.sandbox))
+
+    async def _send_and_note(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.entry.answered = message["status"]
+        await self.send(message)
+
+    def _inner_scope(self) -> Scope:
+        return {**self.scope, "path": self.path, "raw_path": self.path.encode(), "root_path": ""}

@@ -1,0 +1,154 @@
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from airflow_provider_testerarmy.sandbox import catalog
+
+
+def test_the_clock_can_be_moved(control):
+    """Advance, speed and manual, alone or together."""
+    assert control.post("/clock", json={"advance": 60}).json()["now"] == "2026-02-11T12:01:00.000Z"
+    answer = control.post("/clock", json={"manual": False, "speed": 50}).json()
+    assert (answer["manual"], answer["speed"]) == (False, 50)
+
+
+def test_state_sums_up(control, api):
+    """Counts of runs and calls, and what is still active."""
+    run_id = api.post(f"/tests/{catalog.TEST_ENDLESS}/runs").json()["runId"]
+    state = control.get("/state").json()
+    assert (state["runs"], state["activeRunIds"]) == ({"queued": 1}, [run_id])
+    assert (state["requests"], state["submissions"]) == ({"trigger_test": 1}, 1)
+
+
+def test_faults_can_be_added_listed_and_cleared(control, api):
+    """One or several at a time; the list tells how often they struck."""
+    control.post("/faults", json={"kind": "status", "match": "list_runs", "status": 503})
+    answer = control.post("/faults", json=[{"kind": "html"}, {"kind": "delay", "seconds": 0}])
+    assert [fault["id"] for fault in answer.json()["faults"]] == [2, 3]
+    assert api.get("/runs").status_code == 503
+    assert [fault["hits"] for fault in control.get("/faults").json()["faults"]] == [1, 0, 1]
+    control.delete("/faults")
+    assert api.get("/runs").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/faults", {"kind": "earthquake"}),
+        ("/faults", {"kind": "status", "matches": "x"}),
+        ("/faults", {"kind": "status", "times": "often"}),
+        ("/clock", {"advance": -1}),
+        ("/clock", {"speed": 0}),
+        ("/clock", {"forward": 1}),
+        ("/switches", {"down": "maybe"}),
+        ("/latency", {"seconds": -1}),
+        (f"/tests/{catalog.TEST_PASSES}", {"script": "dances"}),
+        (f"/tests/{catalog.UNKNOWN_ID}", {"script": "passes"}),
+    ],
+)
+def test_misspelt_orders_are_refused(control, path, body):
+    """A control call that would do nothing says so."""
+    answer = control.post(path, json=body)
+    assert (answer.status_code, answer.json()["error"]) == (400, "BAD_REQUEST")
+
+
+def test_the_log_tells_calls_from_effects(control, api):
+    """Every call is listed; accepted submissions and cancels carry their ids."""
+    api.get("/runs")
+    batch = api.post(f"/groups/{catalog.GROUP_BROKEN}/runs").json()
+    api.post(f"/batches/{batch['batchId']}/cancel")
+    api.post(f"/batches/{batch['batchId']}/cancel")
+    log = control.get("/requests").json()
+    assert [(entry["operation"], entry["answered"], entry["effect"]) for entry in log["requests"]] == [
+        ("list_runs", 200, None),
+        ("trigger_group", 202, "submitted"),
+        ("cancel_batch", 200, "cancelled"),
+        ("cancel_batch", 200, None),
+    ]
+    assert log["requests"][1]["batch_id"] == batch["batchId"]
+    assert log["submittedRunIds"] == log["cancelledRunIds"] == batch["runIds"]
+    assert len(control.get("/requests?operation=cancel_batch&since=3").json()["requests"]) == 1
+    control.delete("/requests")
+    assert control.get("/requests").json()["requests"] == []
+
+
+def test_a_refused_submission_is_no_effect(api, sandbox):
+    """What was answered with an error started nothing."""
+    api.post(f"/groups/{catalog.GROUP_EMPTY}/runs")
+    assert sandbox.log.submissions() == []
+    assert sandbox.log.entries()[0].answered == 400
+
+
+def test_reset_forgets_everything_but_the_time(control, api, sandbox):
+    """Runs, faults, calls, keys, switches and changed tests are as in the beginning."""
+    api.post(f"/tests/{catalog.TEST_FLAKY}/runs")
+    control.post("/faults", json={"kind": "status", "times": -1})
+    control.post("/keys", json={"revoke": "sk_sandbox_key", "add": "sk_other"})
+    control.post("/switches", json={"down": True, "dedupe": True})
+    control.post(f"/tests/{catalog.TEST_PASSES}", json={"enabled": False, "script": "fails"})
+    control.post("/latency", json={"seconds": 9})
+    control.post("/reset")
+    state = control.get("/state").json()
+    assert (state["runCount"], state["faults"], state["requests"], state["latency"]) == (0, [], {}, 0.0)
+    assert state["switches"] == {"dedupe": False, "down": None}
+    assert api.post(f"/tests/{catalog.TEST_PASSES}/runs").status_code == 202
+    sandbox.clock.advance(60)
+    assert api.get("/runs").json()["runs"][0]["output"]["result"] == "PASS"
+
+
+def test_keys_can_be_revoked_and_added(control, api):
+    """The change counts from the next call."""
+    control.post("/keys", json={"revoke": "sk_sandbox_key"})
+    assert api.get("/runs").status_code == 401
+    control.post("/keys", json={"add": "sk_sandbox_key"})
+    assert api.get("/runs").status_code == 200
+
+
+def test_a_run_can_be_put_into_any_status(control, api):
+    """Forced statuses hold until the next order, terminal or not."""
+    run_id = api.post(f"/tests/{catalog.TEST_ENDLESS}/runs").json()["runId"]
+    for status in ("running", "paused", "failed", "queued"):
+        control.post(f"/runs/{run_id}", json={"status": status})
+        assert api.get(f"/runs/{run_id}").json()["status"] == status
+    control.post(f"/runs/{run_id}", json={"script": "passes", "status": "completed"})
+    run = api.get(f"/runs/{run_id}").json()
+    assert (run["status"], run["output"]["result"]) == ("completed", "PASS")
+
+
+def test_a_test_can_follow_another_script(control, api, sandbox):
+    """Its next runs do, until the script is taken away."""
+    control.post(f"/tests/{catalog.TEST_PASSES}", json={"script": "breaks"})
+    first = api.post(f"/tests/{catalog.TEST_PASSES}/runs").json()["runId"]
+    control.post(f"/tests/{catalog.TEST_PASSES}", json={"script": None})
+    second = api.post(f"/tests/{catalog.TEST_PASSES}/runs").json()["runId"]
+    sandbox.clock.advance(60)
+    assert [api.get(f"/runs/{run_id}").json()["status"] for run_id in (first, second)] == [
+        "failed",
+        "completed",
+    ]
+
+
+def test_runs_are_shown_with_what_the_api_hides(control, api):
+    """The batch and the script of each run."""
+    batch = api.post(f"/groups/{catalog.GROUP_BROKEN}/runs").json()
+    runs = control.get("/runs").json()["runs"]
+    assert [(run["batchId"], run["script"]) for run in runs] == [
+        (batch["batchId"], "passes"),
+        (batch["batchId"], "breaks"),
+    ]
+
+
+def test_latency_slows_every_call(control, api):
+    """Each call takes at least that long."""
+    control.post("/latency", json={"seconds": 0.05})
+    begun = time.monotonic()
+    api.get("/runs")
+    assert time.monotonic() - begun >= 0.05
+
+
+def test_control_calls_are_not_logged(control, sandbox):
+    """The log is about the API alone."""
+    control.get("/state")
+    assert len(sandbox.log) == 0
