@@ -1,0 +1,108 @@
+"""The summary: what a task returns about its runs, a small JSON document however many runs there were."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from airflow_provider_testerarmy.runs.gate import Verdict
+from airflow_provider_testerarmy.runs.results import Issue, Outcome, RunId, RunResult
+from airflow_provider_testerarmy.runs.text import one_line
+
+#: Bytes of JSON that a summary never exceeds.
+MAX_BYTES: Final = 16 * 1024
+#: Entries that each list keeps at the most, from the first, most important one on.
+MAX_ENTRIES: Final = {"reasons": 20, "issues": 20, "tests": 60, "run_ids": 150}
+
+
+def summarize(
+    verdict: Verdict | None,
+    results: Sequence[RunResult],
+    *,
+    run_ids: Sequence[RunId],
+    batch_id: str = "",
+    url: str = "",
+    report_markdown: str | None = None,
+) -> dict[str, Any]:
+    """What happened, as plain JSON values of at most 16 KiB.
+
+    :param verdict: None for runs that were started and not awaited: they are neither passed nor failed.
+    :param run_ids: the ids of all runs, in the order in which they were started.
+    :param url: where a person looks at them.
+    :param report_markdown: the same for people to read, taken as it is, under its own key; the key is
+        only there when this is given, and null when there is no room.
+    :return: ``verdict``, ``reasons``, ``counts``, ``run_ids``, ``batch_id``, ``url``, ``issues`` (the gravest
+        first), ``tests`` (one entry per run, those that did not pass first), ``flaky`` (how many passed only
+        at a later attempt) and ``truncated`` (how many entries of each list were left out).
+    """
+    ranked = sorted(results, key=lambda run: run.outcome is Outcome.PASSED and not run.issues)
+    summary: dict[str, Any] = {
+        "verdict": str(verdict.kind) if verdict else None,
+        "reasons": [one_line(reason, 500) for reason in verdict.reasons] if verdict else [],
+        "counts": dict(verdict.counts) if verdict else {"total": len(run_ids)},
+        "run_ids": [_shown(run_id) for run_id in run_ids],
+        "batch_id": one_line(batch_id, 200) or None,
+        "url": one_line(url, 2000) or None,
+        "issues": [_issue_entry(run, issue) for run, issue in _gravest_first(ranked)],
+        "tests": [_test_entry(run) for run in ranked],
+        "flaky": sum(run.flaky for run in results),
+    }
+    if report_markdown is not None:
+        summary["report_markdown"] = report_markdown
+    return _bounded(summary)
+
+
+def _gravest_first(results: Iterable[RunResult]) -> list[tuple[RunResult, Issue]]:
+    found = [(run, issue) for run in results for issue in run.issues]
+    return sorted(found, key=lambda pair: (not pair[1].confirmed, -(pair[1].severity or 0)))
+
+
+def _issue_entry(run: RunResult, issue: Issue) -> dict[str, Any]:
+    return {
+        "test": one_line(run.label, 120),
+        "run_id": _shown(run.run_id),
+        "name": one_line(issue.name, 160),
+        "type": "issue" if issue.confirmed else "warning",
+        "severity": issue.severity,
+        "url": one_line(run.url, 2000) or None,
+    }
+
+
+def _test_entry(run: RunResult) -> dict[str, Any]:
+    entry: dict[str, Any] = {
+        "run_id": _shown(run.run_id),
+        "test_id": one_line(run.test_id, 200) or None,
+        "title": one_line(run.label, 120),
+        "outcome": str(run.outcome) if run.outcome else one_line(run.status, 60),
+    }
+    return {**entry, "flaky": True} if run.flaky else entry
+
+
+def _shown(run_id: RunId) -> RunId:
+    return run_id if isinstance(run_id, int) else one_line(run_id, 200)
+
+
+def _bounded(summary: dict[str, Any]) -> dict[str, Any]:
+    lengths = {name: len(summary[name]) for name in MAX_ENTRIES}
+    for name, most in MAX_ENTRIES.items():
+        del summary[name][most:]
+    while _size(summary, lengths) > MAX_BYTES:
+        largest = max(MAX_ENTRIES, key=lambda name: len(json.dumps(summary[name])))
+        if not summary[largest]:
+            # Nothing but texts is left; the Markdown says least that is not said elsewhere.
+            summary.update(dict.fromkeys(summary.keys() & {"report_markdown", "url"}))
+            break
+        del summary[largest][len(summary[largest]) * 3 // 4 :]
+    return _with_truncated(summary, lengths)
+
+
+def _with_truncated(summary: dict[str, Any], lengths: Mapping[str, int]) -> dict[str, Any]:
+    cut = {
+        name: length - len(summary[name]) for name, length in lengths.items() if length > len(summary[name])
+    }
+    return {**summary, "truncated": cut}
+
+
+def _size(summary: dict[str, Any], lengths: Mapping[str, int]) -> int:
+    return len(json.dumps(_with_truncated(summary, lengths)).encode())
