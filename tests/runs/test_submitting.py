@@ -1,0 +1,436 @@
+from __future__ import annotations
+
+from contextlib import contextmanager
+from datetime import timedelta
+
+import pytest
+
+from airflow_provider_testerarmy.client.endpoint import Endpoint, Timeouts
+from airflow_provider_testerarmy.client.errors import ClientError
+from airflow_provider_testerarmy.client.retry import ONCE
+from airflow_provider_testerarmy.client.sender import SyncSender
+from airflow_provider_testerarmy.hooks.base import as_fault
+from airflow_provider_testerarmy.hooks.testerarmy import TesterArmyService
+from airflow_provider_testerarmy.runs.flow import drive
+from airflow_provider_testerarmy.runs.service import FaultKind, RunRequest, Scope, Submission, Tests
+from airflow_provider_testerarmy.runs.submitting import (
+    BRIEF_LOOKS,
+    LOOKS,
+    MAX_SENDS,
+    Setting,
+    SubmitEnd,
+    find,
+    reconcile,
+    submit,
+)
+from airflow_provider_testerarmy.sandbox import catalog
+from airflow_provider_testerarmy.sandbox.state import DEFAULT_API_KEY
+from tests.runs.scripted import (
+    START,
+    Notes,
+    Port,
+    World,
+    active,
+    ambiguous,
+    fault,
+    finished,
+    page,
+    script,
+    submission,
+    transient,
+)
+
+TEST = RunRequest("test", "t")
+
+
+def at(world, seconds=0.0):
+    """Return a moment by the service's clock, from the beginning on."""
+    return World({}, START + world.service_ahead + seconds).server_time()
+
+
+def start(answers, *, intent=None, known=(), max_outage=600.0, port=None, **options):
+    """Submit; return the end, the journal, and the world."""
+    world = World({"prepare": Scope("p", "Title"), **answers}, **options)
+    notes = Notes(world)
+    setting = Setting(
+        port or Port(), TEST, notes, max_outage, world.clock, world.lines.append, frozenset(known)
+    )
+    since = None if intent is None else at(world, intent)
+    return world.run(submit(setting, since)), notes, world
+
+
+def new(run_id, seconds=0.0, status="queued", **fields):
+    """Return a run created so many seconds after the beginning."""
+    return active(run_id, status, created_at=World({}, START + seconds).server_time(), **fields)
+
+
+# -- without faults
+
+
+def test_an_intent_is_written_down_before_the_request_goes_out():
+    """And its answer after it: a crash in between leaves a trace."""
+    ended, notes, world = start({"submit": submission("a")})
+    assert (ended.end, ended.submission, ended.message) == (SubmitEnd.SUBMITTED, Submission(("a",)), "")
+    assert notes.order == ["intent after 0 sends", "submitted after 1 sends"]
+    assert notes.entries[0][1] == world.server_time()
+    assert [question.name for question in world.asked] == ["prepare", "submit"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "end"),
+    [
+        (FaultKind.DENIED, SubmitEnd.DENIED),
+        (FaultKind.NOT_FOUND, SubmitEnd.REFUSED),
+        (FaultKind.REFUSED, SubmitEnd.REFUSED),
+        (FaultKind.CONFLICT, SubmitEnd.REFUSED),
+        (FaultKind.TRANSIENT, SubmitEnd.UNAVAILABLE),
+        (FaultKind.RATE_LIMITED, SubmitEnd.UNAVAILABLE),
+    ],
+)
+def test_a_target_that_cannot_be_seen_is_not_submitted(kind, end):
+    """A wrong id or key shows before anything is sent."""
+    ended, notes, world = start({"prepare": fault(kind)})
+    assert (ended.end, ended.message) == (end, f"it is {kind}")
+    assert (notes.names, world.count("submit")) == ([], 0)
+
+
+@pytest.mark.parametrize(
+    ("kind", "end"),
+    [
+        (FaultKind.DENIED, SubmitEnd.DENIED),
+        (FaultKind.NOT_FOUND, SubmitEnd.REFUSED),
+        (FaultKind.REFUSED, SubmitEnd.REFUSED),
+        (FaultKind.CONFLICT, SubmitEnd.REFUSED),
+    ],
+)
+def test_a_refused_submission_started_nothing(kind, end):
+    """It is sent once, and there is nothing to look for."""
+    ended, notes, world = start({"submit": fault(kind)})
+    assert (ended.end, notes.names) == (end, ["intent", "nothing_started"])
+    assert (world.count("submit"), world.count("list_candidates")) == (1, 0)
+
+
+def test_what_was_not_sent_is_sent_again():
+    """Until the outage has lasted too long; nobody needs to look for anything."""
+    ended, notes, world = start({"submit": script(transient(), transient(), submission("a"))})
+    assert (ended.end, notes.names) == (SubmitEnd.SUBMITTED, ["intent", "submitted"])
+    ended, notes, world = start({"submit": transient()})
+    assert (ended.end, notes.names) == (SubmitEnd.UNAVAILABLE, ["intent", "nothing_started"])
+    assert 600 <= sum(world.slept) < 660
+    assert world.count("list_candidates") == 0
+
+
+def test_retry_after_is_obeyed_within_reason():
+    """A rate limit says when to come back; years are not waited."""
+    limits = [fault(FaultKind.RATE_LIMITED, retry_after=after) for after in (45.0, float("inf"))]
+    assert start({"submit": script(limits[0], submission("a"))})[2].slept == [45.0]
+    assert start({"submit": script(limits[1], submission("a"))})[2].slept == [600.0]
+
+
+# -- after an ambiguous answer
+
+
+LISTS = {
+    "at once": (script(page(new("a"))), "adopted", 1),
+    "late": (script(page(), page(), page(), page(new("a"))), "adopted", 4),
+    "at the last look": (script(*[page()] * 5, page(new("a"))), "adopted", 6),
+    "a second early": (script(page(new("a", -1))), "adopted", 1),
+    "never": (script(page()), "again", 6),
+    "two": (script(page(new("a"), new("b"))), "unclear", 1),
+    "an old one": (script(page(new("a", -3600))), "again", 6),
+    "another request's": (script(page(new("a"), matches=False)), "again", 6),
+    "a known one": (script(page(new("known"))), "again", 6),
+    "a known one and ours": (script(page(new("a"), new("known"))), "adopted", 1),
+    "on the second page": (script(page(new("x"), cursor="2", matches=False), page(new("a"))), "adopted", 2),
+    "behind a hiccup": (script(transient(), transient(), page(new("a"))), "adopted", 3),
+    "without a time": (script(page(active("a"))), "adopted", 1),
+}
+
+
+@pytest.mark.parametrize("shown", LISTS)
+def test_an_ambiguous_answer_is_settled_against_the_list(shown):
+    """One match is adopted, none is sent again, several are unclear."""
+    listed, fate, looks = LISTS[shown]
+    answers = {"submit": script(ambiguous(), submission("z")), "list_candidates": listed}
+    ended, notes, world = start(answers, known=["known"])
+    assert world.count("list_candidates") == looks
+    if fate == "adopted":
+        assert (ended.submission, world.count("submit")) == (Submission(("a",), adopted=True), 1)
+        assert notes.names == ["intent", "submitted"]
+    elif fate == "again":
+        assert (ended.submission, world.count("submit")) == (Submission(("z",)), 2)
+        assert world.slept == list(LOOKS)
+        assert notes.names == ["intent", "submitted"]
+    else:
+        assert (ended.end, ended.candidates) == (SubmitEnd.UNCLEAR, ("a", "b"))
+        assert "more runs than one submission starts were found: 2 runs (a, b)" in ended.message
+        assert (notes.names, world.count("submit")) == (["intent"], 1)
+
+
+@pytest.mark.parametrize("kind", FaultKind)
+def test_what_cannot_be_looked_up_is_unclear(kind):
+    """Nothing is guessed, and the intent stays written down."""
+    ended, notes, world = start({"submit": ambiguous(), "list_candidates": fault(kind)})
+    assert (ended.end, notes.names, world.count("submit")) == (SubmitEnd.UNCLEAR, ["intent"], 1)
+    assert ended.look_again == (kind in (FaultKind.TRANSIENT, FaultKind.RATE_LIMITED))
+
+
+def test_a_service_without_lists_leaves_it_unclear():
+    """There is no way to tell, so it is not sent again."""
+    ended, notes, world = start({"submit": ambiguous()}, port=Port(active_statuses=()))
+    assert (ended.end, notes.names, world.count("submit")) == (SubmitEnd.UNCLEAR, ["intent"], 1)
+    assert "offers no way to look up" in ended.message
+    assert not ended.look_again
+
+
+def test_a_list_that_never_ends_is_no_proof():
+    """A cursor that repeats could hide the run, so nothing is sent again."""
+    answers = {"submit": ambiguous(), "list_candidates": page(new("x"), cursor="again", matches=False)}
+    ended, _, world = start(answers, max_outage=30.0)
+    assert (ended.end, ended.look_again, world.count("submit")) == (SubmitEnd.UNCLEAR, True, 1)
+
+
+def test_sends_are_bounded():
+    """However often the service loses them."""
+    ended, notes, world = start({"submit": ambiguous(), "list_candidates": page()})
+    assert (ended.end, world.count("submit")) == (SubmitEnd.UNAVAILABLE, MAX_SENDS)
+    assert notes.names == ["intent", "nothing_started"]
+
+
+@pytest.mark.parametrize("hours", [-26, -1, 1, 26])
+def test_clocks_may_differ(hours):
+    """What is new is told by the service's clock: hours of difference to the worker's do not matter."""
+    ahead = hours * 3600.0
+    old, ours = new("old", ahead - 60), new("a", ahead + 1)
+    answers = {"submit": ambiguous(), "list_candidates": page(ours, old)}
+    ended, notes, _ = start(answers, service_ahead=ahead)
+    assert ended.submission == Submission(("a",), adopted=True)
+    assert notes.entries[0][1] == at(World({}, service_ahead=ahead))
+
+
+# -- after a crash
+
+
+def test_a_lost_intent_is_looked_for_before_anything_is_sent():
+    """What it started is adopted."""
+    ended, notes, world = start({"list_candidates": page(new("a", -30))}, intent=-31)
+    assert ended.submission == Submission(("a",), adopted=True)
+    assert (notes.names, world.count("submit")) == (["submitted"], 0)
+
+
+@pytest.mark.parametrize("age", [1, 59, 61, 3600])
+def test_a_lost_intent_that_started_nothing_is_submitted(age):
+    """After every look, however old it is: an outage may lie between an intent and its request."""
+    ended, notes, world = start({"list_candidates": page(), "submit": submission("z")}, intent=-age)
+    assert ended.submission == Submission(("z",))
+    assert notes.names == ["intent", "submitted"]
+    assert world.slept == list(LOOKS)
+    assert notes.entries[0][1] > World({}, START - age).server_time()
+
+
+def test_a_lost_intent_of_which_two_were_found_is_unclear():
+    """And stays written down as it was."""
+    ended, notes, world = start({"list_candidates": page(new("a"), new("b"))}, intent=-9)
+    assert (ended.end, notes.names, world.count("submit")) == (SubmitEnd.UNCLEAR, [], 0)
+
+
+def test_a_lost_intent_that_cannot_be_looked_for_may_be_looked_for_later():
+    """The next try may be luckier."""
+    ended, notes, _ = start({"list_candidates": transient()}, intent=-9)
+    assert (ended.end, ended.look_again, notes.names) == (SubmitEnd.UNCLEAR, True, [])
+
+
+def test_who_is_being_stopped_looks_briefly():
+    """For what it had started; None when it started nothing."""
+    world = World({"prepare": Scope(), "list_candidates": page()})
+    setting = Setting(Port(), TEST, Notes(world), 0.0, world.clock, world.lines.append)
+    assert world.run(find(setting, at(world))) is None
+    assert world.slept == list(BRIEF_LOOKS)
+    world.answers["list_candidates"] = page(new("a"))
+    assert world.run(find(setting, at(world))).submission == Submission(("a",), adopted=True)
+    world.answers["prepare"] = transient()
+    assert world.run(find(setting, at(world))).end is SubmitEnd.UNCLEAR
+
+
+# -- groups
+
+
+GROUP_TESTS = Tests({"t1": "One", "t2": "Two", "off": "Off"}, frozenset({"t1", "t2"}))
+ONE, TWO = new("a", test_id="t1"), new("b", test_id="t2")
+
+
+@pytest.mark.parametrize(
+    ("listed", "fate"),
+    [
+        (page(TWO, ONE), "adopted"),
+        (script(page(), page(ONE), page(TWO, ONE)), "adopted"),
+        (page(TWO, ONE, new("x", test_id="other")), "adopted"),
+        (page(), "again"),
+        (page(new("x", test_id="other")), "again"),
+        (page(ONE), "some, though not all, of its runs were found: 1 run (a)"),
+        (page(TWO, ONE, new("c", test_id="t1")), "more runs than one submission starts were found"),
+        (page(ONE, new("c", test_id="t1")), "more runs than one submission starts were found"),
+    ],
+)
+def test_a_group_is_adopted_whole_or_not_at_all(listed, fate):
+    """The rest of a part would count as tested."""
+    answers = {
+        "submit": script(ambiguous(), submission("z")),
+        "list_tests": GROUP_TESTS,
+        "list_candidates": listed,
+    }
+    ended, _, world = start(answers, port=Port(group=True))
+    if fate == "adopted":
+        assert set(ended.submission.run_ids) == {"a", "b"}
+    elif fate == "again":
+        assert ended.submission == Submission(("z",))
+    else:
+        assert ended.end is SubmitEnd.UNCLEAR
+        assert fate in ended.message
+        assert world.count("submit") == 1
+
+
+def test_the_tests_of_a_group_come_from_all_pages():
+    """And what cannot be listed leaves it unclear."""
+    pages = script(Tests({}, frozenset({"t1"}), "2"), Tests({}, frozenset({"t2"})))
+    answers = {"submit": ambiguous(), "list_tests": pages, "list_candidates": page(TWO, ONE)}
+    assert start(answers, port=Port(group=True))[0].end is SubmitEnd.SUBMITTED
+    for tests in (fault(FaultKind.NOT_FOUND), transient(), Tests({}, frozenset({"t1"}), "again")):
+        answers["list_tests"] = tests
+        ended, _, world = start(answers, port=Port(group=True))
+        assert (ended.end, world.count("submit")) == (SubmitEnd.UNCLEAR, 1)
+
+
+def test_rejected_runs_of_an_adopted_group_are_known():
+    """The service cancelled them at once."""
+    found = [ONE, finished("b", status="cancelled", test_id="t2")]
+    ended = reconcile(found, frozenset({"t1", "t2"}))
+    assert ended.submission == Submission(("a", "b"), ("b",), adopted=True)
+
+
+# -- against the sandbox, over a socket
+
+
+class Worker:
+    """A worker with a connection to the sandbox; its pauses move the sandbox's clock.
+
+    :param behind: seconds by which its clock is behind the sandbox's.
+    """
+
+    def __init__(self, server, sender, behind=0.0):
+        self._sandbox, self._sender, self._behind = server.control, sender, behind
+        self.world = World({})
+        self.notes = Notes(self.world)
+
+    def clock(self):
+        return self._sandbox.clock.time() - self._behind
+
+    def put(self, question):
+        try:
+            return self._sender.send(question)
+        except ClientError as error:
+            raise as_fault(error, question) from error
+
+    def submit(self, request, intent=None):
+        setting = Setting(TesterArmyService(), request, self.notes, 600.0, self.clock, print)
+        return drive(submit(setting, intent), self.put, self._sandbox.clock.advance)
+
+
+@contextmanager
+def worker(server, **options):
+    """Connect a worker without patience, as the lifecycle does."""
+    endpoint = Endpoint(server.url, DEFAULT_API_KEY, timeouts=Timeouts(1, 0.3, 1))
+    with SyncSender(endpoint, policy=ONCE) as sender:
+        yield Worker(server, sender, **options)
+
+
+REQUESTS = [
+    RunRequest("test", catalog.TEST_PASSES, {"mode": "fast"}),
+    RunRequest("group", catalog.GROUP_NIGHTLY, {"commitSha": "abc"}),
+    RunRequest("group", catalog.GROUP_WITH_DISABLED),
+    RunRequest("group", catalog.GROUP_SOME_REJECTED),
+    RunRequest("prompt", "", {"prompt": "Look"}),
+]
+POST_FAULTS = [
+    "status",
+    "html",
+    "reset_before",
+    "timeout",
+    "status_after",
+    "reset_after",
+    "timeout_after",
+    "empty",
+    "garbage",
+    "wrong_shape",
+    "truncated",
+]
+
+
+@pytest.mark.parametrize("kind", POST_FAULTS)
+@pytest.mark.parametrize("request_", REQUESTS, ids=lambda request: f"{request.kind} {request.target[-2:]}")
+def test_any_fault_at_the_post_leaves_one_submission(service, kind, request_):
+    """Whether the service got it or not, and though other people's runs are there."""
+    with worker(service) as ours:
+        ours.put(TesterArmyService().submit(RunRequest("test", catalog.TEST_LOGIN)))
+        ours.put(TesterArmyService().submit(request_))
+        service.control.clock.advance(10)
+        before = len(service.control.log.submissions())
+        service.control.faults.add(kind, "trigger_*")
+        ended = ours.submit(request_)
+    entries = service.control.log.submissions()[before:]
+    assert ended.end is SubmitEnd.SUBMITTED
+    assert [sorted(entry.run_ids) for entry in entries] == [sorted(ended.submission.run_ids)]
+    assert ended.submission.adopted == (kind not in {"status", "html", "reset_before", "timeout"})
+
+
+@pytest.mark.parametrize("lag", [1, 10, 30])
+@pytest.mark.parametrize("request_", REQUESTS, ids=lambda request: f"{request.kind} {request.target[-2:]}")
+def test_a_list_that_lags_leaves_one_submission(service, request_, lag):
+    """A replica shows a run late; only after the last look none means none."""
+    service.control.faults.add("list_lag", "trigger_*", seconds=lag)
+    service.control.faults.add("reset_after", "trigger_*")
+    with worker(service) as ours:
+        ended = ours.submit(request_)
+    assert ended.submission.adopted
+    assert len(service.control.log.submissions()) == 1
+
+
+@pytest.mark.parametrize("behind", [-7200.0, 7200.0])
+def test_the_sandboxs_clock_counts(service, behind):
+    """A worker's clock that is hours off changes nothing."""
+    with worker(service, behind=behind) as ours:
+        ours.put(TesterArmyService().submit(REQUESTS[0]))
+        service.control.clock.advance(60)
+        service.control.faults.add("reset_after", "trigger_*")
+        ended = ours.submit(REQUESTS[0])
+    assert ended.submission.adopted
+    assert len(service.control.log.submissions()) == 2
+
+
+def test_a_next_try_finds_what_a_crashed_one_started(service):
+    """Its answer was never seen."""
+    request = REQUESTS[1]
+    with worker(service) as ours:
+        since = service.control.clock.now().replace(microsecond=0)
+        ours.put(TesterArmyService().submit(request))
+        service.control.clock.advance(90)
+        ended = ours.submit(request, since - timedelta(seconds=1))
+    assert set(ended.submission.run_ids) == set(service.control.log.submitted_run_ids())
+    assert len(service.control.log.submissions()) == 1
+
+
+@pytest.mark.parametrize("group", [catalog.GROUP_PREPARED, catalog.GROUP_SEQUENTIAL])
+def test_the_preparation_run_of_a_group_is_adopted_too(service, group):
+    """It is one of the group's runs: it is judged, and cancelled, with the others."""
+    service.control.faults.add("reset_after", "trigger_*")
+    with worker(service) as ours:
+        ended = ours.submit(RunRequest("group", group))
+    assert sorted(ended.submission.run_ids) == sorted(service.control.log.submitted_run_ids())
+
+
+@pytest.mark.parametrize(("key", "end"), [("sk_wrong", SubmitEnd.DENIED), ("sk_forbidden", SubmitEnd.DENIED)])
+def test_a_wrong_key_submits_nothing(service, key, end):
+    """The look at the target shows it."""
+    with SyncSender(Endpoint(service.url, key), policy=ONCE) as sender:
+        ended = Worker(service, sender).submit(REQUESTS[0])
+    assert (ended.end, service.control.log.counts()) == (end, {"get_test": 1})

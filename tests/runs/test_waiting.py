@@ -1,0 +1,310 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_testerarmy.runs.results import Outcome, Phase, RunResult
+from airflow_provider_testerarmy.runs.service import FaultKind
+from airflow_provider_testerarmy.runs.waiting import LIST_FROM, Pace, WaitEnd, await_runs, look
+from tests.runs.scripted import START, Port, World, active, fault, finished, page, script, transient
+
+PACE = Pace(poll_interval=10, max_outage=600)
+
+
+def wait(answers, ids=("a",), pace=PACE, *, statuses=("queued", "running"), **world_options):
+    """Wait for runs; return the end, and the world."""
+    world = World(answers, **world_options)
+    port = Port(active_statuses=statuses)
+    return world.run(await_runs(port, ids, pace, world.clock, world.lines.append)), world
+
+
+def after(seconds, run_id, world_of, outcome=Outcome.PASSED):
+    """A run that is at its end after so many seconds."""
+    return finished(run_id, outcome) if world_of().now - START >= seconds else active(run_id)
+
+
+def test_a_wait_ends_when_everything_is_finished():
+    """With what became of each."""
+    answers = {"fetch": lambda run_id: script_of[run_id]()}
+    script_of = {"a": script(active("a"), finished("a")), "b": script(finished("b", Outcome.FAILED))}
+    end, world = wait(answers, "ab")
+    assert (end.end, end.message) == (WaitEnd.FINISHED, "")
+    assert {run_id: run.outcome for run_id, run in end.results.items()} == {
+        "a": Outcome.PASSED,
+        "b": Outcome.FAILED,
+    }
+    assert [question.args[0] for question in world.asked] == ["a", "b", "a"]
+
+
+def test_nothing_to_wait_for_is_finished():
+    """No question is put."""
+    end, world = wait({}, ())
+    assert (end.end, world.asked) == (WaitEnd.FINISHED, [])
+
+
+def test_a_run_is_awaited_once():
+    """However often its id is given."""
+    assert wait({"fetch": finished("a")}, "aaa")[1].count("fetch") == 1
+
+
+FAULTS = [
+    transient(),
+    transient(retry_after=30),
+    fault(FaultKind.RATE_LIMITED, retry_after=5),
+    fault(FaultKind.RATE_LIMITED),
+    fault(FaultKind.NOT_FOUND),
+    fault(FaultKind.CONFLICT),
+    fault(FaultKind.REFUSED),
+]
+
+
+@pytest.mark.parametrize("hiccup", FAULTS, ids=lambda one: f"{one.kind} {one.retry_after}")
+def test_no_transient_fault_ends_a_wait_before_max_outage(hiccup):
+    """The run goes on meanwhile, and its end is seen."""
+    world = None
+
+    def fetch(run_id):
+        return hiccup if world.now - START < 590 else finished(run_id)
+
+    world = World({"fetch": fetch})
+    end = world.run(await_runs(Port(), "a", PACE, world.clock, world.lines.append))
+    assert end.end is WaitEnd.FINISHED
+    assert any("the wait goes on" in line for line in world.lines)
+
+
+@pytest.mark.parametrize("hiccup", FAULTS, ids=lambda one: f"{one.kind} {one.retry_after}")
+def test_an_outage_ends_a_wait(hiccup):
+    """After ``max_outage`` without one good answer, and one pause later at the latest."""
+    end, world = wait({"fetch": hiccup})
+    assert end.end is WaitEnd.UNAVAILABLE
+    assert 600 < world.now - START <= 600 + 31
+    assert end.message == f"no good answer about 1 run (a) for 600 s: {hiccup.message}"
+
+
+def test_one_good_answer_ends_an_outage():
+    """Counted from the last one, an outage begins anew."""
+    hiccups = [transient()] * 50
+    answers = script(*hiccups, active("a"), *hiccups, active("a"), *hiccups, finished("a"))
+    end, world = wait({"fetch": answers})
+    assert end.end is WaitEnd.FINISHED
+    assert world.now - START > 600
+
+
+def test_a_run_that_stays_silent_ends_the_wait_though_others_answer():
+    """It is named."""
+    end, _ = wait({"fetch": lambda run_id: active("a") if run_id == "a" else transient()}, "ab")
+    assert end.end is WaitEnd.UNAVAILABLE
+    assert "1 run (b)" in end.message
+    assert set(end.results) == {"a"}
+
+
+def test_a_denied_key_ends_a_wait_at_once():
+    """It will not be accepted by waiting."""
+    end, world = wait({"fetch": fault(FaultKind.DENIED)}, "abc")
+    assert (end.end, end.message) == (WaitEnd.DENIED, "it is denied")
+    assert (len(world.asked), world.slept) == (1, [])
+
+
+def test_a_key_denied_for_lists_ends_a_wait_at_once():
+    """Also when runs are looked for in lists."""
+    end, world = wait({"list_active": fault(FaultKind.DENIED)}, "abcd")
+    assert (end.end, len(world.asked)) == (WaitEnd.DENIED, 1)
+
+
+def test_the_deadline_ends_a_wait():
+    """At its time and not later, with what was last seen."""
+    end, world = wait({"fetch": active("a")}, pace=Pace(10, 600, START + 100))
+    assert end.end is WaitEnd.DEADLINE
+    assert world.now == START + 100
+    assert end.results["a"].status == "running"
+    assert "1 run (a) not finished in time" in end.message
+
+
+def test_a_run_that_ends_by_the_deadline_is_finished():
+    """There is a last look at the deadline."""
+    world = World({"fetch": lambda run_id: after(100, run_id, lambda: world)})
+    end = world.run(await_runs(Port(), "a", Pace(10, 600, START + 100), world.clock, print))
+    assert end.end is WaitEnd.FINISHED
+
+
+def test_a_deadline_in_the_past_allows_one_look():
+    """A task that comes back late still sees what became of its runs."""
+    assert wait({"fetch": finished("a")}, pace=Pace(10, 600, START - 5))[0].end is WaitEnd.FINISHED
+    assert wait({"fetch": active("a")}, pace=Pace(10, 600, START - 5))[0].end is WaitEnd.DEADLINE
+
+
+def test_retry_after_is_obeyed():
+    """It is a minimum, whatever the pace."""
+    limits = fault(FaultKind.RATE_LIMITED, retry_after=45)
+    _, world = wait({"fetch": script(limits, finished("a"))})
+    assert world.slept == [45]
+
+
+def test_a_rate_limit_ends_a_round():
+    """Asking for the next run at once would only make it worse."""
+    limits = fault(FaultKind.RATE_LIMITED)
+    _, world = wait({"fetch": script(limits, finished("a"), finished("b"), finished("c"))}, "abc")
+    assert [question.args[0] for question in world.asked] == ["a", "a", "b", "c"]
+
+
+def test_a_service_that_is_down_is_not_asked_for_every_run():
+    """After three faults in a row a round is over."""
+    end, world = wait({"fetch": transient()}, range(100), Pace(10, 60, START + 5), statuses=())
+    assert end.end is WaitEnd.DEADLINE
+    assert len(world.asked) == 3 * (len(world.slept) + 1)
+
+
+def test_absurd_requests_to_wait_are_bounded():
+    """A Retry-After of years costs an outage, and not the task."""
+    limits = fault(FaultKind.RATE_LIMITED, retry_after=float("inf"))
+    end, world = wait({"fetch": script(limits, finished("a"))})
+    assert (end.end, world.slept) == (WaitEnd.FINISHED, [600])
+
+
+def test_an_unknown_status_is_waited_for():
+    """Nobody knows whether it is an end, so it is none, and never a success."""
+    paused = RunResult("a", "paused", Phase.UNKNOWN)
+    end, world = wait({"fetch": paused}, pace=Pace(10, 600, START + 3600))
+    assert end.end is WaitEnd.DEADLINE
+    assert end.results["a"].outcome is None
+    assert "0/1 finished; 1 paused" in world.lines
+
+
+def test_a_progress_line_is_shown_once_per_change():
+    """Not once per look."""
+    steps = [active("a", "queued")] * 5 + [active("a")] * 20 + [finished("a")]
+    _, world = wait({"fetch": script(*steps)})
+    assert world.lines == ["0/1 finished; 1 queued", "0/1 finished; 1 running", "1/1 finished: 1 passed"]
+
+
+# -- lists
+
+
+def lists(running, cursors=None):
+    """Answer lists: nothing is queued, and these runs are running."""
+    return lambda status, cursor: page() if status == "queued" else page(*running)
+
+
+def test_few_runs_are_asked_for_one_by_one():
+    """Listing would not be cheaper."""
+    ids = "abcd"[: LIST_FROM - 1]
+    _, world = wait({"fetch": finished}, ids)
+    assert world.count("list_active") == 0
+
+
+def test_many_runs_are_looked_for_in_lists():
+    """Two requests show them all, and one that left the lists is asked for itself."""
+    world = None
+
+    def list_active(status, _cursor):
+        late = world.now - START > 60
+        return page() if status == "queued" else page(*[active(n) for n in range(5 if late else 100)])
+
+    world = World({"list_active": list_active, "fetch": finished})
+    flow = await_runs(Port(), range(100), Pace(10, 600, START + 100), world.clock, world.lines.append)
+    end = world.run(flow)
+    assert end.end is WaitEnd.DEADLINE
+    assert len([run for run in end.results.values() if run.finished]) == 95
+    fetched = [question.args[0] for question in world.asked if question.name == "fetch"]
+    assert fetched == list(range(5, 100))
+
+
+def test_other_peoples_runs_are_ignored():
+    """A list shows the whole account's."""
+    others = [active(f"other {n}") for n in range(50)]
+    answers = {"list_active": lists([*others, active("a")]), "fetch": finished}
+    end, _ = wait(answers, "abcd", Pace(10, 600, START + 5))
+    assert set(end.results) == set("abcd")
+
+
+def test_a_list_is_a_hint():
+    """That a list shows a run as finished, or not at all, is not believed: the run itself is asked."""
+    answers = {
+        "list_active": lambda *_: page(*[finished(n) for n in range(6)]),
+        "fetch": lambda run_id: finished(run_id, Outcome.FAILED),
+    }
+    end, _ = wait(answers, range(6))
+    assert {run.outcome for run in end.results.values()} == {Outcome.FAILED}
+
+
+def test_lists_cost_no_more_requests_than_there_are_runs():
+    """An account with a thousand pages of other people's runs does not slow a wait down."""
+    pages = lambda *_: page(active("other"), cursor="more")  # noqa: E731
+    for count in range(LIST_FROM, 30):
+        _, world = wait({"list_active": pages, "fetch": finished}, range(count))
+        assert world.count("list_active") <= count - 1
+        assert world.count("fetch") == count
+
+
+def test_lists_that_fail_are_done_without():
+    """The runs are asked for themselves."""
+    end, world = wait({"list_active": transient(), "fetch": finished}, range(9))
+    assert end.end is WaitEnd.FINISHED
+    assert world.count("list_active") == 1
+
+
+def test_a_vendor_without_lists_is_asked_for_each_run():
+    """However many there are."""
+    _, world = wait({"fetch": finished}, range(50), statuses=())
+    assert world.count("fetch") == 50
+
+
+# -- the pace
+
+
+@given(
+    poll=st.floats(0.1, 3600),
+    outage=st.floats(0, 1e5),
+    waited=st.floats(0, 1e6),
+    jitter=st.none() | st.floats(-1, 1),
+    asked=st.floats(0) | st.just(float("inf")),
+    left=st.none() | st.floats(-1e5, 1e5),
+)
+def test_pauses_are_bounded(poll, outage, waited, jitter, asked, left):
+    """Never negative, never past the deadline, never longer than the poll interval or an outage."""
+    pace = Pace(poll, outage, None if left is None else START + left)
+    seconds = pace.next_pause(waited, START, retry_after=asked, jitter=jitter)
+    assert 0 <= seconds <= max(1.1 * poll, outage)
+    if left is None:
+        assert seconds >= min(asked, outage, 1e9)
+        assert seconds >= 0.9 * min(1.0, poll)
+    else:
+        assert seconds <= max(0.0, left) + 1e-6
+
+
+def test_young_runs_are_looked_at_more_often():
+    """The first pauses are short, then they grow to the poll interval."""
+    pauses = [PACE.next_pause(waited, START, jitter=0) for waited in (0, 5, 20, 50, 100, 1000)]
+    assert pauses == [1, 1, 2, 5, 10, 10]
+
+
+# -- a single look
+
+
+def one_look(answers, ids="ab", pace=PACE):
+    """Look once; return the end, and the world."""
+    world = World(answers)
+    return world.run(look(Port(), ids, pace, world.clock, world.lines.append)), world
+
+
+def test_a_look_says_whether_there_is_something_to_wait_for():
+    """None while one of the runs is active."""
+    assert one_look({"fetch": finished})[0].end is WaitEnd.FINISHED
+    end, world = one_look({"fetch": lambda run_id: finished(run_id) if run_id == "a" else active("b")})
+    assert end is None
+    assert (world.slept, world.lines) == ([], ["1/2 finished: 1 passed; 1 running"])
+
+
+def test_a_fault_does_not_end_a_look_and_a_denied_key_does():
+    """The next look may be luckier; a key will not be."""
+    end, world = one_look({"fetch": transient()})
+    assert end is None
+    assert "Vendor did not answer (503 from a proxy)." in world.lines
+    assert one_look({"fetch": fault(FaultKind.DENIED)})[0].end is WaitEnd.DENIED
+
+
+def test_a_look_after_the_deadline():
+    """Says so."""
+    late = Pace(10, 600, START - 1)
+    assert one_look({"fetch": active}, pace=late)[0].end is WaitEnd.DEADLINE
