@@ -1,0 +1,228 @@
+"""What all hooks share: reading the connection, the senders, and faults as the lifecycle knows them."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import re
+from abc import abstractmethod
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any, ClassVar, Final, TypeVar
+from urllib.parse import urlsplit
+
+from airflow.providers.common.compat.sdk import BaseHook
+
+from airflow_provider_testerarmy import airflow_compat
+from airflow_provider_testerarmy.client.endpoint import Endpoint, Timeouts
+from airflow_provider_testerarmy.client.errors import (
+    AnswerLost,
+    ClientError,
+    Conflict,
+    CredentialsRejected,
+    NotFound,
+    NotSent,
+    ProtocolError,
+    RateLimited,
+    RequestInvalid,
+    ServerError,
+)
+from airflow_provider_testerarmy.client.operation import Answer, Operation
+from airflow_provider_testerarmy.client.retry import ONCE, RetryPolicy, retry_after
+from airflow_provider_testerarmy.client.sender import AsyncSender, SyncSender
+from airflow_provider_testerarmy.runs.service import Ask, FaultKind, Reply, RunService, ServiceFault
+from airflow_provider_testerarmy.runs.text import one_line
+
+T = TypeVar("T")
+
+_PORT: Final = re.compile(r":\d+$")
+
+_FAULTS: tuple[tuple[type[ClientError], FaultKind], ...] = (
+    (CredentialsRejected, FaultKind.DENIED),
+    (NotFound, FaultKind.NOT_FOUND),
+    (Conflict, FaultKind.CONFLICT),
+    (RateLimited, FaultKind.RATE_LIMITED),
+    (NotSent, FaultKind.TRANSIENT),
+    (AnswerLost, FaultKind.TRANSIENT),
+    (ProtocolError, FaultKind.TRANSIENT),
+    (ServerError, FaultKind.TRANSIENT),
+)
+
+
+def as_fault(error: ClientError, operation: Operation[Any]) -> ServiceFault:
+    """The client's error in the lifecycle's words; the one place where the two are mapped."""
+    kind = next((kind for cls, kind in _FAULTS if isinstance(error, cls)), FaultKind.REFUSED)
+    effect = error.may_have_effect and not operation.repeatable
+    return ServiceFault(
+        kind,
+        one_line(str(error), 500),
+        may_have_effect=effect,
+        retry_after=retry_after(error, datetime.now(UTC)),
+    )
+
+
+class ServiceHook(BaseHook):
+    """Base of the vendors' hooks: one Airflow connection, one client.
+
+    The connection is read once, when it is first needed; its password never leaves the endpoint.
+    """
+
+    #: The vendor's default base URL, for a connection without a host.
+    default_base_url: ClassVar[str]
+
+    def __init__(self, conn_id: str, *, policy: RetryPolicy | None = None) -> None:
+        super().__init__()
+        self.conn_id = conn_id
+        self._policy = policy
+        self._connection: Any = None
+        self._sender: SyncSender | None = None
+
+    @property
+    def path(self) -> str:
+        """The import path of the hook's class, by which another process makes it again."""
+        return f"{type(self).__module__}.{type(self).__qualname__}"
+
+    # -- the connection
+
+    @property
+    def connection(self) -> Any:
+        """The Airflow connection, read when first needed."""
+        if self._connection is None:
+            self._connection = self.get_connection(self.conn_id)
+        return self._connection
+
+    async def aload(self) -> None:
+        """Read the connection from an event loop, once, so that everything after finds it there."""
+        if self._connection is None:
+            self._connection = await airflow_compat.aget_connection(self.conn_id)
+
+    @property
+    def extra(self) -> Mapping[str, Any]:
+        """The connection's extra; fields that a form left empty arrive as null or blank and are left out."""
+        extra: dict[str, Any] = self.connection.extra_dejson or {}
+        return {name: value for name, value in extra.items() if value not in (None, "")}
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """Where the service is and how to prove who asks.
+
+        :raises RequestInvalid: when the connection's host, password or time-outs cannot be used.
+        """
+        usual = self._endpoint(self.base_url(), self.connection.password or "")
+        return replace(usual, timeouts=self._timeouts(usual.timeouts))
+
+    def _timeouts(self, usual: Timeouts) -> Timeouts:
+        connect = self._seconds("connect_timeout", usual.connect)
+        read = self._seconds("read_timeout", usual.read)
+        return Timeouts(connect, read, max(usual.total, 2 * read))
+
+    def _seconds(self, name: str, usual: float) -> float:
+        given = self.extra.get(name, usual)
+        try:
+            seconds = float(given)
+        except (TypeError, ValueError):
+            seconds = math.nan
+        if not math.isfinite(seconds) or seconds <= 0:
+            raise RequestInvalid(
+                f"{name} in the extra of the connection {self.conn_id!r} must be a positive number of seconds, "
+                f"not {given!r}."
+            )
+        return seconds
+
+    def base_url(self) -> str:
+        """The base URL: the connection's host, and what it gives apart from it (scheme, port, path)."""
+        connection = self.connection
+        host = (connection.host or "").strip()
+        if not host:
+            return self.default_base_url
+        schema = (connection.schema or "").strip("/")
+        if "://" not in host:
+            host = f"{schema if schema in ('http', 'https') else 'https'}://{host}"
+        parts = urlsplit(host)
+        netloc, path = parts.netloc, parts.path.rstrip("/")
+        # The connection form posts port 0 where none was given.
+        if connection.port and not _PORT.search(netloc):
+            netloc = f"{netloc}:{connection.port}"
+        if not path:
+            path = (
+                f"/{schema}" if schema not in ("", "http", "https") else urlsplit(self.default_base_url).path
+            )
+        return parts._replace(netloc=netloc, path=path).geturl()
+
+    @abstractmethod
+    def _endpoint(self, base_url: str, key: str) -> Endpoint:
+        """The vendor's way of sending the key."""
+
+    @property
+    def allow_http(self) -> bool:
+        """Whether the connection allows plain http beyond loopback."""
+        return str(self.extra.get("allow_http", "")).lower() in ("true", "1", "yes")
+
+    # -- the client
+
+    def get_conn(self) -> SyncSender:
+        """The client, its connections pooled; close it with :meth:`close`."""
+        if self._sender is None:
+            self._sender = SyncSender(self.endpoint, policy=self._policy)
+        return self._sender
+
+    def async_conn(self) -> AsyncSender:
+        """A client for an event loop, owned by the caller; :meth:`aload` comes first."""
+        return AsyncSender(self.endpoint, policy=self._policy)
+
+    def close(self) -> None:
+        """Close the client's pooled connections."""
+        if self._sender is not None:
+            self._sender.close()
+            self._sender = None
+
+    def send(self, operation: Operation[T]) -> T:
+        """Send one operation of the vendor's API and return its answer.
+
+        :raises ClientError: see :mod:`airflow_provider_testerarmy.client.errors`.
+        """
+        return self.get_conn().send(operation).value
+
+    async def asend(self, operation: Operation[T]) -> T:
+        """As :meth:`send`, for an event loop; opens a client for this one call."""
+        await self.aload()
+        async with self.async_conn() as sender:
+            return (await sender.send(operation)).value
+
+    # -- the lifecycle's port
+
+    @abstractmethod
+    def service(self) -> RunService:
+        """The vendor's adapter to the lifecycle."""
+
+    def asker(self) -> tuple[Callable[[Ask[Any]], Reply[Any]], Callable[[], None]]:
+        """What puts the lifecycle's questions, each once, and what closes it again."""
+        sender = SyncSender(self.endpoint, policy=ONCE)
+
+        def put(question: Any) -> Answer[Any]:
+            try:
+                return sender.send(question)
+            except ClientError as error:
+                raise as_fault(error, question) from error
+
+        return put, sender.close
+
+    def async_asker(
+        self,
+    ) -> tuple[Callable[[Ask[Any]], Awaitable[Reply[Any]]], Callable[[], Awaitable[None]]]:
+        """As :meth:`asker`, for an event loop."""
+        sender = AsyncSender(self.endpoint, policy=ONCE)
+
+        async def put(question: Any) -> Answer[Any]:
+            limit = sender.endpoint.timeouts.total
+            try:
+                async with asyncio.timeout(limit):
+                    return await sender.send(question)
+            except TimeoutError as error:
+                lost = AnswerLost(f"{question.name}: no whole answer within {limit:g} s")
+                raise as_fault(lost, question) from error
+            except ClientError as error:
+                raise as_fault(error, question) from error
+
+        return put, sender.aclose

@@ -1,0 +1,245 @@
+"""Docket in Airflow: the hook, and the adapter that answers the lifecycle's questions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any, ClassVar, Final, NoReturn
+
+from airflow_provider_testerarmy.client import docket
+from airflow_provider_testerarmy.client import docket_models as wire
+from airflow_provider_testerarmy.client.endpoint import Endpoint, Timeouts
+from airflow_provider_testerarmy.client.errors import ClientError, CredentialsRejected, NotFound
+from airflow_provider_testerarmy.client.operation import Operation
+from airflow_provider_testerarmy.client.retry import ONCE, RetryPolicy
+from airflow_provider_testerarmy.client.sender import SyncSender
+from airflow_provider_testerarmy.hooks import forms
+from airflow_provider_testerarmy.hooks.base import ServiceHook
+from airflow_provider_testerarmy.runs.results import Outcome, Phase, RunId, RunResult, Step
+from airflow_provider_testerarmy.runs.service import RunRequest, Scope, Submission
+
+DASHBOARD: Final = "https://app.docketqa.com/dashboard"
+
+#: A trigger whose answer is not awaited to its end cannot be settled later; the vendor's own GitHub action allows
+#: it 45 s.
+PATIENT: Final = Timeouts(read=60.0, total=90.0)
+
+_OUTCOMES: Final = {
+    "passed": Outcome.PASSED,
+    "failed": Outcome.FAILED,
+    "stopped": Outcome.CANCELLED,
+}
+
+
+class DocketHook(ServiceHook):
+    """Manages a Docket connection and the client behind it.
+
+    The connection's host is the base URL, its password the API key; its extra may set ``allow_http``.
+
+    :param docket_conn_id: the Airflow connection.
+    :param policy: how single requests are repeated; a few patient tries when None.
+    """
+
+    conn_name_attr: ClassVar[str] = "docket_conn_id"
+    default_conn_name: ClassVar[str] = "docket_default"
+    conn_type: ClassVar[str] = "docket"
+    hook_name: ClassVar[str] = "Docket"
+    default_base_url: ClassVar[str] = docket.DEFAULT_BASE_URL
+
+    def __init__(self, docket_conn_id: str = default_conn_name, *, policy: RetryPolicy | None = None) -> None:
+        super().__init__(docket_conn_id, policy=policy)
+        self.docket_conn_id = docket_conn_id
+
+    @classmethod
+    def get_connection_form_widgets(cls) -> dict[str, Any]:
+        """Fields of the connection form before Airflow 3.2; later versions read the provider info."""
+        return forms.DOCKET.widgets()
+
+    @classmethod
+    def get_ui_field_behaviour(cls) -> dict[str, Any]:
+        """Labels of the connection form before Airflow 3.2; later versions read the provider info."""
+        return forms.DOCKET.hook_field_behaviour()
+
+    def _endpoint(self, base_url: str, key: str) -> Endpoint:
+        return Endpoint(
+            base_url,
+            key,
+            key_header=docket.KEY_HEADER,
+            key_prefix="",
+            allow_http=self.allow_http,
+            timeouts=PATIENT,
+        )
+
+    def test_connection(self) -> tuple[bool, str]:
+        """Whether the host answers and accepts the key, for the *Test* button; one cheap read, 10 s at most.
+
+        Docket has no call that only checks a key, so a run is asked for that there is not.
+        """
+        try:
+            quick = replace(self.endpoint, timeouts=Timeouts(connect=3.0, read=5.0, total=10.0))
+            with SyncSender(quick, policy=ONCE) as client:
+                client.send(docket.look_for_no_run())
+        except CredentialsRejected as error:
+            return False, f"Docket rejected the API key ({error.message})."
+        except NotFound as error:
+            if not _is_json(error):
+                return (
+                    False,
+                    f"{error}. Is the host the API's base URL? It looks like {self.default_base_url}.",
+                )
+        except ClientError as error:
+            return False, str(error)
+        return (
+            True,
+            "Docket accepted the API key: it was asked for run 0, and only answered that there is none.",
+        )
+
+    def service(self) -> DocketService:
+        """The adapter to the lifecycle."""
+        return DocketService()
+
+
+def _is_json(error: ClientError) -> bool:
+    # Any web server answers 404; only the API's own says something about the key.
+    return error.response is not None and "json" in error.response.headers.get("content-type", "")
+
+
+class DocketService:
+    """Docket as the lifecycle's service port.
+
+    Docket can neither list nor cancel: runs are asked for one by one, and what a lost submission started cannot
+    be looked up.
+    """
+
+    vendor = "Docket"
+    active_statuses = ()
+    can_cancel = False
+
+    def prepare(self, request: RunRequest) -> None:
+        """Nothing can be looked at beforehand: a wrong id or key shows in the submission's answer."""
+
+    def submit(self, request: RunRequest) -> Operation[Submission]:
+        """Start a run of each test."""
+        wanted = len(set(request.body.get("test_blueprint_ids", ())))
+        return docket.trigger(request.body).then(lambda group: _submission(group, wanted))
+
+    def fetch(self, run_id: RunId) -> Operation[RunResult]:
+        """One run, whole."""
+        return docket.get_test_run(run_id).then(self.result)
+
+    def list_active(self, status: str, cursor: str) -> NoReturn:
+        """Never asked: there are no statuses to list by."""
+        raise NotImplementedError("Docket has no list of runs.")
+
+    def list_candidates(self, request: RunRequest, scope: Scope, cursor: str) -> NoReturn:
+        """Never asked: there are no statuses to list by."""
+        raise NotImplementedError("Docket has no list of runs.")
+
+    def list_tests(self, request: RunRequest, scope: Scope, cursor: str) -> None:
+        """What a category holds cannot be listed; a run carries its test's title itself."""
+
+    def cancel_run(self, run_id: RunId) -> NoReturn:
+        """Never asked: ``can_cancel`` is false."""
+        raise NotImplementedError("Docket cannot cancel runs.")
+
+    def cancel_batch(self, batch_id: str) -> NoReturn:
+        """Never asked: ``can_cancel`` is false."""
+        raise NotImplementedError("Docket cannot cancel runs.")
+
+    def single_test(self, request: RunRequest, test_id: str) -> RunRequest | None:
+        """One test by itself; not of a CI run, whose commit would show the outcome of that test alone."""
+        if "github_context" in request.body or not test_id:
+            return None
+        return RunRequest("test", test_id, {"test_blueprint_ids": [docket.check_id(test_id, "test_id")]})
+
+    def submission_url(self, submission: Submission) -> str:
+        """The group run on the dashboard."""
+        return group_run_url(submission.batch_id)
+
+    def result(self, run: wire.TestRun) -> RunResult:
+        """A run as the domain has it."""
+        outcome = _OUTCOMES.get(run.status)
+        phase = Phase.FINISHED if outcome else Phase.RUNNING if run.status == "running" else Phase.UNKNOWN
+        steps, video_url = _decisive_attempt(run)
+        finished_at = run.updated_at if outcome else None
+        return RunResult(
+            run_id=run.id,
+            status=run.status,
+            phase=phase,
+            outcome=outcome,
+            test_id=str(run.test_blueprint_id or ""),
+            title=(run.blueprint_metadata.title or "") if run.blueprint_metadata else "",
+            reason=next((step.result for step in steps if _failed(step) and step.result), ""),
+            url=group_run_url(run.test_group_run_id),
+            steps=tuple(_steps(steps)),
+            screenshots=tuple(dict.fromkeys(_screenshots(steps))),
+            duration=(finished_at - run.created_at).total_seconds()
+            if finished_at and run.created_at
+            else None,
+            created_at=run.created_at,
+            started_at=run.created_at,
+            finished_at=finished_at,
+            # A blueprint is tried again only after a failed attempt.
+            flaky=outcome is Outcome.PASSED and bool(run.additional_attempts),
+            video_url=video_url or "",
+        )
+
+
+def group_run_url(group_run_id: int | str | None) -> str:
+    """A group run on the dashboard, empty where its id is not known."""
+    return f"{DASHBOARD}/grouprun/{group_run_id}" if group_run_id else ""
+
+
+def _submission(group: wire.GroupRun, wanted: int) -> Submission:
+    """What was started.
+
+    :param wanted: how many runs there must be at least, 0 where that is not known.
+    :raises ValueError: when some are missing: what nobody awaits would count as tested.
+    """
+    if len(group.test_runs) < wanted:
+        ids = ", ".join(str(run.id) for run in group.test_runs) or "none"
+        raise ValueError(
+            f"{wanted} tests were to be run, and group run {group.id or '(no id)'} has fewer runs: {ids}"
+        )
+    return Submission(tuple(run.id for run in group.test_runs), batch_id=str(group.id or ""))
+
+
+def _decisive_attempt(run: wire.TestRun) -> tuple[tuple[wire.StepResult, ...], str | None]:
+    """The steps and the video of the attempt that the run's status tells of.
+
+    The reference does not say whether ``results`` are those of the first attempt or of the last one, so of a run
+    that passed they are only taken if no step of theirs failed.
+    """
+    if run.status == "passed" and any(map(_failed, run.results)):
+        for attempt in reversed(run.additional_attempts):
+            if attempt.results and not any(map(_failed, attempt.results)):
+                return attempt.results, attempt.test_video_url
+    return run.results, run.test_video_url or run.test_video_download_url
+
+
+def _failed(step: wire.StepResult) -> bool:
+    return step.is_successful is False
+
+
+def _steps(results: Sequence[wire.StepResult]) -> Iterator[Step]:
+    ended: float | None = 0.0
+    for number, step in enumerate(results, 1):
+        passed, started = step.is_successful is True, ended
+        # Without a duration, no time after it is known either.
+        ended = started + step.duration if started is not None and step.duration is not None else None
+        yield Step(
+            title=step.task or f"step {step.step_number or number}",
+            passed=passed,
+            kind=next((action.type for action in step.actions if action.type), ""),
+            summary=step.result or "",
+            error="" if passed else step.result or "",
+            started=started,
+            ended=ended,
+        )
+
+
+def _screenshots(results: Sequence[wire.StepResult]) -> Iterator[str]:
+    for step in results:
+        for action in step.actions:
+            if picture := action.screenshot_url or action.screenshot_url_before:
+                yield picture

@@ -1,0 +1,338 @@
+"""TesterArmy in Airflow: the hook, and the adapter that answers the lifecycle's questions."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator, Mapping
+from dataclasses import replace
+from typing import Any, ClassVar, Final
+from urllib.parse import quote
+
+from airflow_provider_testerarmy.client import sender, testerarmy
+from airflow_provider_testerarmy.client import testerarmy_models as wire
+from airflow_provider_testerarmy.client.endpoint import Endpoint, Timeouts
+from airflow_provider_testerarmy.client.errors import ClientError, CredentialsRejected
+from airflow_provider_testerarmy.client.operation import Operation
+from airflow_provider_testerarmy.client.retry import ONCE, RetryPolicy
+from airflow_provider_testerarmy.client.sender import SyncSender
+from airflow_provider_testerarmy.hooks import forms
+from airflow_provider_testerarmy.hooks.base import ServiceHook
+from airflow_provider_testerarmy.runs.results import Issue, Outcome, Phase, RunId, RunResult, Step
+from airflow_provider_testerarmy.runs.service import (
+    Page,
+    RunRequest,
+    Scope,
+    Sighting,
+    Submission,
+    Tests,
+)
+
+DASHBOARD: Final = "https://tester.army/dashboard"
+API_KEYS_PAGE: Final = f"{DASHBOARD}/profile/api-keys"
+
+#: What a person can do about a step's ``errorCode`` (the codes of the vendor's OpenAPI document, July 2026).
+ERROR_HINTS: Final = {
+    "AUTH_CREDENTIAL_UNAVAILABLE": "give the project the credential that the login step asks for",
+    "AUTH_CREDENTIAL_INVALID": "check username and password of the credential in the project's settings",
+    "AUTH_BASIC_REQUIRED": "the site asks for HTTP basic authentication: add it to the project's credentials",
+    "VERCEL_BYPASS_REQUIRED": "the deployment is protected by Vercel: set the bypass secret in the project",
+    "MOBILE_RELEASE_BUILD_REQUIRED": "upload a release build of the app; a debug build cannot be tested",
+    "VIEWPORT_RESIZE_UNSUPPORTED": "take the change of window size out of the test's steps",
+    "STEP_TOOL_LIMIT_EXHAUSTED": "split the step: the agent used up its actions",
+    "STEP_DEADLINE_EXHAUSTED": "split the step, or see why the page is slow: the agent ran out of time",
+    "STEP_NO_CONCLUSION": "say in the step what is to be seen: the agent came to no conclusion",
+}
+
+_TEST_FIELDS: Final = frozenset(("platform", "deviceModel", "projectEnvironmentId"))
+
+_PHASES: Final = {
+    "queued": Phase.QUEUED,
+    "running": Phase.RUNNING,
+    "completed": Phase.FINISHED,
+    "failed": Phase.FINISHED,
+    "cancelled": Phase.FINISHED,
+}
+
+
+class TesterArmyHook(ServiceHook):
+    """Manages a TesterArmy connection and the client behind it.
+
+    The connection's host is the base URL, its password the API key; its extra may name the ``workspace`` and
+    ``project_short_id`` of dashboard links, and ``allow_http``.
+
+    :param testerarmy_conn_id: the Airflow connection.
+    :param policy: how single requests are repeated; a few patient tries when None.
+    """
+
+    conn_name_attr: ClassVar[str] = "testerarmy_conn_id"
+    default_conn_name: ClassVar[str] = "testerarmy_default"
+    conn_type: ClassVar[str] = "testerarmy"
+    hook_name: ClassVar[str] = "TesterArmy"
+    default_base_url: ClassVar[str] = testerarmy.DEFAULT_BASE_URL
+
+    def __init__(
+        self, testerarmy_conn_id: str = default_conn_name, *, policy: RetryPolicy | None = None
+    ) -> None:
+        super().__init__(testerarmy_conn_id, policy=policy)
+        self.testerarmy_conn_id = testerarmy_conn_id
+
+    @classmethod
+    def get_connection_form_widgets(cls) -> dict[str, Any]:
+        """Fields of the connection form before Airflow 3.2; later versions read the provider info."""
+        return forms.TESTERARMY.widgets()
+
+    @classmethod
+    def get_ui_field_behaviour(cls) -> dict[str, Any]:
+        """Labels of the connection form before Airflow 3.2; later versions read the provider info."""
+        return forms.TESTERARMY.hook_field_behaviour()
+
+    def _endpoint(self, base_url: str, key: str) -> Endpoint:
+        return Endpoint(base_url, key, allow_http=self.allow_http)
+
+    def list_runs(
+        self, *, status: str | None = None, project_id: str | None = None, test_id: str | None = None
+    ) -> Iterator[wire.Run]:
+        """The account's runs, newest first, fetched page by page as they are consumed."""
+        first = testerarmy.list_runs(status=status, project_id=project_id, test_id=test_id)
+        for page in sender.iterate(self.get_conn().send, first, _next_runs(first)):
+            yield from page.runs
+
+    async def alist_runs(
+        self, *, status: str | None = None, project_id: str | None = None, test_id: str | None = None
+    ) -> AsyncIterator[wire.Run]:
+        """As :meth:`list_runs`, for an event loop."""
+        await self.aload()
+        first = testerarmy.list_runs(status=status, project_id=project_id, test_id=test_id)
+        async with self.async_conn() as client:
+            async for page in sender.aiterate(client.send, first, _next_runs(first)):
+                for run in page.runs:
+                    yield run
+
+    def test_connection(self) -> tuple[bool, str]:
+        """Whether the host answers and accepts the key, for the *Test* button; one cheap read, 10 s at most."""
+        try:
+            quick = replace(self.endpoint, timeouts=Timeouts(connect=3.0, read=5.0, total=10.0))
+            with SyncSender(quick, policy=ONCE) as client:
+                projects = client.send(testerarmy.list_projects()).value
+        except CredentialsRejected as error:
+            return (
+                False,
+                f"TesterArmy rejected the API key ({error.message}). Make a new one at {API_KEYS_PAGE}.",
+            )
+        except ClientError as error:
+            return False, str(error)
+        names = ", ".join(project.name or project.id for project in projects[:5])
+        return True, f"Connected to TesterArmy; the key sees {len(projects)} project(s): {names}"
+
+    def service(self) -> TesterArmyService:
+        """The adapter to the lifecycle."""
+        return TesterArmyService(dashboard_prefix(self.extra))
+
+
+def dashboard_prefix(extra: Mapping[str, Any]) -> str:
+    """What a run's dashboard address begins with, empty unless the connection's extra names the project."""
+    workspace, project = extra.get("workspace"), extra.get("project_short_id")
+    if not workspace or not project:
+        return ""
+    return f"{DASHBOARD}/{quote(str(workspace), safe='')}/projects/{quote(str(project), safe='')}"
+
+
+def _next_runs(first: Operation[wire.RunPage]) -> sender.Following[wire.RunPage]:
+    def following(page: wire.RunPage) -> tuple[str, Operation[wire.RunPage]] | None:
+        if not page.next_cursor:
+            return None
+        return page.next_cursor, replace(first, query={**first.query, "cursor": page.next_cursor})
+
+    return following
+
+
+class TesterArmyService:
+    """TesterArmy as the lifecycle's service port.
+
+    :param dashboard: what a run's dashboard address begins with, empty for no links.
+    """
+
+    vendor = "TesterArmy"
+    active_statuses = ("queued", "running")
+    can_cancel = True
+
+    def __init__(self, dashboard: str = "") -> None:
+        self._dashboard = dashboard
+
+    def prepare(self, request: RunRequest) -> Operation[Scope]:
+        """Look at the test or group; for a prompt, which has no target, at the newest run."""
+        if request.kind == "test":
+            return testerarmy.get_test(request.target).then(
+                lambda test: Scope(test.project_id or "", test.title or "")
+            )
+        if request.kind == "group":
+            return testerarmy.get_group(request.target).then(
+                lambda group: Scope(
+                    group.project_id or "",
+                    group.name or "",
+                    frozenset((group.prep_test_id,) if group.prep_test_id else ()),
+                )
+            )
+        return testerarmy.list_runs(limit=1).then(lambda _page: Scope())
+
+    def submit(self, request: RunRequest) -> Operation[Submission]:
+        """Start a test, a group or a prompt."""
+        if request.kind == "test":
+            single = testerarmy.trigger_test_run(request.target)
+            return replace(single, body=request.body).then(lambda queued: Submission((queued.run_id,)))
+        if request.kind == "group":
+            group = testerarmy.trigger_group_run(request.target)
+            return replace(group, body=request.body).then(_group_submission)
+        prompt = testerarmy.submit_prompt_run(wire.PromptRunRequest(prompt="-"))
+        return replace(prompt, body=request.body).then(lambda queued: Submission((queued.id,)))
+
+    def fetch(self, run_id: RunId) -> Operation[RunResult]:
+        """One run, whole."""
+        return testerarmy.get_run(str(run_id)).then(self.result)
+
+    def list_active(self, status: str, cursor: str) -> Operation[Page]:
+        """The account's runs in one status."""
+        return testerarmy.list_runs(status=status, cursor=cursor or None).then(self._page)
+
+    def list_candidates(self, request: RunRequest, scope: Scope, cursor: str) -> Operation[Page]:
+        """The newest runs of the test, of the group's project, or for a prompt of the account."""
+        listing = testerarmy.list_runs(
+            test_id=request.target if request.kind == "test" else None,
+            project_id=(scope.project_id or None) if request.kind == "group" else None,
+            cursor=cursor or None,
+        )
+        return listing.then(lambda page: self._page(page, request))
+
+    def list_tests(self, request: RunRequest, scope: Scope, cursor: str) -> Operation[Tests] | None:
+        """The tests of a group; a test or a prompt is one run."""
+        if request.kind != "group":
+            return None
+        listing = testerarmy.list_tests(scope.project_id, group_id=request.target, cursor=cursor or None)
+        return listing.then(_tests)
+
+    def cancel_run(self, run_id: RunId) -> Operation[Any]:
+        """Cancel one run."""
+        return testerarmy.cancel_run(str(run_id))
+
+    def cancel_batch(self, batch_id: str) -> Operation[Any]:
+        """Cancel what is active in a batch."""
+        return testerarmy.cancel_batch(batch_id)
+
+    def single_test(self, request: RunRequest, test_id: str) -> RunRequest | None:
+        """A test of a group by itself; a test's own trigger knows neither address nor commit nor build."""
+        if request.kind != "group" or not request.body.keys() <= _TEST_FIELDS:
+            return None
+        return RunRequest("test", test_id, request.body)
+
+    def submission_url(self, submission: Submission) -> str:
+        """The first of the runs on the dashboard."""
+        return self.run_url(submission.run_ids[0]) if submission.run_ids else ""
+
+    def run_url(self, run_id: RunId) -> str:
+        """The run on the dashboard."""
+        return f"{self._dashboard}?run={quote(str(run_id), safe='')}" if self._dashboard else ""
+
+    def result(self, run: wire.Run) -> RunResult:
+        """A run as the domain has it."""
+        phase = _PHASES.get(run.status, Phase.UNKNOWN)
+        if phase is Phase.UNKNOWN and run.completed_at is not None:
+            phase = Phase.FINISHED
+        output = run.output or wire.Output()
+        return RunResult(
+            run_id=run.id,
+            status=run.status,
+            phase=phase,
+            outcome=_outcome(run) if phase is Phase.FINISHED else None,
+            test_id=run.test_id or "",
+            project_id=run.project_id or "",
+            title=output.feature_name or "",
+            reason=_reason(run, output),
+            error_code=(run.error.code or "") if run.error else "",
+            url=self.run_url(run.id),
+            issues=tuple(_issue(issue) for issue in output.issues),
+            steps=tuple(_step(step) for step in output.steps),
+            screenshots=output.screenshots,
+            duration=run.duration_ms / 1000 if run.duration_ms is not None else None,
+            created_at=run.created_at,
+            started_at=run.started_at,
+            finished_at=run.completed_at,
+        )
+
+    def _page(self, page: wire.RunPage, request: RunRequest | None = None) -> Page:
+        sightings = tuple(
+            Sighting(self.result(run), request is None or _stems_from(run, request)) for run in page.runs
+        )
+        return Page(sightings, page.next_cursor or "")
+
+
+def _outcome(run: wire.Run) -> Outcome:
+    """The outcome of a finished run; ``completed`` by itself is not a pass."""
+    if run.status == "failed":
+        return Outcome.ERRORED
+    if run.status == "cancelled":
+        return Outcome.CANCELLED
+    if run.status == "completed" and run.output:
+        if run.output.kind == "planner_skipped":
+            return Outcome.SKIPPED
+        return {"PASS": Outcome.PASSED, "FAILED": Outcome.FAILED}.get(
+            run.output.result or "", Outcome.UNKNOWN
+        )
+    return Outcome.UNKNOWN
+
+
+def _reason(run: wire.Run, output: wire.Output) -> str:
+    if run.error and run.error.message:
+        return run.error.message
+    return output.reason or output.description or ""
+
+
+def _issue(issue: wire.Issue) -> Issue:
+    return Issue(
+        name=issue.name or "unnamed",
+        confirmed=issue.type != "warning",
+        severity=issue.severity,
+        description=issue.description or "",
+        url=issue.url or "",
+        expected=issue.expected_behavior or "",
+        actual=issue.actual_behavior or "",
+        reproduction_steps=issue.reproduction_steps,
+        screenshot_url=issue.screenshot_url or "",
+    )
+
+
+def _step(step: wire.Step) -> Step:
+    return Step(
+        title=step.title or f"step {step.step_index}",
+        passed=step.status == "passed",
+        kind=step.type or "",
+        summary=step.summary or "",
+        error=step.error or "",
+        error_code=step.error_code or "",
+        hint=ERROR_HINTS.get(step.error_code or "", ""),
+        started=step.started_at_ms / 1000 if step.started_at_ms is not None else None,
+        ended=step.completed_at_ms / 1000 if step.completed_at_ms is not None else None,
+    )
+
+
+def _group_submission(queued: wire.GroupRunQueued) -> Submission:
+    rejected = queued.cancelled_run_ids
+    if not rejected and queued.status == "cancelled":
+        rejected = queued.run_ids
+    return Submission(queued.run_ids, rejected, queued.batch_id)
+
+
+def _tests(page: wire.TestPage) -> Tests:
+    titles = {test.id: test.title or "" for test in page.tests}
+    runnable = frozenset(test.id for test in page.tests if test.enabled is not False)
+    return Tests(titles, runnable, page.next_cursor or "")
+
+
+def _stems_from(run: wire.Run, request: RunRequest) -> bool:
+    """Whether a listed run can stem from the request: nothing that both of them say contradicts it."""
+    if run.source not in (None, "api"):
+        return False
+    if request.kind == "test" and run.test_id not in (None, request.target):
+        return False
+    given = run.input or {}
+    if request.kind == "prompt":
+        return given.get("prompt") == request.body.get("prompt")
+    return all(given.get(name, value) == value for name, value in request.body.items() if name != "mobile")

@@ -1,0 +1,163 @@
+"""The results as one HTML page that needs nothing else: no script, no request, no resource of its own.
+
+The page may be opened years later from an archive, by a browser that is logged in elsewhere, and shows text
+that the tested site wrote. So it is escaped by Jinja, links are https only, and a content security policy
+forbids all that the page does not need.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final
+
+from airflow_provider_testerarmy.reports.text import DEFAULT_NAME, https, line, outcome_of, took, verdict_of
+from airflow_provider_testerarmy.reports.view import DETAILS, ORDER, Timeline, gravity, view_run
+from airflow_provider_testerarmy.runs.results import Outcome, RunResult
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from jinja2 import Environment
+
+#: Bytes that a page never exceeds, however many runs there were and whatever they said.
+MAX_BYTES: Final = 2_900_000
+#: Of these, what all but the runs may take.
+_FRAME_BYTES: Final = 300_000
+#: By step: how much is shown of a run that passed, and of any other (an index into DETAILS).
+_STEPS_DOWN: Final = ((0, 0), (1, 0), (2, 0), (2, 1), (3, 1), (3, 2), (4, 2), (4, 3), (4, 4))
+#: So many runs that did not pass are shown opened; more of them would be a wall of text.
+_OPENED: Final = 10
+_MAX_ISSUES: Final = 100
+#: A sign beside the word: colour alone is not for everyone.
+SIGNS: Final = {
+    "passed": "✓",
+    "failed": "✕",
+    "errored": "!",
+    "unknown": "?",
+    "cancelled": "\u2013",
+    "skipped": "»",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _IssueRow:
+    severity: int | None
+    confirmed: bool
+    name: str
+    test: str
+    anchor: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Reason:
+    text: str
+    anchor: str
+
+
+def render(summary: Mapping[str, Any], results: Sequence[RunResult], *, name: str = "") -> str:
+    """The page, at most :data:`MAX_BYTES` of UTF-8.
+
+    :param summary: as the task returns it.
+    :param name: what was tested by whom, e.g. ``dag_id.task_id``.
+    """
+    ranked = sorted(results, key=lambda run: (ORDER.index(outcome_of(run)), not run.issues, not run.flaky))
+    cards = _cards(ranked)
+    shown = ranked[: len(cards)]
+    counts = Counter(str(outcome_of(run)) for run in results)
+    timeline = Timeline(results)
+    issues = _issues(shown)
+    return (
+        _environment()
+        .get_template("page.html.jinja")
+        .render(
+            name=line(name, 200) or DEFAULT_NAME,
+            verdict=verdict_of(summary),
+            reasons=_reasons(summary, shown),
+            more_reasons=(summary.get("truncated") or {}).get("reasons", 0),
+            counts=[(str(kind), counts[str(kind)]) for kind in ORDER if counts[str(kind)]],
+            total=len(results),
+            flaky=sum(run.flaky for run in results),
+            began=timeline.began,
+            took=took(timeline.seconds),
+            url=https(summary.get("url")),
+            batch_id=line(summary.get("batch_id") or "", 200),
+            issues=issues,
+            more_issues=sum(len(run.issues) for run in results) - len(issues),
+            cards=cards,
+            more_runs=len(results) - len(cards),
+            filters=[str(kind) for kind in ORDER if counts[str(kind)]],
+            signs=SIGNS,
+        )
+    )
+
+
+@cache
+def _environment() -> Environment:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    return Environment(
+        loader=PackageLoader("airflow_provider_testerarmy.reports"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def _cards(ranked: Sequence[RunResult]) -> list[str]:
+    """The runs as pieces of HTML, with as much of each as all of them together have room for."""
+    macro: Callable[..., str] = getattr(_environment().get_template("run.html.jinja").module, "card")  # noqa: B009
+    timeline = Timeline(ranked)
+    opened = {number for number, run in enumerate(ranked) if outcome_of(run) is not Outcome.PASSED}
+    opened = {number for number in opened if number < _OPENED}
+    room = MAX_BYTES - _FRAME_BYTES
+
+    @cache
+    def card(number: int, level: int) -> tuple[str, int]:
+        view = view_run(number + 1, ranked[number], timeline, DETAILS[level])
+        text = macro(view, number in opened, SIGNS)
+        return text, len(text.encode())
+
+    for passed, other in _STEPS_DOWN:
+        levels = [passed if outcome_of(run) is Outcome.PASSED else other for run in ranked]
+        total = 0
+        for number, level in enumerate(levels):
+            total += card(number, level)[1]
+            if total > room:
+                break
+        else:
+            return [card(number, level)[0] for number, level in enumerate(levels)]
+    return _as_many_as_fit([card(number, len(DETAILS) - 1) for number in range(len(ranked))], room)
+
+
+def _as_many_as_fit(cards: Sequence[tuple[str, int]], room: int) -> list[str]:
+    kept = []
+    for text, size in cards:
+        room -= size
+        if room < 0:
+            break
+        kept.append(text)
+    return kept
+
+
+def _reasons(summary: Mapping[str, Any], shown: Sequence[RunResult]) -> list[_Reason]:
+    """The gate's reasons; the address at the end of one becomes a link to that run on the page."""
+    anchors = {run.url: f"#run-{number}" for number, run in enumerate(shown, 1) if run.url}
+    reasons = []
+    for reason in summary.get("reasons") or ():
+        text, _, url = str(reason).rpartition(" ")
+        known = url in anchors
+        reasons.append(_Reason(line(text if known else reason, 500), anchors.get(url, "")))
+    return reasons
+
+
+def _issues(shown: Sequence[RunResult]) -> list[_IssueRow]:
+    """The gravest issues of all runs."""
+    found = [(number, run, issue) for number, run in enumerate(shown, 1) for issue in run.issues]
+    return [
+        _IssueRow(issue.severity, issue.confirmed, line(issue.name), line(run.label, 160), f"#run-{number}")
+        for number, run, issue in sorted(found, key=lambda entry: gravity(entry[2]))[:_MAX_ISSUES]
+    ]

@@ -1,0 +1,35 @@
+"""The whole of a task's results as JSON: what the summary had to leave out is here."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any, Final
+
+from airflow_provider_testerarmy.runs.results import RunResult
+
+#: Raised whenever a field changes its meaning or goes away; new fields do not raise it.
+SCHEMA_VERSION: Final = 1
+
+
+def render(summary: Mapping[str, Any], results: Sequence[RunResult], *, name: str = "") -> str:
+    """The document: ``schema_version``, ``name``, the ``summary`` as the task returned it, every run in ``runs``.
+
+    It is the one report that is not bounded: texts and addresses are as the service gave them. ``docs/reports.md``
+    describes each field.
+    """
+    document = {
+        "schema_version": SCHEMA_VERSION,
+        "name": name,
+        "summary": summary,
+        "runs": [asdict(run) for run in results],
+    }
+    return json.dumps(document, indent=2, default=_plain) + "\n"
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    raise TypeError(f"{type(value).__name__} has no place in a report")

@@ -1,0 +1,147 @@
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+
+from airflow_provider_testerarmy.reports import markdown
+from airflow_provider_testerarmy.runs.gate import QualityGate
+from airflow_provider_testerarmy.runs.results import Outcome
+from airflow_provider_testerarmy.runs.summary import MAX_BYTES, summarize
+from tests.reports.cases import ISSUE, LONG, NAME, NASTY, NIGHT, RUNS, hostile_run, run, summary_of
+
+READER = MarkdownIt("commonmark", {"html": True}).enable("table")
+OWN_TOKENS = {"text", "softbreak", "strong_open", "strong_close", "link_open", "link_close", "text_special"}
+OWN_BLOCKS = {"paragraph", "table", "thead", "tbody", "tr", "th", "td", "bullet_list", "list_item"}
+
+
+def read(text):
+    """The links and the visible words, after what must be true of any."""
+    links, words = [], []
+    for block in READER.parse(text):
+        assert block.type == "inline" or block.type.rpartition("_")[0] in OWN_BLOCKS
+        for token in block.children or ():
+            assert token.type in OWN_TOKENS
+            if token.type == "link_open":
+                links.append(token.attrs["href"])
+            words.append(token.content)
+    shown = "".join(words)
+    # What GitHub links although it is only text.
+    assert not re.search(r"@\w|#\w|(?i:\bgh-\d)|://|(?i:\bwww\.)", shown)
+    return links, shown
+
+
+def brief_of(results, **options):
+    """The text for the summary, in which it has to fit."""
+    verdict = QualityGate().judge(results)
+    text = markdown.brief(verdict, results, total=len(results), **options)
+    assert len(text) <= 2000
+    ids = [result.run_id for result in results]
+    summary = summarize(verdict, results, run_ids=ids, report_markdown=text)
+    assert len(json.dumps(summary).encode()) <= MAX_BYTES
+    assert summary["report_markdown"] == text
+    return text
+
+
+def test_a_usual_night():
+    """The verdict, what did not pass, the issues, and links to all of it."""
+    assert markdown.render(summary_of(NIGHT), NIGHT, name=NAME) == (
+        "❌ **Failed**: 1 failed, 1 errored, 1 unknown, 1 cancelled, 1 skipped, 2 passed of 7 · shop.nightly · "
+        "[dashboard](https://tester.army/batches/b-7)\n"
+        "\n"
+        "2 of 6 judged runs passed (33.3%; 100.0% needed).\n"
+        "\n"
+        "| Outcome | Test | Why | Time |\n"
+        "| --- | --- | --- | --- |\n"
+        '| failed | [Checkout](https://tester.army/runs/1) | issue "Total is wrong" (severity 5); step "Pay" '
+        "failed (ASSERTION) - Compare. | 30 s |\n"
+        "| errored | [Upload](https://tester.army/runs/3) | BROWSER: No browser. | 30 s |\n"
+        "| unknown | [Returns](https://tester.army/runs/6) | ended in the unknown state 'completed', which is not "
+        "a pass | 30 s |\n"
+        "| cancelled | [Newsletter](https://tester.army/runs/4) |  | 30 s |\n"
+        "| skipped | [Gift cards](https://tester.army/runs/5) | Nothing to test. | 30 s |\n"
+        "\n"
+        "**Issues**\n"
+        "\n"
+        "- **severity 5** Total is wrong, in [Checkout](https://tester.army/runs/1) · "
+        "[screenshot](https://cdn.example/shot.png?sig=a&b=c)\n"
+        "- **severity 2** (warning) Search is slow, in [Checkout](https://tester.army/runs/1)\n"
+        "- **severity 2** (warning) Search is slow, in [Search](https://tester.army/runs/0)\n"
+        "\n"
+        "**Flaky**\n"
+        "\n"
+        "- [Log in](https://tester.army/runs/2)\n"
+    )
+
+
+def test_a_gate_that_passed_runs_break():
+    """There is no table; the reasons say why."""
+    results = [run(1, issues=(ISSUE,))]
+    text = markdown.render(summary_of(results, max_severity=3), results)
+    assert text.startswith("❌ **Failed**: 1 passed of 1")
+    assert "above the allowed severity 3" in read(text)[1]
+
+
+def test_all_passed():
+    """Two lines."""
+    assert brief_of([run(1), run(2)]).count("\n") == 3
+
+
+def test_runs_that_are_not_awaited():
+    """They have no verdict yet."""
+    text = markdown.brief(None, (), total=3, url="https://tester.army/b")
+    assert text == "▶️ **Started**: 3 runs · [dashboard](https://tester.army/b)\n"
+
+
+@pytest.mark.parametrize("text", [NASTY, LONG, "- a", "# a", "1. a", "> a", "===", "    code"])
+def test_hostile_texts(text):
+    """No link, table, mention, heading or HTML comes of them."""
+    results = [hostile_run(number, text, outcome) for number, outcome in enumerate(Outcome)]
+    whole = markdown.render(summary_of(results), results, name=text)
+    assert set(read(whole)[0]) == {"https://tester.army/batches/b-7"}
+    rows = [row for row in whole.splitlines() if row.startswith("|")]
+    assert len(rows) == 2 + 5
+    assert read(brief_of(results, name=text))[0] == []
+
+
+@pytest.mark.parametrize("limit", [200, 1000, 60_000])
+def test_a_thousand_failures(limit):
+    """As many as there is room for, and how many more."""
+    results = [run(number, Outcome.FAILED, issues=(ISSUE,)) for number in range(1000)]
+    text = markdown.render(summary_of(results), results, limit=limit)
+    assert len(text) <= limit
+    assert len(text) > limit // 4
+    if limit > 200:
+        left_out = re.search(r"and (\d+) more runs that did not pass", text)
+        assert text.count("\n| failed") + int(left_out[1]) == 1000
+
+
+@pytest.mark.parametrize("title", ["🧦" * 200, "價" * 200, '"\\' * 100])
+def test_the_summary_keeps_its_bound(title):
+    """Characters that JSON writes with many more; the lists are not crowded out."""
+    results = [run(number, Outcome.FAILED, title=title, issues=(ISSUE,) * 5) for number in range(300)]
+    text = brief_of(results)
+    assert len(json.dumps(text)) <= markdown.BRIEF_BYTES
+    assert "| failed |" in text
+
+
+def test_a_summary_without_room():
+    """Texts alone never break the bound, nor keep the summary from ending."""
+    summary = summarize(None, (), run_ids=["a"], url="🧦" * 2000, report_markdown="x")
+    assert (summary["url"], summary["report_markdown"]) == (None, None)
+    assert len(json.dumps(summary).encode()) <= MAX_BYTES
+
+
+@given(results=RUNS, limit=st.integers(200, 3000))
+def test_any_results(results, limit):
+    """Bounded, harmless, and the same each time."""
+    summary = summary_of(results)
+    text = markdown.render(summary, results, limit=limit)
+    assert len(text) <= limit
+    assert markdown.render(summary, results, limit=limit) == text
+    read(text)
+    brief_of(results)
