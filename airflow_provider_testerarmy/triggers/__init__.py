@@ -1,0 +1,1 @@
+"""What waits in the triggerer: one trigger for all vendors."""

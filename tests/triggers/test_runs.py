@@ -1,0 +1,218 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from pkgutil import resolve_name
+from types import SimpleNamespace
+
+import pytest
+
+from airflow_provider_testerarmy import airflow_compat
+from airflow_provider_testerarmy.hooks.testerarmy import TesterArmyHook
+from airflow_provider_testerarmy.runs.service import RunRequest
+from airflow_provider_testerarmy.runs.waiting import Waited, WaitEnd
+from airflow_provider_testerarmy.sandbox import catalog
+from airflow_provider_testerarmy.sandbox.state import DEFAULT_API_KEY
+from airflow_provider_testerarmy.triggers import runs
+from airflow_provider_testerarmy.triggers.runs import (
+    AwaitRunsTrigger,
+    EventInvalid,
+    make_event,
+    read_event,
+)
+from tests.operators.tries import fire
+
+
+@pytest.fixture(autouse=True)
+def connection(service, monkeypatch):
+    """The connection `testerarmy_default`, to the sandbox."""
+    fields = {"conn_type": "testerarmy", "host": service.url, "password": DEFAULT_API_KEY}
+    monkeypatch.setenv("AIRFLOW_CONN_TESTERARMY_DEFAULT", json.dumps(fields))
+
+
+@pytest.fixture
+def trigger():
+    """A trigger that waits for a group it has started."""
+
+    def make(group_id, **parameters):
+        hook = TesterArmyHook()
+        submission = hook.send(hook.service().submit(RunRequest("group", group_id)))
+        hook.close()
+        return AwaitRunsTrigger(
+            hook=hook.path,
+            conn_id=hook.conn_id,
+            run_ids=list(submission.run_ids),
+            rejected_run_ids=list(submission.rejected_run_ids),
+            batch_id=submission.batch_id,
+            **{"poll_interval": 0.05, **parameters},
+        )
+
+    return make
+
+
+@pytest.fixture
+def kill(monkeypatch):
+    """Calls a trigger's `on_kill` while Airflow has the task in a state."""
+
+    def call(trigger, state):
+        async def aown_state(_ti):
+            return state
+
+        monkeypatch.setattr(airflow_compat, "aown_state", aown_state)
+        trigger._task_instance = SimpleNamespace(task_id="tests")
+        asyncio.run(trigger.on_kill())
+
+    return call
+
+
+def test_a_trigger_is_made_again_from_what_it_serializes_to(trigger):
+    """Through JSON, as it lies in the database."""
+    first = trigger(catalog.GROUP_SEQUENTIAL, deadline=time.time() + 60, cancel_on_kill=False)
+    path, kwargs = first.serialize()
+    second = resolve_name(path)(**json.loads(json.dumps(kwargs)))
+    assert type(second) is AwaitRunsTrigger
+    assert second.serialize() == (path, kwargs)
+
+
+def test_what_is_serialized_names_runs_and_a_connection(trigger):
+    """It is stored in plain text, so no key is in it."""
+    _, kwargs = trigger(catalog.GROUP_SEQUENTIAL).serialize()
+    assert DEFAULT_API_KEY not in json.dumps(kwargs)
+    assert set(kwargs) == {
+        "hook",
+        "conn_id",
+        "run_ids",
+        "rejected_run_ids",
+        "batch_id",
+        "poll_interval",
+        "max_outage",
+        "deadline",
+        "cancel_on_kill",
+    }
+    assert resolve_name(kwargs["hook"]) is TesterArmyHook
+
+
+def test_the_event_of_finished_runs(trigger, service):
+    """It is small: the worker fetches the results."""
+    waiting = trigger(catalog.GROUP_SEQUENTIAL)
+    service.control.clock.advance(120)
+    assert fire(waiting) == {"version": 1, "end": "finished", "message": ""}
+
+
+def test_a_deadline_stops_the_runs(trigger, service):
+    """The event says which were not finished."""
+    waiting = trigger(catalog.GROUP_ENDLESS, deadline=time.time() + 0.1)
+    event = fire(waiting)
+    assert event["end"] == "deadline"
+    assert "not finished in time" in event["message"]
+    assert set(service.control.log.cancelled_run_ids()) == set(waiting.run_ids)
+
+
+def test_a_deadline_may_leave_the_runs(trigger, service):
+    """With `cancel_on_kill=False`."""
+    assert (
+        fire(trigger(catalog.GROUP_ENDLESS, deadline=time.time(), cancel_on_kill=False))["end"] == "deadline"
+    )
+    assert service.control.log.cancelled_run_ids() == []
+
+
+def test_a_revoked_key_ends_the_wait(trigger, service):
+    """At once."""
+    waiting = trigger(catalog.GROUP_ENDLESS)
+    service.control.keys.revoke(DEFAULT_API_KEY)
+    assert fire(waiting)["end"] == "denied"
+
+
+def test_an_outage_ends_the_wait_after_max_outage(trigger, service):
+    """One fault by itself ends nothing."""
+    waiting = trigger(catalog.GROUP_ENDLESS, max_outage=0.2)
+    service.control.down = "html"
+    assert fire(waiting)["end"] == "unavailable"
+
+
+def test_a_short_outage_ends_nothing(trigger, service):
+    """The wait goes on to the end of the runs."""
+    waiting = trigger(catalog.GROUP_SEQUENTIAL)
+    service.control.clock.advance(120)
+    service.control.faults.add("reset_before", "* /runs*", times=3)
+    assert fire(waiting)["end"] == "finished"
+
+
+def test_a_user_who_ends_the_task_stops_its_runs(trigger, service, kill):
+    """Airflow has the task in another state by then."""
+    waiting = trigger(catalog.GROUP_ENDLESS)
+    kill(waiting, "failed")
+    assert set(service.control.log.cancelled_run_ids()) == set(waiting.run_ids)
+
+
+@pytest.mark.parametrize(("state", "parameters"), [("deferred", {}), ("failed", {"cancel_on_kill": False})])
+def test_a_kill_that_is_not_meant_for_the_runs(trigger, service, kill, state, parameters):
+    """The trigger moved to another triggerer, or the runs are to go on."""
+    kill(trigger(catalog.GROUP_ENDLESS, **parameters), state)
+    assert service.control.log.cancelled_run_ids() == []
+
+
+def test_a_kill_after_the_event_stops_nothing(trigger, service, kill):
+    """The runs belong to the task again."""
+    waiting = trigger(catalog.GROUP_ENDLESS, deadline=time.time(), cancel_on_kill=True)
+    waiting.cancel_on_kill = False
+    fire(waiting)
+    waiting.cancel_on_kill = True
+    kill(waiting, "failed")
+    assert service.control.log.cancelled_run_ids() == []
+
+
+def test_a_cancellation_outlives_the_kill_that_began_it(trigger, service, monkeypatch):
+    """Airflow leaves `on_kill` about a second."""
+
+    async def aown_state(_ti):
+        return "failed"
+
+    async def killed_in_a_hurry(waiting):
+        killing = asyncio.ensure_future(waiting.on_kill())
+        await asyncio.sleep(0)
+        assert runs._detached
+        killing.cancel()
+        await asyncio.gather(killing, return_exceptions=True)
+        await asyncio.gather(*runs._detached)
+
+    monkeypatch.setattr(airflow_compat, "aown_state", aown_state)
+    waiting = trigger(catalog.GROUP_ENDLESS)
+    waiting._task_instance = SimpleNamespace(task_id="tests")
+    service.control.latency = 0.1
+    asyncio.run(killed_in_a_hurry(waiting))
+    assert set(service.control.log.cancelled_run_ids()) == set(waiting.run_ids)
+    assert not runs._detached
+
+
+@pytest.mark.parametrize("end", WaitEnd)
+def test_an_event_is_read_as_it_was_written(end):
+    """Through JSON."""
+    event = json.loads(json.dumps(make_event(Waited(end, {}, "why"))))
+    assert read_event(event) == Waited(end, {}, "why")
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        None,
+        {},
+        [],
+        "finished",
+        True,
+        {"end": "finished"},
+        {"version": 0, "end": "finished"},
+        {"version": 2, "end": "finished"},
+        {"version": "1", "end": "finished"},
+        {"version": 1},
+        {"version": 1, "end": None},
+        {"version": 1, "end": "success"},
+        {"version": 1, "end": ["finished"]},
+        {"version": 1, "end": {}},
+    ],
+)
+def test_an_event_of_another_shape_is_refused(event):
+    """Nothing falls through to success."""
+    with pytest.raises(EventInvalid):
+        read_event(event)
