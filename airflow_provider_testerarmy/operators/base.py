@@ -1,0 +1,109 @@
+"""The base of all run operators: the whole lifecycle; a concrete class only builds its request."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import AirflowException, BaseOperator, conf
+
+from airflow_provider_testerarmy import airflow_compat
+from airflow_provider_testerarmy.operators.parameters import Seconds
+from airflow_provider_testerarmy.operators.task import LifecycleTask
+
+if TYPE_CHECKING:
+    from airflow_provider_testerarmy.runs.gate import QualityGate
+    from airflow_provider_testerarmy.runs.service import RunRequest
+
+
+class RunOperator(LifecycleTask, BaseOperator):
+    """Starts test runs, waits for them, judges them, and returns a summary.
+
+    :param wait_for_completion: False returns once the runs are started; nothing is judged then.
+    :param deferrable: wait in the triggerer, without a worker slot; Airflow's configuration decides by default.
+    :param poll_interval: seconds (or a timedelta) between two looks at a run that is no longer young.
+    :param timeout: seconds (or a timedelta) after which runs that are not finished are cancelled and the task
+        fails; counted from the submission, also across retries. None waits for ever.
+    :param max_outage: seconds (or a timedelta) without one good answer after which waiting ends.
+    :param gate: what has to hold, a :class:`~airflow_provider_testerarmy.runs.gate.QualityGate` or a dict.
+    :param cancel_on_kill: cancel the runs when the task is killed, cleared, failed by hand or times out.
+    :param durable: remember the runs from one try to the next, so that a retry after a lost worker reconnects.
+    :param retry_failed_tests: let Airflow's retries apply to a failed verdict too. The next try of a group runs
+        only the tests again that did not pass (all of them where the service cannot do that, and where the group
+        was started with more than platform, device and environment); a test that then passes is ``flaky``.
+    :param report_path: where to write all results, one path or several: local or an object-store URL that ends in
+        .json, .xml (JUnit), .html or .md.
+    :raises TestRunError: see :mod:`airflow_provider_testerarmy.exceptions`.
+    """
+
+    ui_color = "#eef2e6"
+
+    def __init__(
+        self,
+        *,
+        wait_for_completion: bool = True,
+        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        poll_interval: Seconds = 10.0,
+        timeout: Seconds | None = timedelta(hours=3),
+        max_outage: Seconds = timedelta(minutes=10),
+        gate: QualityGate | Mapping[str, Any] | str | None = None,
+        cancel_on_kill: bool = True,
+        durable: bool = True,
+        retry_failed_tests: bool = False,
+        report_path: str | Sequence[str] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.wait_for_completion = wait_for_completion
+        self.retry_failed_tests = retry_failed_tests
+        self._set_common(
+            deferrable=deferrable,
+            poll_interval=poll_interval,
+            timeout=timeout,
+            max_outage=max_outage,
+            gate=gate,
+            cancel_on_kill=cancel_on_kill,
+            durable=durable,
+            report_path=report_path,
+        )
+
+    @abstractmethod
+    def build_request(self) -> RunRequest:
+        """What to start, from the rendered fields.
+
+        :raises RequestInvalid: naming what is wrong.
+        """
+
+    def execute(self, context: Any) -> dict[str, Any]:
+        """Start the runs, or reconnect to them, and wait here or in the triggerer."""
+        with self._open(context, self._checked(self.build_request)).guarded() as lifecycle:
+            lifecycle.submit()
+            self._push_what_is_known(context, lifecycle)
+            if not self.wait_for_completion:
+                return lifecycle.unjudged()
+            waited, run_ids = None, lifecycle.run_ids
+            if self.deferrable and lifecycle.can_be_active:
+                # A trigger that fires at once can overtake the news of the deferral, and the scheduler then fails
+                # the try; so what an earlier try left, and is over by now, is judged here.
+                waited = lifecycle.look(run_ids) if lifecycle.reconnected else None
+                if waited is None:
+                    self._defer(lifecycle)
+            return lifecycle.conclude(waited or lifecycle.wait(run_ids), run_ids)
+
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Any) -> Any:
+        """As Airflow's; a deferral that Airflow itself ended is a time-out like any other."""
+        from airflow_provider_testerarmy.exceptions import WaitTimedOut
+
+        try:
+            return super().resume_execution(next_method, next_kwargs, context)
+        except AirflowException as error:
+            if airflow_compat.is_deferral_timeout(next_method, next_kwargs):
+                raise WaitTimedOut("Timed out: the trigger gave no sign by the deadline.") from error
+            raise
+
+
+def with_common_fields(*own: str) -> tuple[str, ...]:
+    """The template fields of a concrete class: its own and the common ones."""
+    return (*own, *LifecycleTask.common_template_fields)

@@ -1,0 +1,133 @@
+"""The Docket operator: some tests, or a whole category of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow.providers.common.compat.sdk import BaseOperatorLink, XCom
+
+from airflow_provider_testerarmy.client.errors import RequestInvalid
+from airflow_provider_testerarmy.operators.base import RunOperator, with_common_fields
+from airflow_provider_testerarmy.operators.parameters import is_template
+
+# Imported where they are used, see operators/task.py.
+if TYPE_CHECKING:
+    from airflow_provider_testerarmy.hooks.docket import DocketHook
+    from airflow_provider_testerarmy.runs.service import RunRequest
+
+#: Ids that a label shows at the most; a group run may have hundreds of tests.
+SHOWN_IDS = 5
+
+
+class DocketRunLink(BaseOperatorLink):
+    """The button on the task's page that leads to the group run on the Docket dashboard, also while it runs."""
+
+    name = "Docket dashboard"
+    xcom_key = "docket_url"
+
+    def get_link(self, operator: Any, *, ti_key: Any) -> str:
+        """The address that the task pushed, empty when it pushed none."""
+        return str(XCom.get_value(ti_key=ti_key, key=self.xcom_key) or "")
+
+
+class DocketRunTestsOperator(RunOperator):
+    """Runs tests, or every test of a category, in one group run.
+
+    Docket can neither cancel runs nor list them. Whatever stops this task (a kill, ``timeout``, a clear) stops
+    only the waiting, and the log says which runs go on.
+
+    :param test_blueprint_ids: the tests: a list, one id, or text that renders to either.
+    :param test_blueprint_category_id: the category (suite) to run instead.
+    :param github_context: the commit to report to, a dict with ``repository`` (owner/name) and ``commit_sha``,
+        and optionally ``run_id`` and ``ref``; the run is a CI run then.
+    :param docket_conn_id: the Airflow connection.
+
+    The common parameters are those of :class:`~airflow_provider_testerarmy.operators.base.RunOperator`.
+    """
+
+    template_fields = with_common_fields(
+        "docket_conn_id", "test_blueprint_ids", "test_blueprint_category_id", "github_context"
+    )
+    template_fields_renderers: ClassVar[dict[str, str]] = {
+        **RunOperator.template_fields_renderers,
+        "github_context": "json",
+    }
+    operator_extra_links = (DocketRunLink(),)
+
+    def __init__(
+        self,
+        *,
+        test_blueprint_ids: Sequence[int] | int | str | None = None,
+        test_blueprint_category_id: int | str | None = None,
+        github_context: Mapping[str, Any] | str | None = None,
+        docket_conn_id: str = "docket_default",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.test_blueprint_ids = test_blueprint_ids
+        self.test_blueprint_category_id = test_blueprint_category_id
+        self.github_context = github_context
+        self.docket_conn_id = docket_conn_id
+        self._check_choice()
+        if not any(map(is_template, (test_blueprint_ids, test_blueprint_category_id, github_context))):
+            self.build_request()
+
+    @property
+    def hook(self) -> DocketHook:
+        """The hook for the operator's connection."""
+        from airflow_provider_testerarmy.hooks.docket import DocketHook
+
+        return DocketHook(self.docket_conn_id)
+
+    def _check_choice(self) -> None:
+        from airflow_provider_testerarmy.client.docket import check_choice
+
+        check_choice(self.test_blueprint_ids, self.test_blueprint_category_id)
+
+    def target(self) -> RunRequest:
+        """The tests or the category, in words: one request starts them all."""
+        from airflow_provider_testerarmy.client import docket
+        from airflow_provider_testerarmy.runs.service import RunRequest
+
+        self._check_choice()
+        if self.test_blueprint_ids is None:
+            name = "test_blueprint_category_id"
+            return RunRequest("category", str(docket.check_id(self.test_blueprint_category_id, name)))
+        ids = docket.check_ids(self.test_blueprint_ids, "test_blueprint_ids")
+        shown = ", ".join(map(str, ids[:SHOWN_IDS]))
+        more = f", ... ({len(ids)} in all)" if len(ids) > SHOWN_IDS else ""
+        return RunRequest("tests" if len(ids) > 1 else "test", f"{shown}{more}")
+
+    def build_request(self) -> RunRequest:
+        """The request for the group run."""
+        from airflow_provider_testerarmy.client import docket
+
+        target = self.target()
+        tests = {
+            "test_blueprint_ids": self.test_blueprint_ids,
+            "test_blueprint_category_id": self.test_blueprint_category_id,
+        }
+        if self.github_context is None:
+            operation = docket.trigger_run(**tests)
+        else:
+            operation = docket.trigger_ci_run(_mapping(self.github_context), **tests)
+        return replace(target, body=operation.body or {})
+
+
+def _mapping(context: Mapping[str, Any] | str) -> Mapping[str, Any]:
+    """The context as given, or from the JSON that a template made of it."""
+    if not isinstance(context, str):
+        return context
+    try:
+        fields = json.loads(context)
+    except ValueError:
+        fields = None
+    if not isinstance(fields, dict):
+        raise RequestInvalid(
+            f"github_context {context[:80]!r} is text, and not the JSON of its fields; in a template, "
+            "end the expression with | tojson."
+        )
+    return fields

@@ -1,0 +1,200 @@
+"""What operators and sensors share on Airflow's side: parameters, deferring, resuming, being killed."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow.providers.common.compat.sdk import BaseOperatorLink
+
+from airflow_provider_testerarmy import airflow_compat
+from airflow_provider_testerarmy.operators import parameters
+from airflow_provider_testerarmy.operators.parameters import Seconds
+
+# The DAG processor imports this module over and over and never executes a task: what only a task needs is
+# imported where it is used.
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import BaseOperator
+
+    from airflow_provider_testerarmy.hooks.base import ServiceHook
+    from airflow_provider_testerarmy.operators.lifecycle import Lifecycle, Options
+    from airflow_provider_testerarmy.runs.gate import QualityGate
+    from airflow_provider_testerarmy.runs.service import RunRequest, Submission
+else:
+    BaseOperator = object
+
+#: How long after the trigger's own deadline Airflow ends the deferral, should the trigger not have.
+BACKSTOP = timedelta(seconds=60)
+
+
+class LifecycleTask(BaseOperator):
+    """A mixin for a task that has a lifecycle; it comes before Airflow's class."""
+
+    #: What every concrete class adds its own template fields to.
+    common_template_fields: ClassVar[tuple[str, ...]] = (
+        "gate",
+        "poll_interval",
+        "timeout",
+        "max_outage",
+        "report_path",
+    )
+    template_fields_renderers: ClassVar[dict[str, str]] = {"gate": "json"}
+
+    retry_failed_tests: bool = False
+    _lifecycle: Lifecycle | None = None
+
+    def _set_common(
+        self,
+        *,
+        deferrable: bool,
+        poll_interval: Seconds,
+        timeout: Seconds | None,
+        max_outage: Seconds,
+        gate: QualityGate | Mapping[str, Any] | str | None,
+        cancel_on_kill: bool,
+        durable: bool,
+        report_path: str | Sequence[str] | None,
+    ) -> None:
+        """Keep the common parameters, and let a mistake that needs no rendering fail the DAG file.
+
+        :raises ValueError: naming the parameter.
+        """
+        self.deferrable = deferrable
+        self.poll_interval = poll_interval
+        self.timeout: Any = timeout
+        self.max_outage = max_outage
+        # Templates look into dicts, not into models.
+        as_dict = getattr(gate, "model_dump", None)
+        self.gate: Any = as_dict(mode="json") if as_dict else gate
+        self.cancel_on_kill = cancel_on_kill
+        self.durable = durable
+        self.report_path = report_path
+        checks: dict[str, Callable[[Any], object]] = {
+            "gate": parameters.gate,
+            "poll_interval": lambda value: parameters.seconds(value, "poll_interval"),
+            "timeout": lambda value: parameters.seconds(value, "timeout"),
+            "max_outage": lambda value: parameters.seconds(value, "max_outage"),
+            "report_path": parameters.report_path,
+        }
+        for name, check in checks.items():
+            value = getattr(self, name)
+            if value is not None and not parameters.is_template(value):
+                check(value)
+
+    @property
+    @abstractmethod
+    def hook(self) -> ServiceHook:
+        """The hook for the task's connection."""
+
+    @abstractmethod
+    def target(self) -> RunRequest | None:
+        """What the runs are of, without a body; None where that is not known."""
+
+    def execute_complete(self, context: Any, event: Any = None) -> dict[str, Any]:
+        """Collect and judge what the trigger waited for."""
+        from airflow_provider_testerarmy.runs.text import name_runs
+        from airflow_provider_testerarmy.runs.waiting import WaitEnd
+        from airflow_provider_testerarmy.triggers.runs import read_event
+
+        with self._open(context, self._checked(self.target)).guarded() as lifecycle:
+            lifecycle.adopt(lambda: self._pushed(context))
+            run_ids = lifecycle.run_ids
+            waited = read_event(event)
+            if waited.end is WaitEnd.FINISHED:
+                self.log.info("The trigger saw the end of %s; collecting the results.", name_runs(run_ids))
+                waited = lifecycle.wait(run_ids)
+            return lifecycle.conclude(waited, run_ids)
+
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Any) -> Any:
+        """As Airflow's; where Airflow itself ended the deferral, the runs are stopped first."""
+        if airflow_compat.is_deferral_timeout(next_method, next_kwargs):
+            with self._open(context, self._checked(self.target)).guarded() as lifecycle:
+                lifecycle.adopt(lambda: self._pushed(context))
+                lifecycle.give_up()
+        return super().resume_execution(next_method, next_kwargs, context)
+
+    def on_kill(self) -> None:
+        """Stop, and stop the runs too when it was a user who killed the task."""
+        if self._lifecycle is not None:
+            self._lifecycle.kill()
+
+    def _open(self, context: Any, request: RunRequest | None) -> Lifecycle:
+        from airflow_provider_testerarmy.operators.lifecycle import Lifecycle
+
+        options = self._checked(self._options)
+        self._lifecycle = self._checked(lambda: Lifecycle(self.hook, options, request, context, self.log))
+        assert self._lifecycle is not None  # noqa: S101
+        return self._lifecycle
+
+    def _options(self) -> Options:
+        from airflow_provider_testerarmy.operators.lifecycle import Options
+
+        return Options(
+            gate=parameters.gate(self.gate),
+            poll_interval=parameters.seconds(self.poll_interval, "poll_interval"),
+            # Infinity is what a rescheduling sensor makes of None for Airflow's own loop.
+            timeout=None if self.timeout in (None, math.inf) else parameters.seconds(self.timeout, "timeout"),
+            max_outage=parameters.seconds(self.max_outage, "max_outage"),
+            cancel_on_kill=self.cancel_on_kill,
+            durable=self.durable,
+            report_path=parameters.report_path(self.report_path),
+            retry_failed_tests=self.retry_failed_tests,
+        )
+
+    @staticmethod
+    def _checked(build: Callable[[], Any]) -> Any:
+        """Build something from what the user gave; a mistake fails the task before anything is sent."""
+        from airflow_provider_testerarmy.client.errors import RequestInvalid
+        from airflow_provider_testerarmy.exceptions import RequestRefused
+        from airflow_provider_testerarmy.runs.gate import GateInvalid
+
+        try:
+            return build()
+        except (RequestInvalid, GateInvalid) as error:
+            raise RequestRefused(f"{error} Nothing was started.") from error
+
+    def _push_what_is_known(self, context: Any, lifecycle: Lifecycle) -> None:
+        ti, submission = context["ti"], lifecycle.submission
+        ti.xcom_push(key="run_ids", value=list(submission.run_ids))
+        if submission.batch_id:
+            ti.xcom_push(key="batch_id", value=submission.batch_id)
+        url = lifecycle.url(submission.run_ids)
+        for link in self.operator_extra_links:
+            # Empty for no address: Airflow looks the key up at the end and would log its absence as an error.
+            if isinstance(link, BaseOperatorLink):
+                ti.xcom_push(key=link.xcom_key, value=url)
+        if url:
+            self.log.info("Dashboard: %s", url)
+
+    def _pushed(self, context: Any) -> Submission:
+        """What this try has started, from its XComs: ``airflow dags test`` loses a deferral's own arguments."""
+        from airflow_provider_testerarmy.runs.service import Submission
+
+        ti = context["ti"]
+        run_ids = ti.xcom_pull(task_ids=self.task_id, key="run_ids", map_indexes=ti.map_index)
+        batch_id = ti.xcom_pull(task_ids=self.task_id, key="batch_id", map_indexes=ti.map_index)
+        return Submission(tuple(run_ids or ()), batch_id=batch_id or "")
+
+    def _defer(self, lifecycle: Lifecycle) -> None:
+        from airflow_provider_testerarmy.triggers.runs import AwaitRunsTrigger
+
+        hook, pace, submission = self.hook, lifecycle.pace(), lifecycle.submission
+        trigger = AwaitRunsTrigger(
+            hook=hook.path,
+            conn_id=hook.conn_id,
+            run_ids=list(submission.run_ids),
+            rejected_run_ids=list(submission.rejected_run_ids),
+            batch_id=submission.batch_id,
+            poll_interval=pace.poll_interval,
+            max_outage=pace.max_outage,
+            deadline=pace.deadline,
+            cancel_on_kill=self.cancel_on_kill,
+        )
+        self.defer(
+            trigger=trigger,
+            method_name="execute_complete",
+            timeout=lifecycle.time_left(BACKSTOP),
+        )

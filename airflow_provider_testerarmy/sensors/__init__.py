@@ -1,0 +1,1 @@
+"""What waits for runs that something else has started, and judges them."""

@@ -1,0 +1,177 @@
+"""The base of all run sensors: the lifecycle without its beginning."""
+
+from __future__ import annotations
+
+import ast
+import json
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import (
+    AirflowSensorTimeout,
+    AirflowSkipException,
+    BaseSensorOperator,
+    PokeReturnValue,
+    conf,
+)
+
+from airflow_provider_testerarmy.client.errors import RequestInvalid
+from airflow_provider_testerarmy.operators.parameters import Seconds, seconds
+from airflow_provider_testerarmy.operators.task import LifecycleTask
+
+# Imported where they are used, see operators/task.py.
+if TYPE_CHECKING:
+    from airflow_provider_testerarmy.operators.lifecycle import Lifecycle
+    from airflow_provider_testerarmy.runs.gate import QualityGate
+    from airflow_provider_testerarmy.runs.results import RunId
+    from airflow_provider_testerarmy.runs.service import RunRequest
+
+
+class RunSensor(LifecycleTask, BaseSensorOperator):
+    """Waits for runs that something else has started, judges them, and returns a summary.
+
+    :param run_ids: the runs: a list, one id, an operator's XCom ``run_ids``, or text that renders to a list.
+    :param deferrable: wait in the triggerer; Airflow's configuration decides by default.
+    :param poll_interval: seconds (or a timedelta) between two looks at a run that is no longer young; in
+        ``mode="reschedule"`` between any two looks.
+    :param timeout: seconds (or a timedelta) after which the sensor gives up. None waits for ever.
+    :param max_outage: seconds (or a timedelta) without one good answer after which waiting ends; in
+        ``mode="reschedule"`` only ``timeout`` ends it.
+    :param gate: what has to hold, a :class:`~airflow_provider_testerarmy.runs.gate.QualityGate` or a dict.
+    :param cancel_on_kill: cancel the runs when the sensor is killed or gives up. Off by default: the sensor
+        has not started them.
+    :param report_path: where to write all results, one path or several: local or an object-store URL that ends in
+        .json, .xml (JUnit), .html or .md.
+
+    ``mode``, ``soft_fail`` and ``never_fail`` are those of every Airflow sensor.
+    """
+
+    ui_color = "#e6f1f2"
+
+    def __init__(
+        self,
+        *,
+        run_ids: Sequence[RunId] | RunId,
+        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        poll_interval: Seconds = 10.0,
+        timeout: Seconds | None = timedelta(hours=3),
+        max_outage: Seconds = timedelta(minutes=10),
+        gate: QualityGate | Mapping[str, Any] | str | None = None,
+        cancel_on_kill: bool = False,
+        report_path: str | Sequence[str] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.run_ids = run_ids
+        self._set_common(
+            deferrable=deferrable,
+            poll_interval=poll_interval,
+            timeout=timeout,
+            max_outage=max_outage,
+            gate=gate,
+            cancel_on_kill=cancel_on_kill,
+            durable=False,
+            report_path=report_path,
+        )
+
+    def target(self) -> RunRequest | None:
+        """The sensor does not know what the runs are of."""
+        return None
+
+    def check_run_id(self, run_id: RunId) -> RunId:
+        """The id as the vendor has it.
+
+        :raises RequestInvalid: when it is none.
+        """
+        raise NotImplementedError
+
+    def execute(self, context: Any) -> Any:
+        """Wait in the triggerer, in this worker, or look once and reschedule."""
+        from airflow_provider_testerarmy.exceptions import TestRunError, WaitTimedOut
+
+        if self.reschedule and not self.deferrable:
+            return self._reschedule(context)
+        try:
+            with self._opened(context).guarded() as lifecycle:
+                self._push_what_is_known(context, lifecycle)
+                run_ids = lifecycle.record.run_ids
+                waited = None
+                # A trigger that fires at once can overtake the news of the deferral, and the scheduler then
+                # fails the task; so what is over by now is judged here.
+                if self.deferrable and (waited := lifecycle.look(run_ids)) is None:
+                    self._defer(lifecycle)
+                return lifecycle.conclude(waited or lifecycle.wait(run_ids), run_ids)
+        except WaitTimedOut as error:
+            raise self._softened(AirflowSensorTimeout(str(error))) from error
+        except TestRunError as error:
+            raise self._softened(error) from error
+
+    def execute_complete(self, context: Any, event: Any = None) -> Any:
+        """As the operators'; a time-out is a sensor's, so it is not retried."""
+        from airflow_provider_testerarmy.exceptions import WaitTimedOut
+
+        try:
+            return super().execute_complete(context, event)
+        except WaitTimedOut as error:
+            raise AirflowSensorTimeout(str(error)) from error
+
+    def poke(self, context: Any) -> PokeReturnValue:
+        """Look once; with every run finished, judge them."""
+        with self._opened(context).guarded() as lifecycle:
+            run_ids = lifecycle.record.run_ids
+            waited = lifecycle.look(run_ids)
+            if waited is None:
+                return PokeReturnValue(is_done=False)
+            return PokeReturnValue(is_done=True, xcom_value=lifecycle.conclude(waited, run_ids))
+
+    def _reschedule(self, context: Any) -> Any:
+        # Airflow's own loop does arithmetic with these, so they must be plain numbers by now.
+        self.poke_interval = seconds(self.poll_interval, "poll_interval")
+        self.timeout = float("inf") if self.timeout is None else seconds(self.timeout, "timeout")
+        try:
+            return super().execute(context)
+        except AirflowSensorTimeout:
+            with self._opened(context).guarded() as lifecycle:
+                lifecycle.give_up()
+            raise
+
+    def _softened(self, error: Exception) -> Exception:
+        if self.soft_fail or self.never_fail:
+            return AirflowSkipException(f"Skipped instead of failed (soft_fail or never_fail): {error}")
+        return error
+
+    def _opened(self, context: Any) -> Lifecycle:
+        from airflow_provider_testerarmy.runs.service import Submission
+
+        ids = self._checked(lambda: tuple(self.check_run_id(run_id) for run_id in parse_ids(self.run_ids)))
+        lifecycle = self._open(context, None)
+        lifecycle.adopt(lambda: Submission(ids))
+        lifecycle.start_timeout()
+        return lifecycle
+
+
+def parse_ids(value: Any) -> list[RunId]:
+    """Ids from a list, one id, or what a template makes of a list.
+
+    :raises RequestInvalid: when there is none.
+    """
+    if isinstance(value, str):
+        value = _from_text(value.strip())
+    ids = [value] if isinstance(value, str | int) else list(value or ())
+    if not ids:
+        raise RequestInvalid("run_ids is empty; a template may have rendered to nothing.")
+    return ids
+
+
+def _from_text(text: str) -> Any:
+    if not text.startswith("["):
+        return [part.strip() for part in text.split(",") if part.strip()]
+    try:
+        return json.loads(text)
+    except ValueError:
+        # Jinja renders a list as Python writes it.
+        try:
+            return ast.literal_eval(text)
+        except (ValueError, SyntaxError) as error:
+            raise RequestInvalid(f"run_ids {text[:80]!r} is not a list of ids.") from error

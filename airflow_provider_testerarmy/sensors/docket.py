@@ -1,0 +1,44 @@
+"""The Docket sensor."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_testerarmy.operators.base import with_common_fields
+from airflow_provider_testerarmy.operators.docket import DocketRunLink
+from airflow_provider_testerarmy.sensors.base import RunSensor
+
+# Imported where they are used, see operators/task.py.
+if TYPE_CHECKING:
+    from airflow_provider_testerarmy.hooks.docket import DocketHook
+    from airflow_provider_testerarmy.runs.results import RunId
+
+
+class DocketRunSensor(RunSensor):
+    """Waits for Docket test runs and judges them, e.g. those of an operator with ``wait_for_completion=False``.
+
+    :param docket_conn_id: the Airflow connection.
+
+    All other parameters are those of :class:`~airflow_provider_testerarmy.sensors.base.RunSensor`. The ids are
+    those of test runs, not of a group run.
+    """
+
+    template_fields = with_common_fields("docket_conn_id", "run_ids")
+    operator_extra_links = (DocketRunLink(),)
+
+    def __init__(self, *, docket_conn_id: str = "docket_default", **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.docket_conn_id = docket_conn_id
+
+    @property
+    def hook(self) -> DocketHook:
+        """The hook for the sensor's connection."""
+        from airflow_provider_testerarmy.hooks.docket import DocketHook
+
+        return DocketHook(self.docket_conn_id)
+
+    def check_run_id(self, run_id: RunId) -> RunId:
+        """The id as an integer."""
+        from airflow_provider_testerarmy.client.docket import check_id
+
+        return check_id(run_id, "run_ids")

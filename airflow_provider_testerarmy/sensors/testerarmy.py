@@ -1,0 +1,43 @@
+"""The TesterArmy sensor."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_testerarmy.operators.base import with_common_fields
+from airflow_provider_testerarmy.operators.testerarmy import TesterArmyRunLink
+from airflow_provider_testerarmy.sensors.base import RunSensor
+
+# Imported where they are used, see operators/task.py.
+if TYPE_CHECKING:
+    from airflow_provider_testerarmy.hooks.testerarmy import TesterArmyHook
+    from airflow_provider_testerarmy.runs.results import RunId
+
+
+class TesterArmyRunSensor(RunSensor):
+    """Waits for TesterArmy runs and judges them, e.g. those of an operator with ``wait_for_completion=False``.
+
+    :param testerarmy_conn_id: the Airflow connection.
+
+    All other parameters are those of :class:`~airflow_provider_testerarmy.sensors.base.RunSensor`.
+    """
+
+    template_fields = with_common_fields("testerarmy_conn_id", "run_ids")
+    operator_extra_links = (TesterArmyRunLink(),)
+
+    def __init__(self, *, testerarmy_conn_id: str = "testerarmy_default", **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.testerarmy_conn_id = testerarmy_conn_id
+
+    @property
+    def hook(self) -> TesterArmyHook:
+        """The hook for the sensor's connection."""
+        from airflow_provider_testerarmy.hooks.testerarmy import TesterArmyHook
+
+        return TesterArmyHook(self.testerarmy_conn_id)
+
+    def check_run_id(self, run_id: RunId) -> RunId:
+        """The id in its canonical form."""
+        from airflow_provider_testerarmy.client.testerarmy import check_id
+
+        return check_id(run_id, "run_ids")

@@ -1,0 +1,178 @@
+from __future__ import annotations
+
+import signal
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowTaskTimeout
+
+from airflow_provider_testerarmy import airflow_compat
+from airflow_provider_testerarmy.exceptions import (
+    RunInterrupted,
+    WaitTimedOut,
+)
+from airflow_provider_testerarmy.sandbox import catalog
+from tests.operators.tries import cancelled, group, started
+
+pytestmark = pytest.mark.usefixtures("connections")
+
+
+# -- being stopped
+
+
+def test_a_user_who_stops_the_task_stops_its_runs(tries, service, airflow_says):
+    """Though retries are left: the task is no longer running in Airflow's eyes."""
+    airflow_says("failed")
+    tries.seconds = 2
+    task = group(catalog.GROUP_ENDLESS)
+    ending = tries.execute(task, max_tries=2, meanwhile=task.on_kill)
+    assert type(ending) is RunInterrupted
+    assert "stopped" in str(ending)
+    assert set(cancelled(service)) == set(started(service))
+
+
+def test_a_worker_that_goes_away_leaves_its_runs(tries, service, airflow_says):
+    """The next try reconnects to them."""
+    airflow_says("running")
+    tries.seconds = 2
+    task = group(catalog.GROUP_ENDLESS)
+    ending = tries.execute(task, max_tries=2, meanwhile=task.on_kill)
+    assert type(ending) is RunInterrupted
+    assert "the next try reconnects" in str(ending)
+    assert (cancelled(service), tries.record["stage"]) == ([], "open")
+
+
+@pytest.mark.parametrize(
+    ("parameters", "max_tries"), [({}, 0), ({"durable": False}, 2)], ids=["no retry", "not durable"]
+)
+def test_a_worker_that_goes_away_for_good_takes_its_runs_along(
+    tries, service, airflow_says, parameters, max_tries
+):
+    """Nobody would ever look at them."""
+    airflow_says("running")
+    tries.seconds = 2
+    task = group(catalog.GROUP_ENDLESS, **parameters)
+    tries.execute(task, max_tries=max_tries, meanwhile=task.on_kill)
+    assert set(cancelled(service)) == set(started(service))
+
+
+def test_a_scheduler_that_was_away_does_not_cost_the_runs(tries, service, airflow_says):
+    """It resets running tasks to no state and starts them anew, also those that have no retries left."""
+    airflow_says(None)
+    tries.seconds = 2
+    task = group(catalog.GROUP_ENDLESS)
+    ending = tries.execute(task, max_tries=0, meanwhile=task.on_kill)
+    assert (type(ending), cancelled(service)) == (RunInterrupted, [])
+
+
+def test_a_task_that_was_deleted_takes_its_runs_along(tries, service, airflow_says):
+    """With its DAG run, say; no next try will come."""
+    airflow_says(airflow_compat.GONE)
+    tries.seconds = 2
+    task = group(catalog.GROUP_ENDLESS)
+    tries.execute(task, max_tries=2, meanwhile=task.on_kill)
+    assert set(cancelled(service)) == set(started(service))
+
+
+def test_an_airflow_that_does_not_answer_why(tries, service, monkeypatch):
+    """The worker is taken for lost: what a user wants stopped can still be stopped, lost work not regained."""
+
+    def fail(_ti):
+        raise ConnectionError("the API server is gone")
+
+    monkeypatch.setattr(airflow_compat, "own_state", fail)
+    tries.seconds = 2
+    task = group(catalog.GROUP_ENDLESS)
+    tries.execute(task, max_tries=2, meanwhile=task.on_kill)
+    assert cancelled(service) == []
+
+
+def test_a_kill_never_cuts_a_submission_off(tries, service, airflow_says):
+    """Its answer comes in first, so that what it started is known and can be stopped."""
+    airflow_says("failed")
+    service.control.faults.add("delay", "trigger_group", seconds=0.3)
+    tries.store.on_set = lambda _record: signal.setitimer(signal.ITIMER_REAL, 0.1)
+    task = group(catalog.GROUP_ENDLESS)
+    ending = tries.execute(task, meanwhile=task.on_kill)
+    assert type(ending) is RunInterrupted
+    assert list(ending.run_ids) == started(service)
+    assert len(ending.run_ids) == 2
+    assert set(cancelled(service)) == set(started(service))
+
+
+def test_a_kill_stops_before_the_next_submission(tries, service, airflow_says):
+    """Two tests are to run again, one by one, and the user has had enough after the first."""
+    airflow_says("failed")
+    service.control.store.override_script(catalog.TEST_CART, "fails")
+    tries.execute(group(catalog.GROUP_FAILING, retry_failed_tests=True), max_tries=1)
+    task = group(catalog.GROUP_FAILING, retry_failed_tests=True)
+    tries.store.on_set = lambda record: task.on_kill() if "submission" in str(record) else None
+    ending = tries.execute(task, try_number=2, max_tries=1)
+    assert type(ending) is RunInterrupted
+    assert [len(one.run_ids) for one in service.control.log.submissions()] == [5, 1]
+
+
+def test_a_kill_may_be_told_to_leave_the_runs(tries, service, airflow_says):
+    """With `cancel_on_kill=False`."""
+    airflow_says("failed")
+    tries.seconds = 2
+    task = group(catalog.GROUP_ENDLESS, cancel_on_kill=False)
+    tries.execute(task, meanwhile=task.on_kill)
+    assert cancelled(service) == []
+
+
+def test_a_kill_after_the_verdict_changes_nothing(tries, service):
+    """There is nothing left to stop."""
+    task = group()
+    tries.execute(task)
+    task.on_kill()
+    assert cancelled(service) == []
+
+
+def test_a_kill_before_anything(service):
+    """The task has not begun."""
+    group().on_kill()
+    assert len(service.control.log) == 0
+
+
+# -- time-outs
+
+
+def test_a_deadline_stops_the_runs(tries, service):
+    """A further try starts new ones."""
+    tries.seconds = 2
+    ending = tries.execute(group(catalog.GROUP_ENDLESS, timeout=0.2), max_tries=1)
+    assert type(ending) is WaitTimedOut
+    assert "They were cancelled." in str(ending)
+    assert set(cancelled(service)) == set(started(service))
+    tries.execute(group(catalog.GROUP_ENDLESS, timeout=0.2), try_number=2, max_tries=1)
+    assert len(service.control.log.submissions()) == 2
+
+
+def test_a_deadline_may_be_told_to_leave_the_runs(tries, service):
+    """The message says that they go on."""
+    tries.seconds = 2
+    ending = tries.execute(group(catalog.GROUP_ENDLESS, timeout=0.2, cancel_on_kill=False))
+    assert "were not cancelled and may still be running" in str(ending)
+    assert cancelled(service) == []
+
+
+def test_a_deadline_in_the_trigger_stops_the_runs_too(tries, service):
+    """The task fails as it would have in the worker."""
+    tries.seconds = 2
+    task = group(catalog.GROUP_ENDLESS, timeout=0.3, deferrable=True)
+    tries.execute(task)
+    assert type(tries.through_trigger(task)) is WaitTimedOut
+    assert set(cancelled(service)) == set(started(service))
+
+
+def test_execution_timeout_stops_the_runs(tries, service):
+    """Airflow raises it into whatever the task does."""
+
+    def time_out():
+        raise AirflowTaskTimeout("Timeout")
+
+    tries.seconds = 2
+    ending = tries.execute(group(catalog.GROUP_ENDLESS), max_tries=2, meanwhile=time_out)
+    assert type(ending) is AirflowTaskTimeout
+    assert set(cancelled(service)) == set(started(service))
+    assert tries.record["stage"] == "again"
