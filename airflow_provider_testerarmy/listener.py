@@ -1,0 +1,114 @@
+"""Stops the runs of tasks that ended where neither a worker nor a trigger could do it.
+
+Airflow calls listeners at three moments that nobody else hears of:
+
+* the API server, when a user marks a task or a DAG run as failed, succeeded or skipped: the only notice when
+  the trigger was not picked up yet, or while no triggerer lives;
+* the scheduler, when a task has failed because its worker was lost on the last try;
+* the scheduler, when a DAG run has ended: a task process that was killed on its last try, by the kernel for want
+  of memory, say, is failed by its supervisor without a word to anybody.
+
+Where a worker or a trigger is there, both cancel the same runs, which does no harm: cancelling is idempotent.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from pkgutil import resolve_name
+from typing import Any
+
+from airflow.providers.common.compat.sdk import hookimpl
+
+from airflow_provider_testerarmy import airflow_compat
+from airflow_provider_testerarmy.runs.record import KEY, Owner, Record, RecordUnreadable, Stage
+
+log = logging.getLogger(__name__)
+
+
+@hookimpl
+def on_task_instance_failed(previous_state: Any, task_instance: Any) -> None:
+    """A user marked the task, or its DAG run, as failed; or its worker was lost on the last try."""
+    if previous_state is None or airflow_compat.lost_for_good(task_instance):
+        _ended(task_instance)
+
+
+@hookimpl
+def on_task_instance_success(previous_state: Any, task_instance: Any) -> None:
+    """A user marked the task, or its DAG run, as succeeded."""
+    # The API server alone gives no previous state; elsewhere the task ended by itself.
+    if previous_state is None:
+        _ended(task_instance)
+
+
+@hookimpl
+def on_task_instance_skipped(previous_state: Any, task_instance: Any) -> None:
+    """A user marked the task as skipped."""
+    if previous_state is None:
+        _ended(task_instance)
+
+
+@hookimpl
+def on_dag_run_failed(dag_run: Any) -> None:
+    """Stop what failed tasks of the DAG run left behind."""
+    _in_background(_stop_left_behind, dag_run.dag_id, dag_run.run_id)
+
+
+@hookimpl
+def on_dag_run_success(dag_run: Any) -> None:
+    """Stop what failed tasks of the DAG run left behind: it may succeed in spite of them."""
+    _in_background(_stop_left_behind, dag_run.dag_id, dag_run.run_id)
+
+
+def _ended(task_instance: Any) -> None:
+    stored = airflow_compat.stored_task_state(task_instance, KEY)
+    if stored is not None:
+        _in_background(_stop_stored, stored)
+
+
+def _stop_left_behind(dag_id: str, run_id: str) -> None:
+    for stored in airflow_compat.stored_by_failed_tasks(dag_id, run_id, KEY):
+        _stop_stored(stored)
+
+
+def _stop_stored(stored: Any) -> None:
+    try:
+        record = Record.from_json(stored)
+    except RecordUnreadable as error:
+        log.warning("What a task remembers of its test runs cannot be read (%s).", error)
+        return
+    if (
+        record is not None
+        and record.stage is Stage.OPEN
+        and record.owner is not None
+        and record.owner.cancels
+    ):
+        stop(record, record.owner)
+
+
+def _in_background(work: Callable[..., None], *arguments: Any) -> None:
+    """Neither a user nor the scheduler's loop waits for a service that may be slow."""
+
+    def run() -> None:
+        try:
+            work(*arguments)
+        except Exception:
+            log.exception("Test runs that a task left behind could not be stopped.")
+
+    threading.Thread(target=run, name="stop-test-runs", daemon=True).start()
+
+
+def stop(record: Record, owner: Owner) -> None:
+    """Cancel what a record says was started."""
+    from airflow_provider_testerarmy.runs.cancelling import cancel
+    from airflow_provider_testerarmy.runs.flow import drive
+
+    hook = resolve_name(owner.hook)(owner.conn_id)
+    put, close = hook.asker()
+    try:
+        for submission in record.submissions:
+            drive(cancel(hook.service(), submission, log.info), put, time.sleep)
+    finally:
+        close()

@@ -1,0 +1,128 @@
+"""The house has three floors, and imports only point down: what that means, checked on every file."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import airflow_provider_testerarmy
+
+OWN = "airflow_provider_testerarmy"
+ROOT = Path(airflow_provider_testerarmy.__file__).parent
+FILES = sorted(ROOT.rglob("*.py"))
+
+GROUND = {"client", "runs"}
+#: What each part may import of this package, beside itself. `""` is the package's own `__init__`.
+ALLOWED = {
+    "client": {""},
+    "runs": set(),
+    "reports": {"runs"},
+    "hooks": GROUND | {"airflow_compat", "reports"},
+    "exceptions": {"runs"},
+    "airflow_compat": set(),
+    "triggers": GROUND | {"hooks", "airflow_compat", "exceptions"},
+    "operators": GROUND | {"hooks", "triggers", "reports", "airflow_compat", "exceptions"},
+    "sensors": GROUND | {"hooks", "triggers", "operators", "airflow_compat", "exceptions"},
+    "ui": GROUND | {"reports", "hooks", "airflow_compat", ""},
+    "listener": {"runs", "operators", "hooks", "airflow_compat"},
+    "plugin": {"listener", "ui", "airflow_compat"},
+    "get_provider_info": {"hooks", ""},
+    "sandbox": {""},
+    "": set(),
+}
+
+
+def part_of(path: Path) -> str:
+    """The part of the house that a file belongs to."""
+    first = path.relative_to(ROOT).parts[0]
+    return "" if first == "__init__.py" else first.removesuffix(".py")
+
+
+def imports(path: Path) -> Iterator[tuple[int, str]]:
+    """Every module that a file imports, also inside functions and for types only."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            module = node.module or ""
+            if module == OWN:
+                submodules = [
+                    alias.name
+                    for alias in node.names
+                    if (ROOT / alias.name).exists() or (ROOT / f"{alias.name}.py").exists()
+                ]
+                yield from ((node.lineno, f"{OWN}.{name}") for name in submodules or [""])
+            else:
+                yield node.lineno, module
+
+
+def named(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("path", FILES, ids=named)
+def test_imports_point_down(path):
+    """A part that is new to the table has to be put into it first."""
+    part = part_of(path)
+    own = [
+        (line, name.removeprefix(OWN).strip(".")) for line, name in imports(path) if name.split(".")[0] == OWN
+    ]
+    wrong = [
+        f"line {line}: {name}" for line, name in own if name.partition(".")[0] not in ALLOWED[part] | {part}
+    ]
+    assert wrong == []
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in FILES if part_of(path) in GROUND | {"sandbox", "reports"}], ids=named
+)
+def test_the_ground_knows_nothing_of_airflow(path):
+    """It can be used, and tested, without one."""
+    assert [line for line, name in imports(path) if name.split(".")[0] == "airflow"] == []
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if part_of(path) == "runs"], ids=named)
+def test_the_domain_names_no_vendor(path):
+    """A third vendor changes nothing there."""
+    text = path.read_text().replace(OWN, "")
+    assert re.findall(r"(?i)testerarmy|tester\.army|docket", text) == []
+
+
+def test_nothing_imports_the_sandbox():
+    """It is apart: what is shipped to users never needs it."""
+    importers = [
+        named(path)
+        for path in FILES
+        if part_of(path) != "sandbox" and any(name.startswith(f"{OWN}.sandbox") for _, name in imports(path))
+    ]
+    assert importers == []
+
+
+def test_versions_of_airflow_differ_in_one_module():
+    """Whoever drops a version has one file to read."""
+    asks = re.compile(r"AIRFLOW_V_\d|airflow\.__version__|version_compat|get_base_airflow_version")
+    found = [named(path) for path in FILES if asks.search(path.read_text())]
+    assert set(found) <= {"airflow_compat.py"}
+
+
+def test_airflows_inside_is_used_in_one_module():
+    """What is not a public interface may change with any release."""
+    inside = re.compile(r"^airflow\.(sdk\.(execution_time|_)|state|_shared|models|utils|jobs)")
+    found = {named(path) for path in FILES for _, name in imports(path) if inside.search(name)}
+    assert {name for name in found if not name.startswith("ui/")} <= {"airflow_compat.py"}
+
+
+@pytest.mark.parametrize("path", FILES, ids=named)
+def test_no_error_is_swallowed_without_a_word(path):
+    """`except: pass`, and a handler that takes everything, hide bugs."""
+    silent = [
+        node.lineno
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ExceptHandler)
+        and (node.type is None or all(isinstance(statement, ast.Pass) for statement in node.body))
+    ]
+    assert silent == []

@@ -1,0 +1,92 @@
+"""DAG files are parsed over and over: importing an operator must cost next to nothing."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+OWN = "airflow_provider_testerarmy"
+MODULES = [
+    f"{OWN}.operators.testerarmy",
+    f"{OWN}.operators.docket",
+    f"{OWN}.sensors.testerarmy",
+    f"{OWN}.sensors.docket",
+]
+#: Seconds of computing, a quarter of which the operators take; a busy machine does not add to them.
+LIMIT = 0.05
+
+# What a DAG file of any kind has loaded; then, each time in a fresh copy of that, the import, its time and
+# what it brought. The best of five, because the machine may be busy.
+PROBE = """if True:
+    import gc, json, os, sys, time
+    import airflow.sdk
+    from airflow.sdk import DAG, BaseOperator, BaseHook, BaseSensorOperator, Connection, task
+
+    def measure(module):
+        before = set(sys.modules)
+        begin = time.process_time()
+        __import__(module)
+        seconds = time.process_time() - begin
+        return {"seconds": seconds, "before": sorted(before), "new": sorted(set(sys.modules) - before)}
+
+    def in_a_copy(module):
+        reading, writing = os.pipe()
+        if os.fork() == 0:
+            with os.fdopen(writing, "w") as pipe:
+                json.dump(measure(module), pipe)
+            os._exit(0)
+        os.close(writing)
+        with os.fdopen(reading) as pipe:
+            found = json.load(pipe)
+        os.wait()
+        return found
+
+    gc.freeze()
+    best = {}
+    for module in sys.argv[1:]:
+        best[module] = min((in_a_copy(module) for _ in range(5)), key=lambda found: found["seconds"])
+    print(json.dumps(best))
+"""
+
+
+@pytest.fixture(scope="module")
+def measured():
+    """By module: how long its import took, and what it loaded."""
+    command = [sys.executable, "-W", "ignore", "-c", PROBE, *MODULES]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    return json.loads(ended.stdout.splitlines()[-1])
+
+
+def top(name):
+    return name.partition(".")[0]
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_no_third_party_package_is_newly_loaded(measured, module):
+    """Everything that an operator needs to exist, Airflow has loaded already."""
+    known = set(sys.stdlib_module_names) | set(map(top, measured[module]["before"])) | {OWN}
+    assert sorted({name for name in measured[module]["new"] if top(name) not in known}) == []
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_no_module_of_any_other_package_is_loaded(measured, module):
+    """Not even a further part of one that is there; Airflow's own classes are what they are made of."""
+    known = set(sys.stdlib_module_names) | {OWN, "airflow"}
+    assert [name for name in measured[module]["new"] if top(name) not in known] == []
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_what_only_some_tasks_need_is_not_loaded(measured, module):
+    """The UI, reports, the sandbox and its web server are imported when they are used."""
+    heavy = [f"{OWN}.{part}" for part in ("ui", "reports", "sandbox")]
+    new = measured[module]["new"]
+    assert [name for name in new if name.startswith((*heavy, "fastapi", "uvicorn", "starlette"))] == []
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_an_import_is_quick(measured, module):
+    """It is paid for every DAG file, again and again."""
+    assert measured[module]["seconds"] < LIMIT
