@@ -1,0 +1,46 @@
+"""Check one thing with a prompt, without a saved test, then wait for it with a sensor.
+
+For a real account: write your own prompt, and put your API key into the connection ``testerarmy_default``. To let
+the agent sign in, make a connection with the login and password and name it in ``credentials_conn_id``.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pendulum
+from airflow.sdk import dag
+
+from airflow_provider_testerarmy.operators.testerarmy import TesterArmyRunPromptOperator
+from airflow_provider_testerarmy.sensors.testerarmy import TesterArmyRunSensor
+
+
+@dag(
+    schedule=None,
+    start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
+    tags=["testerarmy"],
+    doc_md=__doc__,
+)
+def prompt_smoke():
+    start = TesterArmyRunPromptOperator(
+        task_id="start",
+        prompt=(
+            "Go to https://shop.example/pricing. Click 'Get started' of the Pro plan. "
+            "Confirm that the checkout page loads with the Pro plan in the cart."
+        ),
+        wait_for_completion=False,
+    )
+
+    TesterArmyRunSensor(
+        task_id="wait",
+        run_ids=start.output["run_ids"],
+        deferrable=True,
+        poll_interval=5,
+        timeout=timedelta(minutes=30),
+        # Nothing else waits for this run, so a killed sensor takes it along.
+        cancel_on_kill=True,
+        gate={"fail_on_warnings": True},
+    )
+
+
+prompt_smoke()
