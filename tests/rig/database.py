@@ -1,0 +1,178 @@
+"""The metadata database of a local Airflow: a SQLite file, or a PostgreSQL database of its own."""
+
+import atexit
+import fcntl
+import hashlib
+import json
+import secrets
+import shutil
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Protocol
+
+from cryptography.fernet import Fernet
+from sqlalchemy import create_engine, make_url, text
+from sqlalchemy.pool import NullPool
+
+from tests.rig.settings import REPOSITORY
+
+CACHE = REPOSITORY / ".local" / "cache"
+
+_templates: dict[str, str] = {}
+
+Migrate = Callable[[str], None]
+"""Runs `airflow db migrate` on the database with this URL."""
+
+
+class Database(Protocol):
+    """Where an Airflow keeps its state."""
+
+    url: str
+
+    def prepare(self, migrate: Migrate) -> None:
+        """Create the database and its tables."""
+
+    def drop(self) -> None:
+        """Remove what `prepare` created on a server."""
+
+
+def database(url: str | None, home: Path) -> Database:
+    """Return the database for a `database_url` argument: None means SQLite in the home directory."""
+    return PostgresDatabase(url) if url else SQLiteDatabase(home / "airflow.db")
+
+
+class SQLiteDatabase:
+    """A file in AIRFLOW_HOME. Migrating takes seconds, so a migrated empty file is kept and copied."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        # Writers wait for each other instead of failing at once with "database is locked".
+        self.url = f"sqlite:///{path}?timeout=30"
+
+    def prepare(self, migrate: Migrate) -> None:
+        """Copy the migrated template, or migrate a file that an older Airflow left."""
+        marker = self.path.with_suffix(".version")
+        if self.path.exists() and (not marker.exists() or marker.read_text() != airflow_key()):
+            migrate(self.url)
+        elif not self.path.exists():
+            shutil.copyfile(_sqlite_template(migrate), self.path)
+        marker.write_text(airflow_key())
+
+    def drop(self) -> None:
+        """Leave the file: it goes with the home directory."""
+
+
+class PostgresDatabase:
+    """A database with a unique name on a given server.
+
+    Args:
+        url: any URL of the server that may create databases, such as postgresql://user@host/postgres.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._server = make_url(url).set(drivername="postgresql+psycopg2")
+        self.name = f"airflow_rig_{secrets.token_hex(6)}"
+        self.url = self._server.set(database=self.name).render_as_string(hide_password=False)
+
+    def prepare(self, migrate: Migrate) -> None:
+        """Create the database as a copy of one that Airflow has migrated."""
+        self._execute(f'CREATE DATABASE "{self.name}" TEMPLATE "{self._template(migrate)}"')
+
+    def drop(self) -> None:
+        """Drop the database, whoever is still connected."""
+        self._drop(self.name)
+
+    def _template(self, migrate: Migrate) -> str:
+        """Return the migrated database that the Airflows of this Python process are copied from."""
+        server = str(self._server)
+        if server not in _templates:
+            template = f"{self.name}_template"
+            self._execute(f'CREATE DATABASE "{template}"')
+            atexit.register(self._drop, template)
+            migrate(self._server.set(database=template).render_as_string(hide_password=False))
+            _templates[server] = template
+        return _templates[server]
+
+    def _drop(self, name: str) -> None:
+        self._execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+    def _execute(self, statement: str) -> None:
+        engine = create_engine(self._server, isolation_level="AUTOCOMMIT", poolclass=NullPool)
+        with engine.connect() as connection:
+            connection.execute(text(statement))
+
+
+def airflow_key() -> str:
+    """Return a key that changes whenever the tables might: the versions of Airflow and its providers."""
+    versions = sorted(
+        f"{name}={dist.version}"
+        for dist in metadata.distributions()
+        if (name := dist.metadata["Name"]).startswith("apache-airflow")
+    )
+    return hashlib.sha256("\n".join([*versions, sys.version]).encode()).hexdigest()[:16]
+
+
+def run_migration(url: str, env: Mapping[str, str], log_path: Path) -> None:
+    """Run `airflow db migrate`; raise with the end of its output if it fails."""
+    done = subprocess.run(
+        [sys.executable, "-m", "airflow", "db", "migrate"],
+        env={**env, "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": url},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        check=False,
+        text=True,
+    )
+    log_path.parent.mkdir(parents=True, exist_ok=True)
+    log_path.write_text(done.stdout)
+    if done.returncode:
+        raise RuntimeError(f"airflow db migrate failed ({done.returncode}):\n{done.stdout[-4000:]}")
+
+
+def trigger_rows(url: str, fernet_key: str) -> list[dict[str, Any]]:
+    """Return the rows of the trigger table.
+
+    `stored` is the kwargs column as it is in the database, `kwargs` the same decrypted and parsed.
+    """
+    engine = create_engine(url, poolclass=NullPool)
+    with engine.connect() as connection:
+        rows = connection.execute(text("SELECT * FROM trigger ORDER BY id")).mappings().all()
+    return [_trigger_row(dict(row), Fernet(fernet_key)) for row in rows]
+
+
+def _trigger_row(row: dict[str, Any], fernet: Fernet) -> dict[str, Any]:
+    stored: str = row.pop("kwargs")
+    plain = stored if stored.startswith("{") else fernet.decrypt(stored.encode()).decode()
+    return {**row, "stored": stored, "kwargs": json.loads(plain)}
+
+
+def _sqlite_template(migrate: Migrate) -> Path:
+    template = CACHE / f"airflow-{airflow_key()}.db"
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with _locked(CACHE / "lock"):
+        if not template.exists():
+            unfinished = template.with_suffix(".new")
+            unfinished.unlink(missing_ok=True)
+            migrate(f"sqlite:///{unfinished}")
+            _use_write_ahead_log(unfinished)
+            unfinished.rename(template)
+    return template
+
+
+def _use_write_ahead_log(path: Path) -> None:
+    # Readers then no longer block the writer; the setting is kept in the file itself.
+    connection = sqlite3.connect(path)
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.close()
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    with path.open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
