@@ -1,0 +1,108 @@
+"""One Airflow on PostgreSQL and one sandbox for both vendors; all selected cases are played at once."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import create_engine, text
+from sqlalchemy.exc import SQLAlchemyError
+
+from airflow_provider_testerarmy.sandbox.clock import SandboxClock
+from airflow_provider_testerarmy.sandbox.server import SandboxServer
+from airflow_provider_testerarmy.sandbox.state import Sandbox
+from tests.conformance.scene import Plan, Scene
+from tests.conformance.vendors import VENDORS
+from tests.rig.airflow import LocalAirflow
+
+log = logging.getLogger(__name__)
+
+DATABASE_VARIABLE = "TESTERARMY_TEST_DATABASE_URL"
+USUAL_DATABASE = "postgresql+psycopg2://postgres@127.0.0.1:5432/postgres"
+DAGS = Path(__file__).with_name("dags") / "conformance.py"
+
+#: Sandbox seconds per real second. A usual run takes some seconds: a trigger that fires as soon as its task is
+#: deferred can overtake the scheduler on a busy machine, which then takes the task for lost.
+SPEED = 2
+PARALLELISM = 10
+SETTINGS = {
+    # Seconds after which Airflow takes a worker for lost; its default is minutes.
+    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "20",
+    # On a busy machine a scheduler can be silent for long, and would then take its own tasks for orphaned.
+    "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": "300",
+}
+
+
+@pytest.fixture(scope="session")
+def conformance_database() -> str:
+    """The PostgreSQL server to use; without one the suite is skipped, and in CI it fails."""
+    url = os.environ.get(DATABASE_VARIABLE, USUAL_DATABASE)
+    try:
+        with create_engine(url, connect_args={"connect_timeout": 5}).connect() as link:
+            link.execute(text("SELECT 1"))
+    except SQLAlchemyError as error:
+        message = f"no PostgreSQL at {DATABASE_VARIABLE} ({str(error).splitlines()[0]})"
+        if os.environ.get("CI", "").lower() == "true":
+            pytest.fail(message)
+        pytest.skip(message)
+    return url
+
+
+@pytest.fixture(scope="session")
+def scenes(request: pytest.FixtureRequest, conformance_database: str) -> Iterator[dict[Plan, Scene]]:
+    """Every selected plan, played to its end; Airflow still runs, to be asked."""
+    specs = [getattr(item, "callspec", None) for item in request.session.items]
+    chosen = [spec.params.get("scene") for spec in specs if spec is not None]
+    plans = [plan for plan in chosen if isinstance(plan, Plan)]
+    with (
+        SandboxServer(Sandbox(SandboxClock(speed=SPEED))) as service,
+        LocalAirflow(
+            [DAGS],
+            database_url=conformance_database,
+            parallelism=PARALLELISM,
+            connections={f"{v.name}_default": v.desk.connection(service) for v in VENDORS},
+            env=SETTINGS,
+        ) as airflow,
+    ):
+        eye = create_engine(airflow.database.url, pool_size=5, max_overflow=len(plans))
+        found = {
+            plan: Scene(plan, number, airflow, service.control, eye) for number, plan in enumerate(plans, 1)
+        }
+        _play(list(found.values()))
+        yield found
+        eye.dispose()
+
+
+def _play(scenes: list[Scene]) -> None:
+    # Airflow takes up first what was started first: what takes longest.
+    for scene in sorted(scenes, key=lambda scene: scene.plan.script != "endless"):
+        scene.start()
+    with ThreadPoolExecutor(max(1, len(scenes)), thread_name_prefix="scene") as pool:
+        list(pool.map(Scene.play, scenes))
+    for scene in scenes:
+        log.info("%s: %.1f s, %s", scene, scene.seconds, scene.failure or scene.describe())
+
+
+@pytest.fixture
+def scene(request: pytest.FixtureRequest, scenes: dict[Plan, Scene]) -> Scene:
+    """The case of this test, played."""
+    played = scenes[request.param]
+    if played.failure is not None:
+        raise played.failure
+    return played
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, pytest.TestReport]:
+    """Add to a failed test what happened to its task."""
+    report: pytest.TestReport = yield
+    spec = getattr(item, "callspec", None)
+    scenes = getattr(item, "funcargs", {}).get("scenes", {})
+    if report.failed and spec is not None and spec.params.get("scene") in scenes:
+        report.sections.append(("what happened", scenes[spec.params["scene"]].story()))
+    return report

@@ -1,0 +1,166 @@
+"""The vendors under test: how the sandbox is steered as each of them, and the few things in which they differ."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from airflow_provider_testerarmy.runs.results import RunId
+from airflow_provider_testerarmy.sandbox.catalog import bulk_test_id
+from airflow_provider_testerarmy.sandbox.docket_catalog import bulk_blueprint_id
+from airflow_provider_testerarmy.sandbox.engine import is_active, status_at
+from airflow_provider_testerarmy.sandbox.server import SandboxServer
+from airflow_provider_testerarmy.sandbox.state import Sandbox
+from tests.rig.sandbox import docket_connection, sandbox_connection
+
+
+class TesterArmyDesk:
+    """The sandbox as TesterArmy: one saved test per scene."""
+
+    conn_type = "testerarmy"
+    stopped = "cancelled"
+
+    @staticmethod
+    def connection(service: SandboxServer) -> Any:
+        """The fields of a connection to it."""
+        return sandbox_connection(service.url)
+
+    @staticmethod
+    def target(number: int) -> str:
+        """The test that belongs to one scene alone."""
+        return bulk_test_id(number)
+
+    @staticmethod
+    def fetch(run_id: RunId) -> str:
+        """The request that asks for a run, as faults and the request log have it."""
+        return f"GET /runs/{run_id}"
+
+    @staticmethod
+    def script(sandbox: Sandbox, target: Any, name: str) -> None:
+        """Let the next runs of the test go that way."""
+        sandbox.store.override_script(target, name)
+
+    @staticmethod
+    def statuses(sandbox: Sandbox, target: Any) -> dict[RunId, str]:
+        """The status of every run of the test, oldest first."""
+        runs, now = list(sandbox.store.runs.values()), sandbox.clock.time()
+        return {run.id: status_at(run, now) for run in runs if run.test is not None and run.test.id == target}
+
+    @staticmethod
+    def active(sandbox: Sandbox, target: Any) -> list[RunId]:
+        """The runs of the test that have not ended."""
+        runs, now = list(sandbox.store.runs.values()), sandbox.clock.time()
+        return [r.id for r in runs if r.test is not None and r.test.id == target and is_active(r, now)]
+
+    @staticmethod
+    def finish(sandbox: Sandbox, run_id: Any) -> None:
+        """Let the run pass now."""
+        sandbox.store.force(run_id, script="passes")
+
+    @staticmethod
+    def stop(sandbox: Sandbox, run_id: Any) -> None:
+        """Let a person stop the run on the dashboard."""
+        sandbox.store.force(run_id, status="cancelled")
+
+
+class DocketDesk:
+    """The sandbox as Docket: one test blueprint per scene."""
+
+    conn_type = "docket"
+    stopped = "stopped"
+
+    @staticmethod
+    def connection(service: SandboxServer) -> Any:
+        """The fields of a connection to it."""
+        return docket_connection(service.url)
+
+    @staticmethod
+    def target(number: int) -> int:
+        """The blueprint that belongs to one scene alone."""
+        return bulk_blueprint_id(number)
+
+    @staticmethod
+    def fetch(run_id: RunId) -> str:
+        """The request that asks for a run, as faults and the request log have it."""
+        return f"GET /test_run/{run_id}"
+
+    @staticmethod
+    def script(sandbox: Sandbox, target: Any, name: str) -> None:
+        """Let the next runs of the blueprint go that way."""
+        sandbox.docket.override_script(target, name)
+
+    @staticmethod
+    def statuses(sandbox: Sandbox, target: Any) -> dict[RunId, str]:
+        """The status of every run of the blueprint, oldest first."""
+        runs, now = list(sandbox.docket.runs.values()), sandbox.clock.time()
+        return {run.id: run.status(now) for run in runs if run.blueprint.id == target}
+
+    @staticmethod
+    def active(sandbox: Sandbox, target: Any) -> list[RunId]:
+        """The runs of the blueprint that have not ended."""
+        runs, now = list(sandbox.docket.runs.values()), sandbox.clock.time()
+        return [run.id for run in runs if run.blueprint.id == target and not run.ended(now)]
+
+    @staticmethod
+    def finish(sandbox: Sandbox, run_id: Any) -> None:
+        """Let the run pass now."""
+        sandbox.docket.force(run_id, "passed")
+
+    @staticmethod
+    def stop(sandbox: Sandbox, run_id: Any) -> None:
+        """Let a person stop the run on the dashboard."""
+        sandbox.docket.force(run_id, "stopped")
+
+
+Desk = type[TesterArmyDesk] | type[DocketDesk]
+
+
+@dataclass(frozen=True)
+class Vendor:
+    """A vendor, and what the lifecycle makes of what its API can do.
+
+    :param left_running: how many runs go on after a kill, and after a time-out on the last try.
+    :param cancelled: how many calls cancel the run of a task that is killed or timed out.
+    :param at_a_time_out: what the task's log says at a time-out becomes of the run.
+    :param at_a_kill: the same at a kill; empty where that may be in the API server's log: its listener can be the
+        first to cancel, and the task then hears of a finished run.
+    :param excuse: how the error of a time-out ends.
+    :param over_a_time_out: how many submissions a task makes that succeeds on the try after a time-out: what
+        could not be stopped is waited for, and not started a second time.
+    """
+
+    name: str
+    desk: Desk
+    left_running: int
+    cancelled: int
+    at_a_time_out: str
+    at_a_kill: str
+    excuse: str
+    over_a_time_out: int
+
+
+GOES_ON = "Docket cannot cancel runs: 1 run ({run_id}) will go on to the end by themselves."
+
+VENDORS: Sequence[Vendor] = (
+    Vendor(
+        "testerarmy",
+        TesterArmyDesk,
+        left_running=0,
+        cancelled=1,
+        at_a_time_out="Cancelled 1 run ({run_id})",
+        at_a_kill="",
+        excuse="They were cancelled.",
+        over_a_time_out=2,
+    ),
+    Vendor(
+        "docket",
+        DocketDesk,
+        left_running=1,
+        cancelled=0,
+        at_a_time_out=GOES_ON,
+        at_a_kill=GOES_ON,
+        excuse="They were not cancelled and may still be running.",
+        over_a_time_out=1,
+    ),
+)
