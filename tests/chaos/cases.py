@@ -1,0 +1,88 @@
+"""What a case is, and what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from tests.chaos.scene import Scene
+    from tests.chaos.stage import Stage
+
+Mode = Literal["deferrable", "sync"]
+Kind = Literal["test", "group", "prompt", "limited", "mapped"]
+
+BOTH: tuple[Mode, ...] = ("deferrable", "sync")
+
+
+@dataclass(frozen=True)
+class Case:
+    """One thing that goes wrong with one task, and how it must end.
+
+    :param area: whose failure it is, a heading of the table.
+    :param what: what happens, in a few words.
+    :param state: the state in which the task must end.
+    :param posts: how many submissions must take effect.
+    :param tries: how many tries of the task there must be at least; Airflow itself may take a busy worker for lost.
+    :param active: how many runs may still be active at the end.
+    :param retries: Airflow's retries of the task, 0 or 2.
+    :param own_service: whether the case has a sandbox of its own, to be broken as a whole.
+    """
+
+    area: str
+    what: str
+    mode: Mode
+    state: str = "success"
+    kind: Kind = "test"
+    posts: int = 1
+    tries: int = 1
+    active: int = 0
+    retries: int = 2
+    own_service: bool = False
+
+    @property
+    def name(self) -> str:
+        """The name by which pytest and the table know it."""
+        kind = "" if self.kind in ("test", "limited") else f", {self.kind}"
+        return f"{self.area}: {self.what}{kind} ({self.mode})"
+
+
+@dataclass
+class Outcome:
+    """What came of a case."""
+
+    case: Case
+    posts: int = 0
+    active: int = 0
+    tries: int = 0
+    state: str = "-"
+    seconds: float = 0.0
+    note: str = ""
+    error: str = ""
+    details: str = field(default="", repr=False)
+
+    def problems(self) -> list[str]:
+        """Say what is not as it must be."""
+        found = [self.error] if self.error else []
+        for name in ("state", "posts", "active"):
+            got, wanted = getattr(self, name), getattr(self.case, name)
+            if got != wanted:
+                found.append(f"{name}: {got}, must be {wanted}")
+        if self.tries < self.case.tries:
+            found.append(
+                f"tries: {self.tries}, must be {self.case.tries}: the worker was not stopped in time"
+            )
+        return found
+
+
+@dataclass(frozen=True)
+class Drill:
+    """What is played at once: one case that needs only its own task, or several that share a fault.
+
+    :param alone: whether nothing else may go on meanwhile.
+    """
+
+    cases: tuple[Case, ...]
+    play: Callable[[Stage, list[Scene]], None] = field(repr=False)
+    alone: bool = False
