@@ -16,7 +16,7 @@ from airflow_provider_testerarmy.sandbox.server import SandboxServer
 from airflow_provider_testerarmy.sandbox.state import DEFAULT_API_KEY
 
 #: Long enough for a busy machine, short enough for a test of what never comes.
-SHORT = Timeouts(connect=1.0, read=0.3, total=0.4)
+SHORT = Timeouts(connect=2.0, read=1.0, total=1.5)
 
 
 class SyncClient:

@@ -14,6 +14,9 @@ from tests.rig.waiting import TimedOutError, eventually
 pytestmark = pytest.mark.integration
 
 DAGS = Path(__file__).with_name("rig_dags.py")
+#: Seconds. A trigger that fires as soon as its task is deferred can overtake the scheduler on a busy machine, which
+#: then fails the task.
+NAP = 5
 
 
 @pytest.fixture(scope="module")
@@ -26,14 +29,14 @@ def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAirflow]:
 
 
 def test_a_run_succeeds_through_deferral_retry_and_mapping(airflow: LocalAirflow) -> None:
-    run = airflow.trigger_dag("rig_tour", conf={"nap": 2})
+    run = airflow.trigger_dag("rig_tour", conf={"nap": NAP})
     airflow.wait_task_state("rig_tour", run, "nap", "deferred")
-    assert [row["kwargs"] for row in airflow.trigger_rows()] == [{"seconds": 2.0}]
+    assert [row["kwargs"] for row in airflow.trigger_rows()] == [{"seconds": float(NAP)}]
 
     assert airflow.wait_dag_run("rig_tour", run) == "success"
 
     assert airflow.xcom("rig_tour", run, "greet") == {"nested": [1, {"none": None}], "text": "ü"}
-    assert airflow.xcom("rig_tour", run, "nap") == {"slept": 2.0}
+    assert airflow.xcom("rig_tour", run, "nap") == {"slept": float(NAP)}
     assert [airflow.xcom("rig_tour", run, "square", map_index=index) for index in (0, 1)] == [4, 9]
     assert [each["state"] for each in airflow.task_tries("rig_tour", run, "fail_once")] == [
         "failed",
@@ -73,7 +76,7 @@ def test_marking_a_running_task_failed_ends_its_process(airflow: LocalAirflow) -
 
 
 def test_a_cleared_task_runs_again(airflow: LocalAirflow) -> None:
-    run = airflow.trigger_dag("rig_tour", conf={"nap": 0})
+    run = airflow.trigger_dag("rig_tour", conf={"nap": NAP})
     airflow.wait_dag_run("rig_tour", run)
     airflow.clear_task("rig_tour", run, "greet")
     assert airflow.wait_task_state("rig_tour", run, "greet", try_number=2)["state"] == "success"
@@ -82,7 +85,7 @@ def test_a_cleared_task_runs_again(airflow: LocalAirflow) -> None:
 def test_a_paused_triggerer_holds_a_deferred_task(airflow: LocalAirflow) -> None:
     triggerer = airflow.processes["triggerer"]
     triggerer.pause()
-    run = airflow.trigger_dag("rig_tour", conf={"nap": 0})
+    run = airflow.trigger_dag("rig_tour", conf={"nap": NAP})
     airflow.wait_task_state("rig_tour", run, "nap", "deferred")
     triggerer.resume()
     assert airflow.wait_dag_run("rig_tour", run) == "success"

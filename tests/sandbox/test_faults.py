@@ -33,7 +33,7 @@ def test_timeouts(server, remote, kind, runs):
     """Nothing is answered; only `timeout_after` started the runs."""
     server.control.faults.add(kind, "trigger_group")
     with pytest.raises(httpx.ReadTimeout):
-        remote.post(TRIGGER, timeout=0.2)
+        remote.post(TRIGGER, timeout=1)
     assert runs_of(server) == runs
     assert server.control.log.entries("trigger_group")[0].answered == "timeout"
 

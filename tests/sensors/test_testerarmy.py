@@ -138,7 +138,7 @@ def test_a_time_out(tries, service, start, deferrable, cancel_on_kill):
     """It is a sensor's, so it is not retried; the runs are stopped only if the sensor was told to."""
     ids = start(catalog.GROUP_ENDLESS)
     tries.seconds = 2
-    task = sensor(ids, timeout=0.3, deferrable=deferrable, cancel_on_kill=cancel_on_kill)
+    task = sensor(ids, timeout=1, deferrable=deferrable, cancel_on_kill=cancel_on_kill)
     ending = tries.execute(task)
     if deferrable:
         ending = tries.through_trigger(task)
