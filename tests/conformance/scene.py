@@ -245,4 +245,8 @@ class Scene:
         for number in range(1, self.tries() + 1):
             with contextlib.suppress(RestError):
                 lines += [f"--- log of try {number}", self.log(number)]
+        scheduler = self._airflow.processes["scheduler"].log_path.read_text(errors="replace").splitlines()
+        mine = [line for line in scheduler if self.dag_id in line and self.run_id in line]
+        lines += ["--- the scheduler on it", *mine[-60:]]
+        lines += ["--- helper processes", *self._airflow.task_processes()]
         return "\n".join(lines)
