@@ -5,6 +5,7 @@ Internals in use, for want of a public way:
 * ``RuntimeTaskInstance.get_task_states`` (3.0+), from a worker or a triggerer: the state of this very task.
 * ``airflow.state`` and the models behind it (3.3+), from the listener in API server and scheduler: what tasks
   stored, without the tasks.
+* ``ensure_secrets_backend_loaded`` (3.0+), from the listener: what reading a connection imports at its first time.
 * ``__fail__`` as the next method of a deferred task, and ``timeout`` in its error: Airflow ended the deferral.
 """
 
@@ -20,6 +21,7 @@ __all__ = [
     "HAS_TASK_STATE_STORE",
     "aget_connection",
     "aown_state",
+    "import_ahead",
     "is_deferral_timeout",
     "lost_for_good",
     "own_state",
@@ -116,6 +118,16 @@ def stored_by_failed_tasks(dag_id: str, run_id: str, key: str) -> list[Any]:
     with create_session() as session:
         found = [_own_record(value) for value in session.scalars(query)]
     return [record for record in found if record is not None]
+
+
+def import_ahead() -> None:
+    """Import what :func:`stored_by_failed_tasks` and reading a connection will need (3.3+)."""
+    import airflow.models.task_state_store
+    import airflow.sdk.definitions.connection
+    import airflow.sdk.execution_time.cache  # noqa: F401
+    from airflow.sdk.execution_time.supervisor import ensure_secrets_backend_loaded
+
+    ensure_secrets_backend_loaded()
 
 
 def _own_record(stored: str | None) -> Any:

@@ -17,12 +17,15 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from functools import cache
+from importlib import import_module
 from pkgutil import resolve_name
 from typing import Any
 
 from airflow.providers.common.compat.sdk import hookimpl
 
 from airflow_provider_testerarmy import airflow_compat
+from airflow_provider_testerarmy.get_provider_info import get_provider_info
 from airflow_provider_testerarmy.runs.record import KEY, Owner, Record, RecordUnreadable, Stage
 
 log = logging.getLogger(__name__)
@@ -90,6 +93,7 @@ def _stop_stored(stored: Any) -> None:
 
 def _in_background(work: Callable[..., None], *arguments: Any) -> None:
     """Neither a user nor the scheduler's loop waits for a service that may be slow."""
+    _import_ahead()
 
     def run() -> None:
         try:
@@ -98,6 +102,21 @@ def _in_background(work: Callable[..., None], *arguments: Any) -> None:
             log.exception("Test runs that a task left behind could not be stopped.")
 
     threading.Thread(target=run, name="stop-test-runs", daemon=True).start()
+
+
+@cache
+def _import_ahead() -> None:
+    """Import here what the thread would import.
+
+    The LocalExecutor forks its workers off the scheduler. A worker forked while another thread imports a module
+    inherits the lock on that module and nobody to release it: its first task stays queued for ever.
+    """
+    for integration in get_provider_info()["hooks"]:
+        for module in integration["python-modules"]:
+            import_module(module)
+    for module in ("airflow_provider_testerarmy.runs.cancelling", "encodings.idna"):
+        import_module(module)
+    airflow_compat.import_ahead()
 
 
 def stop(record: Record, owner: Owner) -> None:

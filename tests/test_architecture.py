@@ -28,7 +28,7 @@ ALLOWED = {
     "operators": GROUND | {"hooks", "triggers", "reports", "airflow_compat", "exceptions"},
     "sensors": GROUND | {"hooks", "triggers", "operators", "airflow_compat", "exceptions"},
     "ui": GROUND | {"reports", "hooks", "airflow_compat", ""},
-    "listener": {"runs", "operators", "hooks", "airflow_compat"},
+    "listener": {"runs", "hooks", "airflow_compat", "get_provider_info"},
     "plugin": {"listener", "ui", "airflow_compat"},
     "get_provider_info": {"hooks", ""},
     "sandbox": {""},

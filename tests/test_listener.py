@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -114,3 +117,34 @@ def test_a_failure_in_the_background_is_logged_and_hurts_nobody(monkeypatch, cap
 
     listener._in_background(fail)
     assert eventually(lambda: "could not be stopped" in caplog.text, 10, "the log line")
+
+
+IMPORTS = """
+import json, sys
+import airflow.jobs.scheduler_job_runner
+from airflow.listeners.listener import get_listener_manager
+from airflow_provider_testerarmy import listener
+from airflow_provider_testerarmy.runs.record import Owner, Part, Record
+from airflow_provider_testerarmy.runs.service import Submission
+
+get_listener_manager()
+listener._import_ahead()
+known = set(sys.modules)
+owner = Owner(sys.argv[1], "testerarmy_default", cancels=True)
+listener.stop(Record(0, owner=owner).with_part("run", Part(submission=Submission((sys.argv[2],)))), owner)
+print("imported:", sorted(set(sys.modules) - known))
+"""
+
+
+@pytest.mark.skipif(not airflow_compat.HAS_TASK_STATE_STORE, reason="the listener needs Airflow 3.3")
+def test_nothing_is_imported_in_the_background(service, run_id):
+    """A worker that the scheduler forks meanwhile would wait for ever for the lock on that module."""
+    done = subprocess.run(
+        [sys.executable, "-c", IMPORTS, HOOK, run_id],
+        env={**os.environ, "_AIRFLOW_PROCESS_CONTEXT": "server"},
+        capture_output=True,
+        check=False,
+        text=True,
+    )
+    assert "imported: []" in done.stdout, done.stdout + done.stderr
+    assert cancelled(service) == [run_id]

@@ -244,7 +244,9 @@ class LocalAirflow(AirflowApi):
     def task_processes(self) -> list[str]:
         """Return the titles of all helper processes, those that run a task among them, for messages."""
         main = {process.pid for process in self.processes.values() if process.started}
-        return sorted(f"{info.pid} {info.command_line}" for info in procfs.family(main) if info.pid not in main)
+        return sorted(
+            f"{info.pid} {info.command_line}" for info in procfs.family(main) if info.pid not in main
+        )
 
     def set_connection_variable(self, name: str, value: Connection) -> None:
         """Change an AIRFLOW_CONN_* variable for processes that are started from now on."""
