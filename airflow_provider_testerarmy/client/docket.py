@@ -6,9 +6,9 @@ Source: the service's API reference. It has no list, no cancellation and no idem
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from airflow_provider_testerarmy.client.docket_models import (
     CiRunRequest,
@@ -18,6 +18,8 @@ from airflow_provider_testerarmy.client.docket_models import (
     Id,
     TestRun,
     TestRunAnswer,
+    TestRunGlimpse,
+    TestRunGlimpseAnswer,
 )
 from airflow_provider_testerarmy.client.errors import RequestInvalid
 from airflow_provider_testerarmy.client.operation import Operation
@@ -25,6 +27,8 @@ from airflow_provider_testerarmy.client.wire import build_request
 
 DEFAULT_BASE_URL: Final = "https://api.docketqa.com"
 KEY_HEADER: Final = "X-API-KEY"
+
+AnswerT = TypeVar("AnswerT", bound=BaseModel)
 
 _id: Final = TypeAdapter(Id)
 
@@ -119,10 +123,17 @@ def trigger(body: Mapping[str, Any]) -> Operation[GroupRun]:
 
 def get_test_run(run_id: int | str) -> Operation[TestRun]:
     """``GET /test_run/{id}``."""
+    return _test_run(run_id, TestRunAnswer).then(lambda answer: answer.test_run)
+
+
+def glance_at_test_run(run_id: int | str) -> Operation[TestRunGlimpse]:
+    """As :func:`get_test_run`, reading only how far the run is."""
+    return _test_run(run_id, TestRunGlimpseAnswer).then(lambda answer: answer.test_run)
+
+
+def _test_run(run_id: int | str, answer: type[AnswerT]) -> Operation[AnswerT]:
     path = f"/test_run/{check_id(run_id, 'run_id')}"
-    return Operation("get test run", "GET", path, TestRunAnswer.model_validate).then(
-        lambda answer: answer.test_run
-    )
+    return Operation("get test run", "GET", path, answer.model_validate)
 
 
 def look_for_no_run() -> Operation[None]:

@@ -62,13 +62,18 @@ class BlueprintSnapshot(DocketModel):
     title: Lenient[str] = None
 
 
-class TestRun(DocketModel):
-    """One test run: only the id and the status are vital. The URLs are signed, and expire."""
+class TestRunGlimpse(DocketModel):
+    """As much of a test run as tells how far it is: read often."""
 
     __test__ = False
 
     id: Id
     status: str
+
+
+class TestRun(TestRunGlimpse):
+    """One test run: only the id and the status are vital. The URLs are signed, and expire."""
+
     test_blueprint_id: Lenient[Id] = None
     test_group_run_id: Lenient[Id] = None
     blueprint_metadata: Lenient[BlueprintSnapshot] = None
@@ -86,6 +91,14 @@ class TestRunAnswer(DocketModel):
     __test__ = False
 
     test_run: TestRun
+
+
+class TestRunGlimpseAnswer(DocketModel):
+    """The answer of ``GET /test_run/{id}``, of which little is read."""
+
+    __test__ = False
+
+    test_run: TestRunGlimpse
 
 
 class StartedRun(DocketModel):

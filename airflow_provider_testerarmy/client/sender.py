@@ -34,6 +34,8 @@ T = TypeVar("T")
 #: A page of 100 runs with long texts is a few MB; past this the answer is not the API's.
 MAX_BODY_BYTES: Final = 64 * 1024 * 1024
 _EXCERPT: Final = 300
+#: From this many bytes on an answer is read in a thread: an event loop has others to serve meanwhile.
+_LARGE: Final = 64 * 1024
 _SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
 _KEPT_HEADERS: Final = ("retry-after", "date", "content-type", "location")
 _NOT_SENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
@@ -118,7 +120,8 @@ class AsyncSender:
                     body.add(chunk)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise map_transport_error(error, operation, self.endpoint) from _cause(error, self.endpoint)
-        return read_answer(operation, self.endpoint, response, bytes(body.content))
+        read = partial(read_answer, operation, self.endpoint, response, bytes(body.content))
+        return await asyncio.to_thread(read) if len(body.content) > _LARGE else read()
 
     async def aclose(self) -> None:
         """Close the pooled connections."""

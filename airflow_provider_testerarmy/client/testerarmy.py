@@ -5,6 +5,7 @@ Source: the service's OpenAPI document, and for ``POST /runs`` its reference pag
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Final, TypeVar
 from urllib.parse import quote
 
@@ -24,6 +25,8 @@ from airflow_provider_testerarmy.client.testerarmy_models import (
     PromptRunRequest,
     Run,
     RunCancelled,
+    RunGlimpse,
+    RunGlimpsePage,
     RunPage,
     TestDefinition,
     TestPage,
@@ -104,6 +107,17 @@ def list_runs(
         "cursor": cursor,
     }
     return Operation("list runs", "GET", "/runs", RunPage.model_validate, query=query)
+
+
+def glance_at_run(run_id: str) -> Operation[RunGlimpse]:
+    """As :func:`get_run`, reading only how far the run is."""
+    return replace(get_run(run_id), parse=RunGlimpse.model_validate)  # type: ignore[arg-type, return-value]
+
+
+def glance_at_runs(*, status: str, cursor: str | None = None) -> Operation[RunGlimpsePage]:
+    """As :func:`list_runs`, reading only how far the runs are."""
+    listing = list_runs(status=status, cursor=cursor)
+    return replace(listing, parse=RunGlimpsePage.model_validate)  # type: ignore[arg-type, return-value]
 
 
 def cancel_run(run_id: str) -> Operation[RunCancelled]:

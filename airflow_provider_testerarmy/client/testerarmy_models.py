@@ -62,13 +62,18 @@ class Step(WireModel):
     completed_at_ms: Lenient[float] = None
 
 
-class Output(WireModel):
-    """A finished run's ``TestOutput``, or the reason why nothing was tested (``planner_skipped``)."""
+class OutputGlimpse(WireModel):
+    """What decides about a finished run."""
 
     kind: Lenient[str] = None
+    result: Lenient[str] = None
+
+
+class Output(OutputGlimpse):
+    """A finished run's ``TestOutput``, or the reason why nothing was tested (``planner_skipped``)."""
+
     reason: Lenient[str] = None
     feature_name: Lenient[str] = None
-    result: Lenient[str] = None
     description: Lenient[str] = None
     screenshots: LenientTuple[str] = ()
     issues: LenientTuple[Issue] = ()
@@ -82,11 +87,25 @@ class RunError(WireModel):
     message: Lenient[str] = None
 
 
-class Run(WireModel):
-    """``RunResponse``: only the id and the status are vital."""
+class RunGlimpse(WireModel):
+    """As much of a ``RunResponse`` as tells how far a run is: read often, and by the hundred."""
 
     id: str
     status: str
+    output: Lenient[OutputGlimpse] = None
+    completed_at: Lenient[Moment] = None
+
+
+class RunGlimpsePage(WireModel):
+    """A page of ``GET /runs``, newest first, of which little is read."""
+
+    runs: tuple[RunGlimpse, ...]
+    next_cursor: Lenient[str] = None
+
+
+class Run(RunGlimpse):
+    """``RunResponse``: only the id and the status are vital."""
+
     type: Lenient[str] = None
     input: Lenient[dict[str, Any]] = None
     output: Lenient[Output] = None
@@ -99,7 +118,6 @@ class Run(WireModel):
     duration_ms: Lenient[float] = None
     created_at: Lenient[Moment] = None
     started_at: Lenient[Moment] = None
-    completed_at: Lenient[Moment] = None
 
 
 class RunPage(WireModel):

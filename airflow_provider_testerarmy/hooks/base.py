@@ -38,6 +38,9 @@ T = TypeVar("T")
 
 _PORT: Final = re.compile(r":\d+$")
 
+#: Requests per second that all triggers of one process make through one connection; its extra may say otherwise.
+MAX_REQUESTS_PER_SECOND: Final = 20.0
+
 _FAULTS: tuple[tuple[type[ClientError], FaultKind], ...] = (
     (CredentialsRejected, FaultKind.DENIED),
     (NotFound, FaultKind.NOT_FOUND),
@@ -118,17 +121,27 @@ class ServiceHook(BaseHook):
         return Timeouts(connect, read, max(usual.total, 2 * read))
 
     def _seconds(self, name: str, usual: float) -> float:
+        return self._positive(name, usual, "number of seconds")
+
+    @property
+    def max_requests_per_second(self) -> float:
+        """What all triggers of one process may ask of the service together.
+
+        :raises RequestInvalid: when the connection's extra has something else than a positive number.
+        """
+        return self._positive("max_requests_per_second", MAX_REQUESTS_PER_SECOND, "number")
+
+    def _positive(self, name: str, usual: float, what: str) -> float:
         given = self.extra.get(name, usual)
         try:
-            seconds = float(given)
+            number = float(given)
         except (TypeError, ValueError):
-            seconds = math.nan
-        if not math.isfinite(seconds) or seconds <= 0:
+            number = math.nan
+        if not math.isfinite(number) or number <= 0:
             raise RequestInvalid(
-                f"{name} in the extra of the connection {self.conn_id!r} must be a positive number of seconds, "
-                f"not {given!r}."
+                f"{name} in the extra of the connection {self.conn_id!r} must be a positive {what}, not {given!r}."
             )
-        return seconds
+        return number
 
     def base_url(self) -> str:
         """The base URL: the connection's host, and what it gives apart from it (scheme, port, path)."""

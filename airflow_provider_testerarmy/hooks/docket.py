@@ -113,6 +113,7 @@ class DocketService:
 
     vendor = "Docket"
     active_statuses = ()
+    ended_statuses = ()
     can_cancel = False
 
     def prepare(self, request: RunRequest) -> None:
@@ -127,7 +128,11 @@ class DocketService:
         """One run, whole."""
         return docket.get_test_run(run_id).then(self.result)
 
-    def list_active(self, status: str, cursor: str) -> NoReturn:
+    def glance(self, run_id: RunId) -> Operation[RunResult]:
+        """One run, only how far it is."""
+        return docket.glance_at_test_run(run_id).then(lambda run: RunResult(run.id, run.status, *_state(run)))
+
+    def list_by_status(self, status: str, cursor: str) -> NoReturn:
         """Never asked: there are no statuses to list by."""
         raise NotImplementedError("Docket has no list of runs.")
 
@@ -158,8 +163,7 @@ class DocketService:
 
     def result(self, run: wire.TestRun) -> RunResult:
         """A run as the domain has it."""
-        outcome = _OUTCOMES.get(run.status)
-        phase = Phase.FINISHED if outcome else Phase.RUNNING if run.status == "running" else Phase.UNKNOWN
+        phase, outcome = _state(run)
         steps, video_url = _decisive_attempt(run)
         finished_at = run.updated_at if outcome else None
         return RunResult(
@@ -202,6 +206,11 @@ def _submission(group: wire.GroupRun, wanted: int) -> Submission:
             f"{wanted} tests were to be run, and group run {group.id or '(no id)'} has fewer runs: {ids}"
         )
     return Submission(tuple(run.id for run in group.test_runs), batch_id=str(group.id or ""))
+
+
+def _state(run: wire.TestRunGlimpse) -> tuple[Phase, Outcome | None]:
+    outcome = _OUTCOMES.get(run.status)
+    return Phase.FINISHED if outcome else Phase.RUNNING if run.status == "running" else Phase.UNKNOWN, outcome
 
 
 def _decisive_attempt(run: wire.TestRun) -> tuple[tuple[wire.StepResult, ...], str | None]:

@@ -68,12 +68,16 @@ _ALLOW_HTTP = ExtraField(
     "Send the API key unencrypted to a host other than this machine. Leave off.",
 )
 
-_TIMEOUTS = {
+_LIMITS = {
     "connect_timeout": ExtraField(
         "Connect time-out", description="Seconds to wait for a connection to the service; 5 when empty."
     ),
     "read_timeout": ExtraField(
         "Read time-out", description="Seconds to wait for the next piece of an answer; 30 when empty."
+    ),
+    "max_requests_per_second": ExtraField(
+        "Requests per second",
+        description="What all tasks that wait in one triggerer may ask together; 20 when empty.",
     ),
 }
 
@@ -89,7 +93,7 @@ TESTERARMY = ConnectionForm(
             "Project short id", description="The project's id in dashboard addresses; needed for links too."
         ),
         "allow_http": _ALLOW_HTTP,
-        **_TIMEOUTS,
+        **_LIMITS,
     },
 )
 
@@ -97,5 +101,5 @@ DOCKET = ConnectionForm(
     hidden=("schema", "login", "port", "extra"),
     labels={"host": "Base URL", "password": "API key"},
     placeholders={"host": "https://api.docketqa.com"},
-    extra={"allow_http": _ALLOW_HTTP, **_TIMEOUTS},
+    extra={"allow_http": _ALLOW_HTTP, **_LIMITS},
 )

@@ -153,6 +153,7 @@ class TesterArmyService:
 
     vendor = "TesterArmy"
     active_statuses = ("queued", "running")
+    ended_statuses = ("completed", "failed", "cancelled")
     can_cancel = True
 
     def __init__(self, dashboard: str = "") -> None:
@@ -189,9 +190,16 @@ class TesterArmyService:
         """One run, whole."""
         return testerarmy.get_run(str(run_id)).then(self.result)
 
-    def list_active(self, status: str, cursor: str) -> Operation[Page]:
-        """The account's runs in one status."""
-        return testerarmy.list_runs(status=status, cursor=cursor or None).then(self._page)
+    def glance(self, run_id: RunId) -> Operation[RunResult]:
+        """One run, only how far it is."""
+        return testerarmy.glance_at_run(str(run_id)).then(_glimpse)
+
+    def list_by_status(self, status: str, cursor: str) -> Operation[Page]:
+        """The account's runs in one status, only how far each is."""
+        listing = testerarmy.glance_at_runs(status=status, cursor=cursor or None)
+        return listing.then(
+            lambda page: Page(tuple(Sighting(_glimpse(run)) for run in page.runs), page.next_cursor or "")
+        )
 
     def list_candidates(self, request: RunRequest, scope: Scope, cursor: str) -> Operation[Page]:
         """The newest runs of the test, of the group's project, or for a prompt of the account."""
@@ -233,9 +241,7 @@ class TesterArmyService:
 
     def result(self, run: wire.Run) -> RunResult:
         """A run as the domain has it."""
-        phase = _PHASES.get(run.status, Phase.UNKNOWN)
-        if phase is Phase.UNKNOWN and run.completed_at is not None:
-            phase = Phase.FINISHED
+        phase = _phase(run)
         output = run.output or wire.Output()
         return RunResult(
             run_id=run.id,
@@ -257,14 +263,22 @@ class TesterArmyService:
             finished_at=run.completed_at,
         )
 
-    def _page(self, page: wire.RunPage, request: RunRequest | None = None) -> Page:
-        sightings = tuple(
-            Sighting(self.result(run), request is None or _stems_from(run, request)) for run in page.runs
-        )
+    def _page(self, page: wire.RunPage, request: RunRequest) -> Page:
+        sightings = tuple(Sighting(self.result(run), _stems_from(run, request)) for run in page.runs)
         return Page(sightings, page.next_cursor or "")
 
 
-def _outcome(run: wire.Run) -> Outcome:
+def _glimpse(run: wire.RunGlimpse) -> RunResult:
+    phase = _phase(run)
+    return RunResult(run.id, run.status, phase, _outcome(run) if phase is Phase.FINISHED else None)
+
+
+def _phase(run: wire.RunGlimpse) -> Phase:
+    phase = _PHASES.get(run.status, Phase.UNKNOWN)
+    return Phase.FINISHED if phase is Phase.UNKNOWN and run.completed_at is not None else phase
+
+
+def _outcome(run: wire.RunGlimpse) -> Outcome:
     """The outcome of a finished run; ``completed`` by itself is not a pass."""
     if run.status == "failed":
         return Outcome.ERRORED

@@ -188,6 +188,10 @@ class RunService(Protocol):
         """The statuses of active runs by which lists can be filtered; empty where nothing can be listed."""
 
     @property
+    def ended_statuses(self) -> tuple[str, ...]:
+        """The statuses of ended runs by which lists can be filtered, the usual ones first."""
+
+    @property
     def can_cancel(self) -> bool:
         """Whether a run can be cancelled at all."""
 
@@ -203,8 +207,11 @@ class RunService(Protocol):
     def fetch(self, run_id: RunId) -> Ask[RunResult]:
         """One run, whole."""
 
-    def list_active(self, status: str, cursor: str) -> Ask[Page]:
-        """The account's runs in one of the active statuses."""
+    def glance(self, run_id: RunId) -> Ask[RunResult]:
+        """One run: what it is in the middle of or has come to, without issues, steps and pictures."""
+
+    def list_by_status(self, status: str, cursor: str) -> Ask[Page]:
+        """The account's runs in one status, newest first, each as :meth:`glance` has it."""
 
     def list_candidates(self, request: RunRequest, scope: Scope, cursor: str) -> Ask[Page]:
         """The newest runs among which those of the request would be."""
