@@ -30,7 +30,7 @@ from airflow_provider_testerarmy.runs.gate import Verdict, VerdictKind
 from airflow_provider_testerarmy.runs.results import RunId
 from airflow_provider_testerarmy.runs.submitting import SubmitEnd, Submitted
 from airflow_provider_testerarmy.runs.text import name_runs
-from airflow_provider_testerarmy.runs.waiting import Waited, WaitEnd
+from airflow_provider_testerarmy.runs.watching import Waited, WaitEnd
 
 
 class TestRunError(AirflowException):

@@ -30,7 +30,7 @@ from airflow_provider_testerarmy.exceptions import (
 from airflow_provider_testerarmy.runs.gate import Verdict, VerdictKind
 from airflow_provider_testerarmy.runs.results import Outcome, Phase, RunResult
 from airflow_provider_testerarmy.runs.submitting import SubmitEnd, Submitted
-from airflow_provider_testerarmy.runs.waiting import Waited, WaitEnd
+from airflow_provider_testerarmy.runs.watching import Waited, WaitEnd
 
 #: What Airflow does about each: fail for good, apply its retries, or skip.
 DISPOSITIONS = {

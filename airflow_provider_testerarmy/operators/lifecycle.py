@@ -27,9 +27,10 @@ from airflow_provider_testerarmy.operators.interrupts import Interrupted, Interr
 from airflow_provider_testerarmy.operators.memory import TaskMemory
 from airflow_provider_testerarmy.operators.reporting import report_markdown, write_report
 from airflow_provider_testerarmy.runs.cancelling import cancel
-from airflow_provider_testerarmy.runs.flow import Flow, drive
+from airflow_provider_testerarmy.runs.flow import Flow, drive, side_by_side
 from airflow_provider_testerarmy.runs.gate import QualityGate, Verdict
 from airflow_provider_testerarmy.runs.naming import titles_of
+from airflow_provider_testerarmy.runs.pacing import Pace
 from airflow_provider_testerarmy.runs.planning import (
     WHOLE,
     marked_flaky,
@@ -44,7 +45,8 @@ from airflow_provider_testerarmy.runs.service import RunRequest, ServiceFault, S
 from airflow_provider_testerarmy.runs.submitting import Journal, Setting, find, submit
 from airflow_provider_testerarmy.runs.summary import summarize
 from airflow_provider_testerarmy.runs.text import name_runs
-from airflow_provider_testerarmy.runs.waiting import Pace, Waited, WaitEnd, await_runs, look
+from airflow_provider_testerarmy.runs.waiting import await_runs, look
+from airflow_provider_testerarmy.runs.watching import WIDTH, Waited, WaitEnd
 
 if TYPE_CHECKING:
     from airflow_provider_testerarmy.hooks.base import ServiceHook
@@ -242,12 +244,16 @@ class Lifecycle:
     def wait(self, run_ids: Sequence[RunId]) -> Waited:
         """Wait in this worker."""
         with self._interrupts.waiting():
-            return self._drive(await_runs(self._service, run_ids, self.pace(), time.time, self._log.info))
+            return self._drive(
+                await_runs(self._service, run_ids, self.pace(), time.time, self._log.info, width=WIDTH)
+            )
 
     def look(self, run_ids: Sequence[RunId]) -> Waited | None:
         """Look once; None while something is still to be waited for."""
         with self._interrupts.waiting():
-            return self._drive(look(self._service, run_ids, self.pace(), time.time, self._log.info))
+            return self._drive(
+                look(self._service, run_ids, self.pace(), time.time, self._log.info, width=WIDTH)
+            )
 
     def adopt(self, started: Callable[[], Submission]) -> Record:
         """Take over what was started before the task was deferred, or what a sensor was given.
@@ -424,4 +430,4 @@ class Lifecycle:
         return titles_used(results, titles)
 
     def _drive(self, flow: Flow[R], sleep: Callable[[float], None] | None = None) -> R:
-        return drive(flow, self._put, sleep or self._interrupts.sleep)
+        return drive(flow, self._put, sleep or self._interrupts.sleep, side_by_side)

@@ -96,7 +96,7 @@ class LifecycleTask(BaseOperator):
     def execute_complete(self, context: Any, event: Any = None) -> dict[str, Any]:
         """Collect and judge what the trigger waited for."""
         from airflow_provider_testerarmy.runs.text import name_runs
-        from airflow_provider_testerarmy.runs.waiting import WaitEnd
+        from airflow_provider_testerarmy.runs.watching import WaitEnd
         from airflow_provider_testerarmy.triggers.runs import read_event
 
         with self._open(context, self._checked(self.target)).guarded() as lifecycle:

@@ -1,101 +1,21 @@
-"""Waiting for runs: what to ask, when to ask again, and when to stop waiting."""
+"""Waiting for runs in one place: a flow that looks until all have ended, and one that looks once."""
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from enum import StrEnum
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Final
 
-from airflow_provider_testerarmy.runs.flow import Flow, ask, pause
-from airflow_provider_testerarmy.runs.results import RunId, RunResult, progress_line
-from airflow_provider_testerarmy.runs.service import FaultKind, RunService, ServiceFault
-from airflow_provider_testerarmy.runs.text import name_runs
+from airflow_provider_testerarmy.runs.flow import Flow, ask_together, pause
+from airflow_provider_testerarmy.runs.pacing import Pace
+from airflow_provider_testerarmy.runs.results import RunId, progress_line
+from airflow_provider_testerarmy.runs.service import RunService, ServiceFault
+from airflow_provider_testerarmy.runs.watching import LAST_LOOK, Subscription, Waited, Watchlist
 
-#: Below this many active runs, asking for each is cheaper than listing by status.
-LIST_FROM: Final = 4
-#: After this many faults in a row a round ends early: the service is down, and asking on only takes time.
-FAULTS_PER_ROUND: Final = 3
-#: Seconds past the deadline that the last look at the runs may take.
-LAST_LOOK: Final = 30.0
-#: The first pauses are this share of the time waited so far, until ``poll_interval`` is reached.
-EAGERNESS: Final = 0.1
-
-
-class WaitEnd(StrEnum):
-    """Why a wait is over."""
-
-    FINISHED = "finished"
-    DEADLINE = "deadline"
-    UNAVAILABLE = "unavailable"
-    DENIED = "denied"
-
-
-@dataclass(frozen=True, slots=True)
-class Waited:
-    """The end of a wait.
-
-    :param results: what was last seen of each run, finished or not.
-    :param message: what went wrong, empty when everything finished.
-    """
-
-    end: WaitEnd
-    results: Mapping[RunId, RunResult]
-    message: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Pace:
-    """How a wait is paced.
-
-    :param poll_interval: seconds between two looks once the runs are no longer young.
-    :param max_outage: seconds without one good answer about a run after which the wait ends.
-    :param deadline: the absolute time (seconds since the epoch) at which the wait ends, None for never.
-    """
-
-    poll_interval: float = 10.0
-    max_outage: float = 600.0
-    deadline: float | None = None
-
-    def next_pause(
-        self, waited: float, now: float, *, retry_after: float = 0.0, jitter: float | None = None
-    ) -> float:
-        """Seconds until the next look: short at first, with jitter, never past the deadline.
-
-        :param waited: seconds since the wait began.
-        :param retry_after: seconds that the service asked for; they are a minimum, up to ``max_outage``.
-        :param jitter: -1 to 1, drawn at random when None.
-        """
-        spread = random.uniform(-1, 1) if jitter is None else jitter  # noqa: S311
-        eager = max(min(1.0, self.poll_interval), min(self.poll_interval, EAGERNESS * waited))
-        seconds = max(eager * (1 + 0.1 * spread), min(retry_after, self.max_outage))
-        return seconds if self.deadline is None else max(0.0, min(seconds, self.deadline - now))
-
-
-@dataclass(slots=True)
-class _Watch:
-    """What is known of the awaited runs."""
-
-    service: RunService
-    pace: Pace
-    active: dict[RunId, None]
-    last_good: dict[RunId, float]
-    results: dict[RunId, RunResult] = field(default_factory=dict)
-    fault: ServiceFault | None = None
-
-    def begin_round(self) -> None:
-        self.fault = None
-
-    def saw(self, run: RunResult, now: float) -> None:
-        self.results[run.run_id] = run
-        self.last_good[run.run_id] = now
-        if run.finished:
-            self.active.pop(run.run_id, None)
-
-    def silent(self, now: float) -> list[RunId]:
-        """The active runs of which nothing was heard for longer than an outage may last."""
-        return [run_id for run_id in self.active if now - self.last_good[run_id] > self.pace.max_outage]
+#: Seconds between two lines of progress while a round of questions is not through.
+TELL_EVERY: Final = 5.0
+#: Seconds that no wait takes; a run that is to be looked at once is due again after them.
+NEVER: Final = 10.0**9
 
 
 def await_runs(
@@ -104,6 +24,8 @@ def await_runs(
     pace: Pace,
     clock: Callable[[], float],
     report: Callable[[str], None],
+    *,
+    width: int = 1,
 ) -> Flow[Waited]:
     """Wait until every run is finished, or until waiting has no point any more.
 
@@ -111,84 +33,20 @@ def await_runs(
 
     :param clock: seconds since the epoch.
     :param report: takes one line per change of progress.
+    :param width: questions that are put together at the most.
+    :return: the end, with whole results.
     """
-    began = clock()
-    ids = dict.fromkeys(run_ids)
-    watch = _Watch(service, pace, dict(ids), dict.fromkeys(ids, began))
-    shown = ""
+    watch = Watchlist(service, whole=True)
+    mine = watch.subscribe(run_ids, pace, clock())
+    teller = Teller(service.vendor, watch, mine, report)
     while True:
-        watch.begin_round()
-        yield from _round(watch, clock)
-        line = progress_line(watch.results.values(), len(ids))
-        if line != shown:
-            report(line)
-            shown = line
-        if over := _over(watch, clock()):
+        yield from _round(watch, mine, clock, width, teller)
+        teller.tell(clock())
+        if over := watch.over(mine, clock()):
             return over
-        if watch.fault:
-            report(f"{service.vendor} did not answer ({watch.fault.message}); the wait goes on.")
-        asked = (watch.fault.retry_after if watch.fault else None) or 0.0
-        yield from pause(pace.next_pause(clock() - began, clock(), retry_after=asked))
-
-
-def _over(watch: _Watch, now: float) -> Waited | None:
-    if not watch.active:
-        return Waited(WaitEnd.FINISHED, watch.results)
-    if watch.fault and watch.fault.kind is FaultKind.DENIED:
-        return Waited(WaitEnd.DENIED, watch.results, watch.fault.message)
-    if watch.pace.deadline is not None and now >= watch.pace.deadline:
-        return Waited(WaitEnd.DEADLINE, watch.results, f"{name_runs(watch.active)} not finished in time")
-    if silent := watch.silent(now):
-        why = f": {watch.fault.message}" if watch.fault else ""
-        message = f"no good answer about {name_runs(silent)} for {watch.pace.max_outage:g} s{why}"
-        return Waited(WaitEnd.UNAVAILABLE, watch.results, message)
-    return None
-
-
-def _round(watch: _Watch, clock: Callable[[], float]) -> Flow[None]:
-    """One look at every active run. A list is a hint; a run that left it is asked for itself."""
-    listed: set[RunId] = set()
-    if watch.service.active_statuses and len(watch.active) >= LIST_FROM:
-        listed = yield from _look_through_lists(watch, clock)
-    faults = 0
-    for run_id in [run_id for run_id in watch.active if run_id not in listed]:
-        if watch.fault and watch.fault.kind in (FaultKind.DENIED, FaultKind.RATE_LIMITED):
-            return
-        if watch.pace.deadline is not None and clock() >= watch.pace.deadline + LAST_LOOK:
-            return
-        try:
-            reply = yield from ask(watch.service.fetch(run_id))
-        except ServiceFault as fault:
-            watch.fault = fault
-            faults += 1
-            if faults >= FAULTS_PER_ROUND:
-                return
-        else:
-            watch.saw(reply.value, clock())
-            faults = 0
-
-
-def _look_through_lists(watch: _Watch, clock: Callable[[], float]) -> Flow[set[RunId]]:
-    """The awaited runs among the account's active ones, in no more requests than runs are awaited."""
-    seen: set[RunId] = set()
-    budget = len(watch.active) - 1
-    for status in watch.service.active_statuses:
-        cursor = ""
-        while budget > 0 and len(seen) < len(watch.active):
-            budget -= 1
-            try:
-                reply = yield from ask(watch.service.list_active(status, cursor))
-            except ServiceFault as fault:
-                watch.fault = fault
-                return seen
-            for sighting in reply.value.sightings:
-                if sighting.run.run_id in watch.active and not sighting.run.finished:
-                    watch.saw(sighting.run, clock())
-                    seen.add(sighting.run.run_id)
-            cursor = reply.value.next_cursor
-            if not cursor:
-                break
-    return seen
+        teller.tell_of_fault()
+        if seconds := watch.pause(clock()):
+            yield from pause(seconds)
 
 
 def look(
@@ -197,12 +55,68 @@ def look(
     pace: Pace,
     clock: Callable[[], float],
     report: Callable[[str], None],
+    *,
+    width: int = 1,
 ) -> Flow[Waited | None]:
-    """Look once at every run; None while something is still to be waited for."""
-    ids = dict.fromkeys(run_ids)
-    watch = _Watch(service, pace, dict(ids), dict.fromkeys(ids, clock()))
-    yield from _round(watch, clock)
-    report(progress_line(watch.results.values(), len(ids)))
-    if watch.fault:
-        report(f"{service.vendor} did not answer ({watch.fault.message}).")
-    return _over(watch, clock())
+    """Look once at every run; None while something is still to be waited for. Parameters as :func:`await_runs`."""
+    watch = Watchlist(service, whole=True)
+    mine = watch.subscribe(run_ids, replace(pace, poll_interval=NEVER), clock())
+    yield from _round(watch, mine, clock, width, None)
+    report(progress_line(mine.results.values(), mine.total))
+    if fault := watch.fault_of(mine):
+        report(f"{service.vendor} did not answer ({fault.message}).")
+    return watch.over(mine, clock())
+
+
+def _round(
+    watch: Watchlist, mine: Subscription, clock: Callable[[], float], width: int, teller: Teller | None
+) -> Flow[None]:
+    """Ask until nothing is due."""
+    last = (mine.pace.deadline or NEVER**2) + LAST_LOOK
+    while clock() < last and (questions := watch.questions(width, clock())):
+        replies = yield from ask_together([question.ask for question in questions])
+        for question, reply in zip(questions, replies, strict=True):
+            if isinstance(reply, ServiceFault):
+                watch.failed(question, reply, clock())
+            else:
+                watch.answered(question, reply.value, clock())
+        if teller and clock() - teller.told_at >= TELL_EVERY:
+            teller.tell(clock())
+
+
+class Teller:
+    """Tells somebody who waits how far it is, a line per change, and of an outage once.
+
+    :param report: takes the lines.
+    """
+
+    def __init__(
+        self, vendor: str, watch: Watchlist, mine: Subscription, report: Callable[[str], None]
+    ) -> None:
+        self._vendor = vendor
+        self._watch = watch
+        self._mine = mine
+        self._report = report
+        self._line = ""
+        self._fault = ""
+        self.told_at = mine.began
+
+    @property
+    def told(self) -> bool:
+        """Whether anything has been told yet."""
+        return bool(self._line)
+
+    def tell(self, now: float) -> None:
+        """Report the progress if it has changed."""
+        line = progress_line(self._mine.results.values(), self._mine.total)
+        if line != self._line:
+            self._report(line)
+            self._line, self.told_at = line, now
+
+    def tell_of_fault(self) -> None:
+        """Report what keeps the service from answering, if it is something new."""
+        fault = self._watch.fault_of(self._mine)
+        message = fault.message if fault else ""
+        if message and message != self._fault:
+            self._report(f"{self._vendor} did not answer ({message}); the wait goes on.")
+        self._fault = message

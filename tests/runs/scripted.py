@@ -52,6 +52,7 @@ class Port:
         group: bool = False,
     ) -> None:
         self.active_statuses, self.can_cancel = active_statuses, can_cancel
+        self.ended_statuses = ("completed", "failed", "cancelled") if active_statuses else ()
         self._group = group
 
     def prepare(self, request: RunRequest) -> Question:
@@ -63,8 +64,11 @@ class Port:
     def fetch(self, run_id: RunId) -> Question:
         return Question("fetch", (run_id,))
 
-    def list_active(self, status: str, cursor: str) -> Question:
-        return Question("list_active", (status, cursor))
+    def glance(self, run_id: RunId) -> Question:
+        return Question("glance", (run_id,))
+
+    def list_by_status(self, status: str, cursor: str) -> Question:
+        return Question("list_by_status", (status, cursor))
 
     def list_candidates(self, request: RunRequest, scope: Scope, cursor: str) -> Question:
         return Question("list_candidates", (cursor,))

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_testerarmy.runs.flow import drive
 from airflow_provider_testerarmy.runs.gate import QualityGate, VerdictKind
+from airflow_provider_testerarmy.runs.pacing import Pace
 from airflow_provider_testerarmy.runs.record import Part, Record
 from airflow_provider_testerarmy.runs.results import Outcome, Phase, RunResult
 from airflow_provider_testerarmy.runs.service import (
@@ -25,7 +26,8 @@ from airflow_provider_testerarmy.runs.service import (
     Tests,
 )
 from airflow_provider_testerarmy.runs.submitting import LOOKS, Setting, SubmitEnd, submit
-from airflow_provider_testerarmy.runs.waiting import Pace, WaitEnd, await_runs
+from airflow_provider_testerarmy.runs.waiting import await_runs
+from airflow_provider_testerarmy.runs.watching import WaitEnd
 from tests.runs.scripted import START, Answered, Port
 
 #: Seconds within which the lists tell the truth, shorter than the last look.
@@ -117,7 +119,7 @@ class Service:
         newest = sorted(shown, key=lambda run: run.created_at, reverse=True)
         return Page(tuple(Sighting(run) for run in newest))
 
-    def _list_active(self, status, _cursor) -> Page:
+    def _list_by_status(self, status, _cursor) -> Page:
         shown = self._list_candidates("").sightings if status == "running" else ()
         return Page(tuple(one for one in shown if not self._fetch(one.run.run_id).finished))
 

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
+from airflow_provider_testerarmy.runs.pacing import Pace
 from airflow_provider_testerarmy.runs.results import Outcome, Phase, RunResult
 from airflow_provider_testerarmy.runs.service import FaultKind
-from airflow_provider_testerarmy.runs.waiting import LIST_FROM, Pace, WaitEnd, await_runs, look
+from airflow_provider_testerarmy.runs.waiting import await_runs, look
+from airflow_provider_testerarmy.runs.walking import LIST_FROM
+from airflow_provider_testerarmy.runs.watching import WaitEnd
 from tests.runs.scripted import START, Port, World, active, fault, finished, page, script, transient
 
 PACE = Pace(poll_interval=10, max_outage=600)
@@ -108,7 +109,7 @@ def test_a_denied_key_ends_a_wait_at_once():
 
 def test_a_key_denied_for_lists_ends_a_wait_at_once():
     """Also when runs are looked for in lists."""
-    end, world = wait({"list_active": fault(FaultKind.DENIED)}, "abcd")
+    end, world = wait({"list_by_status": fault(FaultKind.DENIED)}, "abcd")
     assert (end.end, len(world.asked)) == (WaitEnd.DENIED, 1)
 
 
@@ -144,8 +145,17 @@ def test_retry_after_is_obeyed():
 def test_a_rate_limit_ends_a_round():
     """Asking for the next run at once would only make it worse."""
     limits = fault(FaultKind.RATE_LIMITED)
-    _, world = wait({"fetch": script(limits, finished("a"), finished("b"), finished("c"))}, "abc")
-    assert [question.args[0] for question in world.asked] == ["a", "a", "b", "c"]
+    answers = script(limits, finished("a"), finished("b"), finished("c"))
+    asked_at = []
+
+    def fetch(_run_id):
+        asked_at.append(world.now)
+        return answers()
+
+    world = World({"fetch": fetch})
+    world.run(await_runs(Port(), "abc", PACE, world.clock, print))
+    assert len(asked_at) == 4
+    assert asked_at[1] - asked_at[0] >= 1
 
 
 def test_a_service_that_is_down_is_not_asked_for_every_run():
@@ -190,18 +200,18 @@ def test_few_runs_are_asked_for_one_by_one():
     """Listing would not be cheaper."""
     ids = "abcd"[: LIST_FROM - 1]
     _, world = wait({"fetch": finished}, ids)
-    assert world.count("list_active") == 0
+    assert world.count("list_by_status") == 0
 
 
 def test_many_runs_are_looked_for_in_lists():
     """Two requests show them all, and one that left the lists is asked for itself."""
     world = None
 
-    def list_active(status, _cursor):
+    def list_by_status(status, _cursor):
         late = world.now - START > 60
         return page() if status == "queued" else page(*[active(n) for n in range(5 if late else 100)])
 
-    world = World({"list_active": list_active, "fetch": finished})
+    world = World({"list_by_status": list_by_status, "fetch": finished})
     flow = await_runs(Port(), range(100), Pace(10, 600, START + 100), world.clock, world.lines.append)
     end = world.run(flow)
     assert end.end is WaitEnd.DEADLINE
@@ -213,7 +223,7 @@ def test_many_runs_are_looked_for_in_lists():
 def test_other_peoples_runs_are_ignored():
     """A list shows the whole account's."""
     others = [active(f"other {n}") for n in range(50)]
-    answers = {"list_active": lists([*others, active("a")]), "fetch": finished}
+    answers = {"list_by_status": lists([*others, active("a")]), "fetch": finished}
     end, _ = wait(answers, "abcd", Pace(10, 600, START + 5))
     assert set(end.results) == set("abcd")
 
@@ -221,7 +231,7 @@ def test_other_peoples_runs_are_ignored():
 def test_a_list_is_a_hint():
     """That a list shows a run as finished, or not at all, is not believed: the run itself is asked."""
     answers = {
-        "list_active": lambda *_: page(*[finished(n) for n in range(6)]),
+        "list_by_status": lambda *_: page(*[finished(n) for n in range(6)]),
         "fetch": lambda run_id: finished(run_id, Outcome.FAILED),
     }
     end, _ = wait(answers, range(6))
@@ -232,51 +242,22 @@ def test_lists_cost_no_more_requests_than_there_are_runs():
     """An account with a thousand pages of other people's runs does not slow a wait down."""
     pages = lambda *_: page(active("other"), cursor="more")  # noqa: E731
     for count in range(LIST_FROM, 30):
-        _, world = wait({"list_active": pages, "fetch": finished}, range(count))
-        assert world.count("list_active") <= count - 1
+        _, world = wait({"list_by_status": pages, "fetch": finished}, range(count))
+        assert world.count("list_by_status") <= count - 1
         assert world.count("fetch") == count
 
 
 def test_lists_that_fail_are_done_without():
     """The runs are asked for themselves."""
-    end, world = wait({"list_active": transient(), "fetch": finished}, range(9))
+    end, world = wait({"list_by_status": transient(), "fetch": finished}, range(9))
     assert end.end is WaitEnd.FINISHED
-    assert world.count("list_active") == 1
+    assert world.count("list_by_status") == 1
 
 
 def test_a_vendor_without_lists_is_asked_for_each_run():
     """However many there are."""
     _, world = wait({"fetch": finished}, range(50), statuses=())
     assert world.count("fetch") == 50
-
-
-# -- the pace
-
-
-@given(
-    poll=st.floats(0.1, 3600),
-    outage=st.floats(0, 1e5),
-    waited=st.floats(0, 1e6),
-    jitter=st.none() | st.floats(-1, 1),
-    asked=st.floats(0) | st.just(float("inf")),
-    left=st.none() | st.floats(-1e5, 1e5),
-)
-def test_pauses_are_bounded(poll, outage, waited, jitter, asked, left):
-    """Never negative, never past the deadline, never longer than the poll interval or an outage."""
-    pace = Pace(poll, outage, None if left is None else START + left)
-    seconds = pace.next_pause(waited, START, retry_after=asked, jitter=jitter)
-    assert 0 <= seconds <= max(1.1 * poll, outage)
-    if left is None:
-        assert seconds >= min(asked, outage, 1e9)
-        assert seconds >= 0.9 * min(1.0, poll)
-    else:
-        assert seconds <= max(0.0, left) + 1e-6
-
-
-def test_young_runs_are_looked_at_more_often():
-    """The first pauses are short, then they grow to the poll interval."""
-    pauses = [PACE.next_pause(waited, START, jitter=0) for waited in (0, 5, 20, 50, 100, 1000)]
-    assert pauses == [1, 1, 2, 5, 10, 10]
 
 
 # -- a single look

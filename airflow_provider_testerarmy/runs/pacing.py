@@ -1,0 +1,101 @@
+"""When to look at runs again, and how many requests per second that may cost; the clock is passed in."""
+
+from __future__ import annotations
+
+import math
+import random
+from dataclasses import dataclass
+from typing import Final
+
+#: The first pauses are this share of the time waited so far, until ``poll_interval`` is reached.
+EAGERNESS: Final = 0.1
+#: After a refusal a rate is halved, down to this many requests per second at the least.
+SLOWEST: Final = 0.5
+#: A good answer gives back this share of the full rate.
+RECOVERY: Final = 0.01
+#: This much of a request counts as a whole one: clocks round, and nobody should wake up for the rest of it.
+NEARLY: Final = 0.999
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How a wait is paced.
+
+    :param poll_interval: seconds between two looks once the runs are no longer young.
+    :param max_outage: seconds without one good answer about a run after which the wait ends.
+    :param deadline: the absolute time (seconds since the epoch) at which the wait ends, None for never.
+    """
+
+    poll_interval: float = 10.0
+    max_outage: float = 600.0
+    deadline: float | None = None
+
+    def next_pause(
+        self, waited: float, now: float, *, retry_after: float = 0.0, jitter: float | None = None
+    ) -> float:
+        """Seconds until the next look: short at first, with jitter, never past the deadline.
+
+        :param waited: seconds since the wait began.
+        :param retry_after: seconds that the service asked for; they are a minimum, up to ``max_outage``.
+        :param jitter: -1 to 1, drawn at random when None.
+        """
+        spread = random.uniform(-1, 1) if jitter is None else jitter  # noqa: S311
+        eager = max(min(1.0, self.poll_interval), min(self.poll_interval, EAGERNESS * waited))
+        seconds = max(eager * (1 + 0.1 * spread), min(retry_after, self.max_outage))
+        return seconds if self.deadline is None else max(0.0, min(seconds, self.deadline - now))
+
+
+class Rate:
+    """A cap on requests per second that gives way when the service asks for less.
+
+    It saves up to one second's worth of requests. A refusal (429) halves it, good answers restore it bit by bit.
+
+    :param per_second: the full rate, None for no cap until the service refuses for the first time.
+    """
+
+    def __init__(self, per_second: float | None = None) -> None:
+        self._full = math.inf if per_second is None else per_second
+        self._current = self._full
+        self._saved = self._most()
+        self._counted = -math.inf
+        self._second = -math.inf
+        self._sent = 0
+        self._sent_before = 0
+
+    def take(self, now: float, wanted: int) -> int:
+        """How many of the wanted requests may be sent now; they count as sent."""
+        self._save(now)
+        granted = wanted if math.isinf(self._saved) else min(wanted, int(self._saved / NEARLY))
+        self._saved = max(0.0, self._saved - granted)
+        if now - self._second >= 1:
+            recent = now - self._second < 2
+            self._second, self._sent_before, self._sent = now, self._sent if recent else 0, 0
+        self._sent += granted
+        return granted
+
+    def ready_at(self, now: float) -> float:
+        """When the next request may be sent."""
+        self._save(now)
+        return now if self._saved >= NEARLY else now + (1 - self._saved) / self._current
+
+    def refused(self) -> None:
+        """The service answered that there were too many: half of what was sent of late will do."""
+        recent = max(self._sent, self._sent_before, 2 * SLOWEST)
+        if math.isinf(self._full):
+            self._full = recent
+        self._current = max(SLOWEST, min(self._current, recent) / 2)
+        self._saved = 0.0
+
+    def accepted(self) -> None:
+        """The service answered."""
+        if self._current < self._full:
+            self._current = min(self._full, self._current + RECOVERY * self._full)
+
+    def _most(self) -> float:
+        return max(1.0, self._current)
+
+    def _save(self, now: float) -> None:
+        if now > self._counted and not math.isinf(self._current):
+            gained = (now - self._counted) * self._current if math.isfinite(self._counted) else math.inf
+            self._saved = min(self._most(), self._saved + gained)
+        self._counted = max(now, self._counted)

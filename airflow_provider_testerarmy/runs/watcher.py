@@ -1,0 +1,170 @@
+"""One poller for all who wait through one connection in one event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Final
+
+from airflow_provider_testerarmy.runs.pacing import Pace, Rate
+from airflow_provider_testerarmy.runs.results import RunId
+from airflow_provider_testerarmy.runs.service import Ask, Reply, RunService, ServiceFault
+from airflow_provider_testerarmy.runs.waiting import Teller
+from airflow_provider_testerarmy.runs.watching import WIDTH, Question, Subscription, Waited, Watchlist
+
+#: Seconds between two lines of progress for one who waits, and between two looks for outages.
+TELL_EVERY: Final = 1.0
+#: Seconds that the poller sleeps at the least and at the most.
+NAP: Final = (0.005, 60.0)
+
+
+class WatcherClosed(RuntimeError):
+    """The watcher has ended, as its last waiter left or its poller died; another one is needed."""
+
+
+@dataclass(slots=True)
+class _Seat:
+    """One who waits."""
+
+    future: asyncio.Future[Waited]
+    teller: Teller
+
+
+class Watcher:
+    """Waits for runs on behalf of everybody who asks, with one client, as long as somebody waits.
+
+    It belongs to the event loop it is first used in.
+
+    :param service: what is asked.
+    :param put: puts a question to it; raises ``ServiceFault``.
+    :param close: called once, when the last waiter has left.
+    :param per_second: requests per second at the most, None for no cap.
+    :param clock: seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        service: RunService,
+        put: Callable[[Ask[Any]], Awaitable[Reply[Any]]],
+        close: Callable[[], Awaitable[None]],
+        *,
+        per_second: float | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._service = service
+        self._put = put
+        self._close = close
+        self._clock = clock
+        self._watch = Watchlist(service, rate=Rate(per_second))
+        self._seats: dict[Subscription, _Seat] = {}
+        self._untold: dict[Subscription, None] = {}
+        self._swept_at = 0.0
+        self._wake = asyncio.Event()
+        self._poller: asyncio.Task[None] | None = None
+        #: Whether it has ended, and nobody can wait here any more.
+        self.closed = False
+
+    async def wait(self, run_ids: Iterable[RunId], pace: Pace, report: Callable[[str], None]) -> Waited:
+        """Wait until every run is finished, or until waiting has no point any more.
+
+        :param report: takes one line per change of progress.
+        :return: the end, with results that tell each run's outcome and no more.
+        :raises WatcherClosed: when the watcher has ended before.
+        :raises Exception: whatever the poller died of.
+        """
+        if self.closed:
+            raise WatcherClosed
+        mine = self._watch.subscribe(run_ids, pace, self._clock())
+        future: asyncio.Future[Waited] = asyncio.get_running_loop().create_future()
+        self._seats[mine] = _Seat(future, Teller(self._service.vendor, self._watch, mine, report))
+        self._wake.set()
+        if self._poller is None:
+            self._poller = asyncio.create_task(self._poll())
+        try:
+            return await future
+        finally:
+            self._watch.drop(mine)
+            del self._seats[mine]
+            self._untold.pop(mine, None)
+            if not self._seats:
+                await self._end()
+
+    async def _end(self) -> None:
+        if self.closed and self._poller is None:
+            return
+        self.closed = True
+        poller, self._poller = self._poller, None
+        if poller is not None:
+            poller.cancel()
+            # Who leaves may be cancelled meanwhile; the poller's own end has been told to every waiter.
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait([poller])
+        await self._close()
+
+    async def _poll(self) -> None:
+        asking: set[asyncio.Task[None]] = set()
+        try:
+            while True:
+                for question in self._watch.questions(WIDTH - len(asking), self._clock()):
+                    asking.add(asyncio.create_task(self._ask(question)))
+                self._settle()
+                await self._nap(room=len(asking) < WIDTH)
+                over = {task for task in asking if task.done()}
+                asking -= over
+                for task in over:
+                    task.result()
+        except Exception as error:
+            self.closed = True
+            for seat in self._seats.values():
+                if not seat.future.done():
+                    seat.future.set_exception(error)
+        finally:
+            for task in asking:
+                task.cancel()
+            await asyncio.gather(*asking, return_exceptions=True)
+
+    async def _ask(self, question: Question) -> None:
+        try:
+            reply = await self._put(question.ask)
+        except ServiceFault as fault:
+            self._watch.failed(question, fault, self._clock())
+        else:
+            self._watch.answered(question, reply.value, self._clock())
+        finally:
+            self._wake.set()
+
+    async def _nap(self, *, room: bool) -> None:
+        """Sleep until something is due, an answer has come or somebody new waits."""
+        shortest, longest = NAP
+        seconds = self._watch.pause(self._clock()) if room else longest
+        if self._untold or self._watch.troubled:
+            longest = TELL_EVERY
+        with suppress(TimeoutError):
+            async with asyncio.timeout(min(max(seconds, shortest), longest)):
+                await self._wake.wait()
+        self._wake.clear()
+
+    def _settle(self) -> None:
+        """Tell everybody concerned what is new, and let go whose wait is over."""
+        now = self._clock()
+        self._untold.update(dict.fromkeys(self._watch.news()))
+        if self._watch.troubled and now - self._swept_at >= TELL_EVERY:
+            self._swept_at = now
+            self._untold.update((one, None) for one in self._seats if self._watch.over(one, now))
+        for subscription in list(self._untold):
+            seat = self._seats.get(subscription)
+            if seat is None or seat.future.done():
+                del self._untold[subscription]
+                continue
+            over = self._watch.over(subscription, now)
+            if over is None and now - seat.teller.told_at < TELL_EVERY and seat.teller.told:
+                continue
+            del self._untold[subscription]
+            seat.teller.tell(now)
+            if over is None:
+                seat.teller.tell_of_fault()
+            else:
+                seat.future.set_result(over)

@@ -1,0 +1,322 @@
+"""What watching costs and sees: an account in memory, a clock that is set, no I/O."""
+
+from __future__ import annotations
+
+import tracemalloc
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from airflow_provider_testerarmy.runs.pacing import Pace, Rate
+from airflow_provider_testerarmy.runs.results import Outcome
+from airflow_provider_testerarmy.runs.service import FaultKind
+from airflow_provider_testerarmy.runs.watching import WaitEnd, Watchlist
+from tests.runs.account import Account, Watch, in_some_order
+from tests.runs.scripted import START, Port, fault, transient
+
+PACE = Pace(poll_interval=5, max_outage=600)
+
+
+def watching(count, *, others=0, **options):
+    """So many runs being waited for by as many tasks, under so many newer ones of other people."""
+    account = Account()
+    ids = [f"run-{number}" for number in range(count)]
+    account.start_many(ids)
+    account.start_many([f"other-{number}" for number in range(others)])
+    watch = Watch(account, **options)
+    for run_id in ids:
+        watch.wait_for([run_id], PACE)
+    return account, watch, ids
+
+
+def delays(watch, ended):
+    return sorted(watch.seen[run_id] - at for run_id, at in ended.items())
+
+
+# -- what it costs
+
+
+def test_a_thousand_runs_cost_some_pages_per_interval():
+    """Asked one by one they would cost five thousand requests in this time."""
+    account, watch, _ = watching(1000)
+    watch.go_on(60)
+    account.asked.clear()
+    watch.go_on(25)
+    assert account.count() <= 75
+    assert account.count("glance") == 0
+
+
+def test_few_runs_are_asked_for_one_by_one():
+    account, watch, _ = watching(3)
+    watch.go_on(30)
+    assert account.count("list_by_status") == 0
+
+
+def test_runs_behind_those_of_others_are_soon_asked_for_one_by_one():
+    """Looking for them in lists does not pay, and that is remembered for a while."""
+    account, watch, _ = watching(8, others=5000)
+    watch.go_on(120)
+    rounds = account.count("glance") / 8
+    assert account.count("list_by_status") < rounds
+
+
+def test_runs_that_are_watched_by_several_are_asked_for_once():
+    account, watch, _ = watching(1)
+    for _ in range(50):
+        watch.wait_for(["run-0"], PACE)
+    watch.go_on(1)
+    assert account.count() == 1
+
+
+def test_many_runs_that_end_at_once_are_found_in_the_list_of_ended_ones():
+    """Asking for each of five hundred would be five hundred requests."""
+    account, watch, ids = watching(1000)
+    watch.go_on(60)
+    account.asked.clear()
+    account.end(*in_some_order(ids)[:500])
+    watch.go_on(10)
+    assert len(watch.seen) == 500
+    assert account.count() < 100
+
+
+def test_new_runs_do_not_make_old_ones_be_listed():
+    """A run that is young is looked at often, and alone."""
+    account, watch, _ = watching(2000)
+    watch.go_on(100)
+    account.start("new")
+    watch.wait_for(["new"], PACE)
+    account.asked.clear()
+    watch.go_on(4)
+    assert account.count("list_by_status") <= 2 * 21
+    assert 2 <= account.count("glance") <= 5
+
+
+# -- what it sees
+
+
+def test_every_end_is_seen_within_the_interval():
+    """And the one that passed is told from the one that failed."""
+    account, watch, ids = watching(400)
+    watch.go_on(60)
+    ended = {}
+
+    def meanwhile(now):
+        for run_id in in_some_order(ids)[: int((now - START - 60) * 10)]:
+            if run_id not in ended:
+                ended[run_id] = now
+                account.end(run_id, outcome=Outcome.FAILED if len(ended) % 2 else Outcome.PASSED)
+
+    watch.go_on(30, meanwhile)
+    watch.go_on(10)
+    assert max(delays(watch, ended)) <= 1.1 * PACE.poll_interval + 1
+    assert len(ended) >= 290
+
+
+def test_a_new_run_is_news_though_ten_thousand_old_ones_are_overdue():
+    """Without lists and at five requests a second it takes half an hour to ask for all of them."""
+    account, watch, _ = watching(10_000, statuses=(), rate=Rate(5))
+    watch.go_on(300)
+    account.start("new")
+    watch.wait_for(["new"], PACE)
+    watch.go_on(2)
+    account.end("new")
+    ended = account.now
+    watch.go_on(10)
+    assert watch.seen["new"] - ended < 3
+
+
+def test_old_runs_have_their_turn_while_new_ones_keep_coming():
+    """The longest overdue is asked for too."""
+    account, watch, ids = watching(200, statuses=(), rate=Rate(5))
+    watch.go_on(60)
+    account.end(*ids)
+    for number in range(60):
+        account.start(f"new-{number}")
+        watch.wait_for([f"new-{number}"], PACE)
+        watch.go_on(2)
+    assert set(ids) <= set(watch.seen)
+
+
+def test_a_run_that_only_a_list_has_not_got_is_not_taken_for_ended():
+    """A replica shows it late."""
+    account, watch, _ = watching(50)
+    account.runs["run-7"] = account.runs["run-7"].__class__("run-7", "paused", account.runs["run-8"].phase)
+    watch.go_on(60)
+    assert watch.seen == {}
+    account.end("run-7")
+    watch.go_on(6)
+    assert set(watch.seen) == {"run-7"}
+
+
+EVENTS = ["end", "fail", "others", "fault", "limit"]
+
+
+@settings(max_examples=60)
+@given(
+    st.integers(1, 60),
+    st.lists(st.tuples(st.floats(0, 40), st.sampled_from(EVENTS)), max_size=60),
+    st.integers(0, 2**16),
+)
+def test_nothing_is_lost_and_nothing_invented(count, events, seed):
+    """Whatever ends, whoever else starts runs, and whatever goes wrong between two pages of a list."""
+    account, watch, ids = watching(count, others=seed % 150)
+    waiting, ended, faults = in_some_order(ids, seed), {}, []
+    account.trouble = lambda _question: faults.pop() if faults else None
+
+    def meanwhile(now):
+        while left and START + left[0][0] <= now:
+            happen(left.pop(0)[1], now)
+
+    def happen(what, now):
+        if what in ("end", "fail") and waiting:
+            run_id = waiting.pop()
+            ended[run_id] = Outcome.PASSED if what == "end" else Outcome.FAILED
+            account.end(run_id, outcome=ended[run_id])
+        elif what == "others":
+            account.start_many([f"late-{now}-{number}" for number in range(70)])
+        elif what == "fault":
+            faults.append(transient())
+        else:
+            faults.append(fault(FaultKind.RATE_LIMITED, retry_after=2))
+
+    left = sorted(events)
+    watch.go_on(45, meanwhile)
+    watch.go_on(60)
+    assert set(watch.seen) == set(ended)
+
+
+# -- how fast it may go
+
+
+def test_a_cap_on_requests_is_kept():
+    account, watch, _ = watching(500, statuses=(), rate=Rate(5))
+    watch.go_on(100)
+    assert 450 <= account.count() <= 5 * 101 + 1
+
+
+def test_a_refusal_holds_up_everybody_for_as_long_as_the_service_asks():
+    account, watch, _ = watching(200)
+    watch.go_on(30)
+    refused_at = []
+
+    def trouble(_question):
+        if not refused_at:
+            refused_at.append(account.now)
+            return fault(FaultKind.RATE_LIMITED, retry_after=20)
+        return None
+
+    account.trouble = trouble
+    watch.go_on(60)
+    after = [when for when, _, _ in account.asked if when > refused_at[0] + 1e-9]
+    assert after[0] - refused_at[0] >= 20
+
+
+def test_a_service_with_a_limit_loses_nothing():
+    """Five requests a second, two thousand runs, and a client that was told of no limit."""
+    account, watch, ids = watching(2000)
+    answered = []
+
+    def trouble(_question):
+        answered[:] = [when for when in answered if when > account.now - 1]
+        if len(answered) >= 5:
+            return fault(FaultKind.RATE_LIMITED, retry_after=1)
+        answered.append(account.now)
+        return None
+
+    account.trouble = trouble
+    watch.go_on(30)
+    account.end(*ids)
+    watch.go_on(120)
+    assert set(watch.seen) == set(ids)
+    assert all(watch.list.over(one, account.now).end is WaitEnd.FINISHED for one in watch.subscriptions)
+
+
+def test_an_outage_of_the_service_is_not_paid_for_with_requests():
+    account, watch, _ = watching(1000)
+    watch.go_on(10)
+    account.trouble = lambda _question: transient()
+    account.asked.clear()
+    watch.go_on(300)
+    assert account.count() < 200
+
+
+def test_an_outage_ends_the_waits_and_only_after_max_outage():
+    account, watch, _ = watching(100)
+    watch.go_on(10)
+    account.trouble = lambda _question: transient()
+    watch.go_on(599)
+    assert [watch.list.over(one, account.now) for one in watch.subscriptions] == [None] * 100
+    late = watch.wait_for(["run-0"], PACE)
+    watch.go_on(25)
+    ends = [watch.list.over(one, account.now) for one in watch.subscriptions[:100]]
+    assert {end.end for end in ends} == {WaitEnd.UNAVAILABLE}
+    assert ends[0].message.endswith("for 600 s: 503 from a proxy")
+    assert watch.list.over(late, account.now) is None
+
+
+def test_a_deadline_is_met_while_others_wait_on():
+    account, watch, _ = watching(50)
+    hasty = watch.wait_for(["run-3"], Pace(5, 600, START + 40))
+    watch.go_on(39.9)
+    account.end("run-3")
+    watch.go_on(0.3)
+    assert watch.list.over(hasty, account.now).end is WaitEnd.FINISHED
+    slow = watch.wait_for(["run-4"], Pace(5, 600, START + 60))
+    watch.go_on(21)
+    assert watch.list.over(slow, account.now).end is WaitEnd.DEADLINE
+    assert watch.list.over(watch.subscriptions[0], account.now) is None
+
+
+# -- who comes and goes
+
+
+def test_what_nobody_waits_for_any_more_is_not_asked_for():
+    account, watch, _ = watching(10)
+    watch.go_on(10)
+    for subscription in watch.subscriptions:
+        watch.list.drop(subscription)
+    watch.go_on(1)
+    account.asked.clear()
+    watch.go_on(100)
+    assert account.count() == 0
+    assert watch.list.pause(account.now) == float("inf")
+
+
+def test_a_run_is_watched_as_long_as_one_of_two_waits_for_it():
+    account, watch, _ = watching(1)
+    other = watch.wait_for(["run-0"], PACE)
+    watch.list.drop(watch.subscriptions[0])
+    account.end("run-0")
+    watch.go_on(2)
+    assert watch.list.over(other, account.now).end is WaitEnd.FINISHED
+
+
+@pytest.mark.parametrize("runs_each", [1, 1000])
+def test_a_waiting_run_takes_less_than_four_kib(runs_each):
+    """Whether each has a task of its own or all are of one group."""
+
+    def fill(count):
+        watch, account = Watchlist(Port(active_statuses=())), Account()
+        for begin in range(0, count, runs_each):
+            watch.subscribe([f"run-{n}" for n in range(begin, begin + runs_each)], PACE, START)
+        account.start_many([f"run-{number}" for number in range(count)])
+        for second in range(0, 40, 4):
+            now = START + second
+            while questions := watch.questions(100, now):
+                for question in questions:
+                    watch.answered(question, account.answer(question.ask), now)
+            account.asked.clear()
+        return watch, account
+
+    tracemalloc.start()
+    try:
+        kept = [fill(1000)]
+        sizes = [tracemalloc.get_traced_memory()[0]]
+        kept.append(fill(3000))
+        sizes.append(tracemalloc.get_traced_memory()[0])
+    finally:
+        tracemalloc.stop()
+    (grown,) = [after - before for before, after in pairwise(sizes)]
+    assert grown / 3000 < 4096
