@@ -13,10 +13,13 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 from airflow_provider_testerarmy import airflow_compat
 from airflow_provider_testerarmy.runs.cancelling import cancel
 from airflow_provider_testerarmy.runs.flow import adrive
+from airflow_provider_testerarmy.runs.pacing import Pace
 from airflow_provider_testerarmy.runs.results import RunId
 from airflow_provider_testerarmy.runs.service import Submission
 from airflow_provider_testerarmy.runs.text import name_runs
-from airflow_provider_testerarmy.runs.waiting import Pace, Waited, WaitEnd, await_runs
+from airflow_provider_testerarmy.runs.watching import Waited, WaitEnd
+from airflow_provider_testerarmy.triggers.packing import Packed, pack, unpack
+from airflow_provider_testerarmy.triggers.watchers import watcher_of
 
 EVENT_VERSION: Final = 1
 
@@ -31,11 +34,12 @@ _detached: set[asyncio.Task[Any]] = set()
 class AwaitRunsTrigger(BaseTrigger):
     """Waits until runs are finished, their deadline is over, or the service is gone for too long.
 
-    Airflow stores these arguments in plain text, so they name the connection and the runs and nothing else.
+    Airflow stores these arguments in plain text, so they name the connection and the runs and nothing else. All
+    triggers of a process that use the same connection share one poller, and so its requests.
 
     :param hook: the import path of the vendor's hook class.
     :param conn_id: the Airflow connection.
-    :param run_ids: the runs.
+    :param run_ids: the runs, as they are or packed.
     :param rejected_run_ids: those of them that never started.
     :param batch_id: the batch they belong to, empty for none.
     :param poll_interval: seconds between two looks.
@@ -48,8 +52,8 @@ class AwaitRunsTrigger(BaseTrigger):
         self,
         hook: str,
         conn_id: str,
-        run_ids: Sequence[RunId],
-        rejected_run_ids: Sequence[RunId] = (),
+        run_ids: Sequence[RunId] | Packed,
+        rejected_run_ids: Sequence[RunId] | Packed = (),
         batch_id: str = "",
         poll_interval: float = 10.0,
         max_outage: float = 600.0,
@@ -59,8 +63,8 @@ class AwaitRunsTrigger(BaseTrigger):
         super().__init__()  # type: ignore[no-untyped-call]
         self.hook = hook
         self.conn_id = conn_id
-        self.run_ids = list(run_ids)
-        self.rejected_run_ids = list(rejected_run_ids)
+        self.run_ids = unpack(run_ids)
+        self.rejected_run_ids = unpack(rejected_run_ids)
         self.batch_id = batch_id
         self.poll_interval = poll_interval
         self.max_outage = max_outage
@@ -74,8 +78,8 @@ class AwaitRunsTrigger(BaseTrigger):
         return f"{type(self).__module__}.{type(self).__qualname__}", {
             "hook": self.hook,
             "conn_id": self.conn_id,
-            "run_ids": self.run_ids,
-            "rejected_run_ids": self.rejected_run_ids,
+            "run_ids": pack(self.run_ids),
+            "rejected_run_ids": pack(self.rejected_run_ids),
             "batch_id": self.batch_id,
             "poll_interval": self.poll_interval,
             "max_outage": self.max_outage,
@@ -85,27 +89,35 @@ class AwaitRunsTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, and yield one event."""
-        self._hook = resolve_name(self.hook)(self.conn_id)
         began = time.monotonic()
-        await self._hook.aload()
-        put, close = self._hook.async_asker()
-        try:
-            service = self._hook.service()
-            pace = Pace(self.poll_interval, self.max_outage, self.deadline)
-            self.log.info("Waiting for %s.", name_runs(self.run_ids))
-            waited = await adrive(
-                await_runs(service, self.run_ids, pace, time.time, self.log.info), put, asyncio.sleep
-            )
-            if waited.end is WaitEnd.DEADLINE and self.cancel_on_kill:
-                await adrive(cancel(service, self._submission(), self.log.info), put, asyncio.sleep)
-        finally:
-            await close()
+        self._hook = await self._load_hook()
+        self.log.info("Waiting for %s.", name_runs(self.run_ids))
+        pace = Pace(self.poll_interval, self.max_outage, self.deadline)
+        waited = await self._wait(pace)
+        if waited.end is WaitEnd.DENIED and await self._has_another_key():
+            self.log.info("The connection has been changed since the wait began: waiting on with it.")
+            waited = await self._wait(pace)
+        if waited.end is WaitEnd.DEADLINE and self.cancel_on_kill:
+            await self._cancel()
         # Without a task instance the trigger runs inside `airflow dags test`, which has no scheduler.
         if self.task_instance is not None:
             await asyncio.sleep(max(0.0, began + MIN_LIFE - time.monotonic()))
         # From here on the runs belong to the task again; a kill that comes now is its business.
         self._done = True
         yield TriggerEvent(make_event(waited))
+
+    async def _load_hook(self) -> Any:
+        hook = resolve_name(self.hook)(self.conn_id)
+        await hook.aload()
+        return hook
+
+    async def _wait(self, pace: Pace) -> Waited:
+        return await watcher_of(self._hook).wait(self.run_ids, pace, self.log.info)
+
+    async def _has_another_key(self) -> bool:
+        """Whether the connection says something else by now than when the wait began."""
+        before, self._hook = self._hook.endpoint, await self._load_hook()
+        return bool(self._hook.endpoint != before)
 
     async def on_kill(self) -> None:
         """Cancel the runs, if it really was a user who acted on the task (Airflow 3.3+).
@@ -124,9 +136,11 @@ class AwaitRunsTrigger(BaseTrigger):
         if await self._still_deferred():
             self.log.info("The task is still deferred: another triggerer waits for it, nothing is cancelled.")
             return
+        await self._cancel()
+
+    async def _cancel(self) -> None:
         if self._hook is None:
-            self._hook = resolve_name(self.hook)(self.conn_id)
-            await self._hook.aload()
+            self._hook = await self._load_hook()
         put, close = self._hook.async_asker()
         try:
             await adrive(cancel(self._hook.service(), self._submission(), self.log.info), put, asyncio.sleep)

@@ -11,7 +11,7 @@ import pytest
 from airflow_provider_testerarmy import airflow_compat
 from airflow_provider_testerarmy.hooks.testerarmy import TesterArmyHook
 from airflow_provider_testerarmy.runs.service import RunRequest
-from airflow_provider_testerarmy.runs.waiting import Waited, WaitEnd
+from airflow_provider_testerarmy.runs.watching import Waited, WaitEnd
 from airflow_provider_testerarmy.sandbox import catalog
 from airflow_provider_testerarmy.sandbox.state import DEFAULT_API_KEY
 from airflow_provider_testerarmy.triggers import runs
@@ -22,6 +22,7 @@ from airflow_provider_testerarmy.triggers.runs import (
     read_event,
 )
 from tests.operators.tries import fire
+from tests.rig.waiting import eventually
 
 
 @pytest.fixture(autouse=True)
@@ -129,6 +130,49 @@ def test_an_outage_ends_the_wait_after_max_outage(trigger, service):
     waiting = trigger(catalog.GROUP_ENDLESS, max_outage=0.2)
     service.control.down = "html"
     assert fire(waiting)["end"] == "unavailable"
+
+
+def reads(service):
+    """How often runs were looked at, alone or in lists."""
+    return sum(service.control.log.counts().get(name, 0) for name in ("get_run", "list_runs"))
+
+
+def test_a_key_that_was_changed_while_waiting_is_taken_up(trigger, service, monkeypatch):
+    """Rotating a key fails no task: the connection is read again before the wait is given up."""
+    waiting = trigger(catalog.GROUP_SEQUENTIAL)
+    service.control.log.clear()
+
+    async def rotated():
+        wait = asyncio.ensure_future(anext(waiting.run()))
+        await asyncio.to_thread(eventually, lambda: reads(service), 10, "a look at the runs")
+        fields = {"conn_type": "testerarmy", "host": service.url, "password": "sk_new_key"}
+        monkeypatch.setenv("AIRFLOW_CONN_TESTERARMY_DEFAULT", json.dumps(fields))
+        service.control.keys.add("sk_new_key")
+        service.control.keys.revoke(DEFAULT_API_KEY)
+        service.control.clock.advance(120)
+        return await asyncio.wait_for(wait, 30)
+
+    assert asyncio.run(rotated()).payload["end"] == "finished"
+
+
+def test_triggers_of_one_process_share_their_requests(trigger, service):
+    """Fifty tasks that wait through one connection cost as much as a few."""
+    waiting = [trigger(catalog.GROUP_ENDLESS) for _ in range(50)]
+    wanted = {run_id for one in waiting for run_id in one.run_ids}
+    service.control.log.clear()
+
+    async def wait_for_all():
+        tasks = [asyncio.ensure_future(anext(one.run())) for one in waiting]
+        await asyncio.to_thread(eventually, lambda: reads(service) > 4, 10, "looks at the runs")
+        for run_id in wanted:
+            service.control.store.force(run_id, script="passes")
+        service.control.clock.advance(120)
+        return await asyncio.wait_for(asyncio.gather(*tasks), 30)
+
+    events = asyncio.run(wait_for_all())
+    assert {event.payload["end"] for event in events} == {"finished"}
+    assert len(wanted) >= 50
+    assert service.control.log.counts().get("get_run", 0) < len(wanted) / 2
 
 
 def test_a_short_outage_ends_nothing(trigger, service):

@@ -1,0 +1,41 @@
+"""Run ids as a trigger's row holds them: Airflow writes the row, and reads it back, for every deferral."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from typing import Final, TypeAlias
+from uuid import UUID
+
+from airflow_provider_testerarmy.runs.results import RunId
+
+#: Below this many, ids stay readable.
+PACK_FROM: Final = 20
+_KEY: Final = "uuids"
+_SIZE: Final = 16
+
+Packed: TypeAlias = Mapping[str, str]
+
+
+def pack(run_ids: Sequence[RunId]) -> list[RunId] | dict[str, str]:
+    """The ids as they are, or many UUIDs in little more than half of the space."""
+    if len(run_ids) < PACK_FROM or not all(_is_canonical(run_id) for run_id in run_ids):
+        return list(run_ids)
+    packed = b"".join(UUID(str(run_id)).bytes for run_id in run_ids)
+    return {_KEY: base64.b64encode(packed).decode("ascii")}
+
+
+def unpack(given: Sequence[RunId] | Packed) -> list[RunId]:
+    """The ids that :func:`pack` was given."""
+    if not isinstance(given, Mapping):
+        return list(given)
+    packed = base64.b64decode(given[_KEY])
+    return [str(UUID(bytes=packed[at : at + _SIZE])) for at in range(0, len(packed), _SIZE)]
+
+
+def _is_canonical(run_id: RunId) -> bool:
+    """Whether it is a UUID that comes back as it was."""
+    try:
+        return isinstance(run_id, str) and str(UUID(run_id)) == run_id
+    except ValueError:
+        return False

@@ -1,0 +1,87 @@
+"""Which triggers share a watcher."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import pytest
+
+from airflow_provider_testerarmy.hooks.docket import DocketHook
+from airflow_provider_testerarmy.hooks.testerarmy import TesterArmyHook
+from airflow_provider_testerarmy.runs.pacing import Pace
+from airflow_provider_testerarmy.triggers.watchers import watcher_of
+
+
+@pytest.fixture
+def connect(monkeypatch):
+    """Sets a connection."""
+
+    def set_connection(conn_id, **changes):
+        fields = {
+            "conn_type": "testerarmy",
+            "host": "http://127.0.0.1:9/api/v1",
+            "password": "sk_key",
+            **changes,
+        }
+        monkeypatch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", json.dumps(fields))
+
+    set_connection("testerarmy_default")
+    set_connection("another")
+    set_connection("docket_default")
+    return set_connection
+
+
+def watchers(*hooks):
+    async def take():
+        return [watcher_of(hook) for hook in hooks]
+
+    return asyncio.run(take())
+
+
+def test_one_connection_has_one_watcher(connect):
+    """However many hooks there are for it."""
+    first, second = watchers(TesterArmyHook(), TesterArmyHook())
+    assert first is second
+
+
+def test_connections_and_vendors_are_kept_apart(connect):
+    """A key is sent to the service it belongs to, and nowhere else."""
+    found = watchers(TesterArmyHook(), TesterArmyHook("another"), DocketHook())
+    assert len(set(found)) == 3
+
+
+def test_a_changed_connection_has_a_watcher_of_its_own(connect):
+    """The old one knows only the old key."""
+    before = TesterArmyHook()
+    assert before.endpoint.key == "sk_key"
+    connect("testerarmy_default", password="sk_other_key")
+    first, second = watchers(before, TesterArmyHook())
+    assert first is not second
+
+
+def test_event_loops_share_nothing(connect):
+    """A client belongs to the loop that it was opened in."""
+    hook = TesterArmyHook()
+    assert watchers(hook) != watchers(hook)
+
+
+def test_a_watcher_that_has_ended_is_replaced(connect):
+    """The last one out closed its client."""
+
+    async def in_turn():
+        first = watcher_of(TesterArmyHook())
+        await first.wait((), Pace(), print)
+        return first, watcher_of(TesterArmyHook())
+
+    first, second = asyncio.run(in_turn())
+    assert first.closed
+    assert not second.closed
+
+
+@pytest.mark.parametrize("wrong", ["many", -1, 0, "nan"])
+def test_a_rate_that_is_none_is_refused(connect, wrong):
+    """With the name of the field."""
+    connect("testerarmy_default", extra={"max_requests_per_second": wrong})
+    with pytest.raises(ValueError, match=r"max_requests_per_second .* positive number"):
+        watchers(TesterArmyHook())
