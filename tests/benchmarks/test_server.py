@@ -70,6 +70,9 @@ async def served(certificates, desk, ask):
         port = server.sockets[0].getsockname()[1]
         trusting = ssl.create_default_context(cafile=str(certificates.bundle))
         await ask(f"https://127.0.0.1:{port}", trusting)
+    async with asyncio.timeout(10):
+        while desk.counts.closed < desk.counts.opened:  # noqa: ASYNC110
+            await asyncio.sleep(0)
 
 
 def test_requests_and_connections_are_counted_apart(certificates):
@@ -90,7 +93,7 @@ def test_requests_and_connections_are_counted_apart(certificates):
 
     asyncio.run(served(certificates, desk, ask))
 
-    assert (desk.counts.requests, desk.counts.opened) == (6, 3)
+    assert (desk.counts.requests, desk.counts.opened, desk.counts.closed) == (6, 3, 3)
 
 
 def test_bytes_on_the_wire_hold_the_answers_and_the_handshakes(certificates):
@@ -138,6 +141,7 @@ def test_a_limit_admits_a_second_s_worth_at_once_and_then_its_rate():
 
     assert sum(limit.admits(0.0) for _ in range(20)) == 5
     assert sum(limit.admits(0.1 * step) for step in range(1, 101)) == pytest.approx(50, abs=1)
+    assert sum(limit.admits(1000.0) for _ in range(20)) == 5
 
 
 def test_a_refused_request_says_when_to_come_again_and_is_counted():
