@@ -14,7 +14,7 @@ from benchmarks.results import Results
 #: Middle tones, which stand out from white and from black alike; the shape says the same as the colour.
 COLOURS = ("#2f81f7", "#d4762c", "#a371f7", "#3a9d5d")
 INK = "#808a94"
-_WIDTH, _HEIGHT, _LEFT, _TOP, _GAP = 380, 190, 62, 84, 76
+_WIDTH, _HEIGHT, _LEFT, _TOP, _GAP = 380, 190, 70, 84, 80
 _METRICS: tuple[tuple[str, Callable[[Measurement], float], float], ...] = (
     ("Requests in 25 s", lambda item: item.requests, 1),
     ("Connections in 25 s", lambda item: item.connections, 1),
@@ -71,6 +71,8 @@ def _legend() -> list[str]:
         x = _LEFT + 8 + index * 170
         parts.append(_mark(index, x, 26))
         parts.append(f'<text x="{x + 14}" y="31" style="font-size:15px">{escape(name)}</text>')
+    right = _LEFT + 2 * _WIDTH + _GAP
+    parts.append(f'<text x="{right}" y="31" text-anchor="end">by number of waiting runs</text>')
     return parts
 
 
@@ -102,7 +104,7 @@ def _panel(
         f'<text x="{across(size)}" y="{top + _HEIGHT + 20}" text-anchor="middle">{size:,}</text>'
         for size in sizes
     ]
-    for index, name in enumerate(CONTENDERS):
+    for index, name in reversed([*enumerate(CONTENDERS)]):
         points = [(across(size), up(metric(drawn[name, size]))) for size in sizes if (name, size) in drawn]
         parts += _line(index, points)
     return parts

@@ -144,7 +144,9 @@ class Orders(threading.Thread):
         pauses = [length for moment, length in self._ledger.pauses if begin <= moment <= end]
         # A loop that is blocked cannot even note that it is.
         last = max((moment for moment, _length in self._ledger.pauses), default=begin)
-        tell(self._answers, {"cpu": spent, "pause": max([*pauses, min(end, time.monotonic()) - last - _SLICE])})
+        tell(
+            self._answers, {"cpu": spent, "pause": max([*pauses, min(end, time.monotonic()) - last - _SLICE])}
+        )
 
     def _await(self, events: int, until: float) -> None:
         """Wait until so many triggers are done, but not for ever."""
