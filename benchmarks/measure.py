@@ -96,7 +96,7 @@ def measure(
 def _watch(
     server: Steered, triggers: Steered, contender: Contender, count: int, setting: Setting
 ) -> Measurement:
-    # Every trigger has asked at least once when the window begins.
+    # By then every trigger of a contender that keeps up has asked at least once.
     begin = time.monotonic() + setting.interval + 1
     end = begin + setting.window
     timeline = Timeline(count)
