@@ -27,7 +27,7 @@ class Setting:
 
     interval: float = 5.0
     intervals: int = 5
-    start_limit: float = 60.0
+    start_limit: float = 150.0
     grace: float = 20.0
 
     @property
