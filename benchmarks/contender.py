@@ -13,7 +13,6 @@ import importlib
 import json
 import logging
 import os
-import resource
 import sys
 import threading
 import time
@@ -23,7 +22,7 @@ from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any, TextIO
 
-from benchmarks import memory
+from benchmarks import usage
 from benchmarks.contenders import CONTENDERS, Contender
 
 #: The descriptor of the pipe to who started this process; its standard output belongs to Airflow and the providers.
@@ -43,12 +42,6 @@ class Ledger:
     events: list[tuple[int, float, bool]] = field(default_factory=list)
     failures: list[tuple[int, str]] = field(default_factory=list)
     pauses: list[tuple[float, float]] = field(default_factory=list)
-
-
-def cpu_seconds() -> float:
-    """CPU-seconds of this process and of the children that it waited for, user and system."""
-    children = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return time.process_time() + children.ru_utime + children.ru_stime
 
 
 class Triggers:
@@ -119,7 +112,7 @@ class Orders(threading.Thread):
         self._ledger = ledger
         self._loop = loop
         self._profile = profile
-        self._baseline = memory.peak()
+        self._baseline = usage.peak_memory()
 
     def run(self) -> None:
         """Obey until the last order or the end of the standard input, then end the process."""
@@ -134,9 +127,9 @@ class Orders(threading.Thread):
         _sleep_until(begin)
         if profiler:
             self._loop.call_soon_threadsafe(profiler.enable)
-        before = cpu_seconds()
+        before, all_before = usage.cpu_seconds(), usage.machine_seconds()
         _sleep_until(end)
-        spent = cpu_seconds() - before
+        spent, all_after = usage.cpu_seconds() - before, usage.machine_seconds()
         if profiler and self._profile:
             self._loop.call_soon_threadsafe(profiler.disable)
             time.sleep(1)
@@ -144,9 +137,9 @@ class Orders(threading.Thread):
         pauses = [length for moment, length in self._ledger.pauses if begin <= moment <= end]
         # A loop that is blocked cannot even note that it is.
         last = max((moment for moment, _length in self._ledger.pauses), default=begin)
-        tell(
-            self._answers, {"cpu": spent, "pause": max([*pauses, min(end, time.monotonic()) - last - _SLICE])}
-        )
+        pause = max([*pauses, min(end, time.monotonic()) - last - _SLICE])
+        everybody = spent if all_before is None or all_after is None else all_after - all_before
+        tell(self._answers, {"cpu": spent, "machine": everybody, "pause": pause})
 
     def _await(self, events: int, until: float) -> None:
         """Wait until so many triggers are done, but not for ever."""
@@ -155,7 +148,7 @@ class Orders(threading.Thread):
         tell(self._answers, {"done": len(self._ledger.events) + len(self._ledger.failures)})
 
     def _report(self) -> None:
-        grown = memory.peak() - self._baseline
+        grown = usage.peak_memory() - self._baseline
         report = {"events": self._ledger.events, "failures": self._ledger.failures, "memory": grown}
         tell(self._answers, report)
 
@@ -177,7 +170,7 @@ async def compete(contender: Contender, given: argparse.Namespace) -> None:
     triggers = Triggers(contender, given.count, given.interval, given.spread, ledger)
     _warm_up()
     gc.collect()
-    memory.forget_peak()
+    usage.forget_peak_memory()
     Orders(answers, ledger, asyncio.get_running_loop(), given.profile).start()
     await triggers.run(answers)
     await asyncio.Event().wait()

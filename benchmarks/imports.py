@@ -16,13 +16,13 @@ TIMES = 7
 PROBE = """if True:
     import json, sys, time
     from airflow.sdk import DAG, BaseHook, BaseOperator, BaseSensorOperator, Connection, task
-    from benchmarks import memory
+    from benchmarks import usage
 
-    memory.forget_peak()
-    used, known, begin = memory.peak(), len(sys.modules), time.perf_counter()
+    usage.forget_peak_memory()
+    used, known, begin = usage.peak_memory(), len(sys.modules), time.perf_counter()
     __import__(sys.argv[1])
     seconds = time.perf_counter() - begin
-    found = {"seconds": seconds, "modules": len(sys.modules) - known, "memory": memory.peak() - used}
+    found = {"seconds": seconds, "modules": len(sys.modules) - known, "memory": usage.peak_memory() - used}
     print(json.dumps(found))
 """
 

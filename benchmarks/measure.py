@@ -52,6 +52,7 @@ class Measurement:
     :param failed: triggers that broke, told of a failure, or told of an end before it was one.
     :param pause: the longest time in which the event loop could run nothing else.
     :param server: the share of one core that the server used: near 1 it, not the contender, is measured.
+    :param others: cores that were busy with anything but the contender and the server: disturbance.
     :param note: why there is no measurement; everything else is 0 then.
     """
 
@@ -70,6 +71,7 @@ class Measurement:
     failed: int = 0
     pause: float = 0.0
     server: float = 0.0
+    others: float = 0.0
     note: str = ""
 
 
@@ -123,6 +125,7 @@ def _watch(
         memory=report["memory"],
         pause=spent["pause"],
         server=counted["cpu"] / setting.window,
+        others=max(0.0, spent["machine"] - spent["cpu"] - counted["cpu"]) / setting.window,
         **outcome,
     )
 

@@ -16,6 +16,8 @@ _MIB = 1024 * 1024
 _FAULTS = (("missed", "events never came"), ("failed", "triggers failed"))
 #: A server this busy is part of what is measured.
 _BUSY_SERVER = 0.85
+#: Cores in use by others from which on the numbers are not to be trusted.
+_DISTURBANCE = 0.2
 
 
 @dataclass(frozen=True)
@@ -109,6 +111,8 @@ def _remarks(item: Measurement) -> Iterable[str]:
             yield f"{number:,} {told}"
     if item.server >= _BUSY_SERVER:
         yield f"server at {item.server:.0%} of a core"
+    if item.others >= _DISTURBANCE:
+        yield f"disturbed: {item.others:.1f} cores busy elsewhere"
 
 
 def _imports(results: Results) -> Table:

@@ -109,6 +109,14 @@ def test_a_peer_s_numbers_say_how_many_times_as_much_they_are():
     assert peer[4] == "5.00 (10x)"
 
 
+def test_a_disturbed_measurement_and_a_server_that_was_the_brake_are_remarked():
+    found = results(replace(OURS, others=0.7), replace(QUICK, server=0.95, missed=3))
+    (table,) = [table for table in tables(found, INTERVAL) if table.title == "1,000 waiting runs"]
+
+    assert table.rows[0][-1] == "disturbed: 0.7 cores busy elsewhere"
+    assert table.rows[1][-1] == "3 events never came, server at 95% of a core"
+
+
 @pytest.mark.parametrize(
     ("factor", "told"), [(15.2, "15x"), (1.53, "1.5x"), (0.034, "0.03x"), (math.inf, "infinite")]
 )
