@@ -13,17 +13,19 @@ WITHOUT_DATABASE := --ignore=tests/chaos --ignore=tests/conformance
 
 VENV := .venv
 READY := $(VENV)/.ready
+# The peers that `make bench` measures hold packages back; they get an environment of their own.
+BENCH := .local/bench
+BENCH_READY := $(BENCH)/.ready
 RUN := $(VENV)/bin/python
 
 # Airflow's imports cost three times as much without bytecode.
 unexport PYTHONDONTWRITEBYTECODE
 # A test that imports Airflow must not make an ~/airflow.
 export AIRFLOW_HOME := $(CURDIR)/.local/unit
-export UV_PROJECT_ENVIRONMENT := $(VENV)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo ui test test-unit test-integration test-chaos lint format lock vendor-lines clean
+.PHONY: help bench demo ui test test-unit test-integration test-chaos lint format lock vendor-lines clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,11 +49,15 @@ test-chaos: $(READY) ## Kill things, and both vendors' lifecycles, on PostgreSQL
 	$(RUN) -m pytest tests/conformance $(ARGS)
 	$(RUN) -m pytest tests/chaos $(ARGS)
 
+bench: $(BENCH_READY) ## Compare the cost of waiting with other providers'; parts by ARGS="--part triggers --sizes 100".
+	@$(BENCH)/bin/python -m benchmarks $(ARGS)
+
 lint: $(READY) ## Check style and types; changes nothing.
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/mypy -p tests.rig
+	$(VENV)/bin/mypy -p benchmarks
 
 format: $(READY) ## Mend style where it can be done automatically.
 	$(VENV)/bin/ruff check --fix .
@@ -60,8 +66,10 @@ format: $(READY) ## Mend style where it can be done automatically.
 lock: ## Resolve all dependencies anew, for every supported Python, into the two lock files.
 	@$(if $(UV),,$(MAKE) .local/uv/bin/uv)
 	$(or $(UV),.local/uv/bin/uv) lock --upgrade
-	$(or $(UV),.local/uv/bin/uv) export --quiet --locked --extra dev --no-emit-project \
-		--output-file requirements-dev.lock
+	for extra in dev bench; do \
+		$(or $(UV),.local/uv/bin/uv) export --quiet --locked --extra $$extra --no-emit-project \
+			--output-file requirements-$$extra.lock || exit; \
+	done
 
 vendor-lines: ## Lines of a vendor's own files, folder by folder; VENDOR=docket names it.
 	@git ls-files '*$(VENDOR)*' | xargs -n1 wc -l \
@@ -77,18 +85,25 @@ clean: ## Remove the environment, caches, builds and what `make ui` kept.
 	.local/uv/bin/python -m pip install --quiet --disable-pip-version-check uv
 
 ifdef UV
-$(READY): pyproject.toml uv.lock
-	$(UV) sync --locked --extra dev --compile-bytecode --python $(or $(PYTHON),3.12)
+$(READY) $(BENCH_READY): pyproject.toml uv.lock
+	UV_PROJECT_ENVIRONMENT=$(@D) $(UV) sync --locked --extra $(call extra,$@) --compile-bytecode \
+		--python $(or $(PYTHON),3.12)
 	@touch $@
 else
-# The lock is complete, so pip has nothing to resolve.
-$(READY): pyproject.toml requirements-dev.lock
+# The locks are complete, so pip has nothing to resolve.
+$(READY): requirements-dev.lock
+$(BENCH_READY): requirements-bench.lock
+$(READY) $(BENCH_READY): pyproject.toml
 	$(call check_python)
-	$(PYTHON) -m venv --clear $(VENV)
-	$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-dev.lock
-	$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	$(PYTHON) -m venv --clear $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes \
+		-r requirements-$(call extra,$@).lock
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	@touch $@
 endif
+
+# The extra that an environment holds.
+extra = $(if $(filter $(BENCH_READY),$1),bench,dev)
 
 define check_python
 @test -n "$(PYTHON)" && $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

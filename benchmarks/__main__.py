@@ -1,0 +1,126 @@
+"""`make bench`: measure, print the tables, and write docs/performance.md.
+
+Without options everything is measured and written. With options only what they name is measured; the rest of the
+tables comes from the last time, and the page is written only with --write.
+"""
+
+from __future__ import annotations
+
+import argparse
+import pstats
+import sys
+from collections.abc import Callable
+from contextlib import redirect_stdout
+from dataclasses import replace
+from pathlib import Path
+
+from benchmarks import report
+from benchmarks.contenders import CONTENDERS, OURS, Contender
+from benchmarks.imports import import_costs
+from benchmarks.limit import LimitSetting, limited
+from benchmarks.machine import machine
+from benchmarks.measure import Setting, measure
+from benchmarks.results import Results
+from benchmarks.stage import OUTPUT, Stage
+from benchmarks.whole import whole
+
+SIZES = (10, 100, 1000, 5000)
+RESULTS = OUTPUT / "results.json"
+_PROFILE_LINES = 60
+
+
+def main() -> None:
+    """Measure the parts that are wanted, and report."""
+    given = _arguments()
+    results = Results.load(given.results)
+    for part in given.part or [*PARTS]:
+        PARTS[part](results, given)
+        results.machine = machine()
+        results.save(given.results)
+    print("\n".join(report.plain(results, given.interval)))
+    if given.write or len(sys.argv) == 1:
+        report.write(results, given.interval)
+        print(f"\nWritten: {report.PAGE}, {report.PICTURE}")
+
+
+def _triggers(results: Results, given: argparse.Namespace) -> None:
+    stage, setting = Stage(), Setting(interval=given.interval)
+    wanted = [_contender(name) for name in given.only] or [*CONTENDERS.values()]
+    for count in given.sizes:
+        for contender in wanted:
+            print(f"{contender.name}, {count:,} runs ...", flush=True)
+            profile = OUTPUT / f"profile-{contender.name}-{count}.prof" if given.profile else None
+            found = measure(stage, contender, count, setting, profile)
+            if profile is None:
+                results.triggers[contender.name, count] = found
+                results.save(given.results)
+            else:
+                print(f"  {found}\n  {_readable(profile)}")
+
+
+def _readable(profile: Path) -> Path:
+    """The profile as text: the functions that took most by themselves, then with all they called."""
+    path = profile.with_suffix(".txt")
+    with path.open("w", encoding="utf-8") as sink, redirect_stdout(sink):
+        pstats.Stats(str(profile)).sort_stats("tottime").print_stats(_PROFILE_LINES).sort_stats(
+            "cumulative"
+        ).print_stats(_PROFILE_LINES)
+    return path
+
+
+def _imports(results: Results, _given: argparse.Namespace) -> None:
+    print("imports ...", flush=True)
+    results.imports = import_costs()
+
+
+def _limit(results: Results, given: argparse.Namespace) -> None:
+    print(f"{given.limit_runs:,} runs behind a limit of {given.limit_rate:g} requests/s ...", flush=True)
+    setting = replace(LimitSetting(), count=given.limit_runs, rate=given.limit_rate, interval=given.interval)
+    results.limited = limited(Stage(), setting)
+
+
+def _airflow(results: Results, given: argparse.Namespace) -> None:
+    print(f"a whole Airflow, {given.groups:,} tasks ...", flush=True)
+    results.whole = whole(given.groups)
+
+
+def _nothing(_results: Results, _given: argparse.Namespace) -> None:
+    pass
+
+
+PARTS: dict[str, Callable[[Results, argparse.Namespace], None]] = {
+    "triggers": _triggers,
+    "imports": _imports,
+    "limit": _limit,
+    "airflow": _airflow,
+    "report": _nothing,
+}
+
+
+def _contender(name: str) -> Contender:
+    return OURS if name == "ours" else CONTENDERS[name]
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
+    parser.add_argument("--part", action="append", choices=PARTS, help="only this part; may be repeated")
+    parser.add_argument(
+        "--only", action="append", default=[], choices=["ours", *CONTENDERS], help="only this trigger"
+    )
+    parser.add_argument("--sizes", type=_sizes, default=SIZES, help="numbers of runs, such as 10,100")
+    parser.add_argument("--interval", type=float, default=5.0, help="the poll interval in seconds")
+    parser.add_argument("--profile", action="store_true", help="profile the triggers instead, into .local")
+    parser.add_argument("--limit-runs", type=int, default=LimitSetting.count, help="runs behind the limit")
+    parser.add_argument("--limit-rate", type=float, default=LimitSetting.rate, help="requests per second")
+    parser.add_argument("--groups", type=int, default=300, help="tasks in the whole Airflow")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="where results are kept")
+    parser.add_argument("--write", action="store_true", help="write the page and its chart")
+    return parser.parse_args()
+
+
+def _sizes(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.split(","))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,45 @@
+"""What this process, and the machine as a whole, use."""
+
+from __future__ import annotations
+
+import os
+import resource
+import sys
+import time
+from pathlib import Path
+
+_STATUS = Path("/proc/self/status")
+_MACHINE = Path("/proc/stat")
+_CLEAR_REFS = Path("/proc/self/clear_refs")
+
+
+def forget_peak_memory() -> None:
+    """Let the peak begin anew at what is used now, where the system can do that (Linux)."""
+    if _CLEAR_REFS.exists():
+        _CLEAR_REFS.write_text("5")
+
+
+def peak_memory() -> int:
+    """The highest use of memory so far, in bytes."""
+    if _STATUS.exists():
+        # Not ru_maxrss: on Linux that begins with what the parent used before it started this process.
+        for line in _STATUS.read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return used if sys.platform == "darwin" else used * 1024
+
+
+def cpu_seconds() -> float:
+    """CPU-seconds of this process and of the children that it waited for, user and system."""
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time() + children.ru_utime + children.ru_stime
+
+
+def machine_seconds() -> float | None:
+    """CPU-seconds of everybody since the machine started, with those that its host took away; None if unknown."""
+    if not _MACHINE.exists():
+        return None
+    fields = [int(field) for field in _MACHINE.read_text().partition("\n")[0].split()[1:9]]
+    idle, waiting = fields[3], fields[4]
+    return (sum(fields) - idle - waiting) / os.sysconf("SC_CLK_TCK")

@@ -1,0 +1,148 @@
+"""The whole of Airflow on PostgreSQL with a task mapped over many groups, against the sandbox."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import create_engine, text
+
+from airflow_provider_testerarmy.sandbox.server import SandboxServer
+from airflow_provider_testerarmy.sandbox.state import DEFAULT_API_KEY, Sandbox
+from benchmarks import catalog
+from tests.rig import procfs
+from tests.rig.airflow import LocalAirflow
+from tests.rig.waiting import eventually
+
+DAG_ID = "mapped_groups"
+DATABASE_VARIABLE = "TESTERARMY_TEST_DATABASE_URL"
+USUAL_DATABASE = "postgresql+psycopg2://postgres@127.0.0.1:5432/postgres"
+#: Seconds in which the triggerer is watched, once with nothing to do and once with every task waiting.
+WINDOW = 25.0
+_PARALLELISM = 8
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True)
+class Whole:
+    """What it cost; all durations in seconds.
+
+    :param deferring: from the start of the DAG run until every task waits.
+    :param resuming: from the end of all runs until the DAG run has ended.
+    :param idle_cpu: CPU-seconds of the triggerer in a window with nothing to do.
+    :param waiting_cpu: CPU-seconds of the triggerer in a window with every task waiting.
+    :param waiting_requests: requests that the sandbox saw in that window.
+    :param triggerer_cpu: CPU-seconds of the triggerer over the whole DAG run.
+    :param requests: requests that the sandbox saw over the whole DAG run, by operation.
+    :param states: how many tasks ended in which state.
+    :param submissions: requests that started runs.
+    """
+
+    groups: int
+    runs: int
+    deferring: float
+    resuming: float
+    idle_cpu: float
+    waiting_cpu: float
+    waiting_requests: int
+    triggerer_cpu: float
+    requests: Mapping[str, int]
+    states: Mapping[str, int]
+    submissions: int
+
+
+def whole(groups: int, database_url: str | None = None) -> Whole:
+    """Start an Airflow, map a task over so many groups, and measure."""
+    os.environ[catalog.VARIABLE] = str(groups)
+    with SandboxServer(Sandbox(catalog=catalog.catalog())) as service:
+        airflow = LocalAirflow(
+            [Path(__file__).with_name("dags") / "mapped.py"],
+            database_url=database_url or os.environ.get(DATABASE_VARIABLE, USUAL_DATABASE),
+            parallelism=_PARALLELISM,
+            connections={
+                "testerarmy_default": {
+                    "conn_type": "testerarmy",
+                    "host": service.url,
+                    "password": DEFAULT_API_KEY,
+                }
+            },
+            env={catalog.VARIABLE: str(groups)},
+        )
+        with airflow:
+            return _run(airflow, service, groups)
+
+
+def _run(airflow: LocalAirflow, service: SandboxServer, groups: int) -> Whole:
+    triggerer = airflow.processes["triggerer"].pid
+    patience = 120 + 6.0 * groups
+    idle_cpu, _ = _window(triggerer, service)
+    cpu_before, requests_before = cpu_seconds(triggerer), service.control.log.counts()
+    begin = time.monotonic()
+    run_id = airflow.trigger_dag(DAG_ID)
+    eventually(
+        lambda: _states(airflow, run_id).get("deferred", 0) == groups,
+        patience,
+        "every task deferred",
+        state=lambda: str(_states(airflow, run_id)),
+        interval=1,
+    )
+    deferring = time.monotonic() - begin
+    waiting_cpu, waiting_requests = _window(triggerer, service)
+    freed = time.monotonic()
+    service.control.clock.advance(2 * catalog.RUN_SECONDS)
+    airflow.wait_dag_run(DAG_ID, run_id, timeout=patience)
+    log = service.control.log
+    return Whole(
+        groups=groups,
+        runs=len(log.submitted_run_ids()),
+        deferring=deferring,
+        resuming=time.monotonic() - freed,
+        idle_cpu=idle_cpu,
+        waiting_cpu=waiting_cpu,
+        waiting_requests=waiting_requests,
+        triggerer_cpu=cpu_seconds(triggerer) - cpu_before,
+        requests={
+            name: number - requests_before.get(name, 0) for name, number in sorted(log.counts().items())
+        },
+        states=_states(airflow, run_id),
+        submissions=len(log.submissions()),
+    )
+
+
+def _window(triggerer: int, service: SandboxServer) -> tuple[float, int]:
+    cpu, requests = cpu_seconds(triggerer), len(service.control.log)
+    time.sleep(WINDOW)
+    return cpu_seconds(triggerer) - cpu, len(service.control.log) - requests
+
+
+def _states(airflow: LocalAirflow, run_id: str) -> dict[str, int]:
+    """How many tasks are in which state, straight from the table: the API would cost a core for hundreds."""
+    query = text(
+        "SELECT coalesce(state, 'none'), count(*) FROM task_instance "
+        "WHERE dag_id = :dag_id AND run_id = :run_id GROUP BY 1"
+    )
+    engine = create_engine(airflow.database.url)
+    try:
+        with engine.connect() as link:
+            found: list[Any] = list(link.execute(query, {"dag_id": DAG_ID, "run_id": run_id}))
+            return {str(state): int(count) for state, count in found}
+    finally:
+        engine.dispose()
+
+
+def cpu_seconds(session: int) -> float:
+    """CPU-seconds of a session's processes and of the children they waited for, user and system."""
+    return sum(_cpu_ticks(member.pid) for member in procfs.family({session})) / _TICKS
+
+
+def _cpu_ticks(pid: int) -> int:
+    try:
+        stat = (procfs.PROC / str(pid) / "stat").read_text(errors="replace")
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+    # After the name, which may itself hold parentheses: utime, stime, cutime and cstime are fields 14 to 17.
+    return sum(int(field) for field in stat[stat.rindex(")") + 2 :].split()[11:15])
