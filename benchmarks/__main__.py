@@ -107,7 +107,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--only", action="append", default=[], choices=["ours", *CONTENDERS], help="only this trigger"
     )
-    parser.add_argument("--sizes", type=_sizes, default=SIZES, help="numbers of runs, such as 10,100")
+    parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, help="numbers of runs")
     parser.add_argument("--interval", type=float, default=5.0, help="the poll interval in seconds")
     parser.add_argument("--profile", action="store_true", help="profile the triggers instead, into .local")
     parser.add_argument("--limit-runs", type=int, default=LimitSetting.count, help="runs behind the limit")
@@ -116,10 +116,6 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--results", type=Path, default=RESULTS, help="where results are kept")
     parser.add_argument("--write", action="store_true", help="write the page and its chart")
     return parser.parse_args()
-
-
-def _sizes(text: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in text.split(","))
 
 
 if __name__ == "__main__":

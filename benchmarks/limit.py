@@ -18,6 +18,7 @@ class LimitSetting:
     """How it is measured; all durations in seconds.
 
     :param count: runs that wait.
+    :param start_limit: how long the triggers may take to start.
     :param rate: requests per second that the server admits.
     :param ending: the share of the runs that end while the limit is in force.
     :param over: the time over which they end.
@@ -28,6 +29,7 @@ class LimitSetting:
     count: int = 2000
     rate: float = 5.0
     interval: float = 5.0
+    start_limit: float = 150.0
     ending: float = 0.1
     over: float = 30.0
     patience: float = 90.0
@@ -69,7 +71,7 @@ def limited(stage: Stage, setting: LimitSetting) -> Limited:
             OURS, setting.count, port, interval=setting.interval, spread=setting.interval
         ) as triggers:
             try:
-                triggers.answer(60 + setting.interval)
+                triggers.answer(setting.start_limit)
                 return _watch(server, triggers, setting)
             except (DiedError, OverdueError) as error:
                 return Limited(setting.count, setting.rate, note=str(error))
