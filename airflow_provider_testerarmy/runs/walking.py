@@ -30,6 +30,7 @@ class Walk:
     :param page: the number of the next page, from 1.
     :param asking: whether the next page has been asked for.
     :param deepest: the last page that was seen.
+    :param barren: pages of ended runs of this status that have shown too few of ours.
     """
 
     statuses: list[str]
@@ -41,6 +42,7 @@ class Walk:
     page: int = 1
     asking: bool = False
     deepest: int = 0
+    barren: int = 0
 
     @property
     def over(self) -> bool:
@@ -56,11 +58,16 @@ class Walk:
         self.targets -= shown
         self.budget -= 1
         self.asking, self.deepest = False, max(self.deepest, self.page)
-        barren = self.ended and len(shown) < ENDED_WORTH
-        if next_cursor and next_cursor != self.cursor and self.page < self.depth and not barren:
+        self.barren += self.ended and len(shown) < ENDED_WORTH
+        if next_cursor and next_cursor != self.cursor and self.page < self.depth and self._pays:
             self.cursor, self.page = next_cursor, self.page + 1
         else:
-            self.statuses, self.cursor, self.page = self.statuses[1:], "", 1
+            self.statuses, self.cursor, self.page, self.barren = self.statuses[1:], "", 1, 0
+
+    @property
+    def _pays(self) -> bool:
+        """Whether what was in vain so far is less than to ask for each that is left."""
+        return not self.barren or self.barren * ENDED_WORTH < len(self.targets)
 
 
 def plan_walk(statuses: Sequence[str], places: Mapping[RunId, int]) -> Walk | None:

@@ -80,7 +80,8 @@ def test_lists_of_ended_runs_are_read_while_they_show_enough():
     """A page that shows a few of ours costs more than it saves."""
     assert plan_ended_walk(ENDED, places(ENDED_FROM - 1)) is None
     walk = plan_ended_walk(ENDED, places(100))
-    walk.took(set(places(50)), "a")
+    walk.took(set(places(80)), "a")
+    walk.took(set(places(ENDED_WORTH - 1, begin=80)), "b")
     assert walk.statuses == ["completed", "failed"]
-    walk.took(set(places(ENDED_WORTH - 1, begin=50)), "b")
+    walk.took(set(), "c")
     assert walk.statuses == ["failed"]
