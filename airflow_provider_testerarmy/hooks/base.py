@@ -210,7 +210,11 @@ class ServiceHook(BaseHook):
         """The vendor's adapter to the lifecycle."""
 
     def asker(self) -> tuple[Callable[[Ask[Any]], Reply[Any]], Callable[[], None]]:
-        """What puts the lifecycle's questions, each once, and what closes it again."""
+        """What puts the lifecycle's questions, each once, and what closes it again.
+
+        :raises RequestInvalid: for whatever is wrong with the connection, also if only a trigger would need it.
+        """
+        _ = self.max_requests_per_second
         sender = SyncSender(self.endpoint, policy=ONCE)
 
         def put(question: Any) -> Answer[Any]:

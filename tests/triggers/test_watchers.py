@@ -85,3 +85,10 @@ def test_a_rate_that_is_none_is_refused(connect, wrong):
     connect("testerarmy_default", extra={"max_requests_per_second": wrong})
     with pytest.raises(ValueError, match=r"max_requests_per_second .* positive number"):
         watchers(TesterArmyHook())
+
+
+def test_a_rate_that_is_none_is_refused_before_anything_is_started(connect):
+    """The worker needs no rate, and still says so: its trigger would come too late."""
+    connect("testerarmy_default", extra={"max_requests_per_second": "many"})
+    with pytest.raises(ValueError, match="max_requests_per_second"):
+        TesterArmyHook().asker()
