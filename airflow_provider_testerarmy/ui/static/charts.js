@@ -6,37 +6,49 @@ const WIDTH = 560;
 const HEIGHT = 120;
 const EDGE = { left: 44, right: 10, top: 10, bottom: 22 };
 
-/** A value over time: points of {when, value, kind, text}; `format` makes words of a value. */
-export function timeline(points, { label, format, least, most }) {
-  const known = points.filter((point) => point.value !== null && point.when);
-  if (!known.length) return el("p", { class: "dim" }, "Nothing to draw yet.");
-  const values = known.map((point) => point.value);
+/** Lines that a chart tells apart; what has fewer points is left out. */
+export const LINES = 5;
+
+/** A value over time, a line for each series: {name, points of {when, value, kind, text}}; `format` makes words of a value. */
+export function timeline(given, { label, format, least, most }) {
+  const series = given.map((one) => ({ ...one, points: one.points.filter((point) => point.value !== null && point.when) }))
+    .filter((one) => one.points.length);
+  const all = series.flatMap((one) => one.points);
+  if (!all.length) return el("p", { class: "dim" }, "Nothing to draw yet.");
+  const values = all.map((point) => point.value);
   const low = least ?? Math.min(...values);
   const high = Math.max(most ?? Math.max(...values), low + 1e-9);
-  const from = Math.min(...known.map((point) => point.when));
-  const to = Math.max(...known.map((point) => point.when));
+  const from = Math.min(...all.map((point) => point.when));
+  const to = Math.max(...all.map((point) => point.when));
   const inner = WIDTH - EDGE.left - EDGE.right;
-  const x = (when) => EDGE.left + (to > from ? ((when - from) / (to - from)) * inner : inner / 2);
-  const y = (value) => HEIGHT - EDGE.bottom - ((value - low) / (high - low)) * (HEIGHT - EDGE.top - EDGE.bottom);
-  const round = (number) => Math.round(number * 10) / 10;
-  const path = known.map((point) => `${round(x(point.when))},${round(y(point.value))}`).join(" ");
   const base = HEIGHT - EDGE.bottom;
-  return svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, class: "chart", role: "img", "aria-label": `${label}: ${spoken(known, format)}` },
+  const round = (number) => Math.round(number * 10) / 10;
+  const x = (when) => round(EDGE.left + (to > from ? ((when - from) / (to - from)) * inner : inner / 2));
+  const y = (value) => round(base - ((value - low) / (high - low)) * (base - EDGE.top));
+  const path = (points) => points.map((point) => `${x(point.when)},${y(point.value)}`).join(" ");
+  return svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, class: "chart", role: "img", "aria-label": `${label}. ${series.map((one) => spoken(one, format)).join(". ")}` },
     [low, (low + high) / 2, high].map((value) => [
-      svg("line", { class: "grid", x1: EDGE.left, x2: WIDTH - EDGE.right, y1: round(y(value)), y2: round(y(value)) }),
-      svg("text", { class: "axis end", x: EDGE.left - 6, y: round(y(value)) + 4 }, format(value))]),
+      svg("line", { class: "grid", x1: EDGE.left, x2: WIDTH - EDGE.right, y1: y(value), y2: y(value) }),
+      svg("text", { class: "axis end", x: EDGE.left - 6, y: y(value) + 4 }, format(value))]),
     svg("text", { class: "axis", x: EDGE.left, y: HEIGHT - 5 }, day(from)),
     to > from ? svg("text", { class: "axis end", x: WIDTH - EDGE.right, y: HEIGHT - 5 }, day(to)) : null,
-    known.length > 1 ? svg("polygon", { class: "area", points: `${round(x(from))},${base} ${path} ${round(x(to))},${base}` }) : null,
-    svg("polyline", { class: "line", points: path }),
-    known.length <= 120 ? known.map((point) => svg("circle", { class: `dot k-${point.kind || "none"}`, cx: round(x(point.when)), cy: round(y(point.value)), r: 3.5 },
+    series.length === 1 && all.length > 1 ? svg("polygon", { class: "area", points: `${x(from)},${base} ${path(all)} ${x(to)},${base}` }) : null,
+    series.map((one, place) => svg("polyline", { class: `line l${place}`, points: path(one.points) })),
+    all.length <= 150 ? all.map((point) => svg("circle", { class: `dot k-${point.kind || "none"}`, cx: x(point.when), cy: y(point.value), r: 3 },
       svg("title", {}, point.text))) : null);
 }
 
-function spoken(points, format) {
-  const last = points[points.length - 1];
+/** What the lines of a chart stand for. */
+export function legend(series) {
+  return el("ul", { class: "legend" }, series.map((one, place) => el("li", {},
+    svg("svg", { viewBox: "0 0 18 6", width: 18, height: 6, "aria-hidden": "true" }, svg("line", { class: `line l${place}`, x1: 0, x2: 18, y1: 3, y2: 3 })),
+    el("span", { dir: "auto" }, one.name))));
+}
+
+function spoken({ name, points }, format) {
   const values = points.map((point) => point.value);
-  return `${points.length} runs from ${format(Math.min(...values))} to ${format(Math.max(...values))}, the newest ${format(last.value)}`;
+  const range = `from ${format(Math.min(...values))} to ${format(Math.max(...values))}`;
+  return `${name}: ${points.length} times, ${range}, the newest ${format(points[points.length - 1].value)}`;
 }
 
 /** The last outcomes of a test, the newest on the right. */

@@ -1,7 +1,7 @@
 // The history of all test tasks that this user may see.
 
 import { ask, Refused } from "./api.js";
-import { spark, strip, timeline } from "./charts.js";
+import { legend, LINES, spark, strip, timeline } from "./charts.js";
 import { badge, capital, el, empty, moment, notice, percent, plural, show, toAirflow, took } from "./dom.js";
 import { nameOf, placeOf } from "./dagrun.js";
 
@@ -57,7 +57,7 @@ function choices() {
 function select(name, label, options) {
   const given = state.wanted[name];
   const all = options.some(([value]) => value === given) ? options : [...options, [given, given]];
-  return el("label", {}, el("span", {}, label), el("select", {
+  return el("div", { class: "field" }, el("label", { for: `f-${name}` }, label), el("select", {
     id: `f-${name}`, name, on: { change: (event) => { state.wanted[name] = event.target.value; refresh().catch(fail); } },
   }, all.map(([value, text]) => el("option", { value, selected: value === given }, text))));
 }
@@ -82,15 +82,25 @@ function figures() {
 }
 
 function charts() {
-  const points = [...state.found.runs].reverse().filter((run) => run.verdict);
-  if (!points.length) return null;
+  const judged = [...state.found.runs].reverse().filter((run) => run.verdict);
+  if (!judged.length) return null;
+  const groups = new Map();
+  for (const run of judged) groups.set(run.group, [...(groups.get(run.group) || []), run]);
+  const drawn = [...groups.values()].sort((one, other) => other.length - one.length).slice(0, LINES);
   const text = (run) => `${moment(run.when)}: ${run.verdict}, ${percent(run.rate)} passed${run.seconds === null ? "" : `, ${took(run.seconds)}`} (${run.group_title})`;
-  const series = (value) => points.map((run) => ({ when: run.when, value: value(run), kind: run.verdict, text: text(run) }));
+  const series = (value) => drawn.map((runs) => ({
+    name: runs[runs.length - 1].group_title,
+    points: runs.map((run) => ({ when: run.when, value: value(run), kind: run.verdict, text: text(run) })),
+  }));
+  const rates = series((run) => run.rate);
+  const below = drawn.length > 1 ? [legend(rates), groups.size > drawn.length
+    ? el("p", { class: "dim block" }, `The ${drawn.length} that ran most often; choose another above.`) : null] : null;
   return el("div", { class: "charts" },
     el("section", { "aria-labelledby": "rate" }, el("h2", { id: "rate" }, "Pass rate"),
-      timeline(series((run) => run.rate), { label: "Pass rate", format: percent, least: 0, most: 1 })),
+      timeline(rates, { label: "Pass rate", format: percent, least: 0, most: 1 }), below),
     el("section", { "aria-labelledby": "duration" }, el("h2", { id: "duration" }, "Duration"),
-      timeline(series((run) => run.seconds), { label: "Duration", format: (value) => took(value) || "0 s", least: 0 })));
+      timeline(series((run) => run.seconds), { label: "Duration", format: (value) => took(value) || "0 s", least: 0 }),
+      drawn.length > 1 ? legend(rates) : null));
 }
 
 function tests() {
@@ -106,7 +116,7 @@ function tests() {
         el("td", {}, strip(test.outcomes)),
         el("td", { class: "number" }, percent(test.rate)),
         el("td", { class: "number" }, flakiness(test)),
-        el("td", { class: "number" }, el("span", { class: "pair" }, took(test.seconds), spark(test.durations)))))))),
+        el("td", { class: "number" }, el("span", { class: "pair" }, el("span", {}, took(test.seconds)), spark(test.durations)))))))),
     more(all.length - shown.length, "test", "more-tests", () => { state.tests += SHOWN_AT_ONCE; draw(); }));
 }
 

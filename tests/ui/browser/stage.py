@@ -90,7 +90,7 @@ def stage(
                 "testerarmy_default": sandbox_connection(sandbox.url),
                 "docket_default": docket_connection(sandbox.url),
             },
-            env={"AIRFLOW__CORE__AUTH_MANAGER": "tests.ui.auth.PerDagAuthManager", **(env or {})},
+            env={"AIRFLOW__CORE__AUTH_MANAGER": "tests.ui.browser.auth.PerDagAuthManager", **(env or {})},
         )
         with airflow:
             yield Stage(airflow, sandbox)

@@ -8,12 +8,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from playwright.sync_api import Browser, BrowserContext, Frame, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Frame, FrameLocator, Page, expect, sync_playwright
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
-MISSING = (
-    "there is no Chromium on this machine: install it (Debian: apt-get install chromium), or name it in CHROMIUM"
-)
+MISSING = "there is no Chromium here: install it (Debian: apt-get install chromium), or name it in CHROMIUM"
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 #: Milliseconds; a busy machine takes its time.
 PATIENCE = 20_000
@@ -48,27 +46,15 @@ class Watched:
     foreign: list[str] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
 
-    @property
-    def frame(self) -> Frame:
-        """The tab: the frame within Airflow's page, or the page where it stands alone."""
-        found = [frame for frame in self.page.frames if "/testerarmy/view/" in frame.url]
-        return found[0] if found else self.page.main_frame
-
-    def open(self, url: str) -> Frame:
-        """Go to a page of Airflow and wait until our part of it has drawn itself."""
+    def open(self, url: str) -> Frame | FrameLocator:
+        """Go to a page of Airflow, and wait until our part of it has drawn itself."""
         self.page.goto(url)
-        if "/testerarmy/" not in url:
-            self.page.wait_for_selector("iframe[src*='testerarmy/view/']", timeout=PATIENCE)
-        self.page.wait_for_function(
-            """() => {
-                const frame = [...document.querySelectorAll("iframe")].find((one) => one.src.includes("testerarmy/view/"));
-                const inside = frame ? frame.contentDocument : document;
-                const page = inside && inside.getElementById("page");
-                return page && !page.hasAttribute("aria-busy");
-            }""",
-            timeout=PATIENCE,
-        )
-        return self.frame
+        if "/testerarmy/view/" in url:
+            tab: Frame | FrameLocator = self.page.main_frame
+        else:
+            tab = self.page.frame_locator("iframe[src*='testerarmy/view/']")
+        expect(tab.locator("#page:not([aria-busy])")).to_be_visible()
+        return tab
 
     def misdeeds(self) -> dict[str, list[str]]:
         """What happened that must not, by kind."""
@@ -107,10 +93,14 @@ def watch(page: Page, home: str) -> Watched:
     return watched
 
 
-def context(running: Browser, token: str | None, url: str, *, dark: bool = False, width: int = 1280) -> BrowserContext:
+def context(
+    running: Browser, token: str | None, url: str, *, dark: bool = False, width: int = 1280
+) -> BrowserContext:
     """A window of its own, signed in by what Airflow's login leaves in a cookie."""
     made = running.new_context(
-        viewport={"width": width, "height": 900}, color_scheme="dark" if dark else "light", locale="en-GB",
+        viewport={"width": width, "height": 900},
+        color_scheme="dark" if dark else "light",
+        locale="en-GB",
         timezone_id="UTC",
     )
     made.set_default_timeout(PATIENCE)

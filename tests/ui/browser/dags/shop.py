@@ -26,7 +26,9 @@ with DAG("shop", **OPTIONS):
     )
     TesterArmyRunGroupOperator(task_id="checkout", group_id=catalog.GROUP_FAILING, **REPORTED)
     TesterArmyRunGroupOperator(task_id="live", group_id=catalog.GROUP_FAILING)
-    TesterArmyRunTestOperator.partial(task_id="mapped").expand(test_id=[catalog.TEST_LOGIN, catalog.TEST_CART])
+    TesterArmyRunTestOperator.partial(task_id="mapped").expand(
+        test_id=[catalog.TEST_LOGIN, catalog.TEST_CART]
+    )
     DocketRunTestsOperator(task_id="docket", test_blueprint_ids=[201, 202, 203])
 
     @task
@@ -49,7 +51,5 @@ with DAG("reviews", **OPTIONS):
     TesterArmyRunGroupOperator(task_id="live", group_id=catalog.GROUP_HOSTILE)
 
 with DAG("open_door", **OPTIONS):
-    start = TesterArmyRunTestOperator(
-        task_id="start", test_id=catalog.TEST_LOGIN, wait_for_completion=False
-    )
+    start = TesterArmyRunTestOperator(task_id="start", test_id=catalog.TEST_LOGIN, wait_for_completion=False)
     TesterArmyRunSensor(task_id="wait", run_ids=start.output["run_ids"])
