@@ -26,14 +26,14 @@ _OUTCOMES: Final = frozenset(map(str, Outcome))
 
 def run_key(run_id: RunId) -> str:
     """A run's id as text, by which browser and server name it."""
-    return str(run_id)
+    return line(run_id, 200)
 
 
 def run_row(run: RunResult) -> Json:
     """One line of the list of runs."""
     severities = [issue.severity for issue in run.issues if issue.severity is not None]
     return {
-        "id": line(run.run_id, 200),
+        "id": run_key(run.run_id),
         "title": line(run.label, 160),
         "outcome": outcome_of(run),
         "seconds": run.duration if known(run.duration) else None,

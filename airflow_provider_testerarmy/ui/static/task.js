@@ -12,7 +12,7 @@ const SHOWN_AT_ONCE = 50;
 /** What the page knows: the last overview, and the runs in full by id. */
 const state = {
   dag: "", query: {}, overview: null, details: new Map(), open: new Set(), only: "", words: "", most: SHOWN_AT_ONCE,
-  notice: "", failed: null, timer: 0, asked: new Set(), stamp: "",
+  notice: "", failed: null, timer: 0, asked: new Set(), answered: new Set(), stamp: "",
 };
 
 export async function start(dag, run, task, index) {
@@ -39,6 +39,7 @@ async function refresh() {
     if (stamp !== state.stamp) {
       state.stamp = stamp;
       state.asked.clear();
+      state.answered.clear();
     }
     state.overview = overview;
     state.failed = null;
@@ -78,6 +79,7 @@ async function load(ids) {
       const answer = await ask(`dags/${encodeURIComponent(state.dag)}/runs`, { ...state.query, run: page });
       for (const [id, detail] of Object.entries(answer.runs)) state.details.set(id, detail);
       state.notice = answer.notice;
+      page.forEach((id) => state.answered.add(id));
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
       state.notice = error.message;
@@ -304,7 +306,7 @@ async function toggle(id, open) {
 
 function detail(row, known) {
   if (!known) {
-    return el("div", { class: "detail" }, el("p", { class: "dim" }, state.notice || "Loading…"), el("p", { class: "dim" }, `Run ${row.id}`));
+    return el("div", { class: "detail" }, el("p", { class: "dim" }, state.notice || (state.answered.has(row.id) ? "Nothing more is known of this run." : "Loading…")), el("p", { class: "dim" }, `Run ${row.id}`));
   }
   return el("div", { class: "detail" },
     known.reason || known.code ? el("p", { class: "said", dir: "auto" }, known.code ? el("b", {}, `${known.code} `) : null, known.reason) : null,

@@ -15,6 +15,7 @@ function follow() {
   const host = airflow();
   const ours = document.documentElement;
   if (host === document) {
+    ours.classList.add("alone");
     ours.classList.toggle("dark", window.matchMedia("(prefers-color-scheme: dark)").matches);
     return;
   }
