@@ -13,7 +13,15 @@ from typing import Any, Final
 
 from airflow_provider_testerarmy.reports.pictures import NAME, addresses, stems
 from airflow_provider_testerarmy.reports.text import https, known, line
-from airflow_provider_testerarmy.reports.view import DETAILS, ORDER, Detail, IssueView, Timeline, view_run
+from airflow_provider_testerarmy.reports.view import (
+    DETAILS,
+    ORDER,
+    Detail,
+    IssueView,
+    Timeline,
+    gravity,
+    view_run,
+)
 from airflow_provider_testerarmy.runs.results import Outcome, Phase, RunId, RunResult
 
 Json = dict[str, Any]
@@ -98,7 +106,9 @@ def _issue(issue: IssueView) -> Json:
 
 
 def _pictures(run: RunResult, names: Mapping[str, str], detail: Detail) -> list[Json]:
-    of_issues = {issue.screenshot_url: line(issue.name, 120) for issue in run.issues}
+    # Several issues may have one picture; the gravest names it.
+    slight_first = sorted(run.issues, key=gravity, reverse=True)
+    of_issues = {issue.screenshot_url: line(issue.name, 120) for issue in slight_first}
     return [
         {"stem": names[url], "link": https(url), "of": of_issues.get(url, "")}
         for url in addresses(run)[: detail.pictures]

@@ -4,7 +4,7 @@ import { capital, day, el, svg, took } from "./dom.js";
 
 const WIDTH = 560;
 const HEIGHT = 120;
-const EDGE = { left: 44, right: 10, top: 10, bottom: 22 };
+const EDGE = { left: 50, right: 10, top: 10, bottom: 22 };
 
 /** Lines that a chart tells apart; what has fewer points is left out. */
 export const LINES = 5;

@@ -111,6 +111,13 @@ export function took(seconds) {
   return `${Math.floor(minutes / 60)} h ${String(minutes % 60).padStart(2, "0")} min`;
 }
 
+/** A duration in few characters, for an axis. */
+export function brief(seconds) {
+  const [size, unit] = seconds < 99.5 ? [1, "s"] : seconds < 5940 ? [60, "min"] : [3600, "h"];
+  const number = seconds / size;
+  return `${number && number < 9.95 ? number.toFixed(1) : Math.round(number)} ${unit}`;
+}
+
 const MOMENT = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
 const DAY = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric" });
 

@@ -2,7 +2,7 @@
 
 import { ask, Refused } from "./api.js";
 import { legend, LINES, spark, strip, timeline } from "./charts.js";
-import { badge, capital, el, empty, moment, notice, percent, plural, show, toAirflow, took } from "./dom.js";
+import { badge, brief, capital, el, empty, moment, notice, percent, plural, show, toAirflow, took } from "./dom.js";
 import { nameOf, placeOf } from "./dagrun.js";
 
 const SHOWN_AT_ONCE = 25;
@@ -99,7 +99,7 @@ function charts() {
     el("section", { "aria-labelledby": "rate" }, el("h2", { id: "rate" }, "Pass rate"),
       timeline(rates, { label: "Pass rate", format: percent, least: 0, most: 1 }), below),
     el("section", { "aria-labelledby": "duration" }, el("h2", { id: "duration" }, "Duration"),
-      timeline(series((run) => run.seconds), { label: "Duration", format: (value) => took(value) || "0 s", least: 0 }),
+      timeline(series((run) => run.seconds), { label: "Duration", format: brief, least: 0 }),
       drawn.length > 1 ? legend(rates) : null));
 }
 

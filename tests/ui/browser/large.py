@@ -28,7 +28,7 @@ def main() -> int:
         staged.airflow.wait_dag_run("catalogue", run_id, timeout=280)
         with browser() as chrome:
             print(
-                f"{'tab of a task':<16}{'verdict and list':>18}{'first 50 in full':>18}   seconds, median of {REPEATS}"
+                f"{'tab of a task':<16}{'verdict and list':>18}{'first 50 in full':>18}  s, median of {REPEATS}"
             )
             for task_id in ("reported", "live"):
                 times = [_open(staged, chrome, run_id, task_id) for _ in range(REPEATS)]

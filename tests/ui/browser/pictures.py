@@ -6,7 +6,7 @@ import json
 import sqlite3
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -43,28 +43,32 @@ def main() -> int:
         print(MISSING, file=sys.stderr)
         return 1
     IMAGES.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as home, stage(Path(home)) as staged, browser() as chrome:
+    with (
+        tempfile.TemporaryDirectory(prefix="airflow-") as home,
+        stage(Path(home)) as staged,
+        browser() as chrome,
+    ):
         for view in _views(staged):
             for theme in ("light", "dark"):
                 _take(staged, chrome, view, theme)
     return 0
 
 
-def _views(staged: Stage) -> list[View]:
+def _views(staged: Stage) -> Iterator[View]:
     print("making a history ...", flush=True)
     for night in range(NIGHTS):
         _one_night(staged, night)
+    yield View("history", staged.history_page, height=980)
     shop = staged.run("shop")
     waiting = staged.airflow.trigger_dag("waiting")
     staged.airflow.wait_task_state("waiting", waiting, "waits", "deferred")
     alone = f"{staged.airflow.url}/testerarmy/view/task/shop/{shop}/checkout/-1"
-    return [
+    yield from [
         View("task", staged.task_page("shop", shop, "checkout"), height=1180, before=_unfold),
         View("task-detail", staged.task_page("shop", shop, "checkout"), height=1180, before=_look_at_steps),
         View("waiting", staged.task_page("waiting", waiting, "waits"), height=640, before=_seen_running),
         View("empty", staged.task_page("shop", shop, "deploy"), height=560),
         View("dag-run", staged.dag_run_page("shop", shop), height=980),
-        View("history", staged.history_page, height=980),
         View("phone", alone, width=360, height=800),
     ]
 
@@ -134,11 +138,9 @@ def _take(staged: Stage, chrome: Browser, view: View, theme: str) -> None:
     page.wait_for_timeout(500)
     path = IMAGES / f"{view.name}-{theme}.png"
     page.screenshot(path=path)
+    misdeeds = watched.misdeeds()
     window.close()
-    print(
-        f"{path.relative_to(REPOSITORY)}  {path.stat().st_size // 1024} KiB  {watched.misdeeds() or ''}",
-        flush=True,
-    )
+    print(f"{path.relative_to(REPOSITORY)}  {path.stat().st_size // 1024} KiB  {misdeeds or ''}", flush=True)
 
 
 if __name__ == "__main__":
