@@ -8,8 +8,9 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 UV := $(shell command -v uv 2>/dev/null)
 ARGS ?=
 VENDOR ?= docket
-# What needs PostgreSQL is in test-chaos; nothing that README tells a user to run may need it.
-WITHOUT_DATABASE := --ignore=tests/chaos --ignore=tests/conformance
+# What needs PostgreSQL is in test-chaos, what needs a browser in test-ui; nothing that README tells a user to run
+# may need either.
+WITHOUT_DATABASE := --ignore=tests/chaos --ignore=tests/conformance --ignore=tests/ui/browser
 
 VENV := .venv
 READY := $(VENV)/.ready
@@ -25,7 +26,8 @@ export AIRFLOW_HOME := $(CURDIR)/.local/unit
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help bench demo ui test test-unit test-integration test-chaos lint format lock vendor-lines clean
+.PHONY: help demo ui ui-pictures bench bench-ui test test-unit test-integration test-ui test-chaos lint format lock \
+	vendor-lines clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +46,15 @@ test-unit: $(READY) ## Only the tests that start no Airflow.
 
 test-integration: $(READY) ## Only the tests that start an Airflow.
 	$(RUN) -m pytest tests $(WITHOUT_DATABASE) -m integration $(ARGS)
+
+test-ui: $(READY) ## What people see, in a real browser; skipped where there is no Chromium.
+	$(RUN) -m pytest tests/ui/browser $(ARGS)
+
+ui-pictures: $(READY) ## Take the pictures of docs/images anew, in a real Airflow; needs Chromium.
+	@$(RUN) -m tests.ui.browser.pictures
+
+bench-ui: $(READY) ## How long the tab takes for a group of 1,000 tests; needs Chromium.
+	@$(RUN) -m tests.ui.browser.large
 
 test-chaos: $(READY) ## Kill things, and both vendors' lifecycles, on PostgreSQL (TESTERARMY_TEST_DATABASE_URL).
 	$(RUN) -m pytest tests/conformance $(ARGS)

@@ -14,10 +14,11 @@ from __future__ import annotations
 from typing import Any
 
 from airflow.providers.common.compat.sdk import BaseHook
-from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_3_PLUS
+from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_1_PLUS, AIRFLOW_V_3_3_PLUS
 
 __all__ = [
     "GONE",
+    "HAS_EXTERNAL_VIEWS",
     "HAS_TASK_STATE_STORE",
     "aget_connection",
     "aown_state",
@@ -32,6 +33,9 @@ __all__ = [
 
 #: Whether a task can store what outlives its try, and triggers are told of a kill.
 HAS_TASK_STATE_STORE = AIRFLOW_V_3_3_PLUS
+
+#: Whether a plugin can show pages in Airflow's UI.
+HAS_EXTERNAL_VIEWS = AIRFLOW_V_3_1_PLUS
 
 #: The state of a task instance that was deleted.
 GONE = "gone"

@@ -17,8 +17,21 @@ def _listeners() -> list[Any]:
     return [listener]
 
 
+def _ui() -> tuple[list[Any], list[Any]]:
+    """The web application, and where it shows; nothing where Airflow has no place for it."""
+    if not airflow_compat.HAS_EXTERNAL_VIEWS:
+        return [], []
+    from airflow_provider_testerarmy.ui import registration
+
+    return [*registration.FASTAPI_APPS], [dict(view) for view in registration.EXTERNAL_VIEWS]
+
+
 class TesterArmyPlugin(AirflowPlugin):
-    """Registers the listener that stops the runs of tasks that nobody else can stop (Airflow 3.3+)."""
+    """Registers a listener and the tab on test runs.
+
+    The listener (Airflow 3.3+) stops the runs of tasks that nobody else can stop; the tab needs Airflow 3.1.
+    """
 
     name = "testerarmy"
     listeners = _listeners()
+    fastapi_apps, external_views = _ui()

@@ -27,7 +27,7 @@ ALLOWED = {
     "triggers": GROUND | {"hooks", "airflow_compat", "exceptions"},
     "operators": GROUND | {"hooks", "triggers", "reports", "airflow_compat", "exceptions"},
     "sensors": GROUND | {"hooks", "triggers", "operators", "airflow_compat", "exceptions"},
-    "ui": GROUND | {"reports", "hooks", "airflow_compat", ""},
+    "ui": GROUND | {"reports", "hooks", "airflow_compat", "get_provider_info", ""},
     "listener": {"runs", "hooks", "airflow_compat", "get_provider_info"},
     "plugin": {"listener", "ui", "airflow_compat"},
     "get_provider_info": {"hooks", ""},

@@ -35,6 +35,7 @@ class RunOperator(LifecycleTask, BaseOperator):
         was started with more than platform, device and environment); a test that then passes is ``flaky``.
     :param report_path: where to write all results, one path or several: local or an object-store URL that ends in
         .json, .xml (JUnit), .html or .md.
+    :param copy_screenshots: copy the runs' screenshots beside the report, because the service's addresses expire.
     :raises TestRunError: see :mod:`airflow_provider_testerarmy.exceptions`.
     """
 
@@ -53,6 +54,7 @@ class RunOperator(LifecycleTask, BaseOperator):
         durable: bool = True,
         retry_failed_tests: bool = False,
         report_path: str | Sequence[str] | None = None,
+        copy_screenshots: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -67,6 +69,7 @@ class RunOperator(LifecycleTask, BaseOperator):
             cancel_on_kill=cancel_on_kill,
             durable=durable,
             report_path=report_path,
+            copy_screenshots=copy_screenshots,
         )
 
     @abstractmethod

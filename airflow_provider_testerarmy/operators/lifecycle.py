@@ -44,7 +44,7 @@ from airflow_provider_testerarmy.runs.results import RunId, RunResult
 from airflow_provider_testerarmy.runs.service import RunRequest, ServiceFault, Submission
 from airflow_provider_testerarmy.runs.submitting import Journal, Setting, find, submit
 from airflow_provider_testerarmy.runs.summary import summarize
-from airflow_provider_testerarmy.runs.text import name_runs
+from airflow_provider_testerarmy.runs.text import name_runs, one_line
 from airflow_provider_testerarmy.runs.waiting import await_runs, look
 from airflow_provider_testerarmy.runs.watching import WIDTH, Waited, WaitEnd
 
@@ -76,6 +76,7 @@ class Options:
     cancel_on_kill: bool
     durable: bool
     report_path: str | Sequence[str] | None = None
+    copy_screenshots: bool = False
     retry_failed_tests: bool = False
 
 
@@ -96,6 +97,7 @@ class Lifecycle:
         context: Mapping[str, Any],
         log: Any,
     ) -> None:
+        self._hook = hook
         self._options = options
         self._request = request
         self._log = log
@@ -104,6 +106,8 @@ class Lifecycle:
         self._service = hook.service()
         self._interrupts = Interrupts()
         self._judged = False
+        #: What a person calls what was started, where the service told it to this try.
+        self.title = ""
         #: Whether this try waits for what an earlier one started.
         self.reconnected = False
         self._memory = self._open_memory(context, Owner(hook.path, hook.conn_id, options.cancel_on_kill))
@@ -165,6 +169,11 @@ class Lifecycle:
         if not self._judged:
             self._interrupts.kill()
 
+    @property
+    def label(self) -> str:
+        """What was started, in the vendor's words; empty for a task that only waits."""
+        return one_line(self._request.label, 200) if self._request else ""
+
     # -- submitting
 
     def submit(self) -> Record:
@@ -206,6 +215,8 @@ class Lifecycle:
         ended = self._drive(submit(self._setting(request, self._memory.journal(name)), part.since))
         if ended.submission is None:
             raise submit_error(ended, request.label, remembered=self._memory.remembered)
+        if name == WHOLE:
+            self.title = one_line(ended.title, 200)
         how = "Found" if ended.submission.adopted else "Started"
         self._log.info("%s %s: %s.", how, request.label, name_runs(ended.submission.run_ids))
         if rejected := ended.submission.rejected_run_ids:
@@ -371,7 +382,15 @@ class Lifecycle:
         )
         self._log.info("Verdict: %s. %s", verdict.kind, " | ".join(verdict.reasons))
         if self._options.report_path:
-            write_report(self._options.report_path, summary, results, self._log, name=self._name)
+            write_report(
+                self._options.report_path,
+                summary,
+                results,
+                self._log,
+                name=self._name,
+                screenshots=self._options.copy_screenshots,
+                loopback=self._hook.endpoint.on_loopback,
+            )
         error = verdict_error(
             verdict,
             run_ids,

@@ -23,20 +23,48 @@ def write_report(
     log: Any,
     *,
     name: str = "",
+    screenshots: bool = False,
+    loopback: bool = False,
 ) -> None:
     """Write the results, whatever the verdict; what cannot be written is logged and hides nothing.
 
     :param path: one or several local paths or URLs that Airflow's ``ObjectStoragePath`` understands.
     :param name: whose results they are, e.g. ``dag_id.task_id``.
+    :param screenshots: whether to copy the runs' screenshots beside each report.
+    :param loopback: whether the service is on this machine.
     """
-    for one in [path] if isinstance(path, str) else path:
+    paths = [path] if isinstance(path, str) else path
+    copies = _copied(paths, results, log, loopback=loopback) if screenshots else {}
+    for one in paths:
         # An object store may raise anything, and the verdict comes first.
         try:
-            _write(one.strip(), render(one, summary, results, name=name).encode())
+            _write(one.strip(), render(one, summary, results, name=name, copies=copies).encode())
         except Exception as error:
             log.warning("The report could not be written to %s: %s", one, error)
         else:
             log.info("The report is at %s.", one)
+
+
+def _copied(
+    paths: Sequence[str], results: Sequence[RunResult], log: Any, *, loopback: bool
+) -> dict[str, str]:
+    from airflow_provider_testerarmy.operators.screenshots import copy_screenshots
+    from airflow_provider_testerarmy.reports.pictures import folder_of
+
+    folders = list(dict.fromkeys(map(folder_of, paths)))
+
+    def write(name: str, content: bytes) -> None:
+        for folder in folders:
+            _write(f"{folder}/{name}", content)
+
+    # As with any report: it must not hide the verdict.
+    try:
+        copies = copy_screenshots(results, write, log, loopback=loopback)
+    except Exception as error:
+        log.warning("The screenshots could not be copied: %s", error)
+        return {}
+    log.info("Copied %d screenshots to %s.", len(copies), ", ".join(folders))
+    return copies
 
 
 def report_markdown(
@@ -53,12 +81,20 @@ def report_markdown(
         return ""
 
 
-def render(path: str, summary: Mapping[str, Any], results: Sequence[RunResult], *, name: str = "") -> str:
+def render(
+    path: str,
+    summary: Mapping[str, Any],
+    results: Sequence[RunResult],
+    *,
+    name: str = "",
+    copies: Mapping[str, str] | None = None,
+) -> str:
     """The report of the kind that the path's end asks for.
 
+    :param copies: the names of copied screenshots, by address.
     :raises ValueError: when there is no such kind.
     """
-    from airflow_provider_testerarmy.reports import html, json_report, junit, markdown
+    from airflow_provider_testerarmy.reports import html, json_report, junit, markdown, pictures
 
     match suffix_of(path):
         case ".json":
@@ -66,7 +102,7 @@ def render(path: str, summary: Mapping[str, Any], results: Sequence[RunResult], 
         case ".xml":
             return junit.render(summary, results, name=name)
         case ".html":
-            return html.render(summary, results, name=name)
+            return html.render(summary, results, name=name, copies=pictures.links(path, copies or {}))
         case ".md":
             return markdown.render(summary, results, name=name)
     raise ValueError(f"a report ends in {', '.join(SUFFIXES)}")

@@ -57,6 +57,7 @@ class LifecycleTask(BaseOperator):
         cancel_on_kill: bool,
         durable: bool,
         report_path: str | Sequence[str] | None,
+        copy_screenshots: bool,
     ) -> None:
         """Keep the common parameters, and let a mistake that needs no rendering fail the DAG file.
 
@@ -72,6 +73,9 @@ class LifecycleTask(BaseOperator):
         self.cancel_on_kill = cancel_on_kill
         self.durable = durable
         self.report_path = report_path
+        self.copy_screenshots = copy_screenshots
+        if copy_screenshots and report_path is None:
+            raise ValueError("copy_screenshots needs a report_path: the copies are put beside the report.")
         checks: dict[str, Callable[[Any], object]] = {
             "gate": parameters.gate,
             "poll_interval": lambda value: parameters.seconds(value, "poll_interval"),
@@ -141,6 +145,7 @@ class LifecycleTask(BaseOperator):
             cancel_on_kill=self.cancel_on_kill,
             durable=self.durable,
             report_path=parameters.report_path(self.report_path),
+            copy_screenshots=self.copy_screenshots,
             retry_failed_tests=self.retry_failed_tests,
         )
 
@@ -158,16 +163,24 @@ class LifecycleTask(BaseOperator):
 
     def _push_what_is_known(self, context: Any, lifecycle: Lifecycle) -> None:
         ti, submission = context["ti"], lifecycle.submission
+        url = self._push_note(context, lifecycle)
         ti.xcom_push(key="run_ids", value=list(submission.run_ids))
         if submission.batch_id:
             ti.xcom_push(key="batch_id", value=submission.batch_id)
-        url = lifecycle.url(submission.run_ids)
         for link in self.operator_extra_links:
             # Empty for no address: Airflow looks the key up at the end and would log its absence as an error.
             if isinstance(link, BaseOperatorLink):
                 ti.xcom_push(key=link.xcom_key, value=url)
         if url:
             self.log.info("Dashboard: %s", url)
+
+    def _push_note(self, context: Any, lifecycle: Lifecycle) -> str:
+        """Say for lists of tasks what this one is about; returns where a person looks at the runs."""
+        from airflow_provider_testerarmy.runs.summary import NOTE, note
+
+        url = lifecycle.url(lifecycle.submission.run_ids)
+        context["ti"].xcom_push(key=NOTE, value=note(lifecycle.label, lifecycle.title, url))
+        return url
 
     def _pushed(self, context: Any) -> Submission:
         """What this try has started, from its XComs: ``airflow dags test`` loses a deferral's own arguments."""

@@ -57,14 +57,21 @@ class _Reason:
     anchor: str
 
 
-def render(summary: Mapping[str, Any], results: Sequence[RunResult], *, name: str = "") -> str:
+def render(
+    summary: Mapping[str, Any],
+    results: Sequence[RunResult],
+    *,
+    name: str = "",
+    copies: Mapping[str, str] | None = None,
+) -> str:
     """The page, at most :data:`MAX_BYTES` of UTF-8.
 
     :param summary: as the task returns it.
     :param name: what was tested by whom, e.g. ``dag_id.task_id``.
+    :param copies: addresses of copied screenshots, relative to the page, by the screenshot's own address.
     """
     ranked = sorted(results, key=lambda run: (ORDER.index(outcome_of(run)), not run.issues, not run.flaky))
-    cards = _cards(ranked)
+    cards = _cards(ranked, copies or {})
     shown = ranked[: len(cards)]
     counts = Counter(str(outcome_of(run)) for run in results)
     timeline = Timeline(results)
@@ -107,7 +114,7 @@ def _environment() -> Environment:
     )
 
 
-def _cards(ranked: Sequence[RunResult]) -> list[str]:
+def _cards(ranked: Sequence[RunResult], copies: Mapping[str, str]) -> list[str]:
     """The runs as pieces of HTML, with as much of each as all of them together have room for."""
     macro: Callable[..., str] = getattr(_environment().get_template("run.html.jinja").module, "card")  # noqa: B009
     timeline = Timeline(ranked)
@@ -117,7 +124,7 @@ def _cards(ranked: Sequence[RunResult]) -> list[str]:
 
     @cache
     def card(number: int, level: int) -> tuple[str, int]:
-        view = view_run(number + 1, ranked[number], timeline, DETAILS[level])
+        view = view_run(number + 1, ranked[number], timeline, DETAILS[level], copies)
         text = macro(view, number in opened, SIGNS)
         return text, len(text.encode())
 

@@ -6,9 +6,13 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
-from typing import Any, Final
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_testerarmy.runs.results import RunResult
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
 
 #: Raised whenever a field changes its meaning or goes away; new fields do not raise it.
 SCHEMA_VERSION: Final = 1
@@ -27,6 +31,24 @@ def render(summary: Mapping[str, Any], results: Sequence[RunResult], *, name: st
         "runs": [asdict(run) for run in results],
     }
     return json.dumps(document, indent=2, default=_plain) + "\n"
+
+
+def read(content: bytes) -> list[RunResult]:
+    """The runs of a document that :func:`render` wrote, also of a later version with more fields.
+
+    :raises ValueError: for anything else.
+    """
+    document = json.loads(content)
+    if not isinstance(document, dict) or document.get("schema_version") != SCHEMA_VERSION:
+        raise ValueError(f"it is no report of version {SCHEMA_VERSION}")
+    return _results().validate_python(document.get("runs"))
+
+
+@cache
+def _results() -> TypeAdapter[list[RunResult]]:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(list[RunResult])
 
 
 def _plain(value: object) -> str:

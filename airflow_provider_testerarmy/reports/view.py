@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Final
 
 from airflow_provider_testerarmy.reports.text import block, https, known, line, outcome_of, took
@@ -112,8 +113,9 @@ class RunView:
 class _Purse:
     """The characters that one run may still show."""
 
-    def __init__(self, characters: int) -> None:
+    def __init__(self, characters: int, copies: Mapping[str, str]) -> None:
         self._left = characters
+        self._copies = copies
 
     def text(self, text: str, limit: int) -> str:
         return self._spent(block(text, min(limit, self._left))) if self._left > 0 else ""
@@ -123,6 +125,11 @@ class _Purse:
 
     def link(self, url: str) -> str:
         return self._spent(https(url)) if len(url) <= self._left else ""
+
+    def picture(self, url: str) -> str:
+        """Where a picture is: its copy if there is one."""
+        copy = self._copies.get(url)
+        return self._spent(copy) if copy and len(copy) <= self._left else self.link(url)
 
     def _spent(self, shown: str) -> str:
         self._left -= len(shown)
@@ -152,17 +159,27 @@ class Timeline:
         return _bar(start, _instant(run.finished_at) - self.start, self.seconds)
 
 
-def view_run(number: int, run: RunResult, timeline: Timeline, detail: Detail) -> RunView:
-    """One run, with as much of it as ``detail`` allows."""
-    purse = _Purse(detail.characters)
+def view_run(
+    number: int,
+    run: RunResult,
+    timeline: Timeline,
+    detail: Detail,
+    copies: Mapping[str, str] = MappingProxyType({}),
+) -> RunView:
+    """One run, with as much of it as ``detail`` allows.
+
+    :param copies: where copies of its pictures are, by the picture's own address.
+    """
+    purse = _Purse(detail.characters, copies)
     code, reason = line(run.error_code, 60), purse.text(run.reason, 2000) or line(run.reason, 100)
     issues = tuple(_issue(issue, purse) for issue in sorted(run.issues, key=gravity)[: detail.issues])
     steps = _steps(run.steps[: detail.steps], purse)
-    pictures = tuple(shown for url in run.screenshots[: detail.pictures] if (shown := purse.link(url)))
+    pictures = tuple(shown for url in run.screenshots[: detail.pictures] if (shown := purse.picture(url)))
     gaps = {
         "issue": len(run.issues) - len(issues),
         "step": len(run.steps) - len(steps),
-        "screenshot": sum(bool(https(url)) for url in run.screenshots[:1000]) - len(pictures),
+        "screenshot": sum(bool(url in copies or https(url)) for url in run.screenshots[:1000])
+        - len(pictures),
     }
     left_out = ", ".join(plural(count, noun) for noun, count in gaps.items() if count > 0)
     return RunView(
@@ -205,7 +222,7 @@ def _issue(issue: Issue, purse: _Purse) -> IssueView:
         reproduction=tuple(
             shown for step in issue.reproduction_steps[:20] if (shown := purse.line(step, 300))
         ),
-        screenshot=purse.link(issue.screenshot_url),
+        screenshot=purse.picture(issue.screenshot_url),
     )
 
 

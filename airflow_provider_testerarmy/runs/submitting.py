@@ -7,7 +7,7 @@ settled against the service's own list and its own clock; where that does not se
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Final, Protocol, TypeVar
@@ -75,6 +75,7 @@ class Submitted:
     :param message: what went wrong, empty when it was accepted.
     :param candidates: runs that may stem from it, where that cannot be settled.
     :param look_again: it could not be settled only because the service did not answer the look.
+    :param title: the name of what was started, where the look before the submission told it.
     """
 
     end: SubmitEnd
@@ -82,6 +83,7 @@ class Submitted:
     message: str = ""
     candidates: tuple[RunId, ...] = ()
     look_again: bool = False
+    title: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,8 +120,8 @@ def submit(setting: Setting, intent: datetime | None = None) -> Flow[Submitted]:
         # However old the intent is: an outage may lie between it and its request, which may be a moment old.
         found = yield from look_up(setting, scope, intent, LOOKS)
         if found is not None:
-            return _noted(setting, found)
-    return (yield from _send(setting, scope, server_time))
+            return replace(_noted(setting, found), title=scope.title)
+    return replace((yield from _send(setting, scope, server_time)), title=scope.title)
 
 
 def _prepare(setting: Setting) -> Flow[Submitted | tuple[Scope, datetime]]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from airflow_provider_testerarmy.runs.gate import Verdict
@@ -14,6 +16,22 @@ from airflow_provider_testerarmy.runs.text import one_line
 MAX_BYTES: Final = 16 * 1024
 #: Entries that each list keeps at the most, from the first, most important one on.
 MAX_ENTRIES: Final = {"reasons": 20, "issues": 20, "tests": 60, "run_ids": 150}
+#: The XCom that says what a task has started, before it waits and whatever comes of it.
+NOTE: Final = "test_runs"
+
+
+def note(label: str, title: str = "", url: str = "") -> dict[str, Any]:
+    """What a task has started, as plain JSON values: enough for lists of tasks, and nothing that is secret.
+
+    :param label: what was started in the vendor's words, empty for runs that something else has started.
+    :param title: its name.
+    """
+    return {
+        "version": 1,
+        "label": one_line(label, 200),
+        "title": one_line(title, 200),
+        "url": one_line(url, 2000),
+    }
 
 
 def summarize(
@@ -34,7 +52,8 @@ def summarize(
         only there when this is given, and null when there is no room.
     :return: ``verdict``, ``reasons``, ``counts``, ``run_ids``, ``batch_id``, ``url``, ``issues`` (the gravest
         first), ``tests`` (one entry per run, those that did not pass first), ``flaky`` (how many passed only
-        at a later attempt) and ``truncated`` (how many entries of each list were left out).
+        at a later attempt), ``started_at`` and ``finished_at`` (of the first run to start and the last to
+        finish) and ``truncated`` (how many entries of each list were left out).
     """
     ranked = sorted(results, key=lambda run: run.outcome is Outcome.PASSED and not run.issues)
     summary: dict[str, Any] = {
@@ -47,6 +66,8 @@ def summarize(
         "issues": [_issue_entry(run, issue) for run, issue in _gravest_first(ranked)],
         "tests": [_test_entry(run) for run in ranked],
         "flaky": sum(run.flaky for run in results),
+        "started_at": _moment(min, (run.started_at for run in results)),
+        "finished_at": _moment(max, (run.finished_at for run in results)),
     }
     if report_markdown is not None:
         summary["report_markdown"] = report_markdown
@@ -76,7 +97,18 @@ def _test_entry(run: RunResult) -> dict[str, Any]:
         "title": one_line(run.label, 120),
         "outcome": str(run.outcome) if run.outcome else one_line(run.status, 60),
     }
+    if run.duration is not None and math.isfinite(run.duration) and run.duration >= 0:
+        entry["seconds"] = round(run.duration, 1)
     return {**entry, "flaky": True} if run.flaky else entry
+
+
+def _moment(
+    choose: Callable[[Iterable[datetime]], datetime], moments: Iterable[datetime | None]
+) -> str | None:
+    known = [
+        moment if moment.tzinfo else moment.replace(tzinfo=UTC) for moment in moments if moment is not None
+    ]
+    return choose(known).isoformat(timespec="seconds") if known else None
 
 
 def _shown(run_id: RunId) -> RunId:

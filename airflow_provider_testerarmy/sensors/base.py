@@ -43,6 +43,7 @@ class RunSensor(LifecycleTask, BaseSensorOperator):
         has not started them.
     :param report_path: where to write all results, one path or several: local or an object-store URL that ends in
         .json, .xml (JUnit), .html or .md.
+    :param copy_screenshots: copy the runs' screenshots beside the report, because the service's addresses expire.
 
     ``mode``, ``soft_fail`` and ``never_fail`` are those of every Airflow sensor.
     """
@@ -60,6 +61,7 @@ class RunSensor(LifecycleTask, BaseSensorOperator):
         gate: QualityGate | Mapping[str, Any] | str | None = None,
         cancel_on_kill: bool = False,
         report_path: str | Sequence[str] | None = None,
+        copy_screenshots: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -73,6 +75,7 @@ class RunSensor(LifecycleTask, BaseSensorOperator):
             cancel_on_kill=cancel_on_kill,
             durable=False,
             report_path=report_path,
+            copy_screenshots=copy_screenshots,
         )
 
     def target(self) -> RunRequest | None:
@@ -119,6 +122,7 @@ class RunSensor(LifecycleTask, BaseSensorOperator):
     def poke(self, context: Any) -> PokeReturnValue:
         """Look once; with every run finished, judge them."""
         with self._opened(context).guarded() as lifecycle:
+            self._push_note(context, lifecycle)
             run_ids = lifecycle.record.run_ids
             waited = lifecycle.look(run_ids)
             if waited is None:

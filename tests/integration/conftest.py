@@ -13,6 +13,7 @@ from airflow_provider_testerarmy.sandbox.clock import SandboxClock
 from airflow_provider_testerarmy.sandbox.requestlog import LogEntry
 from airflow_provider_testerarmy.sandbox.server import SandboxServer
 from airflow_provider_testerarmy.sandbox.state import DEFAULT_API_KEY, Sandbox
+from tests.integration.mailbox import Mailbox
 from tests.rig.airflow import LocalAirflow
 from tests.rig.api import FINISHED_TASK, Json
 from tests.rig.sandbox import EXAMPLE_DAGS, sandbox_connection
@@ -74,7 +75,16 @@ def sandbox() -> Iterator[SandboxServer]:
 
 
 @pytest.fixture(scope="session")
-def airflow(sandbox: SandboxServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAirflow]:
+def mailbox() -> Iterator[Mailbox]:
+    """Where the examples' e-mails go."""
+    with Mailbox() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def airflow(
+    sandbox: SandboxServer, mailbox: Mailbox, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[LocalAirflow]:
     """The Airflow, with these tests' DAGs and the examples."""
     good = sandbox_connection(sandbox.url)
     connections = {
@@ -89,6 +99,12 @@ def airflow(sandbox: SandboxServer, tmp_path_factory: pytest.TempPathFactory) ->
         "ta_no_key": {**good, "password": ""},
         "ta_broken_key": {**good, "password": f"{good['password']}\n{good['password']}"},
         "ta_plain_http": {**good, "host": "http://tester.army/api/v1"},
+        "smtp_default": {
+            "conn_type": "smtp",
+            "host": "127.0.0.1",
+            "port": mailbox.port,
+            "extra": {"disable_ssl": True, "disable_tls": True},
+        },
         "shop_login": {"conn_type": "generic", "login": "jane@acme.example", "password": PASSWORD},
     }
     with LocalAirflow(

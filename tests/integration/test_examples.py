@@ -6,8 +6,10 @@ import sys
 import pytest
 
 from airflow_provider_testerarmy.sandbox import catalog
+from tests.integration.mailbox import Mailbox
 from tests.rig.airflow import LocalAirflow
 from tests.rig.sandbox import EXAMPLE_DAGS
+from tests.rig.waiting import eventually
 
 pytestmark = pytest.mark.integration
 
@@ -21,6 +23,7 @@ def runs(airflow: LocalAirflow) -> dict[str, dict[str, str]]:
         "nightly_regression": airflow.trigger_dag("nightly_regression"),
         "prompt_smoke": airflow.trigger_dag("prompt_smoke"),
         "two_vendors": airflow.trigger_dag("two_vendors"),
+        "regression_news": airflow.trigger_dag("regression_news"),
         "promote": airflow.trigger_dag("test_after_deploy"),
         "roll_back": airflow.trigger_dag("test_after_deploy", {"group_id": catalog.GROUP_FAILING}),
     }
@@ -38,6 +41,7 @@ def test_every_example_is_run_here(airflow: LocalAirflow) -> None:
     assert {path.stem for path in EXAMPLES} == {
         "nightly_regression",
         "prompt_smoke",
+        "regression_news",
         "test_after_deploy",
         "two_vendors",
     }
@@ -76,6 +80,31 @@ def test_a_prompt_and_a_sensor(runs: dict[str, dict[str, str]]) -> None:
     """The sensor takes over what the operator started."""
     states = runs["prompt_smoke"]
     assert (states["run"], states["start"], states["wait"]) == ("success", "success", "success")
+
+
+def test_the_news_of_a_regression(runs: dict[str, dict[str, str]], mailbox: Mailbox) -> None:
+    """The e-mail says what broke, and what a site wrote is text in it."""
+    assert runs["regression_news"]["run_regression"] == "failed"
+    (message,) = eventually(lambda: mailbox.messages, 20, "the e-mail")
+    assert message["To"] == "qa@shop.example"
+    assert "regression_news" in message["Subject"]
+    (part,) = [part for part in message.walk() if part.get_content_type() == "text/html"]
+    text = part.get_payload(decode=True).decode()
+    assert "Checkout with a credit card" in text
+    assert "Payment button does nothing" in text
+
+
+def test_the_news_without_a_notifier() -> None:
+    """The DAG imports, and runs the tests, where that package is not installed."""
+    code = """if True:
+        import runpy, sys
+        sys.modules["airflow.providers.smtp.notifications.smtp"] = None
+        found = runpy.run_path(sys.argv[1])
+        assert found["SmtpNotifier"] is None and found["tell"] is None
+    """
+    command = [sys.executable, "-W", "ignore", "-c", code, str(EXAMPLE_DAGS / "regression_news.py")]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (ended.returncode, ended.stderr) == (0, "")
 
 
 def test_two_vendors(runs: dict[str, dict[str, str]]) -> None:

@@ -33,6 +33,7 @@ NOT_TEMPLATED = {
     "wait_for_completion",
     "deferrable",
     "cancel_on_kill",
+    "copy_screenshots",
     "durable",
     "retry_failed_tests",
 }

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import math
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -8,7 +10,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_testerarmy.runs.gate import QualityGate
 from airflow_provider_testerarmy.runs.results import Issue, Outcome, Phase, RunResult
-from airflow_provider_testerarmy.runs.summary import summarize
+from airflow_provider_testerarmy.runs.summary import note, summarize
 from airflow_provider_testerarmy.sandbox.hostile import NASTY_TEXT
 from tests.runs.scripted import active, finished
 
@@ -22,6 +24,8 @@ KEYS = {
     "issues",
     "tests",
     "flaky",
+    "started_at",
+    "finished_at",
     "truncated",
 }
 HOSTILE = (NASTY_TEXT + "\x00\x1b[31m\u202e\U0001f600") * 50
@@ -94,12 +98,44 @@ def test_ids_and_links_of_any_length(size):
     assert summary["verdict"] == "passed"
 
 
+def times(start, seconds):
+    """Return when a run started and ended, and how long it took."""
+    noon = datetime(2026, 2, 11, 12, tzinfo=UTC)
+    started = noon + timedelta(seconds=start)
+    return {
+        "started_at": started,
+        "finished_at": started + timedelta(seconds=seconds),
+        "duration": seconds,
+    }
+
+
+def test_a_duration_that_is_none_is_left_out():
+    """What the service says may be anything; JSON has no NaN."""
+    runs = [finished(each, duration=value) for each, value in (("a", math.nan), ("b", -1.0), ("c", math.inf))]
+    assert all("seconds" not in test for test in summary_of(runs)["tests"])
+
+
+def test_the_note_is_small_and_on_one_line():
+    """It is written before anything is known, and remote text is in it."""
+    made = note(HOSTILE, HOSTILE, f"https://{HOSTILE}")
+    assert len(json.dumps(made)) < 16 * 1024
+    assert all(text.isprintable() for text in texts(made))
+
+
 def test_the_summary_of_a_usual_run():
     """Everything of a few runs, and nothing truncated."""
     issue = Issue("Cart total is wrong", True, 4)
     results = [
-        finished("a", title="Search", test_id="t1", flaky=True),
-        finished("b", Outcome.FAILED, title="Checkout", test_id="t2", issues=(issue,), url="https://x/b"),
+        finished("a", title="Search", test_id="t1", flaky=True, **times(0, 20.04)),
+        finished(
+            "b",
+            Outcome.FAILED,
+            title="Checkout",
+            test_id="t2",
+            issues=(issue,),
+            url="https://x/b",
+            **times(5, 31),
+        ),
         finished("c", issues=(Issue("slow", False, 5), Issue("odd", True, 1))),
     ]
     summary = summary_of(results, batch_id="B", url="https://x")
@@ -123,11 +159,20 @@ def test_the_summary_of_a_usual_run():
             {"test": "run c", "run_id": "c", "name": "slow", "type": "warning", "severity": 5, "url": None},
         ],
         "tests": [
-            {"run_id": "b", "test_id": "t2", "title": "Checkout", "outcome": "failed"},
+            {"run_id": "b", "test_id": "t2", "title": "Checkout", "outcome": "failed", "seconds": 31},
             {"run_id": "c", "test_id": None, "title": "run c", "outcome": "passed"},
-            {"run_id": "a", "test_id": "t1", "title": "Search", "outcome": "passed", "flaky": True},
+            {
+                "run_id": "a",
+                "test_id": "t1",
+                "title": "Search",
+                "outcome": "passed",
+                "seconds": 20.0,
+                "flaky": True,
+            },
         ],
         "flaky": 1,
+        "started_at": "2026-02-11T12:00:00+00:00",
+        "finished_at": "2026-02-11T12:00:36+00:00",
         "truncated": {},
     }
 

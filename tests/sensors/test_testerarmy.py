@@ -149,9 +149,8 @@ def test_a_time_out(tries, service, start, deferrable, cancel_on_kill):
 def test_one_poke_at_a_time(tries, service, start):
     """Nothing is returned while something still runs."""
     task = sensor(start(catalog.GROUP_SEQUENTIAL), mode="reschedule")
-    tries.ti = type(
-        "Ti", (), {"try_number": 1, "max_tries": 0, "start_date": None, "dag_id": "d", "task_id": "t"}
-    )()
+    ti = {"try_number": 1, "max_tries": 0, "start_date": None, "dag_id": "d", "task_id": "t"}
+    tries.ti = type("Ti", (), {**ti, "xcom_push": lambda *_args, **_kwargs: None})()
     context = tries.context(task)
     first = task.poke(context)
     assert (first.is_done, first.xcom_value) == (False, None)

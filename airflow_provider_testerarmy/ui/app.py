@@ -1,0 +1,176 @@
+"""The tab's web application. Airflow mounts it without any authentication, so every data endpoint asks for it here.
+
+No `from __future__ import annotations`: FastAPI reads the annotations of nested dependencies when it is set up.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+from airflow.api_fastapi.app import get_auth_manager
+from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity, DagDetails
+from airflow.api_fastapi.core_api.security import GetUserDep, requires_access_dag
+from fastapi import Depends, FastAPI, HTTPException, Query, Request
+from fastapi.responses import JSONResponse, Response
+from fastapi.staticfiles import StaticFiles
+
+from airflow_provider_testerarmy.ui import files, store
+from airflow_provider_testerarmy.ui.history import Filter, entry_of, history
+from airflow_provider_testerarmy.ui.pages import Pages
+from airflow_provider_testerarmy.ui.shapes import Json, is_copy
+from airflow_provider_testerarmy.ui.store import StoredTask
+
+HERE: Final = Path(__file__).parent
+#: Runs that the browser asks for at a time.
+PAGE_SIZE: Final = 50
+#: Tasks that the history looks at, the newest.
+MAX_HISTORY: Final = 500
+
+_POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "frame-ancestors 'self'; base-uri 'self'; form-action 'none'"
+)
+#: A report is a document of its own, in an origin of its own.
+_REPORT_POLICY: Final = (
+    "sandbox allow-popups; default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'none'"
+)
+
+app = FastAPI(title="TesterArmy test runs", docs_url=None, redoc_url=None, openapi_url=None)
+pages = Pages()
+
+
+@app.middleware("http")
+async def _guarded(request: Request, answer: Callable[[Request], Awaitable[Response]]) -> Response:
+    response = await answer(request)
+    response.headers.setdefault("Content-Security-Policy", _POLICY)
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers["Referrer-Policy"] = "no-referrer"
+    response.headers.setdefault("Cache-Control", "no-store" if "/api/" in request.url.path else "max-age=300")
+    return response
+
+
+app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
+
+
+# -- the pages: code only, the same for everybody
+
+
+@app.get("/view/task/{dag_id}/{run_id}/{task_id}/{map_index}")
+@app.get("/view/dag-run/{dag_id}/{run_id}")
+@app.get("/view/history")
+async def page(request: Request) -> Response:
+    """The page; its script finds out from the address what to show."""
+    # The address as the browser sent it: only there an encoded slash is told from a real one.
+    raw = request.scope.get("raw_path") or request.url.path.encode()
+    depth = raw.partition(b"/view/")[2].count(b"/")
+    return Response(_page().replace("{{root}}", "../" * (depth + 1)), media_type="text/html")
+
+
+@cache
+def _page() -> str:
+    return (HERE / "static" / "page.html").read_text()
+
+
+# -- the data
+
+Text = Annotated[str, Query(min_length=1, max_length=1000)]
+MapIndex = Annotated[int, Query(ge=-1)]
+#: Whoever may see a DAG's XComs may see what its test tasks say.
+may_see = Depends(requires_access_dag("GET", DagAccessEntity.XCOM))
+
+
+async def _task(dag_id: str, run_id: Text, task_id: Text, map_index: MapIndex = -1) -> StoredTask:
+    task = await asyncio.to_thread(store.read_task, dag_id, run_id, task_id, map_index)
+    if task is None:
+        raise HTTPException(404, "There is no such task instance.")
+    return task
+
+
+TheTask = Annotated[StoredTask, Depends(_task)]
+
+
+@app.get("/api/dags/{dag_id}/task", dependencies=[may_see])
+async def task_overview(task: TheTask) -> JSONResponse:
+    """A task instance: verdict, reasons, issues, and its runs, one line each."""
+    return JSONResponse(await pages.overview(task))
+
+
+@app.get("/api/dags/{dag_id}/runs", dependencies=[may_see])
+async def task_runs(
+    task: TheTask, run: Annotated[list[str], Query(min_length=1, max_length=PAGE_SIZE)]
+) -> JSONResponse:
+    """Some runs of the task in full; those that are not its own are left out."""
+    return JSONResponse(await pages.details(task, run))
+
+
+@app.get("/api/dags/{dag_id}/screenshot", dependencies=[may_see])
+async def screenshot(task: TheTask, name: Text) -> Response:
+    """A copied screenshot, from beside the task's own report."""
+    copy = await pages.copy(task, name) if is_copy(name) else None
+    if copy is None:
+        raise HTTPException(404, "There is no such copy.")
+    content, media_type = copy
+    headers = {
+        "Cache-Control": "private, max-age=300",
+        "Content-Security-Policy": "default-src 'none'; sandbox",
+    }
+    return Response(content, media_type=media_type, headers=headers)
+
+
+@app.get("/api/dags/{dag_id}/report", dependencies=[may_see])
+async def report(task: TheTask, index: Annotated[int, Query(ge=0, le=100)]) -> Response:
+    """The task's HTML report, in an origin of its own: whatever is in it cannot act for the viewer."""
+    paths = files.report_paths(task.rendered)
+    path = paths[index] if index < len(paths) else ""
+    content = await asyncio.to_thread(files.read_page, path) if path.lower().endswith(".html") else None
+    if content is None:
+        raise HTTPException(404, "The report cannot be read from the API server.")
+    return Response(
+        content, media_type="text/html; charset=utf-8", headers={"Content-Security-Policy": _REPORT_POLICY}
+    )
+
+
+@app.get("/api/dags/{dag_id}/dag-run", dependencies=[may_see])
+async def dag_run(dag_id: str, run_id: Text) -> JSONResponse:
+    """The test tasks of a DAG run."""
+    tasks = await asyncio.to_thread(store.read_dag_run, dag_id, run_id)
+    return JSONResponse({"tasks": [entry_of(task) for task in tasks], "most": store.MAX_TASKS})
+
+
+@app.get("/api/history")
+async def history_of_dags(
+    user: GetUserDep,
+    dag_id: Annotated[str, Query(max_length=250)] = "",
+    group: Annotated[str, Query(max_length=500)] = "",
+    verdict: Annotated[str, Query(max_length=50)] = "",
+    days: Annotated[int, Query(ge=1, le=366)] = 30,
+) -> JSONResponse:
+    """The test tasks of all DAGs that the user may see."""
+    found = await asyncio.to_thread(_history, user, Filter(dag_id, group, verdict), days)
+    return JSONResponse(found)
+
+
+def _history(user: Any, wanted: Filter, days: int) -> Json:
+    manager = get_auth_manager()
+    candidates = store.dags_with_runs() & manager.get_authorized_dag_ids(user=user, method="GET")
+    visible = {
+        dag_id
+        for dag_id in candidates
+        if manager.is_authorized_dag(
+            method="GET",
+            access_entity=DagAccessEntity.XCOM,
+            details=_details(dag_id),
+            user=user,
+        )
+    }
+    tasks = store.read_history(visible, datetime.now(UTC) - timedelta(days=days), MAX_HISTORY)
+    return {**history(tasks, wanted), "days": days, "cut": len(tasks) == MAX_HISTORY}
+
+
+def _details(dag_id: str) -> DagDetails:
+    """The DAG as the auth manager asks for it, with its team where Airflow has teams (3.1 and later differ)."""
+    return DagDetails(id=dag_id, **store.team_of(dag_id))

@@ -1,0 +1,86 @@
+"""Reports and copies of screenshots, read from where a task has put them. Blocking: for a thread."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any, Final
+
+from airflow_provider_testerarmy.reports import json_report
+from airflow_provider_testerarmy.reports.html import MAX_BYTES as MAX_HTML_BYTES
+from airflow_provider_testerarmy.reports.pictures import MEDIA_TYPES, folder_of, kind_of, names_in
+from airflow_provider_testerarmy.runs.results import RunResult
+from airflow_provider_testerarmy.ui.shapes import is_copy
+
+log = logging.getLogger(__name__)
+
+#: Bytes of the largest report that is read, and of the largest picture.
+MAX_REPORT_BYTES: Final = 64 * 1024 * 1024
+MAX_PICTURE_BYTES: Final = 8 * 1024 * 1024
+_OURS: Final = b"default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+
+
+def report_paths(rendered: Mapping[str, Any]) -> list[str]:
+    """Where a task writes its reports, from its rendered fields."""
+    value = rendered.get("report_path")
+    paths = [value] if isinstance(value, str) else value if isinstance(value, list) else []
+    return [path.strip() for path in paths if isinstance(path, str) and path.strip()]
+
+
+def read_results(path: str) -> list[RunResult] | None:
+    """The runs of a JSON report, None where it cannot be read from here."""
+    content = _read(path, MAX_REPORT_BYTES)
+    if content is None:
+        return None
+    try:
+        return json_report.read(content)
+    except ValueError as error:
+        log.info("The report %s is none of ours: %s", path, error)
+        return None
+
+
+def read_page(path: str) -> bytes | None:
+    """An HTML report, None where it cannot be read from here or is something else."""
+    content = _read(path, 2 * MAX_HTML_BYTES)
+    return content if content is not None and _OURS in content[:2000] else None
+
+
+def list_copies(paths: list[str]) -> dict[str, tuple[str, str]]:
+    """The copies of screenshots beside the reports: folder and name, by stem."""
+    found: dict[str, tuple[str, str]] = {}
+    for folder in dict.fromkeys(map(folder_of, paths)):
+        try:
+            names = [entry.name for entry in _path(folder).iterdir()]
+        # An object store may raise anything; then there are no copies to show.
+        except Exception as error:
+            log.debug("No copies in %s: %s", folder, error)
+            continue
+        found |= {stem: (folder, name) for stem, name in names_in(names).items()}
+    return found
+
+
+def read_copy(folder: str, name: str) -> tuple[bytes, str] | None:
+    """A copied picture and its media type; None for what is no picture."""
+    content = _read(f"{folder}/{name}", MAX_PICTURE_BYTES) if is_copy(name) else None
+    kind = kind_of(content) if content is not None else None
+    return (content, MEDIA_TYPES[kind]) if content is not None and kind is not None else None
+
+
+def _read(path: str, limit: int) -> bytes | None:
+    # Another machine's disk, an object store without rights, a file that is gone: all mean that it is not here.
+    try:
+        source = _path(path)
+        if source.stat().st_size > limit:
+            log.info("%s is larger than %d bytes.", path, limit)
+            return None
+        content: bytes = source.read_bytes()
+    except Exception as error:
+        log.debug("%s cannot be read here: %s", path, error)
+        return None
+    return content
+
+
+def _path(path: str) -> Any:
+    from airflow.providers.common.compat.sdk import ObjectStoragePath
+
+    return ObjectStoragePath(path)

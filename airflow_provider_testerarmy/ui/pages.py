@@ -1,0 +1,221 @@
+"""What the endpoints on one task answer: from its report where that can be read, else from the service."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Generic, TypeVar
+
+from airflow_provider_testerarmy.reports.text import https, line
+from airflow_provider_testerarmy.reports.view import ORDER
+from airflow_provider_testerarmy.runs.results import RunId, RunResult
+from airflow_provider_testerarmy.ui import files
+from airflow_provider_testerarmy.ui.history import group_of
+from airflow_provider_testerarmy.ui.service import RunDetails, owner_of
+from airflow_provider_testerarmy.ui.shapes import (
+    Json,
+    ids_of,
+    outcome_of,
+    run_detail,
+    run_key,
+    run_row,
+    shown_summary,
+    stamp,
+    summary_rows,
+    with_copies,
+)
+from airflow_provider_testerarmy.ui.store import StoredTask
+
+T = TypeVar("T")
+
+#: Seconds for which what was read, or was not there, holds.
+FILE_TTL: Final = 60.0
+FILE_SECONDS: Final = 10.0
+MAX_FILES: Final = 16
+#: Runs that the list has at the most.
+MAX_ROWS: Final = 5000
+
+
+class Lately(Generic[T]):
+    """The last few answers to a question that takes a while, each asked once for all who wait for it."""
+
+    def __init__(self, size: int, seconds: float) -> None:
+        self._size = size
+        self._seconds = seconds
+        self._kept: OrderedDict[object, tuple[float, asyncio.Task[T]]] = OrderedDict()
+
+    async def get(self, key: object, ask: Callable[[], Awaitable[T]]) -> T:
+        """The answer, a recent one if there is one."""
+        expires, task = self._kept.get(key, (0.0, None))
+        if task is None or expires < time.monotonic() or (task.done() and task.exception() is not None):
+
+            async def asked() -> T:
+                return await ask()
+
+            task = asyncio.ensure_future(asked())
+            self._kept[key] = (time.monotonic() + self._seconds, task)
+            while len(self._kept) > self._size:
+                self._kept.popitem(last=False)
+        # Whoever leaves does not take the answer from the others.
+        return await asyncio.shield(task)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A JSON report as it was read, what needs a look first."""
+
+    runs: tuple[RunResult, ...]
+
+    def find(self, wanted: set[str]) -> list[RunResult]:
+        """The runs with these ids."""
+        return [run for run in self.runs if run_key(run.run_id) in wanted]
+
+
+class Pages:
+    """The answers on single tasks, with what they need kept for a while."""
+
+    def __init__(self) -> None:
+        self.service = RunDetails()
+        self._reports: Lately[Report | None] = Lately(MAX_FILES, FILE_TTL)
+        self._copies: Lately[dict[str, tuple[str, str]]] = Lately(4 * MAX_FILES, FILE_TTL)
+
+    async def overview(self, task: StoredTask) -> Json:
+        """The task's verdict, and its runs, one line each."""
+        owner = owner_of(task.rendered)
+        ids = known_ids(task)
+        if not task.note and not task.summary and owner is None:
+            return {"kind": "none", "task": _of_task(task)}
+        report = await self._report(task)
+        if report is not None:
+            rows, source = [run_row(run) for run in report.runs], "report"
+        else:
+            rows, source = _rows(task, ids), "service" if owner else "summary"
+        summary = shown_summary(task.summary)
+        return {
+            "kind": "tests",
+            "task": _of_task(task),
+            "summary": summary if task.summary else None,
+            "runs": rows[:MAX_ROWS],
+            "total": max(len(rows), len(ids), summary["counts"].get("total", 0)),
+            "source": source,
+            "url": https(task.summary.get("url")) or https(task.note.get("url")),
+            "reports": _reports(task),
+            **group_of(task),
+        }
+
+    async def details(self, task: StoredTask, wanted: Sequence[str]) -> Json:
+        """Some of the task's runs in full."""
+        copies = await self._copies_of(task)
+        names = {stem: name for stem, (_, name) in copies.items()}
+        found, notice = await self._found(task, set(wanted))
+        return {
+            "runs": {key: with_copies(detail, names) for key, detail in found.items()},
+            "notice": notice,
+        }
+
+    async def copy(self, task: StoredTask, name: str) -> tuple[bytes, str] | None:
+        """A copied screenshot: only what is beside the task's own reports has a place to be read from."""
+        copies = await self._copies_of(task)
+        folder, known = copies.get(name.partition(".")[0], ("", ""))
+        return await asyncio.to_thread(files.read_copy, folder, known) if known == name else None
+
+    async def _found(self, task: StoredTask, wanted: set[str]) -> tuple[dict[str, Json], str]:
+        report = await self._report(task)
+        if report is not None:
+            runs = report.find(wanted)
+            return await asyncio.to_thread(lambda: {run_key(run.run_id): run_detail(run) for run in runs}), ""
+        owner = owner_of(task.rendered)
+        ids = [run_id for run_id in known_ids(task) if run_key(run_id) in wanted]
+        if owner is None:
+            return {}, "Airflow has dropped what this task was given, so there is only its summary."
+        found = await self.service.fetch(owner, ids)
+        return found.details, found.notice
+
+    async def _report(self, task: StoredTask) -> Report | None:
+        paths = [path for path in files.report_paths(task.rendered) if path.lower().endswith(".json")]
+        if not paths or not task.summary or not task.finished:
+            return None
+
+        async def read() -> Report | None:
+            return await _in_time(_read_report, paths[0], task, otherwise=None)
+
+        return await self._reports.get(_key(task), read)
+
+    async def _copies_of(self, task: StoredTask) -> dict[str, tuple[str, str]]:
+        paths = files.report_paths(task.rendered)
+        if not paths or not task.finished:
+            return {}
+
+        async def look() -> dict[str, tuple[str, str]]:
+            return await _in_time(files.list_copies, paths, otherwise={})
+
+        return await self._copies.get(_key(task), look)
+
+
+def known_ids(task: StoredTask) -> list[RunId]:
+    """The ids of the task's runs: what it pushed, else what a sensor was given; those of earlier rounds too."""
+    pushed = task.xcoms.get("run_ids")
+    of_summary = task.summary.get("run_ids")
+    given = task.rendered.get("run_ids")
+    lists = [value for value in (pushed, of_summary) if isinstance(value, list)]
+    if not lists and isinstance(given, list):
+        lists = [given]
+    return ids_of(value for values in lists for value in values)[:MAX_ROWS]
+
+
+def _read_report(path: str, task: StoredTask) -> Report | None:
+    results = files.read_results(path)
+    if results is None:
+        return None
+    # A path without the run's date has another run's report by now.
+    ids = {run_key(run_id) for run_id in known_ids(task)}
+    if not results or any(run_key(run.run_id) not in ids for run in results):
+        return None
+    rank = {str(kind): number for number, kind in enumerate(ORDER)}
+    results.sort(key=lambda run: (rank.get(outcome_of(run), 0), not run.issues, not run.flaky))
+    return Report(tuple(results))
+
+
+def _rows(task: StoredTask, ids: Sequence[RunId]) -> list[Json]:
+    rows = summary_rows(task.summary)
+    told = {row["id"] for row in rows}
+    rest = [key for key in map(run_key, ids) if key not in told]
+    blank: Json = {"title": "", "outcome": "", "seconds": None, "flaky": False}
+    return [*rows, *({"id": run_id, **blank} for run_id in rest)]
+
+
+def _of_task(task: StoredTask) -> Json:
+    return {
+        "dag_id": task.dag_id,
+        "run_id": task.run_id,
+        "task_id": task.task_id,
+        "map_index": task.map_index,
+        "state": task.state or "none",
+        "finished": task.finished,
+        "try_number": task.try_number,
+        "started": stamp(task.started),
+        "ended": stamp(task.ended),
+    }
+
+
+def _reports(task: StoredTask) -> list[Json]:
+    """The reports, by number: an address is never made of a path."""
+    paths = files.report_paths(task.rendered) if task.summary else []
+    return [
+        {"index": index, "path": line(path, 400), "opens": path.lower().endswith(".html")}
+        for index, path in enumerate(paths[:20])
+    ]
+
+
+def _key(task: StoredTask) -> tuple[object, ...]:
+    return task.dag_id, task.run_id, task.task_id, task.map_index, task.try_number, task.ended
+
+
+async def _in_time(work: Callable[..., T], *arguments: Any, otherwise: T) -> T:
+    try:
+        return await asyncio.wait_for(asyncio.to_thread(work, *arguments), FILE_SECONDS)
+    except TimeoutError:
+        return otherwise

@@ -1,0 +1,41 @@
+"""What Airflow is told of the tab: where it shows, and what answers. Every process reads this, so it is light."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, Final
+
+#: Where the application is mounted.
+PREFIX: Final = "/testerarmy"
+
+Message = MutableMapping[str, Any]
+
+
+async def application(
+    scope: Message, receive: Callable[[], Awaitable[Message]], send: Callable[[Message], Awaitable[None]]
+) -> None:
+    """The web application, which is built when the first request comes: only the API server needs it."""
+    from airflow_provider_testerarmy.ui.app import app
+
+    await app(scope, receive, send)
+
+
+def _view(name: str, destination: str, route: str, path: str) -> dict[str, Any]:
+    base = PREFIX.removeprefix("/")
+    return {
+        "name": name,
+        "destination": destination,
+        "url_route": route,
+        # Relative, so that it holds below whatever path Airflow is served at.
+        "href": f"{base}/view/{path}",
+        "icon": f"{base}/static/icon.svg",
+        "icon_dark_mode": f"{base}/static/icon-dark.svg",
+    }
+
+
+FASTAPI_APPS: Final = [{"app": application, "url_prefix": PREFIX, "name": "TesterArmy test runs"}]
+EXTERNAL_VIEWS: Final = [
+    _view("Test runs", "task_instance", "test-runs", "task/{DAG_ID}/{RUN_ID}/{TASK_ID}/{MAP_INDEX}"),
+    _view("Test runs", "dag_run", "test-runs-of-dag-run", "dag-run/{DAG_ID}/{RUN_ID}"),
+    {**_view("Test runs", "nav", "test-history", "history"), "category": "browse"},
+]

@@ -1,0 +1,233 @@
+"""What the browser gets: every text cleaned and bounded, every address checked, whatever came in.
+
+Nothing that is read here is trusted: an XCom can be edited, a report replaced, and a run's texts were written by
+the site under test.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from airflow_provider_testerarmy.reports.pictures import NAME, addresses, stems
+from airflow_provider_testerarmy.reports.text import https, known, line
+from airflow_provider_testerarmy.reports.view import (
+    DETAILS,
+    ORDER,
+    Detail,
+    IssueView,
+    Timeline,
+    gravity,
+    view_run,
+)
+from airflow_provider_testerarmy.runs.results import Outcome, Phase, RunId, RunResult
+
+Json = dict[str, Any]
+
+#: Of one run a person reads no more here; the report has the rest.
+_DETAIL: Final = DETAILS[1]
+_NO_LINE: Final = Timeline(())
+_OUTCOMES: Final = frozenset(map(str, Outcome))
+
+
+def run_key(run_id: RunId) -> str:
+    """A run's id as text, by which browser and server name it."""
+    return line(run_id, 200)
+
+
+def run_row(run: RunResult) -> Json:
+    """One line of the list of runs."""
+    severities = [issue.severity for issue in run.issues if issue.severity is not None]
+    return {
+        "id": run_key(run.run_id),
+        "title": line(run.label, 160),
+        "outcome": outcome_of(run),
+        "seconds": run.duration if known(run.duration) else None,
+        "flaky": run.flaky,
+        "issues": len(run.issues),
+        "worst": max(severities, default=None),
+        "started": _instant(run.started_at),
+        "ended": _instant(run.finished_at),
+    }
+
+
+def outcome_of(run: RunResult) -> str:
+    """The outcome of a run, and of one that is not finished what it is doing."""
+    if run.finished:
+        return str(run.outcome or Outcome.UNKNOWN)
+    return str(run.phase) if run.phase in (Phase.QUEUED, Phase.RUNNING) else str(Phase.RUNNING)
+
+
+def run_detail(run: RunResult) -> Json:
+    """One run with its issues, steps and pictures; :func:`with_copies` is still to be applied."""
+    view = view_run(1, run, _NO_LINE, _DETAIL)
+    names = stems(run)
+    return {
+        **run_row(run),
+        "status": view.status,
+        "test_id": view.test_id,
+        "reason": view.reason,
+        "code": view.code,
+        "url": view.url,
+        "video": view.video,
+        "findings": [_issue(issue) for issue in view.issues],
+        "steps": [
+            {
+                "title": step.title,
+                "kind": step.kind,
+                "passed": step.passed,
+                "summary": step.summary,
+                "error": step.error,
+                "code": step.code,
+                "hint": step.hint,
+                "time": step.time,
+                "bar": [step.bar.start, step.bar.width] if step.bar else None,
+            }
+            for step in view.steps
+        ],
+        "pictures": _pictures(run, names, _DETAIL),
+        "left_out": view.left_out,
+    }
+
+
+def _issue(issue: IssueView) -> Json:
+    return {
+        "name": issue.name,
+        "confirmed": issue.confirmed,
+        "severity": issue.severity,
+        "description": issue.description,
+        "url": issue.url,
+        "expected": issue.expected,
+        "actual": issue.actual,
+        "reproduction": list(issue.reproduction),
+    }
+
+
+def _pictures(run: RunResult, names: Mapping[str, str], detail: Detail) -> list[Json]:
+    # Several issues may have one picture; the gravest names it.
+    slight_first = sorted(run.issues, key=gravity, reverse=True)
+    of_issues = {issue.screenshot_url: line(issue.name, 120) for issue in slight_first}
+    return [
+        {"stem": names[url], "link": https(url), "of": of_issues.get(url, "")}
+        for url in addresses(run)[: detail.pictures]
+    ]
+
+
+def with_copies(detail: Json, copies: Mapping[str, str]) -> Json:
+    """A run whose pictures are named by their copies where there are any, and else by their link.
+
+    :param copies: the names of the copies that there are, by stem.
+    """
+    pictures = [
+        {"copy": copies.get(picture["stem"], ""), "link": picture["link"], "of": picture["of"]}
+        for picture in detail["pictures"]
+    ]
+    shown = [picture for picture in pictures if picture["copy"] or picture["link"]]
+    return {**detail, "pictures": shown}
+
+
+def is_copy(name: str) -> bool:
+    """Whether this can be a copy's name."""
+    return bool(NAME.fullmatch(name))
+
+
+# -- of summaries
+
+
+def shown_summary(summary: Mapping[str, Any]) -> Json:
+    """The verdict and what led to it."""
+    counts = _mapping(summary.get("counts"))
+    truncated = _mapping(summary.get("truncated"))
+    return {
+        "verdict": verdict_of(summary),
+        "reasons": [line(reason, 500) for reason in _list(summary.get("reasons"))[:20]],
+        "more_reasons": _count(truncated.get("reasons")),
+        "counts": {
+            kind: _count(counts.get(kind)) for kind in ("total", *map(str, ORDER)) if _count(counts.get(kind))
+        },
+        "flaky": _count(summary.get("flaky")),
+        "batch_id": line(summary.get("batch_id") or "", 200),
+        "issues": [
+            {
+                "id": line(issue.get("run_id", ""), 200),
+                "test": line(issue.get("test", ""), 160),
+                "name": line(issue.get("name", ""), 200),
+                "confirmed": issue.get("type") == "issue",
+                "severity": _severity(issue.get("severity")),
+            }
+            for issue in map(_mapping, _list(summary.get("issues"))[:20])
+        ],
+        "more_issues": _count(truncated.get("issues")),
+        "started": _text_instant(summary.get("started_at")),
+        "ended": _text_instant(summary.get("finished_at")),
+    }
+
+
+def summary_rows(summary: Mapping[str, Any]) -> list[Json]:
+    """The list of runs as far as a summary has it: those first that did not pass."""
+    rows = []
+    for test in map(_mapping, _list(summary.get("tests"))[:1000]):
+        outcome, seconds = test.get("outcome"), test.get("seconds")
+        is_time = isinstance(seconds, int | float) and not isinstance(seconds, bool) and known(seconds)
+        rows.append(
+            {
+                "id": line(test.get("run_id", ""), 200),
+                "test_id": line(test.get("test_id") or "", 200),
+                "title": line(test.get("title", ""), 160),
+                "outcome": outcome if outcome in _OUTCOMES else "unknown",
+                "seconds": seconds if is_time else None,
+                "flaky": test.get("flaky") is True,
+            }
+        )
+    return rows
+
+
+def verdict_of(summary: Mapping[str, Any]) -> str:
+    """The verdict, empty where there is none."""
+    verdict = summary.get("verdict")
+    return verdict if isinstance(verdict, str) and verdict in _OUTCOMES else ""
+
+
+def ids_of(values: Iterable[Any]) -> list[RunId]:
+    """What can be ids of runs, each once."""
+    fit = [value for value in values if isinstance(value, str | int) and not isinstance(value, bool)]
+    return list(dict.fromkeys(fit))
+
+
+def stamp(moment: datetime | None) -> float | None:
+    """A moment as seconds since the epoch."""
+    return _instant(moment)
+
+
+def _instant(moment: datetime | None) -> float | None:
+    if moment is None:
+        return None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def _text_instant(text: Any) -> float | None:
+    if not isinstance(text, str):
+        return None
+    try:
+        return _instant(datetime.fromisoformat(text))
+    except (ValueError, OverflowError):
+        return None
+
+
+def _severity(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 99 else None
+
+
+def _count(value: Any) -> int:
+    fits = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return max(0, min(int(value), 10**9)) if fits else 0
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _list(value: Any) -> Sequence[Any]:
+    return value if isinstance(value, list) else ()

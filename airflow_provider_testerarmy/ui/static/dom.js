@@ -1,0 +1,175 @@
+// Building the page: texts become text nodes, addresses are https or our own, and nothing is ever parsed as HTML.
+
+const SVG = "http://www.w3.org/2000/svg";
+
+/** A new element. `options`: attributes; `on` has listeners, `vars` CSS variables. Children: nodes and texts. */
+export function el(name, options = {}, ...children) {
+  return fill(document.createElement(name), options, children);
+}
+
+/** As el(), for drawings. */
+export function svg(name, options = {}, ...children) {
+  return fill(document.createElementNS(SVG, name), options, children);
+}
+
+const ATTRIBUTES = /^(class|id|role|type|value|name|for|colspan|scope|dir|lang|title|tabindex|alt|loading|width|height|open|hidden|disabled|selected|checked|placeholder|datetime|aria-[a-z]+|viewBox|preserveAspectRatio|x|y|x1|x2|y1|y2|cx|cy|r|rx|d|points)$/;
+
+function fill(node, options, children) {
+  for (const [name, value] of Object.entries(options)) {
+    if (value === undefined || value === null || value === false) continue;
+    if (name === "on") {
+      for (const [event, listener] of Object.entries(value)) node.addEventListener(event, listener);
+    } else if (name === "vars") {
+      for (const [key, text] of Object.entries(value)) node.style.setProperty(key, text);
+    } else if (ATTRIBUTES.test(name)) {
+      node.setAttribute(name, value === true ? "" : String(value));
+    } else {
+      throw new Error(`no attribute ${name}`);
+    }
+  }
+  node.append(...children.flat(9).filter((child) => child !== null && child !== undefined && child !== ""));
+  return node;
+}
+
+/** The address if a link may lead there. */
+export function https(url) {
+  return typeof url === "string" && /^https:\/\/[^\s@"'<>\\]+$/.test(url) ? url : "";
+}
+
+/** A link to another site; plain text where the address is none. */
+export function outward(url, text, options = {}) {
+  const address = https(url);
+  if (!address) return el("span", options, text);
+  return anchor(address, "_blank", options, [text, el("span", { class: "out", "aria-hidden": "true" }, "↗"),
+    el("span", { class: "unseen" }, " (opens in a new tab)")]);
+}
+
+/** A link to one of our own addresses, in a new tab. */
+export function opening(url, text, options = {}) {
+  return anchor(url.href, "_blank", options, [text, el("span", { class: "out", "aria-hidden": "true" }, "↗"),
+    el("span", { class: "unseen" }, " (opens in a new tab)")]);
+}
+
+/** A link to a page of Airflow itself, below its root. */
+export function toAirflow(path, text, options = {}) {
+  return anchor(new URL(path, airflow().baseURI).href, "_self", options, [text]);
+}
+
+function anchor(href, target, options, children) {
+  const node = el("a", options, children);
+  node.href = href;
+  node.target = target;
+  node.rel = "noopener noreferrer";
+  node.addEventListener("click", (event) => {
+    const host = airflow();
+    if (host === document) return;
+    // The frame may neither open windows nor move the page around it; a link in that page may.
+    event.preventDefault();
+    const proxy = host.createElement("a");
+    proxy.href = href;
+    proxy.target = event.ctrlKey || event.metaKey ? "_blank" : target;
+    proxy.rel = "noopener noreferrer";
+    proxy.style.display = "none";
+    host.body.append(proxy);
+    proxy.click();
+    proxy.remove();
+  });
+  return node;
+}
+
+/** The document that this one is shown in; itself where it stands alone. */
+export function airflow() {
+  try {
+    return window.parent.document || document;
+  } catch {
+    return document;
+  }
+}
+
+// -- words
+
+export const SIGNS = {
+  passed: "✓", failed: "✕", errored: "!", unknown: "?", cancelled: "–", skipped: "»", running: "●", queued: "○",
+};
+export const ORDER = ["failed", "errored", "unknown", "cancelled", "skipped", "passed", "running", "queued", ""];
+
+export function plural(count, noun) {
+  return `${count.toLocaleString("en")} ${noun}${count === 1 ? "" : "s"}`;
+}
+
+export function capital(word) {
+  return word ? word[0].toUpperCase() + word.slice(1) : "";
+}
+
+export function took(seconds) {
+  if (seconds === null || seconds === undefined || !Number.isFinite(seconds) || seconds < 0) return "";
+  if (seconds < 9.95) return `${seconds.toFixed(1)} s`;
+  const whole = Math.round(seconds);
+  if (whole < 60) return `${whole} s`;
+  const minutes = Math.floor(whole / 60);
+  if (minutes < 60) return `${minutes} min ${String(whole % 60).padStart(2, "0")} s`;
+  return `${Math.floor(minutes / 60)} h ${String(minutes % 60).padStart(2, "0")} min`;
+}
+
+/** A duration in few characters, for an axis. */
+export function brief(seconds) {
+  const [size, unit] = seconds < 99.5 ? [1, "s"] : seconds < 5940 ? [60, "min"] : [3600, "h"];
+  const number = seconds / size;
+  return `${number && number < 9.95 ? number.toFixed(1) : Math.round(number)} ${unit}`;
+}
+
+const MOMENT = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+const DAY = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric" });
+
+export function moment(stamp) {
+  return stamp ? MOMENT.format(new Date(stamp * 1000)) : "";
+}
+
+export function day(stamp) {
+  return stamp ? DAY.format(new Date(stamp * 1000)) : "";
+}
+
+export function percent(share) {
+  return share === null || share === undefined ? "–" : `${Math.round(share * 100)}%`;
+}
+
+// -- pieces that several pages have
+
+export function badge(kind, text) {
+  const name = kind in SIGNS ? kind : "none";
+  return el("span", { class: `badge k-${name}` },
+    el("span", { "aria-hidden": "true", class: "sign" }, SIGNS[kind] || "·"), text || capital(kind) || "Not judged");
+}
+
+export function severity(issue) {
+  if (!issue.confirmed) return el("span", { class: "chip" }, "Observation");
+  const level = issue.severity;
+  return el("span", { class: `chip s${level >= 4 ? "high" : level === 3 ? "mid" : "low"}` },
+    level === null ? "Severity not given" : `Severity ${level}`);
+}
+
+/** The bar that shows which part of the runs came to which end. */
+export function shares(counts) {
+  const parts = ORDER.filter((kind) => counts[kind]);
+  return el("div", { class: "shares", "aria-hidden": "true" },
+    parts.map((kind) => el("i", { class: `k-${kind}`, vars: { "flex-grow": String(counts[kind]) } })));
+}
+
+export function tally(counts) {
+  return el("p", { class: "tally" }, ORDER.filter((kind) => counts[kind]).map((kind) =>
+    el("span", { class: `k-${kind || "none"}` }, el("b", {}, counts[kind].toLocaleString("en")), ` ${kind || "not loaded"}`)));
+}
+
+export function empty(title, text, ...more) {
+  return el("div", { class: "empty" }, el("h1", {}, title), text ? el("p", {}, text) : null, more);
+}
+
+export function notice(text, kind = "note") {
+  return text ? el("p", { class: `notice ${kind}`, role: "status" }, text) : null;
+}
+
+export function show(...children) {
+  const page = document.getElementById("page");
+  page.replaceChildren(...children.flat(9).filter(Boolean));
+  page.removeAttribute("aria-busy");
+}

@@ -1,0 +1,27 @@
+// Which page this is, from the address that Airflow has filled in.
+
+import { Refused } from "./api.js";
+import { empty, show } from "./dom.js";
+import { followTheme } from "./theme.js";
+
+const PAGES = { task: "./task.js", "dag-run": "./dagrun.js", history: "./history.js" };
+
+async function start() {
+  followTheme();
+  const [view, ...parts] = window.location.pathname.split("/view/").slice(1).join("/view/").split("/");
+  const names = parts.map((part) => {
+    try {
+      return decodeURIComponent(part);
+    } catch {
+      return part;
+    }
+  });
+  const page = await import(PAGES[view] || PAGES.history);
+  await page.start(...names);
+}
+
+start().catch((error) => {
+  const refused = error instanceof Refused;
+  show(empty(refused ? error.title : "This went wrong", refused ? error.message : "The page could not be shown; reload it."));
+  if (!refused) console.error(error);
+});

@@ -1,0 +1,178 @@
+"""What Airflow's database has of test tasks: the one module here that asks it.
+
+Which connection and which reports a task has is taken from its rendered fields, which only its worker writes; an
+XCom can be edited by whoever may edit XComs, so of those nothing is read but what is shown.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+from airflow.models.dag import DagModel
+from airflow.models.renderedtifields import RenderedTaskInstanceFields as Rendered
+from airflow.models.taskinstance import TaskInstance
+from airflow.models.xcom import XComModel
+from airflow.utils.session import create_session
+from sqlalchemy import and_, func, select
+from sqlalchemy.orm import aliased
+
+from airflow_provider_testerarmy.runs.summary import NOTE
+
+_RESULT: Final = "return_value"
+_KEYS: Final = (NOTE, _RESULT, "run_ids", "batch_id")
+FINISHED: Final = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"})
+#: Task instances of one DAG run that are listed at the most.
+MAX_TASKS: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class StoredTask:
+    """A task instance, and what it left.
+
+    :param xcoms: by key, those of ours that there are.
+    :param rendered: its template fields as its worker rendered them; empty once Airflow has dropped them.
+    """
+
+    dag_id: str
+    run_id: str
+    task_id: str
+    map_index: int
+    state: str | None
+    try_number: int
+    started: datetime | None
+    ended: datetime | None
+    xcoms: dict[str, Any] = field(default_factory=dict)
+    rendered: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing will change any more, short of a clear."""
+        return self.state in FINISHED
+
+    @property
+    def note(self) -> dict[str, Any]:
+        """What the task said it has started, empty for a task that has nothing to do with test runs."""
+        value = self.xcoms.get(NOTE)
+        return value if isinstance(value, dict) and value.get("version") == 1 else {}
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """What the task returned, empty if it has not, or if it is no summary."""
+        value = self.xcoms.get(_RESULT)
+        return value if isinstance(value, dict) and {"verdict", "run_ids", "counts"} <= value.keys() else {}
+
+
+_COLUMNS: Final = (
+    TaskInstance.dag_id,
+    TaskInstance.run_id,
+    TaskInstance.task_id,
+    TaskInstance.map_index,
+    TaskInstance.state,
+    TaskInstance.try_number,
+    TaskInstance.start_date,
+    TaskInstance.end_date,
+)
+
+
+def read_task(dag_id: str, run_id: str, task_id: str, map_index: int) -> StoredTask | None:
+    """One task instance, None where there is none."""
+    ours = (dag_id, run_id, task_id, map_index)
+    with create_session() as session:
+        row = session.execute(select(*_COLUMNS).where(*_is(TaskInstance, ours))).first()
+        if row is None:
+            return None
+        pairs = session.execute(
+            select(XComModel.key, XComModel.value).where(*_is(XComModel, ours), XComModel.key.in_(_KEYS))
+        )
+        xcoms = {key: _plain(value) for key, value in pairs}
+        rendered = session.scalar(select(Rendered.rendered_fields).where(*_is(Rendered, ours)))
+    return _task(row, xcoms, rendered if isinstance(rendered, dict) else {})
+
+
+def read_dag_run(dag_id: str, run_id: str) -> list[StoredTask]:
+    """The tasks of a DAG run that have started test runs, in the order in which they began."""
+    return _with_results(
+        XComModel.dag_id == dag_id, XComModel.run_id == run_id, limit=MAX_TASKS, newest=False
+    )
+
+
+def dags_with_runs() -> set[str]:
+    """The DAGs whose tasks have ever started test runs."""
+    with create_session() as session:
+        return set(session.scalars(select(XComModel.dag_id).where(XComModel.key == NOTE).distinct()))
+
+
+def read_history(dag_ids: Collection[str], since: datetime, limit: int) -> list[StoredTask]:
+    """The newest tasks of some DAGs that have started test runs, the newest first."""
+    if not dag_ids:
+        return []
+    return _with_results(
+        XComModel.dag_id.in_(sorted(dag_ids)), TaskInstance.start_date >= since, limit=limit, newest=True
+    )
+
+
+def _with_results(*conditions: Any, limit: int, newest: bool) -> list[StoredTask]:
+    result = aliased(XComModel)
+    begun = func.coalesce(TaskInstance.start_date, TaskInstance.updated_at)
+    order = (begun.desc() if newest else begun.asc(), TaskInstance.task_id, TaskInstance.map_index)
+    query = (
+        select(*_COLUMNS, XComModel.value, result.value)
+        .join(TaskInstance, _same(XComModel, TaskInstance))
+        .outerjoin(result, and_(_same(XComModel, result), result.key == _RESULT))
+        .where(XComModel.key == NOTE, *conditions)
+        .order_by(*order)
+        .limit(limit)
+    )
+    with create_session() as session:
+        rows = session.execute(query).all()
+    return [_task(row[:-2], {NOTE: _plain(row[-2]), _RESULT: _plain(row[-1])}, {}) for row in rows]
+
+
+def _is(model: Any, ours: tuple[str, str, str, int]) -> tuple[Any, ...]:
+    dag_id, run_id, task_id, map_index = ours
+    return (
+        model.dag_id == dag_id,
+        model.run_id == run_id,
+        model.task_id == task_id,
+        model.map_index == map_index,
+    )
+
+
+def _same(one: Any, other: Any) -> Any:
+    return and_(
+        one.dag_id == other.dag_id,
+        one.run_id == other.run_id,
+        one.task_id == other.task_id,
+        one.map_index == other.map_index,
+    )
+
+
+def _task(row: Sequence[Any], xcoms: dict[str, Any], rendered: dict[str, Any]) -> StoredTask:
+    dag_id, run_id, task_id, map_index, state, try_number, started, ended = row
+    return StoredTask(
+        dag_id, run_id, task_id, map_index, _text(state), try_number or 0, started, ended, xcoms, rendered
+    )
+
+
+def _text(state: Any) -> str | None:
+    return None if state is None else str(getattr(state, "value", state))
+
+
+def _plain(value: Any) -> Any:
+    """An XCom's value: JSON, or in some versions the text of it; a backend of one's own leaves a reference."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except ValueError:
+        return value
+
+
+def team_of(dag_id: str) -> dict[str, Any]:
+    """The DAG's team, as the auth manager wants it; nothing before Airflow had teams."""
+    ask = getattr(DagModel, "get_team_name", None)
+    return {} if ask is None else {"team_name": ask(dag_id)}

@@ -1,0 +1,111 @@
+"""A browser that tells what a page did behind its face."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from playwright.sync_api import Browser, BrowserContext, Frame, FrameLocator, Page, expect, sync_playwright
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
+MISSING = "there is no Chromium here: install it (Debian: apt-get install chromium), or name it in CHROMIUM"
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+#: Milliseconds; a busy machine takes its time.
+PATIENCE = 20_000
+
+expect.set_options(timeout=PATIENCE)
+
+
+def chromium() -> str | None:
+    """The browser's program, None where there is none."""
+    named = os.environ.get("CHROMIUM")
+    return named or next((path for name in NAMES if (path := shutil.which(name))), None)
+
+
+@contextmanager
+def browser() -> Iterator[Browser]:
+    """A headless Chromium."""
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=chromium(), args=ARGUMENTS)
+        try:
+            yield running
+        finally:
+            running.close()
+
+
+@dataclass
+class Watched:
+    """A page, and what it did that it must not do."""
+
+    page: Page
+    dialogs: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+    foreign: list[str] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)
+
+    def open(self, url: str) -> Frame | FrameLocator:
+        """Go to a page of Airflow, and wait until our part of it has drawn itself."""
+        self.page.goto(url)
+        if "/testerarmy/view/" in url:
+            tab: Frame | FrameLocator = self.page.main_frame
+        else:
+            tab = self.page.frame_locator("iframe[src*='testerarmy/view/']")
+        expect(tab.locator("#page:not([aria-busy])")).to_be_visible()
+        return tab
+
+    def misdeeds(self) -> dict[str, list[str]]:
+        """What happened that must not, by kind."""
+        flags = [
+            str(flag) for frame in self.page.frames if (flag := frame.evaluate("() => window.hacked || ''"))
+        ]
+        seen = {"dialogs": self.dialogs, "errors": self.errors, "foreign": self.foreign, "flags": flags}
+        return {kind: found for kind, found in seen.items() if found}
+
+
+def watch(page: Page, home: str) -> Watched:
+    """Listen to a page; whatever does not begin with `home` is foreign."""
+    watched = Watched(page)
+
+    def on_dialog(dialog: object) -> None:
+        watched.dialogs.append(dialog.message)  # type: ignore[attr-defined]
+        dialog.dismiss()  # type: ignore[attr-defined]
+
+    def on_console(message: object) -> None:
+        # A violated policy is told in the console too.
+        text = str(message.text)  # type: ignore[attr-defined]
+        place = str((message.location or {}).get("url", ""))  # type: ignore[attr-defined]
+        if message.type == "error" and ("testerarmy" in place or "Content Security Policy" in text):  # type: ignore[attr-defined]
+            watched.errors.append(text)
+
+    def on_request(request: object) -> None:
+        url = str(request.url)  # type: ignore[attr-defined]
+        watched.asked.append(url)
+        if not url.startswith((home, "data:", "blob:", "about:")):
+            watched.foreign.append(url)
+
+    page.on("dialog", on_dialog)
+    page.on("console", on_console)
+    page.on("pageerror", lambda error: watched.errors.append(str(error)))
+    page.on("request", on_request)
+    return watched
+
+
+def context(
+    running: Browser, token: str | None, url: str, *, dark: bool = False, width: int = 1280
+) -> BrowserContext:
+    """A window of its own, signed in by what Airflow's login leaves in a cookie."""
+    made = running.new_context(
+        viewport={"width": width, "height": 900},
+        color_scheme="dark" if dark else "light",
+        locale="en-GB",
+        timezone_id="UTC",
+    )
+    made.set_default_timeout(PATIENCE)
+    if token:
+        made.add_cookies([{"name": "_token", "value": token, "url": url}])
+    if dark:
+        made.add_init_script("localStorage.setItem('theme', 'dark')")
+    return made

@@ -1,0 +1,133 @@
+"""Who may see what: real requests to a real API server, by users with different rights."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.ui.browser.stage import Stage
+
+pytestmark = pytest.mark.integration
+
+#: The endpoints on one DAG, and what else they take.
+ENDPOINTS = {
+    "task": {"task_id": "checkout"},
+    "runs": {"task_id": "checkout", "run": "x"},
+    "screenshot": {"task_id": "checkout", "name": f"{'0' * 32}.png"},
+    "report": {"task_id": "checkout", "index": 1},
+    "dag-run": {},
+}
+
+
+def status(staged: Stage, user: str | None, path: str, **params: object) -> int:
+    with staged.client(user) as client:
+        return client.get(path, params=params).status_code
+
+
+@pytest.mark.parametrize("endpoint", ENDPOINTS)
+def test_nobody_sees_nothing(staged: Stage, runs: dict[str, str], endpoint: str) -> None:
+    """Airflow mounts the application without any authentication."""
+    assert status(staged, None, f"dags/shop/{endpoint}", run_id=runs["shop"], **ENDPOINTS[endpoint]) == 401
+
+
+def test_nobody_sees_no_history(staged: Stage) -> None:
+    assert status(staged, None, "history") == 401
+
+
+def test_every_endpoint_is_tested_here() -> None:
+    """One that is new has to be put here first."""
+    from airflow_provider_testerarmy.ui.app import app
+
+    paths = {route.path for route in app.routes if route.path.startswith("/api/")}
+    assert paths == {f"/api/dags/{{dag_id}}/{endpoint}" for endpoint in ENDPOINTS} | {"/api/history"}
+
+
+@pytest.mark.parametrize("endpoint", ENDPOINTS)
+@pytest.mark.parametrize("user", ["outsider", "blind"])
+def test_without_the_right_there_is_nothing(
+    staged: Stage, runs: dict[str, str], user: str, endpoint: str
+) -> None:
+    """Neither for who may not see the DAG, nor for who may not see its XComs."""
+    assert status(staged, user, f"dags/shop/{endpoint}", run_id=runs["shop"], **ENDPOINTS[endpoint]) == 403
+
+
+@pytest.mark.parametrize("endpoint", ENDPOINTS)
+def test_another_dag_is_no_way_in(staged: Stage, runs: dict[str, str], endpoint: str) -> None:
+    """The DAG in the path is the one that is looked into, whatever else is said."""
+    params = {"run_id": runs["shop"], **ENDPOINTS[endpoint]}
+    for dag_id in ("open_door", "~", "open_door%2F..%2Fshop"):
+        with staged.client("outsider") as client:
+            answer = client.get(f"dags/{dag_id}/{endpoint}?dag_id=shop", params=params)
+        assert answer.status_code in (200, 403, 404)
+        assert answer.status_code != 200 or answer.json()["tasks"] == []
+
+
+def test_a_viewer_sees_it(staged: Stage, runs: dict[str, str]) -> None:
+    """As any XCom of the task."""
+    with staged.client("viewer") as client:
+        task = client.get("dags/shop/task", params={"run_id": runs["shop"], "task_id": "checkout"}).json()
+        listed = client.get("dags/shop/dag-run", params={"run_id": runs["shop"]}).json()
+    assert task["summary"]["verdict"] == "failed"
+    assert {entry["task_id"] for entry in listed["tasks"]} == {
+        "regression",
+        "checkout",
+        "live",
+        "mapped",
+        "docket",
+    }
+
+
+def test_the_history_is_that_of_ones_own_dags(staged: Stage, runs: dict[str, str]) -> None:
+    """Not even the names of the others are told."""
+    seen = {}
+    for user in ("viewer", "outsider", "blind"):
+        with staged.client(user) as client:
+            seen[user] = client.get("history").json()
+    assert {run["dag_id"] for run in seen["viewer"]["runs"]} == set(runs) - {"refused"}
+    assert {run["dag_id"] for run in seen["outsider"]["runs"]} == {"open_door"}
+    assert seen["outsider"]["choices"]["dags"] == ["open_door"]
+    assert (seen["blind"]["runs"], seen["blind"]["tests"], seen["blind"]["choices"]["dags"]) == ([], [], [])
+
+
+def test_only_runs_of_the_task_are_told(staged: Stage, runs: dict[str, str]) -> None:
+    """The connection may see more, the viewer does not."""
+    ids = {}
+    with staged.client("viewer") as client:
+        for task_id in ("live", "regression"):
+            params = {"run_id": runs["shop"], "task_id": task_id}
+            ids[task_id] = [run["id"] for run in client.get("dags/shop/task", params=params).json()["runs"]]
+        params = {"run_id": runs["shop"], "task_id": "live", "run": [*ids["live"], *ids["regression"]]}
+        told = client.get("dags/shop/runs", params=params).json()
+    assert set(told["runs"]) == set(ids["live"])
+
+
+@pytest.mark.parametrize(
+    "name", ["../checkout.json", "..%2Fcheckout.html", "a.png", f"{'0' * 32}.png", "/etc/passwd"]
+)
+def test_only_copies_are_served(staged: Stage, runs: dict[str, str], name: str) -> None:
+    """A name is looked up among the copies; no path is made of it."""
+    params = {"run_id": runs["shop"], "task_id": "checkout", "name": name}
+    assert status(staged, "viewer", "dags/shop/screenshot", **params) == 404
+
+
+def test_a_report_is_a_document_of_its_own(staged: Stage, runs: dict[str, str]) -> None:
+    """In a sandbox, so that nothing in it acts for the viewer; and only HTML that is ours."""
+    params = {"run_id": runs["shop"], "task_id": "checkout"}
+    with staged.client("viewer") as client:
+        page = client.get("dags/shop/report", params={**params, "index": 1})
+        assert page.status_code == 200
+        assert page.headers["content-security-policy"].startswith("sandbox")
+        assert "Payment button does nothing" in page.text
+        for index in (0, 2):
+            assert client.get("dags/shop/report", params={**params, "index": index}).status_code == 404
+
+
+def test_the_pages_policy(staged: Stage) -> None:
+    """Scripts, styles, pictures and requests are our own, and nothing is inline."""
+    with staged.client() as client:
+        page = client.get("../view/history")
+        script = client.get("../static/main.js")
+    policy = page.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    assert (page.headers["x-content-type-options"], script.status_code) == ("nosniff", 200)
+    assert "javascript" in script.headers["content-type"]

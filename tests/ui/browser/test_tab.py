@@ -1,0 +1,229 @@
+"""What people see, in a real browser in a real Airflow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import expect
+
+from airflow_provider_testerarmy.sandbox import catalog
+from tests.rig.waiting import eventually
+from tests.ui.browser.chromium import Watched
+from tests.ui.browser.stage import Stage
+
+pytestmark = pytest.mark.integration
+
+Visit = Callable[..., Watched]
+
+
+def test_a_red_task_in_the_morning(staged: Stage, runs: dict[str, str], visit: Visit) -> None:
+    """One click from the task: verdict, reason, issues, and of the test that broke the step and the picture."""
+    window = visit()
+    tab = window.open(staged.task_page("shop", runs["shop"], "checkout"))
+    expect(tab.get_by_role("heading", level=1)).to_contain_text("Failed")
+    expect(tab.get_by_role("heading", level=1)).to_contain_text("Checkout")
+    expect(tab.locator(".reasons")).to_contain_text("4 of 5 judged runs passed")
+    expect(tab.locator(".found li").first).to_contain_text("Severity 5")
+    tab.locator(".found button").first.click()
+    broken = tab.locator(".run", has_text="Checkout with a credit card")
+    expect(broken.locator(".steps .k-failed")).to_contain_text("AUTH_CREDENTIAL_INVALID")
+    expect(broken.locator(".steps .k-failed")).to_contain_text("What to do")
+    picture = broken.locator(".pictures img").first
+    picture.scroll_into_view_if_needed()
+    assert eventually(lambda: picture.evaluate("image => image.naturalWidth"), 10, "the picture") == 320
+
+
+def test_a_tab_without_a_report_asks_the_service(staged: Stage, runs: dict[str, str], visit: Visit) -> None:
+    """And asks it once, however many look."""
+    before = len(staged.sandbox.control.log)
+    for _ in range(2):
+        window = visit()
+        tab = window.open(staged.task_page("shop", runs["shop"], "live"))
+        tab.locator(".row").first.click()
+        expect(tab.locator(".steps li").first).to_be_visible()
+        expect(tab.locator(".pictures")).to_have_count(0)
+    entries = staged.sandbox.control.log.entries(None, before)
+    asked = [entry.path for entry in entries if entry.operation == "get_run"]
+    ours = [path for path in asked if path.rpartition("/")[2] in run_ids(staged, runs, "live")]
+    assert sorted(set(ours)) == sorted(ours)
+
+
+def run_ids(staged: Stage, runs: dict[str, str], task_id: str) -> set[str]:
+    return set(staged.airflow.xcom("shop", runs["shop"], task_id, "run_ids"))
+
+
+def test_a_service_that_is_down(staged: Stage, visit: Visit) -> None:
+    """The summary is there, with a plain word on what is missing."""
+    run_id = staged.run("widgets")
+    staged.sandbox.control.down = "reset"
+    try:
+        tab = visit().open(staged.task_page("widgets", run_id, "widgets"))
+        expect(tab.get_by_role("status")).to_contain_text("does not answer")
+        expect(tab.get_by_role("heading", level=1)).to_contain_text("Live widgets")
+        expect(tab.locator(".run")).to_have_count(2)
+    finally:
+        staged.sandbox.control.down = None
+
+
+def test_any_other_task(staged: Stage, runs: dict[str, str], visit: Visit) -> None:
+    """The tab shows on every task, so it says in one line that there is nothing."""
+    tab = visit().open(staged.task_page("shop", runs["shop"], "deploy"))
+    expect(tab.get_by_role("heading", level=1)).to_have_text("No test runs here")
+
+
+def test_a_task_that_started_nothing(staged: Stage, runs: dict[str, str], visit: Visit) -> None:
+    """Where to look instead."""
+    tab = visit().open(staged.task_page("refused", runs["refused"], "refused"))
+    expect(tab.get_by_role("status")).to_contain_text("Nothing was started")
+
+
+def test_one_of_several_mapped_tasks(staged: Stage, runs: dict[str, str], visit: Visit) -> None:
+    """Each has its own runs."""
+    tab = visit().open(staged.task_page("shop", runs["shop"], "mapped", 1))
+    expect(tab.locator(".run .title")).to_have_text(["Cart keeps its items"])
+
+
+def test_docket_is_shown_alike(staged: Stage, runs: dict[str, str], visit: Visit) -> None:
+    """Its runs have numbers for ids."""
+    tab = visit().open(staged.task_page("shop", runs["shop"], "docket"))
+    expect(tab.locator(".run")).to_have_count(3)
+    tab.locator(".row").first.click()
+    expect(tab.locator(".detail .steps li").first).to_be_visible()
+
+
+def test_a_sensor_is_shown_alike(staged: Stage, runs: dict[str, str], visit: Visit) -> None:
+    tab = visit().open(staged.task_page("open_door", runs["open_door"], "wait"))
+    expect(tab.get_by_role("heading", level=1)).to_contain_text("Passed")
+    expect(tab.locator(".run")).to_have_count(1)
+
+
+def test_it_follows_while_the_task_waits(staged: Stage, visit: Visit) -> None:
+    """Nobody has to reload; and when the task has ended it stops asking."""
+    run_id = staged.airflow.trigger_dag("waiting")
+    staged.airflow.wait_task_state("waiting", run_id, "waits", "deferred")
+    window = visit()
+    tab = window.open(staged.task_page("waiting", run_id, "waits"))
+    expect(tab.get_by_role("heading", level=1)).to_contain_text("Waiting")
+    expect(tab.locator(".run .badge", has_text="Running")).to_have_count(1)
+    for run in list(staged.sandbox.control.store.runs.values()):
+        if run.id in staged.airflow.xcom("waiting", run_id, "waits", "run_ids"):
+            staged.sandbox.control.store.force(run.id, script="passes")
+    expect(tab.get_by_role("heading", level=1)).to_contain_text("Passed", timeout=40_000)
+    expect(tab.locator(".run .badge", has_text="Passed")).to_have_count(2)
+    # From here on no timer is left that would ask again.
+    settled = len([url for url in window.asked if "/api/dags/" in url])
+    window.page.wait_for_timeout(6000)
+    assert len([url for url in window.asked if "/testerarmy/api/dags/" in url]) == settled
+
+
+def test_a_hidden_page_does_not_ask(staged: Stage, runs: dict[str, str], visit: Visit) -> None:
+    """Tabs stay open overnight."""
+    window = visit()
+    window.page.context.add_init_script(
+        "Object.defineProperty(Document.prototype, 'hidden', {get: () => window.top.away === true});"
+    )
+    tab = window.open(staged.task_page("waiting", runs["waiting"], "waits"))
+    expect(tab.get_by_role("heading", level=1)).to_contain_text("Waiting")
+    with window.page.expect_request(lambda request: "/api/dags/waiting/task" in request.url, timeout=15_000):
+        pass
+    window.page.evaluate("window.away = true")
+    window.page.wait_for_timeout(1000)
+    before = len(window.asked)
+    window.page.wait_for_timeout(7000)
+    assert [url for url in window.asked[before:] if "/testerarmy/api/" in url] == []
+
+
+def test_the_list_of_a_dag_run(staged: Stage, runs: dict[str, str], visit: Visit) -> None:
+    """Every test task, each a way to its own tab."""
+    window = visit()
+    tab = window.open(staged.dag_run_page("shop", runs["shop"]))
+    expect(tab.locator(".task")).to_have_count(6)
+    tab.get_by_role("link", name="checkout").click()
+    window.page.wait_for_url("**/tasks/checkout/plugin/test-runs")
+
+
+def test_the_history(staged: Stage, runs: dict[str, str], visit: Visit) -> None:
+    """Charts and tests over time, filtered by DAG, by what was started, and by verdict."""
+    tab = visit().open(staged.history_page)
+    expect(tab.locator("svg.chart")).to_have_count(2)
+    tab.get_by_label("DAG").select_option("shop")
+    tab.get_by_label("Started", exact=True).select_option(label="Checkout")
+    expect(tab.locator("section[aria-labelledby=runs] tbody tr")).to_contain_text(["checkout"])
+    expect(tab.locator("section[aria-labelledby=tests] tbody")).to_contain_text("Checkout with a credit card")
+    tab.get_by_label("Verdict").select_option("passed")
+    expect(tab.get_by_role("heading", name="Nothing like that")).to_be_visible()
+
+
+def test_a_flaky_test_comes_first(staged: Stage, visit: Visit) -> None:
+    """It passed and failed by turns."""
+    for _ in range(2):
+        staged.run("widgets")
+    tab = visit().open(staged.history_page)
+    tab.get_by_label("DAG").select_option("widgets")
+    first = tab.locator("section[aria-labelledby=tests] tbody tr").first
+    expect(first).to_contain_text("Live stock badge updates")
+    expect(first).to_contain_text("changes")
+
+
+def test_an_outsider_sees_only_a_plain_word(staged: Stage, runs: dict[str, str], visit: Visit) -> None:
+    """Even with the address of a page."""
+    path = f"{staged.airflow.url}/testerarmy/view/task/shop/{runs['shop']}/checkout/%7BMAP_INDEX%7D"
+    window = visit("outsider")
+    tab = window.open(path)
+    expect(tab.get_by_role("heading", level=1)).to_have_text("You may not see this")
+    # The browser reports the refusal in its console by itself.
+    window.errors.clear()
+    nobody = visit(None)
+    expect(nobody.open(path).get_by_role("heading", level=1)).to_have_text("You are signed out")
+    nobody.errors.clear()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_it_follows_airflows_theme(staged: Stage, runs: dict[str, str], visit: Visit, theme: str) -> None:
+    """Also when that is changed while it is open."""
+    window = visit(dark=theme == "dark")
+    tab = window.open(staged.task_page("shop", runs["shop"], "checkout"))
+    root = tab.locator(":root")
+    dark = "list => list.contains('dark')"
+    assert root.evaluate(f"node => ({dark})(node.classList)") is (theme == "dark")
+    window.page.evaluate("document.documentElement.classList.toggle('dark')")
+    eventually(
+        lambda: root.evaluate(f"node => ({dark})(node.classList)") is (theme != "dark"), 5, "the other theme"
+    )
+
+
+@pytest.mark.parametrize("page", ["task", "dag_run", "history"])
+def test_it_is_readable_on_a_phone(staged: Stage, runs: dict[str, str], visit: Visit, page: str) -> None:
+    """At 360 px nothing sticks out to the side."""
+    address = {
+        "task": f"view/task/shop/{runs['shop']}/checkout/-1",
+        "dag_run": f"view/dag-run/shop/{runs['shop']}",
+        "history": "view/history",
+    }[page]
+    window = visit(width=360)
+    tab = window.open(f"{staged.airflow.url}/testerarmy/{address}")
+    for row in tab.locator(".row").all()[:1]:
+        row.click()
+        expect(tab.locator(".steps")).to_be_visible()
+    assert window.page.evaluate("document.documentElement.scrollWidth") <= 360
+
+
+def test_links_leave_the_frame(staged: Stage, runs: dict[str, str], visit: Visit) -> None:
+    """Airflow's frame blocks new windows, so a link of the page around it opens them."""
+    window = visit()
+    tab = window.open(staged.task_page("shop", runs["shop"], "checkout"))
+    window.page.context.route("https://tester.army/**", lambda route: route.fulfill(body="the dashboard"))
+    with window.page.context.expect_page() as opened:
+        tab.get_by_role("link", name="Dashboard").click()
+    assert opened.value.url.startswith("https://tester.army/dashboard/acme/projects/shop")
+    assert opened.value.evaluate("window.opener") is None
+    with window.page.context.expect_page() as opened:
+        tab.get_by_role("link", name="HTML report").click()
+    expect(opened.value.get_by_role("heading", name="Checkout with a credit card")).to_be_visible()
+    window.foreign.clear()
+
+
+def test_the_catalog_has_what_is_expected_here() -> None:
+    """The numbers above are the sandbox's."""
+    assert len(next(group for group in catalog.GROUPS if group.id == catalog.GROUP_FAILING).test_ids) == 5

@@ -1,0 +1,78 @@
+"""What Airflow is told of the tab, and what that costs the processes that have no use for it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from importlib.resources import files
+
+import pytest
+
+from airflow_provider_testerarmy.plugin import TesterArmyPlugin
+from airflow_provider_testerarmy.ui import registration
+
+# The version is Airflow's to tell, and the compat module's to read.
+OLD = """if True:
+    from airflow.providers.common.compat import version_compat
+    version_compat.AIRFLOW_V_3_1_PLUS = version_compat.AIRFLOW_V_3_3_PLUS = False
+    from airflow_provider_testerarmy.plugin import TesterArmyPlugin as plugin
+    print(plugin.fastapi_apps, plugin.external_views, plugin.listeners)
+"""
+
+LOADED = """if True:
+    import json, sys
+    from airflow.providers.common.compat.sdk import AirflowPlugin
+    from airflow_provider_testerarmy import listener
+    before = set(sys.modules)
+    import airflow_provider_testerarmy.plugin
+    print(json.dumps(sorted(set(sys.modules) - before)))
+"""
+
+
+def output(code: str) -> str:
+    command = [sys.executable, "-W", "ignore", "-c", code]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    return ended.stdout.splitlines()[-1]
+
+
+def test_the_plugin_is_light() -> None:
+    """Scheduler, workers, triggerer and DAG processor load plugins too, and serve no pages."""
+    own = "airflow_provider_testerarmy"
+    assert json.loads(output(LOADED)) == [f"{own}.plugin", f"{own}.ui", f"{own}.ui.registration"]
+
+
+def test_an_older_airflow_has_no_tab_and_no_noise() -> None:
+    """The package loads all the same."""
+    assert output(OLD) == "[] [] []"
+
+
+def test_where_it_shows() -> None:
+    """On a task, on a DAG run, and in the navigation; each address is relative, each route its own."""
+    views = TesterArmyPlugin.external_views
+    assert [view["destination"] for view in views] == ["task_instance", "dag_run", "nav"]
+    assert len({view["url_route"] for view in views}) == 3
+    assert not any(view["href"].startswith(("/", "http")) for view in views)
+    assert TesterArmyPlugin.fastapi_apps[0]["url_prefix"] == registration.PREFIX
+
+
+def test_the_static_files_are_there() -> None:
+    """They are part of the package; the scripts import only one another."""
+    static = files("airflow_provider_testerarmy.ui") / "static"
+    names = {path.name for path in static.iterdir()}
+    assert {"page.html", "main.js", "style.css", "icon.svg", "icon-dark.svg"} <= names
+    for name in names:
+        text = (static / name).read_text()
+        assert "http://" not in text.replace("http://www.w3.org/2000/svg", "")
+
+
+@pytest.mark.parametrize(
+    "way", ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "srcdoc"]
+)
+def test_no_script_makes_markup_of_text(way: str) -> None:
+    """Texts become text nodes; there is no other way in."""
+    static = files("airflow_provider_testerarmy.ui") / "static"
+    assert [
+        path.name for path in static.iterdir() if path.name.endswith(".js") and way in path.read_text()
+    ] == []

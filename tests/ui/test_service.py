@@ -1,0 +1,144 @@
+"""Runs asked of the service for the tab: once for all who look, briefly, and not while it is down."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import httpx
+import pytest
+
+from airflow_provider_testerarmy.hooks.docket import DocketHook
+from airflow_provider_testerarmy.hooks.testerarmy import TesterArmyHook
+from airflow_provider_testerarmy.sandbox import catalog
+from airflow_provider_testerarmy.sandbox.state import DEFAULT_API_KEY
+from airflow_provider_testerarmy.ui.service import FINISHED_TTL, PAUSE, Owner, RunDetails, owner_of
+
+OWNER = Owner(TesterArmyHook, "testerarmy_default")
+
+
+class Clock:
+    """Time that is moved by hand."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def details(service, clock, monkeypatch):
+    fields = {"conn_type": "testerarmy", "host": service.url, "password": DEFAULT_API_KEY}
+    monkeypatch.setenv("AIRFLOW_CONN_TESTERARMY_DEFAULT", json.dumps(fields))
+    return RunDetails(clock)
+
+
+def start(service, path):
+    """Start runs as an operator would, and return their ids."""
+    answer = httpx.post(
+        f"{service.url}/{path}/runs", headers={"Authorization": f"Bearer {DEFAULT_API_KEY}"}, trust_env=False
+    ).json()
+    return answer.get("runIds") or [answer["runId"]]
+
+
+@pytest.fixture
+def runs(service):
+    """The runs of a group, over."""
+    ids = start(service, f"groups/{catalog.GROUP_FAILING}")
+    service.control.clock.advance(600)
+    return ids
+
+
+def asked(service):
+    return [entry.path.rpartition("/")[2] for entry in service.control.log.entries("get_run", 0)]
+
+
+def fetch(details, ids, viewers=1, owner=OWNER):
+    async def all_of_them():
+        return await asyncio.gather(*(details.fetch(owner, ids) for _ in range(viewers)))
+
+    return asyncio.run(all_of_them())
+
+
+def test_many_viewers_make_one_call_for_each_run(service, details, runs):
+    """At the same moment, and afterwards."""
+    found = fetch(details, runs, viewers=20)
+    assert all(set(each.details) == set(runs) and not each.notice for each in found)
+    assert sorted(asked(service)) == sorted(runs)
+
+
+def test_an_answer_is_kept(service, details, clock, runs):
+    """For long, where it cannot change."""
+
+    async def twice():
+        await details.fetch(OWNER, runs)
+        clock.now = FINISHED_TTL - 1
+        await details.fetch(OWNER, runs)
+
+    asyncio.run(twice())
+    assert sorted(asked(service)) == sorted(runs)
+
+
+def test_a_run_that_goes_on_is_asked_for_again(service, details, clock):
+    """After a few seconds."""
+    (run_id,) = start(service, f"tests/{catalog.TEST_ENDLESS}")
+
+    async def later():
+        for clock.now in (0.0, 1.0, 10.0):
+            await details.fetch(OWNER, [run_id])
+
+    asyncio.run(later())
+    assert asked(service) == [run_id, run_id]
+
+
+def test_a_service_that_is_down_is_left_alone(service, details, clock, runs):
+    """Everybody gets the same plain word, and after a pause it is asked again."""
+    service.control.down = "reset"
+
+    async def until_it_is_up():
+        first = await details.fetch(OWNER, runs)
+        service.control.down = None
+        second = await details.fetch(OWNER, runs)
+        clock.now += PAUSE + 1
+        return first, second, await details.fetch(OWNER, runs)
+
+    first, second, third = asyncio.run(until_it_is_up())
+    assert first.details == second.details == {}
+    assert "does not answer" in first.notice
+    assert second.notice == first.notice
+    assert (set(third.details), third.notice) == (set(runs), "")
+
+
+def test_a_rejected_key_is_said(service, details, runs):
+    """Without the key."""
+    service.control.keys.revoke(DEFAULT_API_KEY)
+    (found,) = fetch(details, runs)
+    assert found.details == {}
+    assert "rejected" in found.notice
+    assert DEFAULT_API_KEY not in found.notice
+
+
+def test_a_run_that_is_gone_hides_no_other(service, details, runs):
+    """It says so."""
+    (found,) = fetch(details, [*runs, catalog.UNKNOWN_ID])
+    assert set(found.details) == set(runs)
+    assert "does not know" in found.notice
+
+
+def test_a_connection_that_is_gone(details, runs):
+    """The page has the summary all the same."""
+    (found,) = fetch(details, runs, owner=Owner(TesterArmyHook, "nowhere"))
+    assert found.details == {}
+    assert "nowhere" in found.notice
+
+
+def test_whom_to_ask():
+    """A task's rendered fields name the connection; nothing else names a class."""
+    assert owner_of({"testerarmy_conn_id": "a", "group_id": "g"}) == Owner(TesterArmyHook, "a")
+    assert owner_of({"docket_conn_id": "b"}) == Owner(DocketHook, "b")
+    assert owner_of({"http_conn_id": "c", "hook": "os.system", "testerarmy_conn_id": ""}) is None

@@ -1,0 +1,174 @@
+"""What the browser gets: whatever came in, it is bounded, clean and of the expected types."""
+
+from __future__ import annotations
+
+import json
+import math
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_testerarmy.reports.pictures import stems
+from airflow_provider_testerarmy.runs.results import Issue, Outcome, Phase, RunResult
+from airflow_provider_testerarmy.ui import shapes
+from airflow_provider_testerarmy.ui.history import Filter, history
+from airflow_provider_testerarmy.ui.store import StoredTask
+from tests.reports.cases import NIGHT, hostile_run, summary_of
+from tests.runs.scripted import finished
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=10), inner, max_size=4),
+    max_leaves=12,
+)
+FIELDS = (
+    "verdict",
+    "reasons",
+    "counts",
+    "run_ids",
+    "issues",
+    "tests",
+    "flaky",
+    "truncated",
+    "url",
+    "started_at",
+)
+
+
+def stored(summary, note=None, **fields):
+    usual = {
+        "dag_id": "d",
+        "run_id": "r",
+        "task_id": "t",
+        "map_index": -1,
+        "state": "success",
+        "try_number": 1,
+        "started": datetime(2026, 2, 11, 12, tzinfo=UTC),
+        "ended": None,
+    }
+    xcoms = {"return_value": summary, "test_runs": {"version": 1, **(note or {})}}
+    return StoredTask(**{**usual, **fields}, xcoms=xcoms)
+
+
+@given(st.fixed_dictionaries(dict.fromkeys(FIELDS, ANYTHING)), ANYTHING)
+def test_any_summary_can_be_shown(summary, note):
+    """Whoever may edit XComs may write anything into one; the page is made all the same."""
+    task = stored(summary, {"label": note, "title": note})
+    shown = [shapes.shown_summary(task.summary), shapes.summary_rows(task.summary), history([task], Filter())]
+    assert len(json.dumps(shown, allow_nan=False)) < 100_000
+
+
+def test_a_usual_summary():
+    """Nothing is lost on the way."""
+    summary = summary_of(NIGHT)
+    shown = shapes.shown_summary(summary)
+    assert (shown["verdict"], shown["reasons"]) == (summary["verdict"], summary["reasons"])
+    assert shown["counts"] == {kind: count for kind, count in summary["counts"].items() if count}
+    assert [row["title"] for row in shapes.summary_rows(summary)] == [
+        test["title"] for test in summary["tests"]
+    ]
+
+
+def test_hostile_texts_are_cleaned_and_bounded():
+    """Of 3 MB of text a few kilobytes are shown."""
+    detail = shapes.run_detail(hostile_run(1))
+    text = json.dumps(detail, ensure_ascii=False)
+    assert len(text) < 40_000
+    assert [sign for sign in "\x00\x07\x1b\u202e\u200b" if sign in "".join(strings(detail))] == []
+    assert [url for url in strings(detail) if url.startswith(("javascript:", "data:", "http://"))] == []
+
+
+def strings(value):
+    if isinstance(value, dict):
+        return [text for item in value.values() for text in strings(item)]
+    if isinstance(value, list):
+        return [text for item in value for text in strings(item)]
+    return [value] if isinstance(value, str) else []
+
+
+@pytest.mark.parametrize("seconds", [math.nan, math.inf, -1.0, 1e300])
+def test_a_duration_that_is_none(seconds):
+    """JSON has no such numbers, and a person has no use for them."""
+    assert shapes.run_row(finished("a", duration=seconds))["seconds"] is None
+
+
+def test_pictures_are_copies_or_links():
+    """A copy where there is one, else a link if it may be one, else nothing."""
+    urls = ("https://x/copied.png", "https://x/linked.png", "http://x/neither.png")
+    run = finished("a", screenshots=urls, issues=(Issue("Broken", screenshot_url="https://x/issue.png"),))
+    copies = {stems(run)[urls[0]]: "0.png"}
+    pictures = shapes.with_copies(shapes.run_detail(run), copies)["pictures"]
+    assert [(picture["copy"], picture["link"]) for picture in pictures] == [
+        ("0.png", urls[0]),
+        ("", urls[1]),
+        ("", "https://x/issue.png"),
+    ]
+    assert pictures[2]["of"] == "Broken"
+
+
+@pytest.mark.parametrize(
+    ("phase", "outcome", "shown"),
+    [
+        (Phase.FINISHED, Outcome.PASSED, "passed"),
+        (Phase.FINISHED, None, "unknown"),
+        (Phase.QUEUED, None, "queued"),
+        (Phase.UNKNOWN, None, "running"),
+    ],
+)
+def test_what_a_run_is_doing(phase, outcome, shown):
+    assert shapes.outcome_of(RunResult("a", "s", phase, outcome)) == shown
+
+
+def night(day, outcomes, title="Nightly", label="group 1"):
+    """A task of that day, with a test for each outcome."""
+    results = [
+        finished(f"{day}-{name}", outcome, title=name, test_id=name, duration=10.0 + day)
+        for name, outcome in outcomes.items()
+    ]
+    moment = datetime(2026, 2, day, 2, tzinfo=UTC)
+    return stored(summary_of(results), {"label": label, "title": title}, started=moment, run_id=str(day))
+
+
+P, F = Outcome.PASSED, Outcome.FAILED
+#: The newest first, as the database gives them.
+NIGHTS = [
+    night(4, {"steady": P, "shaky": F, "broken": F}),
+    night(3, {"steady": P, "shaky": P, "broken": F}, title=""),
+    night(2, {"steady": P, "shaky": F, "broken": F}),
+]
+
+
+def test_the_flakiest_come_first():
+    """What fails always is broken, not flaky."""
+    tests = history(NIGHTS, Filter())["tests"]
+    assert [test["title"] for test in tests] == ["shaky", "broken", "steady"]
+    assert [test["changes"] for test in tests] == [2, 0, 0]
+    assert [outcome for _, outcome, _ in tests[0]["outcomes"]] == ["failed", "passed", "failed"]
+    assert tests[0]["durations"] == [12.0, 13.0, 14.0]
+    assert tests[0]["seconds"] == 13.0
+
+
+def test_a_group_is_called_by_its_newest_name():
+    """A try that only reconnected has not learnt it."""
+    found = history(NIGHTS, Filter())
+    assert {run["group_title"] for run in found["runs"]} == {"Nightly"}
+    assert found["choices"]["groups"] == [{"key": "group 1", "title": "Nightly"}]
+
+
+def test_filters():
+    """Each by itself; the choices stay."""
+    other = night(1, {"steady": P}, "Smoke", "group 2")
+    tasks = [*NIGHTS, other]
+    assert [run["run_id"] for run in history(tasks, Filter(group="group 2"))["runs"]] == ["1"]
+    assert [run["run_id"] for run in history(tasks, Filter(verdict="passed"))["runs"]] == ["1"]
+    assert history(tasks, Filter(dag_id="other"))["runs"] == []
+    assert len(history(tasks, Filter(dag_id="other"))["choices"]["groups"]) == 2
+    assert [test["title"] for test in history(tasks, Filter(group="group 2"))["tests"]] == ["steady"]
+
+
+def test_a_task_without_a_verdict_is_listed():
+    """It was stopped, or it waits."""
+    (entry,) = history([stored(None, {"label": "group 1"}, state="running")], Filter())["runs"]
+    assert (entry["verdict"], entry["finished"], entry["rate"], entry["counts"]) == ("", False, None, {})
