@@ -10,7 +10,7 @@ from airflow_provider_testerarmy import airflow_compat
 
 
 def _listeners() -> list[Any]:
-    if not airflow_compat.HAS_TASK_STATE_STORE:
+    if not airflow_compat.LISTENER.available:
         return []
     from airflow_provider_testerarmy import listener
 
