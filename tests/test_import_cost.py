@@ -23,7 +23,8 @@ LIMIT = 0.05
 PROBE = """if True:
     import gc, json, os, sys, time
     import airflow.providers.common.compat.sdk
-    from airflow.providers.common.compat.sdk import DAG, BaseOperator, BaseHook, BaseSensorOperator, Connection, task
+    from airflow.providers.common.compat.sdk import DAG, BaseHook, BaseOperator, BaseSensorOperator
+    from airflow.providers.common.compat.sdk import Connection, task
 
     def measure(module):
         before = set(sys.modules)
