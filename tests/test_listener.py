@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -114,3 +116,21 @@ def test_a_failure_in_the_background_is_logged_and_hurts_nobody(monkeypatch, cap
 
     listener._in_background(fail)
     assert eventually(lambda: "could not be stopped" in caplog.text, 10, "the log line")
+
+
+def test_a_process_ends_after_what_goes_on_in_the_background():
+    """Else Airflow closes the database's connections in the middle of a query, which can hang for ever."""
+    code = """if True:
+        import atexit, threading
+        atexit.register(print, "connections closed")
+        from airflow_provider_testerarmy import listener
+
+        def work():
+            threading.main_thread().join()  # the process has begun to end
+            print("runs stopped")
+
+        listener._in_background(work)
+    """
+    command = [sys.executable, "-W", "ignore", "-c", code]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    assert ended.stdout.splitlines()[-2:] == ["runs stopped", "connections closed"]
