@@ -21,8 +21,8 @@ class Airflow:
     """The newest patch of a minor version of Airflow, as of November 2026.
 
     :param until: packages that came later are not chosen, because this Airflow never met them: it does what its
-        constraints file does for users. With today's packages, Airflow 3.0 gets a cadwyn that it cannot import,
-        and 3.1 and 3.2 an SQLAlchemy 2.1 that they were not written for.
+        constraints file does for users. With the packages of November 2026 no task runs on Airflow 3.0 (its API
+        refuses its own requests), nor on 3.2 (pydantic 2.14 cannot build one of its models).
     :param pythons: those of :data:`PYTHONS` that it supports.
     :param why_not: why it does not support the others.
     """
