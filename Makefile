@@ -8,6 +8,7 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 UV := $(shell command -v uv 2>/dev/null)
 ARGS ?=
 VENDOR ?= docket
+CELLS ?=
 # What needs PostgreSQL is in test-chaos, what needs a browser in test-ui; nothing that README tells a user to run
 # may need either.
 WITHOUT_DATABASE := --ignore=tests/chaos --ignore=tests/conformance --ignore=tests/ui/browser
@@ -18,6 +19,8 @@ READY := $(VENV)/.ready
 BENCH := .local/bench
 BENCH_READY := $(BENCH)/.ready
 RUN := $(VENV)/bin/python
+TOOLS := .local/tools
+TOOLS_READY := $(TOOLS)/.ready
 
 # Airflow's imports cost three times as much without bytecode.
 unexport PYTHONDONTWRITEBYTECODE
@@ -26,8 +29,8 @@ export AIRFLOW_HOME := $(CURDIR)/.local/unit
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo ui ui-pictures bench bench-ui test test-unit test-integration test-ui test-chaos lint format lock \
-	vendor-lines clean
+.PHONY: help demo ui ui-pictures bench bench-ui test test-unit test-integration test-ui test-chaos test-matrix dist \
+	docs lint format lock vendor-lines python-version clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -63,6 +66,18 @@ test-chaos: $(READY) ## Kill things, and both vendors' lifecycles, on PostgreSQL
 bench: $(BENCH_READY) ## Compare the cost of waiting with other providers'; parts by ARGS="--part triggers --sizes 100".
 	@$(BENCH)/bin/python -m benchmarks $(ARGS)
 
+test-matrix: dist ## Every Airflow on every Python, from the built wheel; CELLS="2.11 lowest-py3.11" selects.
+	@$(TOOLS)/bin/python -m tests.matrix $(CELLS)
+
+dist: $(TOOLS_READY) ## Build the wheel and the sdist into dist/, and check them.
+	@$(TOOLS)/bin/uv build --quiet --clear --python $(or $(PYTHON),3.12) --out-dir dist .
+	@$(TOOLS)/bin/twine check --strict dist/*
+	@$(TOOLS)/bin/check-wheel-contents dist/*.whl
+	@$(TOOLS)/bin/python -m tests.matrix.check_dist dist
+
+docs: $(READY) ## Write the generated parts of docs/ anew.
+	$(RUN) -m tests.docs.generate
+
 lint: $(READY) ## Check style and types; changes nothing.
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
@@ -75,10 +90,10 @@ format: $(READY) ## Mend style where it can be done automatically.
 	$(VENV)/bin/ruff format .
 
 lock: ## Resolve all dependencies anew, for every supported Python, into the two lock files.
-	@$(if $(UV),,$(MAKE) .local/uv/bin/uv)
-	$(or $(UV),.local/uv/bin/uv) lock --upgrade
+	@$(if $(UV),,$(MAKE) $(TOOLS_READY))
+	$(or $(UV),$(TOOLS)/bin/uv) lock --upgrade
 	for extra in dev bench; do \
-		$(or $(UV),.local/uv/bin/uv) export --quiet --locked --extra $$extra --no-emit-project \
+		$(or $(UV),$(TOOLS)/bin/uv) export --quiet --locked --extra $$extra --no-emit-project \
 			--output-file requirements-$$extra.lock || exit; \
 	done
 
@@ -87,13 +102,17 @@ vendor-lines: ## Lines of a vendor's own files, folder by folder; VENDOR=docket 
 		| awk '{folder = $$2; sub("/[^/]*$$", "", folder); lines[folder] += $$1} \
 			END {for (folder in lines) printf "%6d %s\n", lines[folder], folder}' | sort -k2
 
+python-version:
+	@$(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])'
+
 clean: ## Remove the environment, caches, builds and what `make ui` kept.
 	rm -rf $(VENV) .local build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
-.local/uv/bin/uv:
+$(TOOLS_READY): .ci/tools.txt
 	$(call check_python)
-	$(PYTHON) -m venv .local/uv
-	.local/uv/bin/python -m pip install --quiet --disable-pip-version-check uv
+	@$(PYTHON) -m venv --clear $(TOOLS)
+	@$(TOOLS)/bin/python -m pip install --quiet --disable-pip-version-check -r .ci/tools.txt
+	@touch $@
 
 ifdef UV
 $(READY) $(BENCH_READY): pyproject.toml uv.lock

@@ -11,15 +11,25 @@ Internals in use, for want of a public way:
 
 from __future__ import annotations
 
-from typing import Any
+import logging
+import re
+from dataclasses import dataclass
+from typing import Any, Final
 
-from airflow.providers.common.compat.sdk import BaseHook
-from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_1_PLUS, AIRFLOW_V_3_3_PLUS
+from airflow import __version__ as airflow_version
+from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
 
 __all__ = [
+    "ASYNC_CONNECTION",
+    "DURABLE_RETRIES",
+    "FEATURES",
+    "FORM_FROM_INFO",
     "GONE",
-    "HAS_EXTERNAL_VIEWS",
-    "HAS_TASK_STATE_STORE",
+    "KILL_WHILE_DEFERRED",
+    "LISTENER",
+    "RETRY_ONLY_FAILED",
+    "UI_TAB",
+    "Feature",
     "aget_connection",
     "aown_state",
     "import_ahead",
@@ -31,21 +41,105 @@ __all__ = [
     "task_state_store",
 ]
 
-#: Whether a task can store what outlives its try, and triggers are told of a kill.
-HAS_TASK_STATE_STORE = AIRFLOW_V_3_3_PLUS
+log = logging.getLogger(__name__)
 
-#: Whether a plugin can show pages in Airflow's UI.
-HAS_EXTERNAL_VIEWS = AIRFLOW_V_3_1_PLUS
+#: Major and minor version of the Airflow that is installed; a pre-release counts as its release.
+_INSTALLED: Final = tuple(map(int, re.findall(r"\d+", airflow_version)[:2]))
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """Something that only newer versions of Airflow make possible.
+
+    :param title: what a user gets, as the documentation's table names it.
+    :param since: the first version of Airflow, major and minor, that has what it stands on.
+    :param stands_on: what that is.
+    :param before: what there is instead on an older Airflow.
+    """
+
+    title: str
+    since: tuple[int, int]
+    stands_on: str
+    before: str
+
+    @property
+    def available(self) -> bool:
+        """Whether the installed Airflow has it."""
+        return self.since <= _INSTALLED
+
+    @property
+    def version(self) -> str:
+        """The first version that has it, as people write it."""
+        return ".".join(map(str, self.since))
+
+
+DURABLE_RETRIES: Final = Feature(
+    "A retry after a lost worker reconnects to its runs",
+    (3, 3),
+    "the task state store",
+    "the retry starts new runs; a worker that gets a SIGTERM cancels its own",
+)
+RETRY_ONLY_FAILED: Final = Feature(
+    "`retry_failed_tests` runs only those tests again that did not pass",
+    (3, 3),
+    "the task state store",
+    "the retry runs all of them again",
+)
+KILL_WHILE_DEFERRED: Final = Feature(
+    "Killing or clearing a deferred task cancels its runs",
+    (3, 3),
+    "`on_kill` of triggers",
+    "the runs end by themselves; a task that waits in the worker cancels them",
+)
+LISTENER: Final = Feature(
+    "Runs are cancelled of a task that ended where neither worker nor trigger could",
+    (3, 3),
+    "listeners that can read the task state store",
+    "the runs end by themselves",
+)
+FORM_FROM_INFO: Final = Feature(
+    "Connection form without loading the hook",
+    (3, 2),
+    "`conn-fields` of the provider's description",
+    "the same form, asked of the hook",
+)
+UI_TAB: Final = Feature(
+    "Test-run tab in the UI",
+    (3, 1),
+    "`external_views` of plugins",
+    "no tab; the dashboard button and the reports are there",
+)
+ASYNC_CONNECTION: Final = Feature(
+    "The triggerer reads connections in its event loop",
+    (3, 1),
+    "`BaseHook.aget_connection`",
+    "it reads them in a thread",
+)
+
+#: All of them, the newest first; `docs/versions.md` shows them, and what branches asks one of them.
+FEATURES: Final = (
+    DURABLE_RETRIES,
+    RETRY_ONLY_FAILED,
+    KILL_WHILE_DEFERRED,
+    LISTENER,
+    FORM_FROM_INFO,
+    UI_TAB,
+    ASYNC_CONNECTION,
+)
 
 #: The state of a task instance that was deleted.
 GONE = "gone"
 
 
 async def aget_connection(conn_id: str) -> Any:
-    """Read a connection from an event loop (natively from Airflow 3.0 on, in a thread before)."""
-    native = getattr(BaseHook, "aget_connection", None)
-    if native is not None:
-        return await native(conn_id)
+    """Read a connection from an event loop (natively from Airflow 3.1 on, in a thread before)."""
+    if ASYNC_CONNECTION.available:
+        try:
+            return await BaseHook.aget_connection(conn_id)
+        except AirflowNotFoundException:
+            # `airflow dags test` answers a trigger only when it asks synchronously, for connections that are in
+            # the metadata database (seen with Airflow 3.3.2).
+            log.debug("The connection %r was not found from the event loop; asking in a thread.", conn_id)
     from asgiref.sync import sync_to_async
 
     return await sync_to_async(BaseHook.get_connection)(conn_id)

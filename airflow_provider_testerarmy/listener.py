@@ -13,6 +13,7 @@ Where a worker or a trigger is there, both cancel the same runs, which does no h
 
 from __future__ import annotations
 
+import atexit
 import logging
 import threading
 import time
@@ -20,7 +21,7 @@ from collections.abc import Callable
 from functools import cache
 from importlib import import_module
 from pkgutil import resolve_name
-from typing import Any
+from typing import Any, Final
 
 from airflow.providers.common.compat.sdk import hookimpl
 
@@ -29,6 +30,11 @@ from airflow_provider_testerarmy.get_provider_info import get_provider_info
 from airflow_provider_testerarmy.runs.record import KEY, Owner, Record, RecordUnreadable, Stage
 
 log = logging.getLogger(__name__)
+
+#: Seconds that a process which is about to end gives to what goes on in the background.
+LAST_WAIT: Final = 10.0
+
+_working: set[threading.Thread] = set()
 
 
 @hookimpl
@@ -100,8 +106,25 @@ def _in_background(work: Callable[..., None], *arguments: Any) -> None:
             work(*arguments)
         except Exception:
             log.exception("Test runs that a task left behind could not be stopped.")
+        finally:
+            _working.discard(threading.current_thread())
 
-    threading.Thread(target=run, name="stop-test-runs", daemon=True).start()
+    thread = threading.Thread(target=run, name="stop-test-runs", daemon=True)
+    _working.add(thread)
+    # What was registered last is called first: before Airflow closes its connections to the database.
+    atexit.unregister(_finish)
+    atexit.register(_finish)
+    thread.start()
+
+
+def _finish() -> None:
+    """Let what goes on come to its end before the process does.
+
+    A query whose connection is closed meanwhile can hang for ever; `airflow dags test` ends right after its DAG.
+    """
+    deadline = time.monotonic() + LAST_WAIT
+    for thread in list(_working):
+        thread.join(max(0.0, deadline - time.monotonic()))
 
 
 @cache

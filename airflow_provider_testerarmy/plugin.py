@@ -10,7 +10,7 @@ from airflow_provider_testerarmy import airflow_compat
 
 
 def _listeners() -> list[Any]:
-    if not airflow_compat.HAS_TASK_STATE_STORE:
+    if not airflow_compat.LISTENER.available:
         return []
     from airflow_provider_testerarmy import listener
 
@@ -19,7 +19,7 @@ def _listeners() -> list[Any]:
 
 def _ui() -> tuple[list[Any], list[Any]]:
     """The web application, and where it shows; nothing where Airflow has no place for it."""
-    if not airflow_compat.HAS_EXTERNAL_VIEWS:
+    if not airflow_compat.UI_TAB.available:
         return [], []
     from airflow_provider_testerarmy.ui import registration
 

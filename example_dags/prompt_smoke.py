@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pendulum
-from airflow.sdk import dag
+from airflow.providers.common.compat.sdk import dag
 
 from airflow_provider_testerarmy.operators.testerarmy import TesterArmyRunPromptOperator
 from airflow_provider_testerarmy.sensors.testerarmy import TesterArmyRunSensor

@@ -22,8 +22,9 @@ LIMIT = 0.05
 # what it brought. The best of five, because the machine may be busy.
 PROBE = """if True:
     import gc, json, os, sys, time
-    import airflow.sdk
-    from airflow.sdk import DAG, BaseOperator, BaseHook, BaseSensorOperator, Connection, task
+    import airflow.providers.common.compat.sdk
+    from airflow.providers.common.compat.sdk import DAG, BaseHook, BaseOperator, BaseSensorOperator
+    from airflow.providers.common.compat.sdk import Connection, task
 
     def measure(module):
         before = set(sys.modules)

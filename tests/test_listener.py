@@ -136,7 +136,7 @@ print("imported:", sorted(set(sys.modules) - known))
 """
 
 
-@pytest.mark.skipif(not airflow_compat.HAS_TASK_STATE_STORE, reason="the listener needs Airflow 3.3")
+@pytest.mark.skipif(not airflow_compat.LISTENER.available, reason="the listener needs Airflow 3.3")
 def test_nothing_is_imported_in_the_background(service, run_id):
     """A worker that the scheduler forks meanwhile would wait for ever for the lock on that module."""
     done = subprocess.run(
@@ -148,3 +148,21 @@ def test_nothing_is_imported_in_the_background(service, run_id):
     )
     assert "imported: []" in done.stdout, done.stdout + done.stderr
     assert cancelled(service) == [run_id]
+
+
+def test_a_process_ends_after_what_goes_on_in_the_background():
+    """Else Airflow closes the database's connections in the middle of a query, which can hang for ever."""
+    code = """if True:
+        import atexit, threading
+        atexit.register(print, "connections closed")
+        from airflow_provider_testerarmy import listener
+
+        def work():
+            threading.main_thread().join()  # the process has begun to end
+            print("runs stopped")
+
+        listener._in_background(work)
+    """
+    command = [sys.executable, "-W", "ignore", "-c", code]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    assert ended.stdout.splitlines()[-2:] == ["runs stopped", "connections closed"]

@@ -69,6 +69,9 @@ class ServiceHook(BaseHook):
     """Base of the vendors' hooks: one Airflow connection, one client.
 
     The connection is read once, when it is first needed; its password never leaves the endpoint.
+
+    :param conn_id: the Airflow connection.
+    :param policy: how single requests are repeated; a few patient tries when None.
     """
 
     #: The vendor's default base URL, for a connection without a host.

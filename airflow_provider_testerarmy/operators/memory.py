@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from airflow_provider_testerarmy.airflow_compat import task_state_store
+from airflow_provider_testerarmy.airflow_compat import DURABLE_RETRIES, task_state_store
 from airflow_provider_testerarmy.runs.record import KEY, Owner, Part, Record, Stage, Start, how_to_start
 from airflow_provider_testerarmy.runs.service import Submission
 
@@ -30,8 +30,9 @@ class TaskMemory:
         self._generation = int(context["ti"].max_tries or 0)
         if durable and self._store is None:
             log.info(
-                "This Airflow has no task state store (it came with 3.3): should the worker be lost, a retry "
-                "starts new test runs instead of reconnecting to these."
+                "This Airflow has no task state store (it came with %s): should the worker be lost, a retry "
+                "starts new test runs instead of reconnecting to these.",
+                DURABLE_RETRIES.version,
             )
         self.earlier = Record.from_json(self._store.get(KEY)) if self._store is not None else None
         self.fresh = Record(self._generation, owner=owner)

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from cryptography.fernet import Fernet
-from sqlalchemy import create_engine, make_url, text
+from sqlalchemy import create_engine, text
+from sqlalchemy.engine import make_url
 from sqlalchemy.pool import NullPool
 
 from tests.rig.settings import REPOSITORY

@@ -1,0 +1,153 @@
+"""One session per cell of the matrix, each in a fresh environment; `make test-matrix` runs them."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import nox
+
+from tests.matrix.cells import CELLS, REPOSITORY, Cell, find_python
+from tests.matrix.results import FAILED, PASSED, SKIPPED, Result
+
+nox.options.envdir = ".local/matrix/envs"
+
+#: Newer than the Airflow of an old cell, and needed by this provider on all of them.
+ALWAYS_NEW = ("apache-airflow-providers-common-compat",)
+#: What runs the unit tests; nothing of it is needed to use the provider.
+TEST_TOOLS = ("hypothesis", "jsonschema", "junitparser", "lxml", "markdown-it-py", "pytest")
+#: Tests that start the processes of Airflow 3, need a database server, or are about the repository alone.
+NOT_IN_A_CELL = ("chaos", "conformance", "docs", "integration", "matrix", "rig_tests", "ui/browser")
+#: Folders of tests, and the first Airflow that has what they test.
+NEWER = {"ui": (3, 1)}
+
+
+@nox.session(venv_backend="none")
+@nox.parametrize("cell", [nox.param(cell, id=cell.name) for cell in CELLS])
+def cell(session: nox.Session, cell: Cell) -> None:
+    """The wheel on one Airflow and one Python."""
+    reason, python = cell.unsupported, find_python(cell.python)
+    if not reason and python is None:
+        reason = f"there is no Python {cell.python} on this machine"
+    if reason:
+        Result(SKIPPED, reason).keep(cell)
+        session.skip(reason)
+    result = Result(FAILED)
+    try:
+        _run(Room(session, cell, str(python)), result)
+        result.state, result.reason = PASSED, ""
+    finally:
+        result.keep(cell)
+
+
+def _run(room: Room, result: Result) -> None:
+    """The steps of a cell. The first that fails ends it, and its name is the cell's reason."""
+
+    @contextmanager
+    def step(name: str) -> Iterator[None]:
+        begin, result.reason = time.monotonic(), f"in the step: {name}"
+        yield
+        result.seconds[name] = round(time.monotonic() - begin, 1)
+
+    with step("install the wheel alone"):
+        room.create()
+        room.install()
+    with step("use the wheel alone"):
+        room.airflow("db", "migrate", silent=True)
+        room.python("-P", REPOSITORY / "tests/matrix/check_wheel.py", *room.examples)
+    with step("install the test tools"):
+        room.install("sandbox", *TEST_TOOLS)
+    with step("unit tests"):
+        missing = [name for name, since in NEWER.items() if room.airflow_version < since]
+        ignored = [f"--ignore=tests/{name}" for name in (*NOT_IN_A_CELL, *missing)]
+        words = ("tests", *ignored, "-m", "not integration", "-q", "-p", "no:cacheprovider")
+        room.python("-m", "pytest", *words, cwd=REPOSITORY)
+    with step("examples by dag.test()"):
+        room.python("-P", REPOSITORY / "tests/matrix/check_examples.py", *room.examples)
+    with step("docs/getting-started.md"):
+        room.python("-P", REPOSITORY / "tests/docs/follow.py", REPOSITORY / "docs/getting-started.md")
+
+
+class Room:
+    """A cell's own environment and Airflow home; nothing of the repository is on its path."""
+
+    def __init__(self, session: nox.Session, cell: Cell, interpreter: str) -> None:
+        self._session = session
+        self._cell = cell
+        self._interpreter = interpreter
+        self.folder = REPOSITORY / ".local" / "matrix" / "cells" / cell.name
+        self._home = self.folder / "home"
+        self.examples = sorted((REPOSITORY / "example_dags").glob("*.py"))
+
+    @property
+    def airflow_version(self) -> tuple[int, ...]:
+        """Major and minor version."""
+        return tuple(map(int, self._cell.airflow.minor.split(".")))
+
+    def create(self) -> None:
+        """An empty environment."""
+        self._session.run("rm", "-rf", self.folder, external=True, silent=True)
+        self._home.mkdir(parents=True)
+        self._uv("venv", "--quiet", "--no-project", "--python", self._interpreter, self.folder / "venv")
+
+    def install(self, extra: str = "", *tools: str) -> None:
+        """The wheel with its dependencies, and an extra's; with the newest tools that go with them."""
+        lock, pin = self.folder / "requirements.txt", self.folder / "requirements.in"
+        pin.write_text("" if self._cell.lowest else f"apache-airflow=={self._cell.airflow.patch}\n")
+        until = ("--exclude-newer", self._cell.airflow.until)
+        until += tuple(f"--exclude-newer-package={name}=false" for name in ALWAYS_NEW)
+        python = ("--python", self._python)
+        extras = ("--extra", extra) if extra else ()
+        resolution = "lowest-direct" if self._cell.lowest else "highest"
+        self._uv("pip", "compile", "--quiet", REPOSITORY / "pyproject.toml", pin, *extras, *python, *until,
+                 "--resolution", resolution, "--output-file", lock,
+                 "--no-emit-package", "airflow-provider-testerarmy")  # fmt: skip
+        self._uv("pip", "install", "--quiet", *python, "--requirements", lock)
+        if tools:
+            self._uv("pip", "install", "--quiet", *python, *until, "--constraints", lock, *tools)
+        (wheel,) = (REPOSITORY / "dist").glob("*.whl")
+        self._uv("pip", "install", "--quiet", *python, "--no-deps", "--reinstall", wheel)
+        self._uv("pip", "check", "--quiet", *python)
+
+    @property
+    def _python(self) -> Path:
+        return self.folder / "venv" / "bin" / "python"
+
+    def python(self, *words: object, cwd: Path | None = None) -> None:
+        """Run the environment's Python, elsewhere than in the repository."""
+        with self._session.chdir(cwd or self._home):
+            self._session.run(
+                self._python, *words, external=True, env=self._environment(), include_outer_env=False
+            )
+
+    def airflow(self, *words: str, silent: bool = False) -> None:
+        """Run the environment's Airflow."""
+        command = self.folder / "venv" / "bin" / "airflow"
+        with self._session.chdir(self._home):
+            self._session.run(
+                command,
+                *words,
+                external=True,
+                env=self._environment(),
+                include_outer_env=False,
+                silent=silent,
+            )
+
+    def _environment(self) -> dict[str, str]:
+        kept = {name: os.environ[name] for name in ("HOME", "LANG", "PATH", "TMPDIR") if name in os.environ}
+        return kept | {
+            "PATH": f"{self.folder / 'venv' / 'bin'}{os.pathsep}{kept.get('PATH', '')}",
+            "AIRFLOW_HOME": str(self._home),
+            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+            "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+            "NO_PROXY": "*",
+        }
+
+    def _uv(self, *words: object) -> None:
+        self._session.run(
+            Path(sys.executable).with_name("uv"), *words, external=True, env={"UV_LINK_MODE": "hardlink"}
+        )

@@ -1,0 +1,187 @@
+"""Writes the generated parts of the documentation: `make docs`. A test fails when they are not up to date.
+
+* `reference.md`: from the docstrings and signatures of what a DAG's author uses;
+* the table of features in `versions.md`: from `airflow_compat.FEATURES`, by which the code branches.
+"""
+
+from __future__ import annotations
+
+import enum
+import inspect
+import re
+from datetime import timedelta
+from itertools import takewhile
+from pathlib import Path
+from pkgutil import resolve_name
+from typing import Any
+
+from airflow_provider_testerarmy import airflow_compat
+from tests.docs.blocks import REPOSITORY
+from tests.docs.markers import between
+
+DOCS = REPOSITORY / "docs"
+PACKAGE = "airflow_provider_testerarmy"
+
+#: What the reference describes: a heading, and the classes and functions under it.
+PUBLIC = {
+    "Operators": (
+        "operators.testerarmy.TesterArmyRunTestOperator",
+        "operators.testerarmy.TesterArmyRunGroupOperator",
+        "operators.testerarmy.TesterArmyRunPromptOperator",
+        "operators.docket.DocketRunTestsOperator",
+        "operators.base.RunOperator",
+    ),
+    "Sensors": (
+        "sensors.testerarmy.TesterArmyRunSensor",
+        "sensors.docket.DocketRunSensor",
+        "sensors.base.RunSensor",
+    ),
+    "Gate": ("runs.gate.QualityGate",),
+    "Hooks": ("hooks.testerarmy.TesterArmyHook", "hooks.docket.DocketHook", "hooks.base.ServiceHook"),
+    "Trigger": ("triggers.runs.AwaitRunsTrigger",),
+    "Webhooks": ("client.docket_webhooks.verify",),
+}
+
+HEAD = """\
+# Reference
+
+Written by `make docs` from the docstrings. Parameters that Airflow gives every task are left out.
+"""
+
+_ROLE = re.compile(r":\w+:`~?([^`<]+)`")
+_FIELD = re.compile(r"^:(param|raises|return)s?\s?([^:]*):\s*", re.MULTILINE)
+
+
+def reference() -> str:
+    """The page `reference.md`."""
+    parts = [HEAD]
+    for heading, names in PUBLIC.items():
+        parts.append(f"## {heading}\n")
+        parts += [_described(name) for name in names]
+    parts.append("## Exceptions\n")
+    parts.append(_exceptions())
+    return "\n".join(parts)
+
+
+def _described(name: str) -> str:
+    module, _, attribute = name.rpartition(".")
+    what = resolve_name(f"{PACKAGE}.{module}:{attribute}")
+    text, found = _docstring(what)
+    lines = [f"### `{name}`", "", text, ""]
+    if rows := [row for each in _family(what) for row in _parameters(each)]:
+        lines += ["| parameter | default | |", "| --- | --- | --- |", *rows, ""]
+    common = getattr(what, "common_template_fields", ())
+    if own := [field for field in getattr(what, "template_fields", ()) if field not in common]:
+        lines += [
+            f"Templated: {_code(', '.join(own))}; and of the common ones {_code(', '.join(common))}.",
+            "",
+        ]
+    lines += [f"Raises {_code(names)}: {said}\n" for kind, names, said in found if kind == "raises"]
+    return "\n".join(lines)
+
+
+def _family(what: Any) -> list[Any]:
+    """The class, and those above it whose parameters are described with it: the next public one has its own."""
+    above = what.__mro__[1:] if isinstance(what, type) else ()
+    own = [each for each in above if each.__module__.startswith(PACKAGE)]
+    public = {name.rpartition(".")[2] for names in PUBLIC.values() for name in names}
+    return [what, *takewhile(lambda each: each.__name__ not in public, own)]
+
+
+def _parameters(what: Any) -> list[str]:
+    defaults = _defaults(what)
+    return [
+        f"| {_code(names)} | {_default(defaults, names)} | {_cell(said)} |"
+        for kind, names, said in _docstring(what)[1]
+        if kind == "param"
+    ]
+
+
+def _docstring(what: Any) -> tuple[str, list[tuple[str, str, str]]]:
+    """The text of a docstring, and its fields: their kind, the names, what is said."""
+    plain = _plain(inspect.getdoc(what) or "")
+    text, *rest = re.split(r"^(?=:\w+[^:`]*:)", plain, flags=re.MULTILINE)
+    found = []
+    tail = ""
+    for piece in rest:
+        field = _FIELD.match(piece)
+        if field is None:
+            continue
+        said, _, after = piece[field.end() :].partition("\n\n")
+        tail += after
+        found.append((field[1], field[2], " ".join(said.split())))
+    return "\n\n".join(part.strip() for part in (text, tail) if part.strip()), found
+
+
+def _plain(text: str) -> str:
+    """The docstring's markup as Markdown."""
+    text = _ROLE.sub(lambda found: _link(found[1].rpartition(".")[2]), text)
+    return text.replace("``", "`")
+
+
+def _link(name: str) -> str:
+    known = {each.rpartition(".")[2]: each for names in PUBLIC.values() for each in names}
+    return f"[`{name}`](#{_anchor(known[name])})" if name in known else f"`{name}`"
+
+
+def _anchor(name: str) -> str:
+    return name.lower().replace(".", "")
+
+
+def _defaults(what: Any) -> dict[str, Any]:
+    if model := getattr(what, "model_fields", None):
+        return {name: field.get_default(call_default_factory=True) for name, field in model.items()}
+    # Airflow wraps the method; what it wraps tells the true signature.
+    call = inspect.unwrap(what.__init__) if isinstance(what, type) else what
+    return {name: each.default for name, each in inspect.signature(call).parameters.items()}
+
+
+def _default(defaults: dict[str, Any], names: str) -> str:
+    value = defaults.get(names.split(",", maxsplit=1)[0].strip(), inspect.Parameter.empty)
+    if value is inspect.Parameter.empty:
+        return "required"
+    if isinstance(value, timedelta):
+        return f"{value.total_seconds():g} s"
+    if isinstance(value, enum.Enum):
+        return f"`{value.value!r}`"
+    if names.strip() == "deferrable":
+        return "Airflow's `[operators] default_deferrable`"
+    return f"`{value!r}`"
+
+
+def _exceptions() -> str:
+    """The tree of exceptions, as their module draws it in its docstring."""
+    module = resolve_name(f"{PACKAGE}.exceptions")
+    return f"In `exceptions`:\n\n{_plain(inspect.getdoc(module) or '')}\n".replace("\n::\n", "\n")
+
+
+def _code(names: str) -> str:
+    return ", ".join(f"`{name.strip()}`" for name in names.split(","))
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+def features() -> str:
+    """The table of what needs which version of Airflow."""
+    lines = ["| what you get | from Airflow | it stands on | before |", "| --- | --- | --- | --- |"]
+    lines += [
+        f"| {each.title} | {each.version} | {each.stands_on} | {each.before} |"
+        for each in airflow_compat.FEATURES
+    ]
+    return "\n".join(lines)
+
+
+def pages() -> dict[Path, str]:
+    """Every generated page as it should be."""
+    versions = DOCS / "versions.md"
+    return {
+        DOCS / "reference.md": reference(),
+        versions: between(versions.read_text(), "features", features()),
+    }
+
+
+if __name__ == "__main__":
+    for path, text in pages().items():
+        path.write_text(text)

@@ -1,0 +1,114 @@
+"""The cells of the matrix: which Airflow on which Python, and as of which day its dependencies are chosen.
+
+Nothing here needs Airflow, or anything else that is not in Python itself.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+PYTHONS = ("3.11", "3.12", "3.13")
+
+
+@dataclass(frozen=True, slots=True)
+class Airflow:
+    """The newest patch of a minor version of Airflow, as of November 2026.
+
+    :param until: packages that came later are not chosen, because this Airflow never met them: it does what its
+        constraints file does for users. With the packages of November 2026 no task runs on Airflow 3.0 (its API
+        refuses its own requests), nor on 3.2 (pydantic 2.14 cannot build one of its models).
+    :param pythons: those of :data:`PYTHONS` that it supports.
+    :param why_not: why it does not support the others.
+    """
+
+    patch: str
+    until: str
+    pythons: tuple[str, ...] = PYTHONS
+    why_not: str = ""
+
+    @property
+    def minor(self) -> str:
+        """Its name in the grid."""
+        return ".".join(self.patch.split(".")[:2])
+
+
+AIRFLOWS = (
+    Airflow("2.11.2", "2026-03-16", ("3.11", "3.12"), "Airflow 2.11 was not released for Python 3.13"),
+    Airflow("3.0.6", "2025-09-01", ("3.11", "3.12"), "Airflow 3.0 was not released for Python 3.13"),
+    Airflow("3.1.8", "2026-03-13"),
+    Airflow("3.2.2", "2026-05-31"),
+    Airflow("3.3.2", "2026-09-19"),
+)
+
+#: The lowest version of every dependency that pyproject.toml admits; what those need in turn, as of that day.
+LOWEST = Airflow("2.11.0", "2025-06-01", ("3.11",), "one Python is enough for the lowest versions")
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One environment."""
+
+    airflow: Airflow
+    python: str
+    lowest: bool = False
+
+    @property
+    def name(self) -> str:
+        """As the command line and the grid have it."""
+        return f"{self.row}-py{self.python}"
+
+    @property
+    def row(self) -> str:
+        """The cell's row in the grid."""
+        return "lowest" if self.lowest else self.airflow.minor
+
+    @property
+    def unsupported(self) -> str:
+        """Why there is no such environment, empty where there is one."""
+        return "" if self.python in self.airflow.pythons else self.airflow.why_not
+
+
+CELLS = tuple(
+    [Cell(airflow, python) for airflow in AIRFLOWS for python in PYTHONS]
+    + [Cell(LOWEST, python, lowest=True) for python in PYTHONS]
+)
+
+
+def chosen(words: list[str]) -> list[Cell]:
+    """The cells that the words name, each a cell or a row; all of them for no words.
+
+    :raises ValueError: for a word that names none.
+    """
+    for word in words:
+        if not any(word in (cell.name, cell.row) for cell in CELLS):
+            known = ", ".join(cell.name for cell in CELLS)
+            raise ValueError(f"there is no cell {word!r}; there are {known}")
+    return [cell for cell in CELLS if not words or cell.name in words or cell.row in words]
+
+
+def find_python(version: str) -> str | None:
+    """An interpreter of this minor version: on the PATH, or one that pyenv installed."""
+    root = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
+    installed = sorted((root / "versions").glob(f"{version}*/bin/python"), key=_patch, reverse=True)
+    on_path = [shutil.which(f"python{version}"), shutil.which("python3")]
+    for path in (*on_path, *map(str, installed)):
+        # pyenv puts shims of every version on the PATH, which may not run.
+        if path and _version_of(path) == version:
+            return path
+    return None
+
+
+def _patch(path: Path) -> list[int]:
+    return [int(number) for number in re.findall(r"\d+", path.parts[-3])]
+
+
+def _version_of(path: str) -> str:
+    code = "import sys; print('%d.%d' % sys.version_info[:2])"
+    ended = subprocess.run([path, "-c", code], capture_output=True, text=True, check=False)
+    return ended.stdout.strip()
