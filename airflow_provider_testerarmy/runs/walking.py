@@ -26,6 +26,7 @@ class Walk:
     :param targets: the runs that are looked for and have not been seen.
     :param budget: pages that may still be spent.
     :param depth: pages of one status at the most.
+    :param began: when its first page was asked for; what it shows is due again at the same time.
     :param ended: whether these are the lists of ended runs.
     :param page: the number of the next page, from 1.
     :param asking: whether the next page has been asked for.
@@ -37,6 +38,7 @@ class Walk:
     targets: set[RunId]
     budget: int
     depth: int
+    began: float = 0.0
     ended: bool = False
     cursor: str = ""
     page: int = 1

@@ -269,6 +269,7 @@ class Watchlist:
             places = {run_id: watched.place for run_id, watched in self._ready.items() if not watched.sought}
             self._walk = plan_walk(self._service.active_statuses, places)
         if self._walk is not None:
+            self._walk.began = now
             for run_id in self._walk.targets:
                 del self._ready[run_id]
         return self._walk
@@ -347,7 +348,7 @@ class Watchlist:
             self._rests = min(self._rests + 1, 10)
             self._faults = 0
 
-    def _saw(self, run_id: RunId, run: RunResult, now: float) -> None:
+    def _saw(self, run_id: RunId, run: RunResult, now: float, since: float | None = None) -> None:
         watched = self._runs.get(run_id)
         if watched is None:
             return
@@ -365,7 +366,7 @@ class Watchlist:
         if run.finished:
             self._forget(watched)
         else:
-            self._look_again(watched, now)
+            self._look_again(watched, now if since is None else since)
 
     def _look_again(self, watched: _Watched, now: float) -> None:
         self._schedule(watched, now + watched.pace.next_pause(now - watched.since, now, jitter=self._jitter))
@@ -382,7 +383,7 @@ class Watchlist:
         for run_id, run in seen.items():
             if not ended:
                 self._runs[run_id].place = number
-            self._saw(run_id, run, now)
+            self._saw(run_id, run, now, since=walk.began)
         if walk.over:
             self._end_walk(found_out=True)
 

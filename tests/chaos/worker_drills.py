@@ -148,9 +148,8 @@ def _wait_for_an_endless_run(scene: Scene) -> None:
 
 def finish_after_reconnect(scene: Scene) -> None:
     """Wait until a second try waits for the same run, and only then let it end."""
-    run = scene.wait_run()
     scene.until(lambda: scene.tries() > 1, "a second try", 90)
-    scene.wait_call(f"GET /runs/{run.id}", scene.now(), 90)
+    scene.wait_polled(scene.now(), 90)
     scene.finish_runs()
     scene.settle()
 

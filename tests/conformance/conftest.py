@@ -16,8 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from airflow_provider_testerarmy.sandbox.clock import SandboxClock
 from airflow_provider_testerarmy.sandbox.server import SandboxServer
 from airflow_provider_testerarmy.sandbox.state import Sandbox
-from tests.conformance.scene import Plan, Scene
-from tests.conformance.vendors import VENDORS
+from tests.conformance.scene import Plan, Scene, conn_id
 from tests.rig.airflow import LocalAirflow
 
 log = logging.getLogger(__name__)
@@ -59,20 +58,19 @@ def scenes(request: pytest.FixtureRequest, conformance_database: str) -> Iterato
     specs = [getattr(item, "callspec", None) for item in request.session.items]
     chosen = [spec.params.get("scene") for spec in specs if spec is not None]
     plans = [plan for plan in chosen if isinstance(plan, Plan)]
+    numbered = list(enumerate(plans, 1))
     with (
         SandboxServer(Sandbox(SandboxClock(speed=SPEED))) as service,
         LocalAirflow(
             [DAGS],
             database_url=conformance_database,
             parallelism=PARALLELISM,
-            connections={f"{v.name}_default": v.desk.connection(service) for v in VENDORS},
+            connections={conn_id(number): plan.vendor.desk.connection(service) for number, plan in numbered},
             env=SETTINGS,
         ) as airflow,
     ):
         eye = create_engine(airflow.database.url, pool_size=5, max_overflow=len(plans))
-        found = {
-            plan: Scene(plan, number, airflow, service.control, eye) for number, plan in enumerate(plans, 1)
-        }
+        found = {plan: Scene(plan, number, airflow, service.control, eye) for number, plan in numbered}
         _play(list(found.values()))
         yield found
         eye.dispose()

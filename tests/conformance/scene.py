@@ -51,6 +51,11 @@ class Plan:
         return f"{self.vendor.name}-{self.mode}"
 
 
+def conn_id(number: int) -> str:
+    """The connection that belongs to one scene alone."""
+    return f"scene_{number}"
+
+
 class Scene:
     """A plan being played, and what came of it.
 
@@ -61,6 +66,7 @@ class Scene:
         self.plan = plan
         self.vendor = plan.vendor
         self.desk = plan.vendor.desk
+        self.number = number
         self.target = self.desk.target(number)
         self.dag_id = f"conformance_{plan.vendor.name}_{plan.mode}_{plan.retries}"
         self.run_id = ""
@@ -80,7 +86,7 @@ class Scene:
         """Start the DAG run; what goes wrong is kept for the test, here and in :meth:`play`."""
         self.desk.script(self.sandbox, self.target, self.plan.script)
         self._since = time.monotonic()
-        conf = {"target": self.target, "timeout": self.plan.timeout}
+        conf = {"target": self.target, "timeout": self.plan.timeout, "conn_id": conn_id(self.number)}
         try:
             self.run_id = self._airflow.trigger_dag(self.dag_id, conf)
         except RestError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import tracemalloc
 from itertools import pairwise
 
@@ -17,6 +18,11 @@ from tests.runs.account import Account, Watch, in_some_order
 from tests.runs.scripted import START, Port, fault, transient
 
 PACE = Pace(poll_interval=5, max_outage=600)
+
+
+@pytest.fixture(autouse=True)
+def _same_jitter_each_time():
+    random.seed(7)
 
 
 def watching(count, *, others=0, **options):

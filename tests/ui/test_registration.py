@@ -14,8 +14,8 @@ from airflow_provider_testerarmy.ui import registration
 
 # The version is Airflow's to tell, and the compat module's to read.
 OLD = """if True:
-    from airflow.providers.common.compat import version_compat
-    version_compat.AIRFLOW_V_3_1_PLUS = version_compat.AIRFLOW_V_3_3_PLUS = False
+    from airflow_provider_testerarmy import airflow_compat
+    airflow_compat._INSTALLED = (3, 0)
     from airflow_provider_testerarmy.plugin import TesterArmyPlugin as plugin
     print(plugin.fastapi_apps, plugin.external_views, plugin.listeners)
 """

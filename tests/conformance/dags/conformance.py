@@ -13,9 +13,9 @@ from airflow.sdk import DAG
 from airflow_provider_testerarmy.operators.docket import DocketRunTestsOperator
 from airflow_provider_testerarmy.operators.testerarmy import TesterArmyRunTestOperator
 
-VENDORS: dict[str, tuple[type, str]] = {
-    "testerarmy": (TesterArmyRunTestOperator, "test_id"),
-    "docket": (DocketRunTestsOperator, "test_blueprint_ids"),
+VENDORS: dict[str, tuple[type, str, str]] = {
+    "testerarmy": (TesterArmyRunTestOperator, "test_id", "testerarmy_conn_id"),
+    "docket": (DocketRunTestsOperator, "test_blueprint_ids", "docket_conn_id"),
 }
 COMMON: dict[str, Any] = {
     "task_id": "run",
@@ -24,7 +24,7 @@ COMMON: dict[str, Any] = {
     "retry_delay": timedelta(seconds=1),
 }
 
-for vendor, (operator, target) in VENDORS.items():
+for vendor, (operator, target, conn_id) in VENDORS.items():
     for mode in ("sync", "deferrable"):
         for retries in (0, 2):
             with DAG(
@@ -34,5 +34,6 @@ for vendor, (operator, target) in VENDORS.items():
                 max_active_runs=100,
                 max_active_tasks=100,
             ):
-                what = {target: "{{ dag_run.conf['target'] }}"}
+                # A connection of its own keeps each case's requests apart from those of all others.
+                what = {target: "{{ dag_run.conf['target'] }}", conn_id: "{{ dag_run.conf['conn_id'] }}"}
                 operator(**COMMON, **what, retries=retries, deferrable=mode == "deferrable")
