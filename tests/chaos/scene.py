@@ -151,7 +151,7 @@ class Scene:
         return self.until(self.runs, "a run", timeout)[0]
 
     def looks(self, since: int = 0) -> list[LogEntry]:
-        """Return the looks at the run: for itself or, through the triggerer's poller, in lists of all active runs."""
+        """Return the looks at the run: for itself or, by the poller of the triggerer, in lists of active runs."""
         looks = self.calls(f"GET /runs/{self.wait_run().id}", since)
         if self.case.mode == "deferrable":
             looks += [entry for entry in self.calls("GET /runs", since) if "status=" in entry.query]
