@@ -119,6 +119,13 @@ def test_airflows_inside_is_used_in_one_module():
     assert {name for name in found if not name.startswith("ui/")} <= {"airflow_compat.py"}
 
 
+def test_the_tab_asks_the_database_in_one_module():
+    """Airflow's models may change with any release."""
+    models = re.compile(r"^(airflow\.(models|utils)|sqlalchemy)")
+    found = {named(path) for path in FILES for _, name in imports(path) if models.search(name)}
+    assert {name for name in found if name.startswith("ui/")} == {"ui/store.py"}
+
+
 @pytest.mark.parametrize("path", FILES, ids=named)
 def test_no_error_is_swallowed_without_a_word(path):
     """`except: pass`, and a handler that takes everything, hide bugs."""

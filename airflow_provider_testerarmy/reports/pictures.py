@@ -55,8 +55,13 @@ def links(report_path: str, copies: Mapping[str, str]) -> dict[str, str]:
 
     :param copies: the copies' names by address.
     """
-    folder = quote(PurePosixPath(urlsplit(folder_of(report_path)).path).name)
+    folder = link_folder(report_path)
     return {url: f"{folder}/{name}" for url, name in copies.items() if NAME.fullmatch(name)}
+
+
+def link_folder(report_path: str) -> str:
+    """The folder of the copies as a report's links have it."""
+    return quote(PurePosixPath(urlsplit(folder_of(report_path)).path).name)
 
 
 def kind_of(content: bytes) -> str | None:

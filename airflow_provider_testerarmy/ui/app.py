@@ -7,8 +7,10 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from html import escape
 from pathlib import Path
 from typing import Annotated, Any, Final
+from urllib.parse import urlencode
 
 from airflow.api_fastapi.app import get_auth_manager
 from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity, DagDetails
@@ -17,6 +19,7 @@ from fastapi import Depends, FastAPI, HTTPException, Query, Request
 from fastapi.responses import JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
 
+from airflow_provider_testerarmy.reports.pictures import link_folder
 from airflow_provider_testerarmy.ui import files, store
 from airflow_provider_testerarmy.ui.history import Filter, entry_of, history
 from airflow_provider_testerarmy.ui.pages import Pages
@@ -35,8 +38,8 @@ _POLICY: Final = (
 )
 #: A report is a document of its own, in an origin of its own.
 _REPORT_POLICY: Final = (
-    "sandbox allow-popups; default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; "
-    "form-action 'none'; frame-ancestors 'none'"
+    "sandbox allow-popups allow-popups-to-escape-sandbox; default-src 'none'; style-src 'unsafe-inline'; "
+    "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 
 app = FastAPI(title="TesterArmy test runs", docs_url=None, redoc_url=None, openapi_url=None)
@@ -129,9 +132,17 @@ async def report(task: TheTask, index: Annotated[int, Query(ge=0, le=100)]) -> R
     content = await asyncio.to_thread(files.read_page, path) if path.lower().endswith(".html") else None
     if content is None:
         raise HTTPException(404, "The report cannot be read from the API server.")
-    return Response(
-        content, media_type="text/html; charset=utf-8", headers={"Content-Security-Policy": _REPORT_POLICY}
+    headers = {"Content-Security-Policy": _REPORT_POLICY}
+    return Response(_relinked(content, path, task), media_type="text/html; charset=utf-8", headers=headers)
+
+
+def _relinked(content: bytes, path: str, task: StoredTask) -> bytes:
+    """A report whose links to the copies beside it lead to where these are served."""
+    query = urlencode(
+        {"run_id": task.run_id, "task_id": task.task_id, "map_index": task.map_index, "name": ""}
     )
+    beside, served = f'href="{link_folder(path)}/', f'href="screenshot?{escape(query)}'
+    return content.replace(beside.encode(), served.encode())
 
 
 @app.get("/api/dags/{dag_id}/dag-run", dependencies=[may_see])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final
 
@@ -15,9 +16,14 @@ async def application(
     scope: Message, receive: Callable[[], Awaitable[Message]], send: Callable[[Message], Awaitable[None]]
 ) -> None:
     """The web application, which is built when the first request comes: only the API server needs it."""
+    # It takes a moment, in which Airflow's own requests go on.
+    await (await asyncio.to_thread(_app))(scope, receive, send)
+
+
+def _app() -> Any:
     from airflow_provider_testerarmy.ui.app import app
 
-    await app(scope, receive, send)
+    return app
 
 
 def _view(name: str, destination: str, route: str, path: str) -> dict[str, Any]:

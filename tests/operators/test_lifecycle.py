@@ -92,6 +92,15 @@ def test_a_group_of_which_some_are_rejected(tries):
     assert (ending["verdict"], ending["counts"]) == ("passed", {"total": 3, "passed": 2, "cancelled": 1})
 
 
+def test_what_was_started_is_noted(tries):
+    """Before the wait, so that lists of tasks know it whatever comes of it; and nothing secret is in it."""
+    tries.execute(group(catalog.GROUP_ENDLESS, deferrable=True))
+    note = tries.ti.xcoms["test_runs"]
+    assert (note["label"], note["title"]) == (f"group {catalog.GROUP_ENDLESS}", "Scrolling")
+    assert note["url"].startswith("https://tester.army/dashboard/acme/projects/shop?run=")
+    assert DEFAULT_API_KEY not in json.dumps(tries.ti.xcoms)
+
+
 def test_not_waiting(tries):
     """Nothing is judged."""
     summary = tries.execute(group(wait_for_completion=False))

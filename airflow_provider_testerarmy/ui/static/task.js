@@ -229,9 +229,15 @@ function runs() {
     notice(state.notice),
     overview.total > 1 ? filters() : null,
     el("ul", { class: "runs" }, shown.map((row) => item(row, span))),
-    found.length ? null : el("p", { class: "dim" }, "No run is like that."),
+    found.length ? null : el("p", { class: "dim" }, `No run is like that.${unnamed()}`),
     found.length > shown.length ? el("p", { class: "more" }, el("button", { type: "button", id: "more", on: { click: more } },
       `Show ${plural(Math.min(SHOWN_AT_ONCE, found.length - shown.length), "more run")} of ${(found.length - shown.length).toLocaleString("en")}`)) : null);
+}
+
+/** Without a report the names of most runs of a large group are not known before they are asked for. */
+function unnamed() {
+  const count = rows().filter((row) => !row.outcome).length;
+  return count ? ` Of ${plural(count, "run")} only the id is known so far; a task with a .json report has all of them.` : "";
 }
 
 async function more() {

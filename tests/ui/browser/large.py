@@ -48,8 +48,9 @@ def _open(staged: Stage, chrome: Browser, run_id: str, task_id: str) -> tuple[fl
     listed = time.monotonic() - begin
     expect(tab.locator(".run .badge", has_text="Passed")).to_have_count(50)
     whole = time.monotonic() - begin
-    tab.locator("#words").fill("page 777")
-    expect(tab.locator(".run")).to_have_count(1)
+    if task_id == "reported":
+        tab.locator("#words").fill("page 777")
+        expect(tab.locator(".run")).to_have_count(1)
     window.close()
     return listed, whole
 

@@ -220,7 +220,12 @@ def test_links_leave_the_frame(staged: Stage, runs: dict[str, str], visit: Visit
     assert opened.value.evaluate("window.opener") is None
     with window.page.context.expect_page() as opened:
         tab.get_by_role("link", name="HTML report").click()
-    expect(opened.value.get_by_role("heading", name="Checkout with a credit card")).to_be_visible()
+    report = opened.value
+    expect(report.get_by_role("heading", name="Checkout with a credit card")).to_be_visible()
+    picture = report.get_by_role("link", name="Screenshot 1").first.get_attribute("href")
+    with staged.client("viewer") as client:
+        answer = client.get(f"dags/shop/{picture}")
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "image/png")
     window.foreign.clear()
 
 
