@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from tests.docs.markers import between
@@ -25,6 +26,9 @@ def main(words: list[str]) -> int:
     if words == ["--list"]:
         print("\n".join(cell.name for cell in CELLS))
         return 0
+    if words == ["--grid"]:
+        show(CELLS)
+        return 0
     try:
         cells = chosen(words)
     except ValueError as error:
@@ -33,12 +37,17 @@ def main(words: list[str]) -> int:
     for cell in cells:
         path(cell).unlink(missing_ok=True)
     failed = [cell for cell in cells if run(cell).state == FAILED]
+    show(cells)
+    return 1 if failed else 0
+
+
+def show(cells: Sequence[Cell]) -> None:
+    """Print the grid, and write it into the page that the environment names."""
     shown = grid(cells)
     print(f"\n{shown}", flush=True)
     if table := os.environ.get("TESTERARMY_MATRIX_TABLE"):
         page = Path(table)
         page.write_text(between(page.read_text(), "matrix", shown))
-    return 1 if failed else 0
 
 
 def run(cell: Cell) -> Result:
