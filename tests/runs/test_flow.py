@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+from functools import partial
 
 import pytest
 
-from airflow_provider_testerarmy.runs.flow import adrive, ask, drive, pause
+from airflow_provider_testerarmy.runs.flow import adrive, ask, ask_together, drive, pause, side_by_side
 from airflow_provider_testerarmy.runs.service import FaultKind, ServiceFault
 from tests.runs.scripted import Answered, Question
 
@@ -21,7 +23,9 @@ def drive_in_loop(flow, send, sleep):
     return asyncio.run(adrive(flow, asend, asleep))
 
 
-@pytest.fixture(params=[drive, drive_in_loop], ids=["sync", "async"])
+@pytest.fixture(
+    params=[drive, partial(drive, together=side_by_side), drive_in_loop], ids=["sync", "threads", "async"]
+)
 def run(request):
     """Both drivers are held to the same behaviour."""
     return request.param
@@ -105,3 +109,61 @@ def test_a_flow_without_questions_just_ends(run):
         return 7
 
     assert run(flow(), never, never) == 7
+
+
+def test_questions_that_are_put_together_are_answered_in_their_order(run):
+    """A fault takes the place of the answer, and does not keep the others from theirs."""
+
+    def flow():
+        names = ("one", "two", "three")
+        return (yield from ask_together([Question(name) for name in names]))
+
+    def send(question):
+        if question.name == "two":
+            raise ServiceFault(FaultKind.NOT_FOUND, "no")
+        return Answered(question.name)
+
+    first, second, third = run(flow(), send, never)
+    assert (first.value, third.value) == ("one", "three")
+    assert second.kind is FaultKind.NOT_FOUND
+
+
+def test_what_else_goes_wrong_with_questions_put_together_is_the_callers(run):
+    """Only a fault is an answer."""
+
+    def flow():
+        yield from ask_together([Question("one"), Question("two")])
+
+    def send(_):
+        raise KeyError("a bug")
+
+    with pytest.raises(KeyError):
+        run(flow(), send, never)
+
+
+def test_threads_put_questions_at_the_same_time():
+    """Each waits for all of the others to be under way."""
+    meeting = threading.Barrier(8, timeout=30)
+
+    def send(question):
+        meeting.wait()
+        return Answered(question.name)
+
+    replies = side_by_side(send, [Question(str(number)) for number in range(8)])
+    assert [reply.value for reply in replies] == [str(number) for number in range(8)]
+
+
+def test_who_is_interrupted_does_not_wait_for_the_threads():
+    """A task that is stopped has a few seconds, and a service may hold an answer for longer."""
+    held = threading.Event()
+
+    def send(question):
+        if question.name == "first":
+            raise KeyboardInterrupt
+        held.wait(30)
+        return Answered(question.name)
+
+    with pytest.raises(KeyboardInterrupt):
+        side_by_side(send, [Question("first"), Question("second")])
+    assert not held.is_set()
+    held.set()
