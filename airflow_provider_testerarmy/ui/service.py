@@ -175,8 +175,8 @@ class RunDetails:
             async with asyncio.TaskGroup() as group:
                 for key, future in batch.own.items():
                     group.create_task(one(key, future))
-        except* ServiceFault as faults:
-            raise faults.exceptions[0] from None
+        except ExceptionGroup as failures:
+            raise failures.exceptions[0] from None
         finally:
             await close()
 

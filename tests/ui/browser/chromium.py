@@ -28,8 +28,11 @@ def chromium() -> str | None:
 @contextmanager
 def browser() -> Iterator[Browser]:
     """A headless Chromium."""
+    program = chromium()
+    if program is None:
+        raise RuntimeError(MISSING)
     with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=chromium(), args=ARGUMENTS)
+        running = playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
         try:
             yield running
         finally:

@@ -98,40 +98,52 @@ def test_a_sensor_is_shown_alike(staged: Stage, runs: dict[str, str], visit: Vis
     expect(tab.locator(".run")).to_have_count(1)
 
 
+def asked(window: Watched) -> int:
+    """How often the page has asked for the task."""
+    return sum("/testerarmy/api/dags/waiting/task" in url for url in window.asked)
+
+
 def test_it_follows_while_the_task_waits(staged: Stage, visit: Visit) -> None:
     """Nobody has to reload; and when the task has ended it stops asking."""
     run_id = staged.airflow.trigger_dag("waiting")
     staged.airflow.wait_task_state("waiting", run_id, "waits", "deferred")
     window = visit()
-    tab = window.open(staged.task_page("waiting", run_id, "waits"))
+    # The page's own clock is moved by hand.
+    window.page.clock.install()
+    tab = window.open(f"{staged.airflow.url}/testerarmy/view/task/waiting/{run_id}/waits/-1")
     expect(tab.get_by_role("heading", level=1)).to_contain_text("Waiting")
     expect(tab.locator(".run .badge", has_text="Running")).to_have_count(1)
     for run in list(staged.sandbox.control.store.runs.values()):
         if run.id in staged.airflow.xcom("waiting", run_id, "waits", "run_ids"):
             staged.sandbox.control.store.force(run.id, script="passes")
-    expect(tab.get_by_role("heading", level=1)).to_contain_text("Passed", timeout=40_000)
-    expect(tab.locator(".run .badge", has_text="Passed")).to_have_count(2)
-    # From here on no timer is left that would ask again.
-    settled = len([url for url in window.asked if "/api/dags/" in url])
-    window.page.wait_for_timeout(6000)
-    assert len([url for url in window.asked if "/testerarmy/api/dags/" in url]) == settled
+    staged.airflow.wait_dag_run("waiting", run_id)
+    window.page.clock.run_for(6_000)
+    expect(tab.get_by_role("heading", level=1)).to_contain_text("Passed")
+    before = asked(window)
+    window.page.clock.run_for(60_000)
+    expect(tab.get_by_role("heading", level=1)).to_contain_text("Passed")
+    assert asked(window) == before
 
 
 def test_a_hidden_page_does_not_ask(staged: Stage, runs: dict[str, str], visit: Visit) -> None:
-    """Tabs stay open overnight."""
+    """Tabs stay open overnight; one that is looked at again is up to date at once."""
     window = visit()
+    window.page.clock.install()
     window.page.context.add_init_script(
-        "Object.defineProperty(Document.prototype, 'hidden', {get: () => window.top.away === true});"
+        "Object.defineProperty(Document.prototype, 'hidden', {get: () => window.away === true});"
     )
-    tab = window.open(staged.task_page("waiting", runs["waiting"], "waits"))
-    expect(tab.get_by_role("heading", level=1)).to_contain_text("Waiting")
-    with window.page.expect_request(lambda request: "/api/dags/waiting/task" in request.url, timeout=15_000):
-        pass
+    tab = window.open(f"{staged.airflow.url}/testerarmy/view/task/waiting/{runs['waiting']}/waits/-1")
+    expect(tab.locator(".run .badge", has_text="Running")).to_have_count(1)
+    with window.page.expect_response(lambda answer: "/api/dags/waiting/task" in answer.url):
+        window.page.clock.run_for(6_000)
     window.page.evaluate("window.away = true")
-    window.page.wait_for_timeout(1000)
-    before = len(window.asked)
-    window.page.wait_for_timeout(7000)
-    assert [url for url in window.asked[before:] if "/testerarmy/api/" in url] == []
+    window.page.clock.run_for(6_000)
+    before = asked(window)
+    window.page.clock.run_for(60_000)
+    assert asked(window) == before
+    window.page.evaluate("window.away = false")
+    with window.page.expect_response(lambda answer: "/api/dags/waiting/task" in answer.url):
+        window.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
 
 
 def test_the_list_of_a_dag_run(staged: Stage, runs: dict[str, str], visit: Visit) -> None:
