@@ -34,8 +34,11 @@ T = TypeVar("T")
 #: A page of 100 runs with long texts is a few MB; past this the answer is not the API's.
 MAX_BODY_BYTES: Final = 64 * 1024 * 1024
 _EXCERPT: Final = 300
+#: Seconds for which an idle connection is kept: longer than usual intervals between two polls, shorter than the
+#: minute after which many servers close it.
+_KEEP_ALIVE: Final = 50.0
 #: From this many bytes on an answer is read in a thread: an event loop has others to serve meanwhile.
-_LARGE: Final = 64 * 1024
+_LARGE: Final = 256 * 1024
 _SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
 _KEPT_HEADERS: Final = ("retry-after", "date", "content-type", "location")
 _NOT_SENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
@@ -67,6 +70,8 @@ class SyncSender:
 
         :raises ClientError: see :mod:`airflow_provider_testerarmy.client.errors`.
         """
+        if self._policy.attempts == 1:
+            return self._once(operation)
         retrying = Retrying(sleep=self._sleep, **_retry_options(self._policy, operation))
         return retrying(self._once, operation)
 
@@ -109,6 +114,8 @@ class AsyncSender:
 
     async def send(self, operation: Operation[T]) -> Answer[T]:
         """Send one operation and return its parsed answer; raises as :meth:`SyncSender.send`."""
+        if self._policy.attempts == 1:
+            return await self._once(operation)
         retrying = AsyncRetrying(sleep=self._sleep, **_retry_options(self._policy, operation))
         return await retrying(self._once, operation)
 
@@ -165,6 +172,7 @@ def _client_options(endpoint: Endpoint) -> dict[str, Any]:
     return {
         "headers": endpoint.headers(),
         "timeout": httpx.Timeout(limits.read, connect=limits.connect),
+        "limits": httpx.Limits(keepalive_expiry=_KEEP_ALIVE),
         "follow_redirects": False,
         "verify": _tls_context(),
         # A corporate proxy cannot reach this machine's loopback.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any, ClassVar, Final
 from urllib.parse import quote
 
@@ -197,9 +198,7 @@ class TesterArmyService:
     def list_by_status(self, status: str, cursor: str) -> Operation[Page]:
         """The account's runs in one status, only how far each is."""
         listing = testerarmy.glance_at_runs(status=status, cursor=cursor or None)
-        return listing.then(
-            lambda page: Page(tuple(Sighting(_glimpse(run)) for run in page.runs), page.next_cursor or "")
-        )
+        return listing.then(lambda page: Page(tuple(map(_sighted, page.runs)), page.next_cursor or ""))
 
     def list_candidates(self, request: RunRequest, scope: Scope, cursor: str) -> Operation[Page]:
         """The newest runs of the test, of the group's project, or for a prompt of the account."""
@@ -266,6 +265,17 @@ class TesterArmyService:
     def _page(self, page: wire.RunPage, request: RunRequest) -> Page:
         sightings = tuple(Sighting(self.result(run), _stems_from(run, request)) for run in page.runs)
         return Page(sightings, page.next_cursor or "")
+
+
+def _sighted(run: wire.RunGlimpse) -> Sighting:
+    phase = _phase(run)
+    return Sighting(_glimpse(run)) if phase is Phase.FINISHED else _still_active(run.id, run.status, phase)
+
+
+@lru_cache(maxsize=10_000)
+def _still_active(run_id: str, status: str, phase: Phase) -> Sighting:
+    """Lists show the same runs in the same state again and again: by the thousand that is worth keeping."""
+    return Sighting(RunResult(run_id, status, phase))
 
 
 def _glimpse(run: wire.RunGlimpse) -> RunResult:

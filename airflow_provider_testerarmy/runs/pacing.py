@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 #: The first pauses are this share of the time waited so far, until ``poll_interval`` is reached.
-EAGERNESS: Final = 0.15
+EAGERNESS: Final = 0.2
 #: After a refusal a rate is halved, down to this many requests per second at the least.
 SLOWEST: Final = 0.5
 #: A good answer gives back this share of the full rate.

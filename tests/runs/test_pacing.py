@@ -32,7 +32,7 @@ def test_pauses_are_bounded(poll, outage, waited, jitter, asked, left):
 def test_young_runs_are_looked_at_more_often():
     """The first pauses are short, then they grow to the poll interval."""
     pauses = [PACE.next_pause(waited, START, jitter=0) for waited in (0, 5, 20, 50, 100, 1000)]
-    assert pauses == [1, 1, 3, 7.5, 10, 10]
+    assert pauses == [1, 1, 4, 10, 10, 10]
 
 
 # -- the rate
