@@ -33,7 +33,8 @@ LOADED = """if True:
 def output(code: str) -> str:
     command = [sys.executable, "-W", "ignore", "-c", code]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.returncode == 0, ended.stderr
+    assert "airflow_provider_testerarmy" not in ended.stderr
     return ended.stdout.splitlines()[-1]
 
 
