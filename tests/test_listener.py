@@ -108,6 +108,17 @@ def test_runs_that_are_not_to_be_stopped(changes, service, remembered):
     assert cancelled(service) == []
 
 
+@pytest.mark.parametrize("hook", ["os.system", "builtins.exec", "no.such.module", ""])
+def test_a_record_cannot_make_anything_else_be_called(hook, service, remembered, tmp_path, caplog):
+    """Task state can be edited through Airflow's API, and this runs in the API server and the scheduler."""
+    trace = tmp_path / "trace"
+    remembered(owner=Owner(hook, f"touch {trace}", cancels=True))
+    listener.on_task_instance_failed(None, SimpleNamespace(state="failed"))
+    assert not trace.exists()
+    assert "no hook of this provider" in caplog.text
+    assert cancelled(service) == []
+
+
 def test_a_failure_in_the_background_is_logged_and_hurts_nobody(monkeypatch, caplog):
     """The scheduler's loop and the user's request go on."""
     monkeypatch.undo()
