@@ -130,6 +130,7 @@ class Watchlist:
         self._walk: Walk | None = None
         self._jitter = 0.0
         self._turn = False
+        self._page_next = True
         self._troubled: dict[RunId, _Watched] = {}
         self._trouble: float | None = None
         self._faults = 0
@@ -196,14 +197,19 @@ class Watchlist:
             return []
         if self._walk and self._walk.over and not self._walk.asking:
             self._end_walk(found_out=False)
-        asking: list[Question] = []
         walk = self._walk or self._begin_walk(now)
-        if walk and not walk.asking and self._rate.take(now, min(room, 1)):
+        page = int(walk is not None and not walk.asking)
+        granted = self._rate.take(now, min(room, page + len(self._ready)))
+        # Where little may be asked, pages and single runs take turns: neither keeps the other waiting for long.
+        if granted == 1 and self._ready and page:
+            page, self._page_next = int(self._page_next), not self._page_next
+        asking: list[Question] = []
+        if granted and page and walk is not None:
             walk.asking = True
             asking.append(Question(self._service.list_by_status(walk.statuses[0], walk.cursor)))
-        room = self._rate.take(now, min(room - len(asking), len(self._ready)))
         put = self._service.fetch if self._whole else self._service.glance
-        return asking + [Question(put(picked.run_id), picked.run_id) for picked in self._pick(room)]
+        picked = self._pick(granted - len(asking))
+        return asking + [Question(put(one.run_id), one.run_id) for one in picked]
 
     def pause(self, now: float) -> float:
         """Seconds until there is something to ask, or until a deadline; infinite when there will be neither."""
