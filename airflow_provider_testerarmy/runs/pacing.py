@@ -11,8 +11,9 @@ from typing import Final
 EAGERNESS: Final = 0.2
 #: After a refusal a rate is halved, down to this many requests per second at the least.
 SLOWEST: Final = 0.5
-#: A good answer gives back this share of the full rate.
+#: A good answer gives back this share of the full rate; where there is none, of this many requests per second.
 RECOVERY: Final = 0.01
+UNTOLD: Final = 20.0
 #: This much of a request counts as a whole one: clocks round, and nobody should wake up for the rest of it.
 NEARLY: Final = 0.999
 
@@ -81,15 +82,13 @@ class Rate:
     def refused(self) -> None:
         """The service answered that there were too many: half of what was sent of late will do."""
         recent = max(self._sent, self._sent_before, 2 * SLOWEST)
-        if math.isinf(self._full):
-            self._full = recent
         self._current = max(SLOWEST, min(self._current, recent) / 2)
         self._saved = 0.0
 
     def accepted(self) -> None:
         """The service answered."""
         if self._current < self._full:
-            self._current = min(self._full, self._current + RECOVERY * self._full)
+            self._current = min(self._full, self._current + RECOVERY * min(self._full, UNTOLD))
 
     def _most(self) -> float:
         return max(1.0, self._current)

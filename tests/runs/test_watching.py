@@ -184,7 +184,7 @@ def test_nothing_is_lost_and_nothing_invented(count, events, seed):
             account.start_many([f"late-{now}-{number}" for number in range(70)])
         elif what == "fault":
             faults.append(transient())
-        else:
+        elif what == "limit":
             faults.append(fault(FaultKind.RATE_LIMITED, retry_after=2))
 
     left = sorted(events)
