@@ -173,6 +173,8 @@ class Watchlist:
                 watched.subscriptions = others
                 if not others:
                     self._forget(watched)
+        # Its deadline may keep it for hours.
+        subscription.active, subscription.results = {}, {}
 
     def _forget(self, watched: _Watched) -> None:
         for known in (self._runs, self._ready, self._troubled):
@@ -284,6 +286,10 @@ class Watchlist:
         watched.due = -math.inf
         self._ready[watched.run_id] = watched
         heapq.heappush(self._youngest, (-watched.since, next(self._numbers), watched))
+        if len(self._youngest) > 2 * len(self._ready) + 64:
+            # Those that were picked as overdue left their entries behind.
+            self._youngest = [(-one.since, next(self._numbers), one) for one in self._ready.values()]
+            heapq.heapify(self._youngest)
 
     def _pick(self, room: int) -> list[_Watched]:
         """In turn the youngest and the longest overdue: neither has to wait for all of the others."""

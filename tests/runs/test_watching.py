@@ -299,6 +299,29 @@ def test_a_run_is_watched_as_long_as_one_of_two_waits_for_it():
     assert watch.list.over(other, account.now).end is WaitEnd.FINISHED
 
 
+def test_nothing_piles_up_while_there_is_always_something_due():
+    """A triggerer runs for weeks, and a service may be too slow for all that is asked of it."""
+    account, watch, _ = watching(40, statuses=(), rate=Rate(1))
+    watch.go_on(10)
+    for number in range(10):
+        account.start(f"young-{number}")
+        watch.wait_for([f"young-{number}"], PACE)
+    watch.go_on(2000)
+    kept = (watch.list._ready, watch.list._youngest, watch.list._agenda, watch.list._deadlines)
+    assert sum(map(len, kept)) < 5 * 50 + 64
+
+
+def test_who_has_left_keeps_no_results():
+    """A deadline that is hours away must not hold on to a thousand of them."""
+    account, watch, _ = watching(0)
+    account.start("a", "b")
+    leaving = watch.wait_for(["a", "b"], Pace(5, 600, START + 10_000))
+    watch.go_on(5)
+    seen = leaving.results
+    watch.list.drop(leaving)
+    assert (len(seen), leaving.results, leaving.active) == (2, {}, {})
+
+
 @pytest.mark.parametrize("runs_each", [1, 1000])
 def test_a_waiting_run_takes_less_than_four_kib(runs_each):
     """Whether each has a task of its own or all are of one group."""
