@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from airflow_provider_testerarmy.airflow_compat import HAS_EXTERNAL_VIEWS
+from airflow_provider_testerarmy.airflow_compat import UI_TAB
 
-collect_ignore_glob = [] if HAS_EXTERNAL_VIEWS else ["test_*.py", "browser/*"]
+collect_ignore_glob = [] if UI_TAB.available else ["test_*.py", "browser/*"]
