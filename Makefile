@@ -26,6 +26,8 @@ TOOLS_READY := $(TOOLS)/.ready
 unexport PYTHONDONTWRITEBYTECODE
 # A test that imports Airflow must not make an ~/airflow.
 export AIRFLOW_HOME := $(CURDIR)/.local/unit
+# Behind a proxy that has its own certificate, uv finds that where pip does.
+export UV_SYSTEM_CERTS := true
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
