@@ -10,7 +10,7 @@ and the mail server into ``smtp_default``. The notifier is in the package ``apac
 from __future__ import annotations
 
 import pendulum
-from airflow.sdk import dag
+from airflow.providers.common.compat.sdk import dag
 
 from airflow_provider_testerarmy.operators.testerarmy import TesterArmyRunGroupOperator
 
