@@ -21,6 +21,10 @@ from tests.rig.waiting import eventually
 
 HOOK = "airflow_provider_testerarmy.hooks.testerarmy.TesterArmyHook"
 
+in_the_background = pytest.mark.skipif(
+    not airflow_compat.LISTENER.available, reason="the listener needs Airflow 3.3"
+)
+
 
 @pytest.fixture
 def run_id(service, monkeypatch):
@@ -119,6 +123,7 @@ def test_a_record_cannot_make_anything_else_be_called(hook, service, remembered,
     assert cancelled(service) == []
 
 
+@in_the_background
 def test_a_failure_in_the_background_is_logged_and_hurts_nobody(monkeypatch, caplog):
     """The scheduler's loop and the user's request go on."""
     monkeypatch.undo()
@@ -147,7 +152,7 @@ print("imported:", sorted(set(sys.modules) - known))
 """
 
 
-@pytest.mark.skipif(not airflow_compat.LISTENER.available, reason="the listener needs Airflow 3.3")
+@in_the_background
 def test_nothing_is_imported_in_the_background(service, run_id):
     """A worker that the scheduler forks meanwhile would wait for ever for the lock on that module."""
     done = subprocess.run(
@@ -161,6 +166,7 @@ def test_nothing_is_imported_in_the_background(service, run_id):
     assert cancelled(service) == [run_id]
 
 
+@in_the_background
 def test_a_process_ends_after_what_goes_on_in_the_background():
     """Else Airflow closes the database's connections in the middle of a query, which can hang for ever."""
     code = """if True:
