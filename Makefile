@@ -91,7 +91,7 @@ format: $(READY) ## Mend style where it can be done automatically.
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
 
-lock: ## Resolve all dependencies anew, for every supported Python, into the two lock files.
+lock: ## Resolve all dependencies anew, for every supported Python, into the lock files.
 	@$(if $(UV),,$(MAKE) $(TOOLS_READY))
 	$(or $(UV),$(TOOLS)/bin/uv) lock --upgrade
 	for extra in dev bench; do \
