@@ -264,12 +264,14 @@ class LocalAirflow(AirflowApi):
         for name in _names("worker", workers):
             hostname = f"{name}@{secrets.token_hex(4)}"
             commands[name] = ["celery", "worker", "--skip-serve-logs", "--celery-hostname", hostname]
-        return {
+        processes = {
             name: ManagedProcess(
-                name, [sys.executable, "-m", "airflow", *arguments], self.env, self._process_log(name)
+                name, [sys.executable, "-m", "airflow", *arguments], dict(self.env), self._process_log(name)
             )
             for name, arguments in commands.items()
         }
+        processes["api-server"].env["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"] = self.database.api_server_url
+        return processes
 
     def _tasks_at_work(self) -> bool:
         main = {process.pid for process in self.processes.values() if process.started}

@@ -34,6 +34,8 @@ class Database(Protocol):
     """Where an Airflow keeps its state."""
 
     url: str
+    #: The same for the API server.
+    api_server_url: str
 
     def prepare(self, migrate: Migrate) -> None:
         """Create the database and its tables."""
@@ -54,6 +56,9 @@ class SQLiteDatabase:
         self.path = path
         # Writers wait for each other instead of failing at once with "database is locked".
         self.url = f"sqlite:///{path}?timeout=30"
+        # The API server writes its action log in its event loop. If a request of its own holds the lock then, that
+        # request needs the loop to commit, and both stand still until the wait is over (seen with Airflow 3.3.2).
+        self.api_server_url = f"sqlite:///{path}?timeout=3"
 
     def prepare(self, migrate: Migrate) -> None:
         """Copy the migrated template, or migrate a file that an older Airflow left."""
@@ -79,6 +84,7 @@ class PostgresDatabase:
         self._server = make_url(url).set(drivername="postgresql+psycopg2")
         self.name = f"airflow_rig_{secrets.token_hex(6)}"
         self.url = self._server.set(database=self.name).render_as_string(hide_password=False)
+        self.api_server_url = self.url
 
     def prepare(self, migrate: Migrate) -> None:
         """Create the database as a copy of one that Airflow has migrated."""

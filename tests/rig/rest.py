@@ -1,9 +1,14 @@
 """A small client of Airflow's REST API: signs in, and turns answers into values or clear errors."""
 
 import json
+import time
 from typing import Any
 
 import httpx
+
+#: Pauses in seconds before a request is sent again that Airflow failed on its own (5xx). It commits a request as a
+#: whole, so nothing has happened; SQLite's "database is locked" comes as 500.
+RETRY_PAUSES = (0.2, 0.5, 1.0)
 
 
 class RestError(AssertionError):
@@ -32,7 +37,7 @@ class RestClient:
         timeout: seconds to wait for an answer.
     """
 
-    def __init__(self, base_url: str, user: str, password: str, *, timeout: float = 15) -> None:
+    def __init__(self, base_url: str, user: str, password: str, *, timeout: float = 30) -> None:
         self._credentials = {"username": user, "password": password}
         self._http = httpx.Client(base_url=base_url, timeout=timeout, trust_env=False)
 
@@ -77,6 +82,11 @@ class RestClient:
         response = self._send(request)
         if response.status_code == httpx.codes.UNAUTHORIZED:
             request.headers["Authorization"] = self._sign_in()
+            response = self._send(request)
+        for pause in RETRY_PAUSES:
+            if not response.is_server_error:
+                break
+            time.sleep(pause)
             response = self._send(request)
         _raise_for_status(response)
         return response
