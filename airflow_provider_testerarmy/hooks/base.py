@@ -9,6 +9,7 @@ from abc import abstractmethod
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any, ClassVar, Final, TypeVar
 from urllib.parse import urlsplit
 
@@ -103,9 +104,10 @@ class ServiceHook(BaseHook):
         if self._connection is None:
             self._connection = await airflow_compat.aget_connection(self.conn_id)
 
-    @property
+    @cached_property
     def extra(self) -> Mapping[str, Any]:
         """The connection's extra; fields that a form left empty arrive as null or blank and are left out."""
+        # Kept, because Airflow has its secrets masked by another process each time it is read.
         extra: dict[str, Any] = self.connection.extra_dejson or {}
         return {name: value for name, value in extra.items() if value not in (None, "")}
 

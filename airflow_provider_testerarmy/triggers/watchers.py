@@ -20,10 +20,19 @@ def watcher_of(hook: Any) -> Watcher:
     :param hook: a :class:`~airflow_provider_testerarmy.hooks.base.ServiceHook` whose connection is loaded.
     """
     watchers = _watchers.setdefault(asyncio.get_running_loop(), {})
+    key = (hook.path, hook.conn_id, hook.endpoint, hook.max_requests_per_second)
+    if not _at_work(watchers, key):
+        # In Airflow's triggerer other triggers can have their turn in here: reading a connection's extra asks the
+        # triggerer's parent process to mask secrets, and even synchronous code gives way for that.
+        put, close = hook.async_asker()
+        made = Watcher(hook.service(), put, close, per_second=hook.max_requests_per_second)
+        if not _at_work(watchers, key):
+            watchers[key] = made
+    return watchers[key]
+
+
+def _at_work(watchers: dict[Hashable, Watcher], key: Hashable) -> bool:
+    """Whether somebody waits with this key, after those that have ended are forgotten."""
     for ended in [key for key, watcher in watchers.items() if watcher.closed]:
         del watchers[ended]
-    key = (hook.path, hook.conn_id, hook.endpoint, hook.max_requests_per_second)
-    if key not in watchers:
-        put, close = hook.async_asker()
-        watchers[key] = Watcher(hook.service(), put, close, per_second=hook.max_requests_per_second)
-    return watchers[key]
+    return key in watchers

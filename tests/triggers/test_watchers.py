@@ -45,6 +45,22 @@ def test_one_connection_has_one_watcher(connect):
     assert first is second
 
 
+def test_triggers_that_begin_at_the_same_time_share_one(connect):
+    """In Airflow's triggerer another trigger can have its turn while one reads its connection's extra."""
+
+    class Interrupted(TesterArmyHook):
+        other = None
+
+        def service(self):
+            self.other = self.other or watcher_of(TesterArmyHook())
+            return super().service()
+
+    Interrupted.__module__, Interrupted.__qualname__ = TesterArmyHook.__module__, TesterArmyHook.__qualname__
+    hook = Interrupted()
+    (mine,) = watchers(hook)
+    assert mine is hook.other
+
+
 def test_connections_and_vendors_are_kept_apart(connect):
     """A key is sent to the service it belongs to, and nowhere else."""
     found = watchers(TesterArmyHook(), TesterArmyHook("another"), DocketHook())
