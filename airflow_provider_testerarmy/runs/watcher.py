@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
+from contextvars import Context, copy_context
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -31,6 +32,8 @@ class _Seat:
 
     future: asyncio.Future[Waited]
     teller: Teller
+    #: In which its lines are told: Airflow's triggerer knows by the context whose log a line belongs to.
+    context: Context
 
 
 class Watcher:
@@ -79,10 +82,12 @@ class Watcher:
             raise WatcherClosed
         mine = self._watch.subscribe(run_ids, pace, self._clock())
         future: asyncio.Future[Waited] = asyncio.get_running_loop().create_future()
-        self._seats[mine] = _Seat(future, Teller(self._service.vendor, self._watch, mine, report))
+        teller = Teller(self._service.vendor, self._watch, mine, report)
+        self._seats[mine] = _Seat(future, teller, copy_context())
         self._wake.set()
         if self._poller is None:
-            self._poller = asyncio.create_task(self._poll())
+            # It works for everybody, so what it logs by itself belongs in nobody's log.
+            self._poller = asyncio.create_task(self._poll(), context=Context())
         try:
             return await future
         finally:
@@ -163,8 +168,8 @@ class Watcher:
             if over is None and now - seat.teller.told_at < TELL_EVERY and seat.teller.told:
                 continue
             del self._untold[subscription]
-            seat.teller.tell(now)
+            seat.context.run(seat.teller.tell, now)
             if over is None:
-                seat.teller.tell_of_fault()
+                seat.context.run(seat.teller.tell_of_fault)
             else:
                 seat.future.set_result(over)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -75,3 +76,12 @@ def test_a_prompt_run_signs_in_with_a_connection(waited: Seen, sandbox: SandboxS
 def test_rendered_fields_name_the_connection_only(while_waiting: dict[str, Any]) -> None:
     """Never what is in it."""
     assert while_waiting["rendered"]["credentials_conn_id"] == ["shop_login"]
+
+
+@pytest.mark.parametrize(("task_id", "own"), [("group", 2), ("prompt", 1)])
+def test_a_log_tells_of_its_own_task_alone(waited: Seen, task_id: str, own: int) -> None:
+    """Though both tasks wait at the same time, and one poller in the triggerer asks for both."""
+    lines = waited.log(task_id)
+    assert f"0/{own} finished" in lines
+    assert f"{own}/{own} finished" in lines
+    assert set(re.findall(r"\d/(\d) finished", lines)) == {str(own)}

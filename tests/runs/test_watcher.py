@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextvars import ContextVar
 
 import pytest
 
@@ -14,6 +15,7 @@ from tests.runs.account import Account
 from tests.runs.scripted import Answered, Port, fault, transient
 
 PACE = Pace(poll_interval=0.02, max_outage=600)
+TASK = ContextVar("TASK", default="nobody")
 
 
 class Office:
@@ -199,3 +201,29 @@ async def test_progress_is_told_by_the_line():
     await wait
     assert office.lines[-1] == "2/2 finished: 2 passed"
     assert len(office.lines) == len(set(office.lines))
+
+
+@asynchronous
+async def test_everybody_is_told_in_a_context_of_their_own():
+    """By the context Airflow knows whose log a line belongs to; the poller is nobody's."""
+    office = Office()
+    office.account.start("a", "b")
+    told, asked_by = [], set()
+
+    def note_the_asker(_question):
+        asked_by.add(TASK.get())
+
+    async def wait(task, run_id):
+        TASK.set(task)
+        await office.watcher.wait([run_id], PACE, lambda line: told.append((TASK.get(), line)))
+
+    office.account.trouble = note_the_asker
+    waits = [asyncio.create_task(wait(task, run_id)) for task, run_id in (("first", "a"), ("second", "b"))]
+    await office.until_asked(2)
+    office.account.end("a")
+    await waits[0]
+    office.account.end("b")
+    await waits[1]
+    assert {task for task, _ in told} == {"first", "second"}
+    assert [task for task, line in told if "1 passed" in line] == ["first", "second"]
+    assert asked_by == {"nobody"}
