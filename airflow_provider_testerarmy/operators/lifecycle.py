@@ -442,7 +442,8 @@ class Lifecycle:
         if self._request is None or not results or not any(run.test_id for run in results):
             return list(results)
         try:
-            titles = self._drive(titles_of(self._service, self._request, project_id))
+            with self._interrupts.waiting():
+                titles = self._drive(titles_of(self._service, self._request, project_id))
         except ServiceFault as fault:
             self._log.info("The tests' titles could not be read (%s); showing what the runs say.", fault)
             return list(results)
