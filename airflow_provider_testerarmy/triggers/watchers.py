@@ -21,18 +21,17 @@ def watcher_of(hook: Any) -> Watcher:
     """
     watchers = _watchers.setdefault(asyncio.get_running_loop(), {})
     key = (hook.path, hook.conn_id, hook.endpoint, hook.max_requests_per_second)
-    if not _at_work(watchers, key):
+    _forget_ended(watchers)
+    if key not in watchers:
         # In Airflow's triggerer other triggers can have their turn in here: reading a connection's extra asks the
         # triggerer's parent process to mask secrets, and even synchronous code gives way for that.
         put, close = hook.async_asker()
         made = Watcher(hook.service(), put, close, per_second=hook.max_requests_per_second)
-        if not _at_work(watchers, key):
-            watchers[key] = made
+        _forget_ended(watchers)
+        watchers.setdefault(key, made)
     return watchers[key]
 
 
-def _at_work(watchers: dict[Hashable, Watcher], key: Hashable) -> bool:
-    """Whether somebody waits with this key, after those that have ended are forgotten."""
+def _forget_ended(watchers: dict[Hashable, Watcher]) -> None:
     for ended in [key for key, watcher in watchers.items() if watcher.closed]:
         del watchers[ended]
-    return key in watchers
