@@ -53,7 +53,7 @@ def test_airflow_knows_the_links(shown: dict[str, str], link: str) -> None:
 
 def test_the_test_button(airflow: LocalAirflow, sandbox: SandboxServer) -> None:
     """A good connection says which projects the key sees."""
-    good, message = airflow.test_connection(
+    good, message = airflow.press_test(
         "ta_form", "testerarmy", host=sandbox.url, password=DEFAULT_API_KEY, port=0, extra={"workspace": None}
     )
     assert good, message
@@ -62,7 +62,7 @@ def test_the_test_button(airflow: LocalAirflow, sandbox: SandboxServer) -> None:
 
 def test_the_test_button_with_a_bad_key(airflow: LocalAirflow, sandbox: SandboxServer) -> None:
     """It says where keys are made, and does not show this one."""
-    good, message = airflow.test_connection("ta_form", "testerarmy", host=sandbox.url, password=WRONG_KEY)
+    good, message = airflow.press_test("ta_form", "testerarmy", host=sandbox.url, password=WRONG_KEY)
     assert not good
     assert "rejected the API key" in message
     assert "https://tester.army/dashboard/profile/api-keys" in message
@@ -72,14 +72,14 @@ def test_the_test_button_with_a_bad_key(airflow: LocalAirflow, sandbox: SandboxS
 def test_the_test_button_without_a_service(airflow: LocalAirflow) -> None:
     """It says that there was no connection."""
     host = f"http://127.0.0.1:{free_port()}/api/v1"
-    good, message = airflow.test_connection("ta_form", "testerarmy", host=host, password="sk_any")
+    good, message = airflow.press_test("ta_form", "testerarmy", host=host, password="sk_any")
     assert not good
     assert host in message
 
 
 def test_the_test_button_with_plain_http(airflow: LocalAirflow) -> None:
     """The key is not sent."""
-    good, message = airflow.test_connection(
+    good, message = airflow.press_test(
         "ta_form", "testerarmy", host="http://tester.army/api/v1", password="sk_any"
     )
     assert not good

@@ -206,7 +206,7 @@ class AirflowApi:
         """
         return dict(self.rest.post("/connections", _connection(connection_id, conn_type, fields)))
 
-    def test_connection(self, connection_id: str, conn_type: str, **fields: object) -> tuple[bool, str]:
+    def press_test(self, connection_id: str, conn_type: str, **fields: object) -> tuple[bool, str]:
         """Press the UI's "Test" button on these fields: whether it worked, and the message shown."""
         answer = self.rest.post("/connections/test", _connection(connection_id, conn_type, fields))
         return bool(answer["status"]), str(answer["message"])
