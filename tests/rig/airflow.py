@@ -266,7 +266,7 @@ class LocalAirflow(AirflowApi):
             commands[name] = ["celery", "worker", "--skip-serve-logs", "--celery-hostname", hostname]
         processes = {
             name: ManagedProcess(
-                name, [sys.executable, "-m", "airflow", *arguments], dict(self.env), self._process_log(name)
+                name, [sys.executable, "-m", "airflow", *arguments], self.env, self._process_log(name)
             )
             for name, arguments in commands.items()
         }

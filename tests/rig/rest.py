@@ -71,7 +71,7 @@ class RestClient:
 
         Raises:
             NotFoundError: on 404.
-            UnavailableError: no connection, no answer in time, or 5xx.
+            UnavailableError: no connection, no answer in time, or 5xx again and again.
             RestError: any other refusal, with the server's words.
         """
         url = path[1:] if path.startswith("//") else f"/api/v2{path}"
