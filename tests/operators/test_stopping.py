@@ -120,6 +120,24 @@ def test_a_kill_may_be_told_to_leave_the_runs(tries, service, airflow_says):
     assert cancelled(service) == []
 
 
+def test_a_kill_does_not_wait_for_the_names_of_the_tests(tries, service, airflow_says):
+    """The next try judges the finished runs."""
+    airflow_says("running")
+    held = service.control.faults.add("delay", "list_tests", seconds=5)
+
+    task = group()
+
+    def kill_when_held():
+        if held.hits:
+            task.on_kill()
+        else:
+            signal.setitimer(signal.ITIMER_REAL, 0.05)
+
+    ending = tries.execute(task, max_tries=1, meanwhile=kill_when_held)
+    assert type(ending) is RunInterrupted
+    assert tries.record["stage"] == "open"
+
+
 def test_a_kill_after_the_verdict_changes_nothing(tries, service):
     """There is nothing left to stop."""
     task = group()
