@@ -16,8 +16,8 @@ from urllib.parse import urlsplit
 from airflow.providers.common.compat.sdk import BaseHook
 
 from airflow_provider_testerarmy import airflow_compat
-from airflow_provider_testerarmy.client.endpoint import Endpoint, Timeouts
-from airflow_provider_testerarmy.client.errors import (
+from airflow_provider_testerarmy.client.http.endpoint import Endpoint, Timeouts
+from airflow_provider_testerarmy.client.http.errors import (
     AnswerLost,
     ClientError,
     Conflict,
@@ -29,9 +29,9 @@ from airflow_provider_testerarmy.client.errors import (
     RequestInvalid,
     ServerError,
 )
-from airflow_provider_testerarmy.client.operation import Answer, Operation
-from airflow_provider_testerarmy.client.retry import ONCE, RetryPolicy, retry_after
-from airflow_provider_testerarmy.client.sender import AsyncSender, SyncSender
+from airflow_provider_testerarmy.client.http.operation import Answer, Operation
+from airflow_provider_testerarmy.client.http.retry import ONCE, RetryPolicy, retry_after
+from airflow_provider_testerarmy.client.http.sender import AsyncSender, SyncSender
 from airflow_provider_testerarmy.runs.service import Ask, FaultKind, Reply, RunService, ServiceFault
 from airflow_provider_testerarmy.runs.text import one_line
 
@@ -198,7 +198,7 @@ class ServiceHook(BaseHook):
     def send(self, operation: Operation[T]) -> T:
         """Send one operation of the vendor's API and return its answer.
 
-        :raises ClientError: see :mod:`airflow_provider_testerarmy.client.errors`.
+        :raises ClientError: see :mod:`airflow_provider_testerarmy.client.http.errors`.
         """
         return self.get_conn().send(operation).value
 

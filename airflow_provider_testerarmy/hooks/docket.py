@@ -6,13 +6,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, Final, NoReturn
 
-from airflow_provider_testerarmy.client import docket
-from airflow_provider_testerarmy.client import docket_models as wire
-from airflow_provider_testerarmy.client.endpoint import Endpoint, Timeouts
-from airflow_provider_testerarmy.client.errors import ClientError, CredentialsRejected, NotFound
-from airflow_provider_testerarmy.client.operation import Operation
-from airflow_provider_testerarmy.client.retry import ONCE, RetryPolicy
-from airflow_provider_testerarmy.client.sender import SyncSender
+from airflow_provider_testerarmy.client.docket import models as wire
+from airflow_provider_testerarmy.client.docket import operations as docket
+from airflow_provider_testerarmy.client.http.endpoint import Endpoint, Timeouts
+from airflow_provider_testerarmy.client.http.errors import ClientError, CredentialsRejected, NotFound
+from airflow_provider_testerarmy.client.http.operation import Operation
+from airflow_provider_testerarmy.client.http.retry import ONCE, RetryPolicy
+from airflow_provider_testerarmy.client.http.sender import SyncSender
 from airflow_provider_testerarmy.hooks import forms
 from airflow_provider_testerarmy.hooks.base import ServiceHook
 from airflow_provider_testerarmy.runs.results import Outcome, Phase, RunId, RunResult, Step

@@ -8,13 +8,14 @@ from functools import lru_cache
 from typing import Any, ClassVar, Final
 from urllib.parse import quote
 
-from airflow_provider_testerarmy.client import sender, testerarmy
-from airflow_provider_testerarmy.client import testerarmy_models as wire
-from airflow_provider_testerarmy.client.endpoint import Endpoint, Timeouts
-from airflow_provider_testerarmy.client.errors import ClientError, CredentialsRejected
-from airflow_provider_testerarmy.client.operation import Operation
-from airflow_provider_testerarmy.client.retry import ONCE, RetryPolicy
-from airflow_provider_testerarmy.client.sender import SyncSender
+from airflow_provider_testerarmy.client.http import sender
+from airflow_provider_testerarmy.client.http.endpoint import Endpoint, Timeouts
+from airflow_provider_testerarmy.client.http.errors import ClientError, CredentialsRejected
+from airflow_provider_testerarmy.client.http.operation import Operation
+from airflow_provider_testerarmy.client.http.retry import ONCE, RetryPolicy
+from airflow_provider_testerarmy.client.http.sender import SyncSender
+from airflow_provider_testerarmy.client.testerarmy import models as wire
+from airflow_provider_testerarmy.client.testerarmy import operations as testerarmy
 from airflow_provider_testerarmy.hooks import forms
 from airflow_provider_testerarmy.hooks.base import ServiceHook
 from airflow_provider_testerarmy.runs.results import Issue, Outcome, Phase, RunId, RunResult, Step

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.common.compat.sdk import BaseOperatorLink, XCom
 
-from airflow_provider_testerarmy.client.errors import RequestInvalid
+from airflow_provider_testerarmy.client.http.errors import RequestInvalid
 from airflow_provider_testerarmy.operators.base import RunOperator, with_common_fields
 from airflow_provider_testerarmy.operators.parameters import is_template
 
@@ -83,13 +83,13 @@ class DocketRunTestsOperator(RunOperator):
         return DocketHook(self.docket_conn_id)
 
     def _check_choice(self) -> None:
-        from airflow_provider_testerarmy.client.docket import check_choice
+        from airflow_provider_testerarmy.client.docket.operations import check_choice
 
         check_choice(self.test_blueprint_ids, self.test_blueprint_category_id)
 
     def target(self) -> RunRequest:
         """The tests or the category, in words: one request starts them all."""
-        from airflow_provider_testerarmy.client import docket
+        from airflow_provider_testerarmy.client.docket import operations as docket
         from airflow_provider_testerarmy.runs.service import RunRequest
 
         self._check_choice()
@@ -103,7 +103,7 @@ class DocketRunTestsOperator(RunOperator):
 
     def build_request(self) -> RunRequest:
         """The request for the group run."""
-        from airflow_provider_testerarmy.client import docket
+        from airflow_provider_testerarmy.client.docket import operations as docket
 
         target = self.target()
         tests = {

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_testerarmy.client.errors import RequestInvalid
+from airflow_provider_testerarmy.client.http.errors import RequestInvalid
 
 if TYPE_CHECKING:
     from airflow_provider_testerarmy.runs.gate import QualityGate

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
-from airflow_provider_testerarmy.client.endpoint import USER_AGENT, is_loopback
+from airflow_provider_testerarmy.client.http.endpoint import USER_AGENT, is_loopback
 from airflow_provider_testerarmy.reports.pictures import kind_of, stems
 from airflow_provider_testerarmy.runs.results import Outcome, RunResult
 

@@ -152,7 +152,7 @@ class LifecycleTask(BaseOperator):
     @staticmethod
     def _checked(build: Callable[[], Any]) -> Any:
         """Build something from what the user gave; a mistake fails the task before anything is sent."""
-        from airflow_provider_testerarmy.client.errors import RequestInvalid
+        from airflow_provider_testerarmy.client.http.errors import RequestInvalid
         from airflow_provider_testerarmy.exceptions import RequestRefused
         from airflow_provider_testerarmy.runs.gate import GateInvalid
 

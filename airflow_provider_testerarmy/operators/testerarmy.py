@@ -94,15 +94,15 @@ class TesterArmyRunTestOperator(TesterArmyOperator):
 
     def target(self) -> RunRequest:
         """The test."""
-        from airflow_provider_testerarmy.client.testerarmy import check_id
+        from airflow_provider_testerarmy.client.testerarmy.operations import check_id
         from airflow_provider_testerarmy.runs.service import RunRequest
 
         return RunRequest("test", check_id(self.test_id, "test_id"))
 
     def build_request(self) -> RunRequest:
         """The request for the test's run."""
-        from airflow_provider_testerarmy.client.testerarmy_models import TestRunRequest
-        from airflow_provider_testerarmy.client.wire import build_request
+        from airflow_provider_testerarmy.client.http.wire import build_request
+        from airflow_provider_testerarmy.client.testerarmy.models import TestRunRequest
 
         request = build_request(
             TestRunRequest,
@@ -127,7 +127,7 @@ class TesterArmyRunGroupOperator(TesterArmyOperator):
     :param device_model: ``iphone`` or ``ipad``.
     :param project_environment_id: the project's environment to test in.
     :param mobile: the mobile build to test, with the fields of
-        :class:`~airflow_provider_testerarmy.client.testerarmy_models.MobileBuild`.
+        :class:`~airflow_provider_testerarmy.client.testerarmy.models.MobileBuild`.
 
     The common parameters are those of :class:`~airflow_provider_testerarmy.operators.base.RunOperator`.
     """
@@ -172,15 +172,15 @@ class TesterArmyRunGroupOperator(TesterArmyOperator):
 
     def target(self) -> RunRequest:
         """The group."""
-        from airflow_provider_testerarmy.client.testerarmy import check_id
+        from airflow_provider_testerarmy.client.testerarmy.operations import check_id
         from airflow_provider_testerarmy.runs.service import RunRequest
 
         return RunRequest("group", check_id(self.group_id, "group_id"))
 
     def build_request(self) -> RunRequest:
         """The request for the group's run."""
-        from airflow_provider_testerarmy.client.testerarmy_models import GroupRunRequest
-        from airflow_provider_testerarmy.client.wire import build_request
+        from airflow_provider_testerarmy.client.http.wire import build_request
+        from airflow_provider_testerarmy.client.testerarmy.models import GroupRunRequest
 
         request = build_request(
             GroupRunRequest,
@@ -230,8 +230,8 @@ class TesterArmyRunPromptOperator(TesterArmyOperator):
 
     def build_request(self) -> RunRequest:
         """The request for the prompt's run."""
-        from airflow_provider_testerarmy.client.testerarmy_models import PromptRunRequest
-        from airflow_provider_testerarmy.client.wire import build_request
+        from airflow_provider_testerarmy.client.http.wire import build_request
+        from airflow_provider_testerarmy.client.testerarmy.models import PromptRunRequest
 
         request = build_request(
             PromptRunRequest,
@@ -242,7 +242,7 @@ class TesterArmyRunPromptOperator(TesterArmyOperator):
         return replace(self.target(), body=request.body())
 
     def _credentials(self) -> list[dict[str, str]] | None:
-        from airflow_provider_testerarmy.client.errors import RequestInvalid
+        from airflow_provider_testerarmy.client.http.errors import RequestInvalid
 
         if self.credentials_conn_id is None:
             return None
@@ -254,7 +254,7 @@ class TesterArmyRunPromptOperator(TesterArmyOperator):
 
     @staticmethod
     def _credential(conn_id: str) -> dict[str, str]:
-        from airflow_provider_testerarmy.client.errors import RequestInvalid
+        from airflow_provider_testerarmy.client.http.errors import RequestInvalid
 
         connection = BaseHook.get_connection(conn_id)
         if not connection.login or not connection.password:

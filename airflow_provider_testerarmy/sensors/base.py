@@ -16,7 +16,7 @@ from airflow.providers.common.compat.sdk import (
     conf,
 )
 
-from airflow_provider_testerarmy.client.errors import RequestInvalid
+from airflow_provider_testerarmy.client.http.errors import RequestInvalid
 from airflow_provider_testerarmy.operators.parameters import Seconds, seconds
 from airflow_provider_testerarmy.operators.task import LifecycleTask
 

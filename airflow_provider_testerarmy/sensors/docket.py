@@ -39,6 +39,6 @@ class DocketRunSensor(RunSensor):
 
     def check_run_id(self, run_id: RunId) -> RunId:
         """The id as an integer."""
-        from airflow_provider_testerarmy.client.docket import check_id
+        from airflow_provider_testerarmy.client.docket.operations import check_id
 
         return check_id(run_id, "run_ids")

@@ -38,6 +38,6 @@ class TesterArmyRunSensor(RunSensor):
 
     def check_run_id(self, run_id: RunId) -> RunId:
         """The id in its canonical form."""
-        from airflow_provider_testerarmy.client.testerarmy import check_id
+        from airflow_provider_testerarmy.client.testerarmy.operations import check_id
 
         return check_id(run_id, "run_ids")

@@ -16,7 +16,7 @@ from functools import cache
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any, Final
 
-from airflow_provider_testerarmy.client.errors import RequestInvalid
+from airflow_provider_testerarmy.client.http.errors import RequestInvalid
 from airflow_provider_testerarmy.get_provider_info import get_provider_info
 from airflow_provider_testerarmy.reports.text import line
 from airflow_provider_testerarmy.runs.results import RunId, RunResult

@@ -10,7 +10,7 @@ import ssl
 import httpx
 import pytest
 
-from airflow_provider_testerarmy.client.testerarmy_models import Run, RunPage
+from airflow_provider_testerarmy.client.testerarmy.models import Run, RunPage
 from airflow_provider_testerarmy.sandbox.catalog import TEST_PASSES
 from airflow_provider_testerarmy.sandbox.server import SandboxServer
 from benchmarks.server import certificate

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_testerarmy.client import sender as senders
-from airflow_provider_testerarmy.client.endpoint import Endpoint, Timeouts
-from airflow_provider_testerarmy.client.operation import Operation
-from airflow_provider_testerarmy.client.retry import RetryPolicy
+from airflow_provider_testerarmy.client.http import sender as senders
+from airflow_provider_testerarmy.client.http.endpoint import Endpoint, Timeouts
+from airflow_provider_testerarmy.client.http.operation import Operation
+from airflow_provider_testerarmy.client.http.retry import RetryPolicy
 from airflow_provider_testerarmy.sandbox.server import SandboxServer
 from airflow_provider_testerarmy.sandbox.state import DEFAULT_API_KEY
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.client.test_docket_webhooks import BODY, SECRET, sign
+from tests.client.docket.test_webhooks import BODY, SECRET, sign
 from tests.docs.blocks import ALL, NOT_CODE, REPOSITORY, Block, why_not_run
 from tests.rig.database import SQLiteDatabase, run_migration
 from tests.rig.settings import base_environment

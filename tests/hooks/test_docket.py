@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from airflow_provider_testerarmy.client import docket
-from airflow_provider_testerarmy.client.errors import RequestInvalid
+from airflow_provider_testerarmy.client.docket import operations as docket
+from airflow_provider_testerarmy.client.http.errors import RequestInvalid
 from airflow_provider_testerarmy.runs.cancelling import cancel
 from airflow_provider_testerarmy.runs.flow import adrive
 from airflow_provider_testerarmy.runs.gate import QualityGate, VerdictKind

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from airflow_provider_testerarmy.client.docket_models import TestRunAnswer
+from airflow_provider_testerarmy.client.docket.models import TestRunAnswer
 from airflow_provider_testerarmy.hooks.docket import DocketService, group_run_url
 from airflow_provider_testerarmy.runs.gate import QualityGate
 from airflow_provider_testerarmy.runs.naming import titles_of

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 from airflow.exceptions import AirflowException
 
-from airflow_provider_testerarmy.client.errors import RequestInvalid
+from airflow_provider_testerarmy.client.http.errors import RequestInvalid
 from airflow_provider_testerarmy.hooks.testerarmy import TesterArmyHook, dashboard_prefix
 from airflow_provider_testerarmy.runs.service import RunRequest, Submission
 from airflow_provider_testerarmy.sandbox import catalog

@@ -7,7 +7,7 @@ from pkgutil import resolve_name
 
 import pytest
 
-from airflow_provider_testerarmy.client.errors import RequestInvalid
+from airflow_provider_testerarmy.client.http.errors import RequestInvalid
 from airflow_provider_testerarmy.exceptions import (
     CredentialsRejected,
     RequestRefused,

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from airflow.providers.common.compat.sdk import DAG, AirflowException, XCom
 
-from airflow_provider_testerarmy.client.errors import RequestInvalid
+from airflow_provider_testerarmy.client.http.errors import RequestInvalid
 from airflow_provider_testerarmy.operators.base import RunOperator
 from airflow_provider_testerarmy.operators.testerarmy import (
     TesterArmyRunGroupOperator,

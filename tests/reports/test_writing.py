@@ -6,7 +6,7 @@ import stat
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
-from airflow_provider_testerarmy.client.errors import RequestInvalid
+from airflow_provider_testerarmy.client.http.errors import RequestInvalid
 from airflow_provider_testerarmy.operators import parameters
 from airflow_provider_testerarmy.operators.reporting import SUFFIXES, report_markdown, write_report
 from airflow_provider_testerarmy.runs.gate import QualityGate

@@ -6,10 +6,10 @@ from datetime import timedelta
 
 import pytest
 
-from airflow_provider_testerarmy.client.endpoint import Endpoint, Timeouts
-from airflow_provider_testerarmy.client.errors import ClientError
-from airflow_provider_testerarmy.client.retry import ONCE
-from airflow_provider_testerarmy.client.sender import SyncSender
+from airflow_provider_testerarmy.client.http.endpoint import Endpoint, Timeouts
+from airflow_provider_testerarmy.client.http.errors import ClientError
+from airflow_provider_testerarmy.client.http.retry import ONCE
+from airflow_provider_testerarmy.client.http.sender import SyncSender
 from airflow_provider_testerarmy.hooks.base import as_fault
 from airflow_provider_testerarmy.hooks.testerarmy import TesterArmyService
 from airflow_provider_testerarmy.runs.flow import drive

@@ -5,7 +5,7 @@ import json
 import pytest
 from airflow.providers.common.compat.sdk import AirflowSensorTimeout, AirflowSkipException, TaskDeferred
 
-from airflow_provider_testerarmy.client.errors import RequestInvalid
+from airflow_provider_testerarmy.client.http.errors import RequestInvalid
 from airflow_provider_testerarmy.exceptions import RequestRefused, RunErrored, TestsFailedFinally
 from airflow_provider_testerarmy.hooks.testerarmy import TesterArmyHook
 from airflow_provider_testerarmy.runs.service import RunRequest

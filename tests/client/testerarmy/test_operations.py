@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from airflow_provider_testerarmy.client import testerarmy as api
-from airflow_provider_testerarmy.client import testerarmy_models as models
-from airflow_provider_testerarmy.client.errors import BadRequest, Conflict, NotFound, RequestInvalid
-from airflow_provider_testerarmy.client.wire import build_request
+from airflow_provider_testerarmy.client.http.errors import BadRequest, Conflict, NotFound, RequestInvalid
+from airflow_provider_testerarmy.client.http.wire import build_request
+from airflow_provider_testerarmy.client.testerarmy import models
+from airflow_provider_testerarmy.client.testerarmy import operations as api
 from airflow_provider_testerarmy.sandbox import catalog
 
 PASSWORD = "hunter2-hunter2"

@@ -11,9 +11,9 @@ from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
-from airflow_provider_testerarmy.client.errors import RequestInvalid
-from airflow_provider_testerarmy.client.operation import Operation
-from airflow_provider_testerarmy.client.testerarmy_models import (
+from airflow_provider_testerarmy.client.http.errors import RequestInvalid
+from airflow_provider_testerarmy.client.http.operation import Operation
+from airflow_provider_testerarmy.client.testerarmy.models import (
     BatchCancelled,
     Group,
     GroupList,

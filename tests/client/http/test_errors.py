@@ -5,8 +5,8 @@ import pickle
 
 import pytest
 
-from airflow_provider_testerarmy.client import errors
-from airflow_provider_testerarmy.client.errors import ClientError, RequestInfo, ResponseInfo, StatusError
+from airflow_provider_testerarmy.client.http import errors
+from airflow_provider_testerarmy.client.http.errors import ClientError, RequestInfo, ResponseInfo, StatusError
 
 REQUEST = RequestInfo("get run", "GET", "https://tester.army/api/v1/runs/1")
 RESPONSE = ResponseInfo(503, {"retry-after": "7"}, "the beginning")

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from airflow_provider_testerarmy.client.wire import Lenient, LenientTuple, NullableTuple, WireModel
+from airflow_provider_testerarmy.client.http.wire import Lenient, LenientTuple, NullableTuple, WireModel
 
 
 class Part(WireModel):

@@ -15,8 +15,8 @@ from typing import Any, Final, TypeVar
 import httpx
 from tenacity import AsyncRetrying, Retrying, retry_if_exception, stop_after_attempt
 
-from airflow_provider_testerarmy.client.endpoint import Endpoint
-from airflow_provider_testerarmy.client.errors import (
+from airflow_provider_testerarmy.client.http.endpoint import Endpoint
+from airflow_provider_testerarmy.client.http.errors import (
     AnswerLost,
     ClientError,
     NotSent,
@@ -26,8 +26,8 @@ from airflow_provider_testerarmy.client.errors import (
     ResponseInfo,
     status_error_class,
 )
-from airflow_provider_testerarmy.client.operation import Answer, Operation
-from airflow_provider_testerarmy.client.retry import RetryPolicy, http_date
+from airflow_provider_testerarmy.client.http.operation import Answer, Operation
+from airflow_provider_testerarmy.client.http.retry import RetryPolicy, http_date
 
 T = TypeVar("T")
 
@@ -68,7 +68,7 @@ class SyncSender:
     def send(self, operation: Operation[T]) -> Answer[T]:
         """Send one operation and return its parsed answer.
 
-        :raises ClientError: see :mod:`airflow_provider_testerarmy.client.errors`.
+        :raises ClientError: see :mod:`airflow_provider_testerarmy.client.http.errors`.
         """
         if self._policy.attempts == 1:
             return self._once(operation)

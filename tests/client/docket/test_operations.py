@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_testerarmy.client import docket
-from airflow_provider_testerarmy.client.docket_models import GithubContext, TestRunAnswer
-from airflow_provider_testerarmy.client.endpoint import Endpoint
-from airflow_provider_testerarmy.client.errors import (
+from airflow_provider_testerarmy.client.docket import operations as docket
+from airflow_provider_testerarmy.client.docket.models import GithubContext, TestRunAnswer
+from airflow_provider_testerarmy.client.http.endpoint import Endpoint
+from airflow_provider_testerarmy.client.http.errors import (
     AnswerLost,
     BadRequest,
     CredentialsRejected,
@@ -17,7 +17,7 @@ from airflow_provider_testerarmy.client.errors import (
     RequestInvalid,
     ServerError,
 )
-from airflow_provider_testerarmy.client.sender import SyncSender
+from airflow_provider_testerarmy.client.http.sender import SyncSender
 from airflow_provider_testerarmy.sandbox import docket_catalog as catalog
 from airflow_provider_testerarmy.sandbox.state import DEFAULT_API_KEY
 

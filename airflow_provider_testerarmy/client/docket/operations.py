@@ -10,7 +10,7 @@ from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from airflow_provider_testerarmy.client.docket_models import (
+from airflow_provider_testerarmy.client.docket.models import (
     CiRunRequest,
     GithubContext,
     GroupRun,
@@ -21,9 +21,9 @@ from airflow_provider_testerarmy.client.docket_models import (
     TestRunGlimpse,
     TestRunGlimpseAnswer,
 )
-from airflow_provider_testerarmy.client.errors import RequestInvalid
-from airflow_provider_testerarmy.client.operation import Operation
-from airflow_provider_testerarmy.client.wire import build_request
+from airflow_provider_testerarmy.client.http.errors import RequestInvalid
+from airflow_provider_testerarmy.client.http.operation import Operation
+from airflow_provider_testerarmy.client.http.wire import build_request
 
 DEFAULT_BASE_URL: Final = "https://api.docketqa.com"
 KEY_HEADER: Final = "X-API-KEY"

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_testerarmy.client.docket_webhooks import (
+from airflow_provider_testerarmy.client.docket.webhooks import (
     OutsideReplayWindow,
     SeenDeliveries,
     SignatureMismatch,

@@ -8,7 +8,7 @@ from typing import Final, NoReturn
 from urllib.parse import urlsplit
 
 from airflow_provider_testerarmy import __version__
-from airflow_provider_testerarmy.client.errors import RequestInvalid
+from airflow_provider_testerarmy.client.http.errors import RequestInvalid
 
 USER_AGENT: Final = f"airflow-provider-testerarmy/{__version__}"
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from tenacity import RetryCallState
 
-from airflow_provider_testerarmy.client.errors import (
+from airflow_provider_testerarmy.client.http.errors import (
     AnswerLost,
     ClientError,
     NotSent,
@@ -23,7 +23,7 @@ from airflow_provider_testerarmy.client.errors import (
     RateLimited,
     ServerError,
 )
-from airflow_provider_testerarmy.client.operation import Operation
+from airflow_provider_testerarmy.client.http.operation import Operation
 
 TRANSIENT = (NotSent, AnswerLost, ProtocolError, RateLimited, ServerError)
 

@@ -11,10 +11,9 @@ import httpx
 import pytest
 
 from airflow_provider_testerarmy import __version__
-from airflow_provider_testerarmy.client import sender as senders
-from airflow_provider_testerarmy.client import testerarmy
-from airflow_provider_testerarmy.client.endpoint import Endpoint, Timeouts
-from airflow_provider_testerarmy.client.errors import (
+from airflow_provider_testerarmy.client.http import sender as senders
+from airflow_provider_testerarmy.client.http.endpoint import Endpoint, Timeouts
+from airflow_provider_testerarmy.client.http.errors import (
     AnswerLost,
     BadRequest,
     ClientError,
@@ -25,11 +24,12 @@ from airflow_provider_testerarmy.client.errors import (
     RequestInvalid,
     ServerError,
 )
-from airflow_provider_testerarmy.client.retry import ONCE
+from airflow_provider_testerarmy.client.http.retry import ONCE
+from airflow_provider_testerarmy.client.testerarmy import operations as testerarmy
 from airflow_provider_testerarmy.sandbox import catalog
 from airflow_provider_testerarmy.sandbox.server import SandboxServer
 from tests.client.conftest import SHORT
-from tests.client.rawserver import RawServer, always, http_answer
+from tests.client.http.rawserver import RawServer, always, http_answer
 
 KEY = "sk_live_0123456789abcdefghijklmnopqrstuvwxyz"
 GET = testerarmy.list_projects()

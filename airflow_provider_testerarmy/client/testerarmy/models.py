@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, SecretStr, StringConstraints
 
-from airflow_provider_testerarmy.client.wire import (
+from airflow_provider_testerarmy.client.http.wire import (
     Lenient,
     LenientTuple,
     Moment,

@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_testerarmy.client import testerarmy
-from airflow_provider_testerarmy.client.errors import (
+from airflow_provider_testerarmy.client.http.errors import (
     AnswerLost,
     BadRequest,
     Conflict,
@@ -20,7 +19,8 @@ from airflow_provider_testerarmy.client.errors import (
     ResponseInfo,
     ServerError,
 )
-from airflow_provider_testerarmy.client.retry import ONCE, RetryPolicy, http_date, retry_after
+from airflow_provider_testerarmy.client.http.retry import ONCE, RetryPolicy, http_date, retry_after
+from airflow_provider_testerarmy.client.testerarmy import operations as testerarmy
 from airflow_provider_testerarmy.sandbox import catalog
 
 NOW = datetime(2026, 2, 11, 12, 0, 0, tzinfo=UTC)

@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from airflow_provider_testerarmy.client import testerarmy
-from airflow_provider_testerarmy.client.endpoint import Endpoint, Timeouts, is_loopback
-from airflow_provider_testerarmy.client.errors import RequestInvalid
+from airflow_provider_testerarmy.client.http.endpoint import Endpoint, Timeouts, is_loopback
+from airflow_provider_testerarmy.client.http.errors import RequestInvalid
+from airflow_provider_testerarmy.client.testerarmy import operations as testerarmy
 
 KEY = "sk_live_0123456789"
 URL = "https://tester.army/api/v1"

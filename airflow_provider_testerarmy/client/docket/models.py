@@ -10,7 +10,7 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field, StrictBool
 
-from airflow_provider_testerarmy.client.wire import (
+from airflow_provider_testerarmy.client.http.wire import (
     Lenient,
     LenientTuple,
     Moment,

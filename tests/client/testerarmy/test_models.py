@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from airflow_provider_testerarmy.client import testerarmy as api
-from airflow_provider_testerarmy.client import testerarmy_models as models
-from airflow_provider_testerarmy.client.wire import build_request
+from airflow_provider_testerarmy.client.http.wire import build_request
+from airflow_provider_testerarmy.client.testerarmy import models
+from airflow_provider_testerarmy.client.testerarmy import operations as api
 
-DOCUMENT = Path(__file__).resolve().parents[2].parent / "shared" / "api" / "testerarmy-openapi.json"
+DOCUMENT = Path(__file__).resolve().parents[3].parent / "shared" / "api" / "testerarmy-openapi.json"
 UUID = "3f0e8a52-0000-4000-8000-000000000001"
 
 ANSWERS = [

@@ -1,0 +1,163 @@
+"""Docket's webhooks: whether a delivery is genuine and fresh, and what it says. Pure: the clock is passed in.
+
+::
+
+    WebhookRefused              do not act on this delivery
+    ├── WebhookMalformed        the header, or a signed body, is not what Docket sends
+    ├── SignatureMismatch       not signed with this secret, or changed on the way
+    └── OutsideReplayWindow     genuine, and signed too long ago or ahead of this clock
+
+Source: https://docs.docketqa.com/essentials/webhooks
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from pydantic import ValidationError
+
+from airflow_provider_testerarmy.client.docket.models import DocketModel, Id
+from airflow_provider_testerarmy.client.http.wire import Lenient
+
+SIGNATURE_HEADER: Final = "X-Docket-Signature"
+IDEMPOTENCY_HEADER: Final = "X-Docket-Idempotency-Key"
+
+#: Seconds by which a delivery may be old, or ahead, by default.
+REPLAY_WINDOW: Final = 300.0
+MAX_KEY_LENGTH: Final = 200
+
+_SCHEME: Final = "v1"
+_TIME: Final = re.compile(r"[0-9]{1,12}")
+_DIGEST: Final = re.compile(r"[0-9a-fA-F]{64}")
+
+
+class WebhookRefused(Exception):
+    """Root of the tree; none of these messages holds the secret or a signature."""
+
+
+class WebhookMalformed(WebhookRefused):
+    """The signature header is missing or unreadable, or the body is not an event."""
+
+
+class SignatureMismatch(WebhookRefused):
+    """The signature does not belong to this body, time and secret."""
+
+
+class OutsideReplayWindow(WebhookRefused):
+    """The delivery is genuine, and older or newer than the window allows."""
+
+
+class GroupRunSummary(DocketModel):
+    """How a group run ended."""
+
+    id: Id
+    status: Lenient[str] = None
+    name: Lenient[str] = None
+    url: Lenient[str] = None
+    tests_ran: Lenient[int] = None
+    tests_passed: Lenient[int] = None
+    tests_failed: Lenient[int] = None
+    tests_stopped: Lenient[int] = None
+
+
+class WebhookEvent(DocketModel):
+    """A delivery: ``event`` is ``test_group_run_passed``, ``_failed``, ``_stopped``, or one of later days."""
+
+    event: str
+    payload: GroupRunSummary
+
+
+def verify(
+    body: bytes, signature: str | None, secret: str, *, now: float, window: float = REPLAY_WINDOW
+) -> WebhookEvent:
+    """The event that a delivery tells of, once it has proved genuine and fresh.
+
+    :param body: the request's body, byte for byte as it came.
+    :param signature: the header ``X-Docket-Signature``.
+    :param secret: the shared secret, in hex as Docket shows it.
+    :param now: seconds since the epoch.
+    :param window: seconds by which the delivery may be older or newer than ``now``.
+    :raises ValueError: for a secret that is not hex; it is the receiver's own mistake.
+    :raises WebhookRefused: for a delivery not to act on.
+    """
+    key = _key(secret)
+    signed_at, digests = _parse_header(signature)
+    expected = hmac.digest(key, signed_at.encode() + b"." + body, hashlib.sha256)
+    matches = [hmac.compare_digest(expected, digest) for digest in digests]
+    if not any(matches):
+        raise SignatureMismatch(
+            "The signature does not belong to this body: another secret, or it was changed."
+        )
+    age = now - int(signed_at)
+    if not -window <= age <= window:
+        when = f"{age:.0f} s ago" if age > 0 else f"{-age:.0f} s ahead of this clock"
+        raise OutsideReplayWindow(f"The delivery was signed {when}; {window:g} s are allowed.")
+    return _parse_event(body)
+
+
+def _key(secret: str) -> bytes:
+    try:
+        key = bytes.fromhex(secret)
+    except ValueError:
+        key = b""
+    if not key:
+        raise ValueError("The webhook secret must be the hexadecimal text that Docket shows.")
+    return key
+
+
+def _parse_header(header: str | None) -> tuple[str, list[bytes]]:
+    """The time as it was signed, and the signatures: several while a secret is being replaced."""
+    if not header:
+        raise WebhookMalformed(f"There is no {SIGNATURE_HEADER} header.")
+    scheme, *pairs = (part.strip() for part in header.split(","))
+    if scheme != _SCHEME:
+        raise WebhookMalformed(f"The {SIGNATURE_HEADER} header is not of version {_SCHEME}.")
+    fields = [pair.partition("=")[::2] for pair in pairs]
+    times = [value for name, value in fields if name == "t"]
+    digests = [value for name, value in fields if name == "s"]
+    if len(times) != 1 or not _TIME.fullmatch(times[0]):
+        raise WebhookMalformed(f"The {SIGNATURE_HEADER} header has no readable time.")
+    if not digests or not all(_DIGEST.fullmatch(digest) for digest in digests):
+        raise WebhookMalformed(f"The {SIGNATURE_HEADER} header has no readable signature.")
+    return times[0], [bytes.fromhex(digest) for digest in digests]
+
+
+def _parse_event(body: bytes) -> WebhookEvent:
+    try:
+        return WebhookEvent.model_validate_json(body)
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_input=False, include_context=False)
+        where = "; ".join(f"{'.'.join(map(str, item['loc'])) or 'body'}: {item['msg']}" for item in found[:3])
+        raise WebhookMalformed(
+            f"The delivery is genuine, and not an event of a group run: {where}."
+        ) from None
+
+
+@dataclass(frozen=True, slots=True)
+class SeenDeliveries:
+    """The last deliveries, by their ``X-Docket-Idempotency-Key``: Docket may deliver one more than once.
+
+    :param keys: oldest first.
+    :param limit: how many are remembered; an older one would be taken for new, so let it cover the window.
+    """
+
+    keys: tuple[str, ...] = ()
+    limit: int = 1000
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.keys
+
+    def with_key(self, key: str | None) -> SeenDeliveries:
+        """The deliveries and one more; the same ones when it was among them.
+
+        :raises WebhookMalformed: for no key, or one too long to be remembered.
+        """
+        if not key or len(key) > MAX_KEY_LENGTH:
+            raise WebhookMalformed(f"The {IDEMPOTENCY_HEADER} header is missing or too long.")
+        if key in self.keys:
+            return self
+        return SeenDeliveries((*self.keys, key)[-self.limit :], self.limit)

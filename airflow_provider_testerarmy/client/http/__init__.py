@@ -1,0 +1,1 @@
+"""What both APIs share: senders, retry, errors, operations as values."""

@@ -1,0 +1,1 @@
+"""TesterArmy's API."""
