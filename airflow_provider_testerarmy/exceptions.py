@@ -26,11 +26,11 @@ from collections.abc import Sequence
 
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, AirflowSkipException
 
-from airflow_provider_testerarmy.runs.gate import Verdict, VerdictKind
+from airflow_provider_testerarmy.runs.awaiting.watchlist import Waited, WaitEnd
 from airflow_provider_testerarmy.runs.results import RunId
-from airflow_provider_testerarmy.runs.submitting import SubmitEnd, Submitted
+from airflow_provider_testerarmy.runs.submission.submit import SubmitEnd, Submitted
 from airflow_provider_testerarmy.runs.text import name_runs
-from airflow_provider_testerarmy.runs.watching import Waited, WaitEnd
+from airflow_provider_testerarmy.runs.verdict.gate import Verdict, VerdictKind
 
 
 class TestRunError(AirflowException):

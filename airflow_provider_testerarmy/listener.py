@@ -27,7 +27,7 @@ from airflow.providers.common.compat.sdk import hookimpl
 
 from airflow_provider_testerarmy import airflow_compat
 from airflow_provider_testerarmy.get_provider_info import get_provider_info
-from airflow_provider_testerarmy.runs.record import KEY, Owner, Record, RecordUnreadable, Stage
+from airflow_provider_testerarmy.runs.submission.record import KEY, Owner, Record, RecordUnreadable, Stage
 
 log = logging.getLogger(__name__)
 
@@ -137,15 +137,15 @@ def _import_ahead() -> None:
     for integration in get_provider_info()["hooks"]:
         for module in integration["python-modules"]:
             import_module(module)
-    for module in ("airflow_provider_testerarmy.runs.cancelling", "encodings.idna"):
+    for module in ("airflow_provider_testerarmy.runs.submission.cancel", "encodings.idna"):
         import_module(module)
     airflow_compat.import_ahead()
 
 
 def stop(record: Record, owner: Owner) -> None:
     """Cancel what a record says was started; by hooks of this package only, because users may edit records."""
-    from airflow_provider_testerarmy.runs.cancelling import cancel
     from airflow_provider_testerarmy.runs.flow import drive
+    from airflow_provider_testerarmy.runs.submission.cancel import cancel
 
     if owner.hook not in {each["hook-class-name"] for each in get_provider_info()["connection-types"]}:
         log.warning("A task's record of test runs names %r, which is no hook of this provider.", owner.hook)

@@ -27,10 +27,10 @@ from airflow_provider_testerarmy.exceptions import (
     verdict_error,
     wait_error,
 )
-from airflow_provider_testerarmy.runs.gate import Verdict, VerdictKind
+from airflow_provider_testerarmy.runs.awaiting.watchlist import Waited, WaitEnd
 from airflow_provider_testerarmy.runs.results import Outcome, Phase, RunResult
-from airflow_provider_testerarmy.runs.submitting import SubmitEnd, Submitted
-from airflow_provider_testerarmy.runs.watching import Waited, WaitEnd
+from airflow_provider_testerarmy.runs.submission.submit import SubmitEnd, Submitted
+from airflow_provider_testerarmy.runs.verdict.gate import Verdict, VerdictKind
 
 #: What Airflow does about each: fail for good, apply its retries, or skip.
 DISPOSITIONS = {

@@ -12,8 +12,8 @@ from types import SimpleNamespace
 import pytest
 
 from airflow_provider_testerarmy import airflow_compat, listener
-from airflow_provider_testerarmy.runs.record import Owner, Part, Record, Stage
 from airflow_provider_testerarmy.runs.service import Submission
+from airflow_provider_testerarmy.runs.submission.record import Owner, Part, Record, Stage
 from airflow_provider_testerarmy.sandbox import catalog
 from airflow_provider_testerarmy.sandbox.state import DEFAULT_API_KEY
 from airflow_provider_testerarmy.sandbox.store import RunRequest as SandboxRequest
@@ -140,7 +140,7 @@ import json, sys
 import airflow.jobs.scheduler_job_runner
 from airflow.listeners.listener import get_listener_manager
 from airflow_provider_testerarmy import listener
-from airflow_provider_testerarmy.runs.record import Owner, Part, Record
+from airflow_provider_testerarmy.runs.submission.record import Owner, Part, Record
 from airflow_provider_testerarmy.runs.service import Submission
 
 get_listener_manager()

@@ -14,8 +14,8 @@ from airflow_provider_testerarmy.operators.parameters import Seconds
 from airflow_provider_testerarmy.operators.task import LifecycleTask
 
 if TYPE_CHECKING:
-    from airflow_provider_testerarmy.runs.gate import QualityGate
     from airflow_provider_testerarmy.runs.service import RunRequest
+    from airflow_provider_testerarmy.runs.verdict.gate import QualityGate
 
 
 class RunOperator(LifecycleTask, BaseOperator):

@@ -26,12 +26,22 @@ from airflow_provider_testerarmy.exceptions import (
 from airflow_provider_testerarmy.operators.interrupts import Interrupted, Interrupts
 from airflow_provider_testerarmy.operators.memory import TaskMemory
 from airflow_provider_testerarmy.operators.reporting import report_markdown, write_report
-from airflow_provider_testerarmy.runs.cancelling import cancel
+from airflow_provider_testerarmy.runs.awaiting.pace import Pace
+from airflow_provider_testerarmy.runs.awaiting.single import await_runs, look
+from airflow_provider_testerarmy.runs.awaiting.watchlist import WIDTH, Waited, WaitEnd
 from airflow_provider_testerarmy.runs.flow import Flow, drive, side_by_side
-from airflow_provider_testerarmy.runs.gate import QualityGate, Verdict
-from airflow_provider_testerarmy.runs.naming import titles_of
-from airflow_provider_testerarmy.runs.pacing import Pace
-from airflow_provider_testerarmy.runs.planning import (
+from airflow_provider_testerarmy.runs.results import RunId, RunResult
+from airflow_provider_testerarmy.runs.service import RunRequest, ServiceFault, Submission
+from airflow_provider_testerarmy.runs.submission.cancel import cancel
+from airflow_provider_testerarmy.runs.submission.record import (
+    Owner,
+    Part,
+    Record,
+    RecordUnreadable,
+    Stage,
+    Start,
+)
+from airflow_provider_testerarmy.runs.submission.rounds import (
     WHOLE,
     marked_flaky,
     next_round,
@@ -39,14 +49,11 @@ from airflow_provider_testerarmy.runs.planning import (
     titles_used,
     with_failures,
 )
-from airflow_provider_testerarmy.runs.record import Owner, Part, Record, RecordUnreadable, Stage, Start
-from airflow_provider_testerarmy.runs.results import RunId, RunResult
-from airflow_provider_testerarmy.runs.service import RunRequest, ServiceFault, Submission
-from airflow_provider_testerarmy.runs.submitting import Journal, Setting, find, submit
-from airflow_provider_testerarmy.runs.summary import summarize
+from airflow_provider_testerarmy.runs.submission.submit import Journal, Setting, find, submit
 from airflow_provider_testerarmy.runs.text import name_runs, one_line
-from airflow_provider_testerarmy.runs.waiting import await_runs, look
-from airflow_provider_testerarmy.runs.watching import WIDTH, Waited, WaitEnd
+from airflow_provider_testerarmy.runs.verdict.gate import QualityGate, Verdict
+from airflow_provider_testerarmy.runs.verdict.summary import summarize
+from airflow_provider_testerarmy.runs.verdict.titles import titles_of
 
 if TYPE_CHECKING:
     from airflow_provider_testerarmy.hooks.base import ServiceHook

@@ -9,8 +9,16 @@ from datetime import datetime
 from typing import Any
 
 from airflow_provider_testerarmy.airflow_compat import DURABLE_RETRIES, task_state_store
-from airflow_provider_testerarmy.runs.record import KEY, Owner, Part, Record, Stage, Start, how_to_start
 from airflow_provider_testerarmy.runs.service import Submission
+from airflow_provider_testerarmy.runs.submission.record import (
+    KEY,
+    Owner,
+    Part,
+    Record,
+    Stage,
+    Start,
+    how_to_start,
+)
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +74,7 @@ class TaskMemory:
 
 
 class PartJournal:
-    """The submission's journal, see :class:`airflow_provider_testerarmy.runs.submitting.Journal`."""
+    """The submission's journal, see :class:`airflow_provider_testerarmy.runs.submission.submit.Journal`."""
 
     def __init__(self, memory: TaskMemory, name: str) -> None:
         self._memory = memory

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_testerarmy.client.http.errors import RequestInvalid
 
 if TYPE_CHECKING:
-    from airflow_provider_testerarmy.runs.gate import QualityGate
+    from airflow_provider_testerarmy.runs.verdict.gate import QualityGate
 
 Seconds = float | int | timedelta | str
 
@@ -35,7 +35,7 @@ def gate(value: QualityGate | Mapping[str, Any] | str | None) -> QualityGate:
 
     :raises GateInvalid: naming what is wrong.
     """
-    from airflow_provider_testerarmy.runs.gate import GateInvalid, QualityGate
+    from airflow_provider_testerarmy.runs.verdict.gate import GateInvalid, QualityGate
 
     if not isinstance(value, str):
         return QualityGate.of(value)

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from airflow_provider_testerarmy.runs.gate import Verdict
     from airflow_provider_testerarmy.runs.results import RunResult
+    from airflow_provider_testerarmy.runs.verdict.gate import Verdict
 
 #: How a report's path may end, which says what kind it is.
 SUFFIXES: Final = (".json", ".xml", ".html", ".md")

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from airflow_provider_testerarmy.hooks.base import ServiceHook
     from airflow_provider_testerarmy.operators.lifecycle import Lifecycle, Options
-    from airflow_provider_testerarmy.runs.gate import QualityGate
     from airflow_provider_testerarmy.runs.service import RunRequest, Submission
+    from airflow_provider_testerarmy.runs.verdict.gate import QualityGate
 else:
     BaseOperator = object
 
@@ -99,8 +99,8 @@ class LifecycleTask(BaseOperator):
 
     def execute_complete(self, context: Any, event: Any = None) -> dict[str, Any]:
         """Collect and judge what the trigger waited for."""
+        from airflow_provider_testerarmy.runs.awaiting.watchlist import WaitEnd
         from airflow_provider_testerarmy.runs.text import name_runs
-        from airflow_provider_testerarmy.runs.watching import WaitEnd
         from airflow_provider_testerarmy.triggers.runs import read_event
 
         with self._open(context, self._checked(self.target)).guarded() as lifecycle:
@@ -154,7 +154,7 @@ class LifecycleTask(BaseOperator):
         """Build something from what the user gave; a mistake fails the task before anything is sent."""
         from airflow_provider_testerarmy.client.http.errors import RequestInvalid
         from airflow_provider_testerarmy.exceptions import RequestRefused
-        from airflow_provider_testerarmy.runs.gate import GateInvalid
+        from airflow_provider_testerarmy.runs.verdict.gate import GateInvalid
 
         try:
             return build()
@@ -176,7 +176,7 @@ class LifecycleTask(BaseOperator):
 
     def _push_note(self, context: Any, lifecycle: Lifecycle) -> str:
         """Say for lists of tasks what this one is about; returns where a person looks at the runs."""
-        from airflow_provider_testerarmy.runs.summary import NOTE, note
+        from airflow_provider_testerarmy.runs.verdict.summary import NOTE, note
 
         url = lifecycle.url(lifecycle.submission.run_ids)
         context["ti"].xcom_push(key=NOTE, value=note(lifecycle.label, lifecycle.title, url))

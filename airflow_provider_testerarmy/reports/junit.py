@@ -34,8 +34,8 @@ from airflow_provider_testerarmy.reports.text import (
     verdict_of,
 )
 from airflow_provider_testerarmy.reports.view import Timeline, gravity
-from airflow_provider_testerarmy.runs.gate import describe_issue, explain
 from airflow_provider_testerarmy.runs.results import Issue, Outcome, RunResult, Step
+from airflow_provider_testerarmy.runs.verdict.gate import describe_issue, explain
 
 #: Characters of text that all runs share, and the most that one of them gets.
 _ALL_TEXT: Final = 8_000_000

@@ -12,8 +12,8 @@ from typing import Any, Final
 
 from airflow_provider_testerarmy.reports.text import https, line, outcome_of, took
 from airflow_provider_testerarmy.reports.view import ORDER, gravity
-from airflow_provider_testerarmy.runs.gate import Verdict, explain
 from airflow_provider_testerarmy.runs.results import Issue, Outcome, RunResult
+from airflow_provider_testerarmy.runs.verdict.gate import Verdict, explain
 
 #: Characters; GitHub takes comments of up to 65,536.
 MAX_CHARACTERS: Final = 60_000

@@ -23,9 +23,9 @@ from airflow_provider_testerarmy.operators.task import LifecycleTask
 # Imported where they are used, see operators/task.py.
 if TYPE_CHECKING:
     from airflow_provider_testerarmy.operators.lifecycle import Lifecycle
-    from airflow_provider_testerarmy.runs.gate import QualityGate
     from airflow_provider_testerarmy.runs.results import RunId
     from airflow_provider_testerarmy.runs.service import RunRequest
+    from airflow_provider_testerarmy.runs.verdict.gate import QualityGate
 
 
 class RunSensor(LifecycleTask, BaseSensorOperator):

@@ -7,7 +7,7 @@ from collections.abc import Hashable
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from airflow_provider_testerarmy.runs.watcher import Watcher
+from airflow_provider_testerarmy.runs.awaiting.watcher import Watcher
 
 _watchers: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[Hashable, Watcher]] = WeakKeyDictionary()
 

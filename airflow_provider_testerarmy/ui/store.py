@@ -20,7 +20,7 @@ from airflow.utils.session import create_session
 from sqlalchemy import and_, func, select
 from sqlalchemy.orm import aliased
 
-from airflow_provider_testerarmy.runs.summary import NOTE
+from airflow_provider_testerarmy.runs.verdict.summary import NOTE
 
 _RESULT: Final = "return_value"
 _KEYS: Final = (NOTE, _RESULT, "run_ids", "batch_id")

@@ -7,12 +7,12 @@ import json
 import pytest
 
 from airflow_provider_testerarmy.hooks.docket import DocketHook
+from airflow_provider_testerarmy.runs.awaiting.pace import Pace
+from airflow_provider_testerarmy.runs.awaiting.single import await_runs
+from airflow_provider_testerarmy.runs.awaiting.watchlist import WaitEnd
 from airflow_provider_testerarmy.runs.flow import drive
-from airflow_provider_testerarmy.runs.pacing import Pace
 from airflow_provider_testerarmy.runs.service import RunRequest
-from airflow_provider_testerarmy.runs.submitting import Setting, submit
-from airflow_provider_testerarmy.runs.waiting import await_runs
-from airflow_provider_testerarmy.runs.watching import WaitEnd
+from airflow_provider_testerarmy.runs.submission.submit import Setting, submit
 from airflow_provider_testerarmy.sandbox.state import DEFAULT_API_KEY
 
 

@@ -8,15 +8,15 @@ import pytest
 
 from airflow_provider_testerarmy.client.docket import operations as docket
 from airflow_provider_testerarmy.client.http.errors import RequestInvalid
-from airflow_provider_testerarmy.runs.cancelling import cancel
+from airflow_provider_testerarmy.runs.awaiting.pace import Pace
+from airflow_provider_testerarmy.runs.awaiting.single import await_runs
+from airflow_provider_testerarmy.runs.awaiting.watchlist import WaitEnd
 from airflow_provider_testerarmy.runs.flow import adrive
-from airflow_provider_testerarmy.runs.gate import QualityGate, VerdictKind
-from airflow_provider_testerarmy.runs.pacing import Pace
 from airflow_provider_testerarmy.runs.results import Outcome, Phase
 from airflow_provider_testerarmy.runs.service import RunRequest, Submission
-from airflow_provider_testerarmy.runs.submitting import SKEW_WITHOUT_DATE, SubmitEnd, find, submit
-from airflow_provider_testerarmy.runs.waiting import await_runs
-from airflow_provider_testerarmy.runs.watching import WaitEnd
+from airflow_provider_testerarmy.runs.submission.cancel import cancel
+from airflow_provider_testerarmy.runs.submission.submit import SKEW_WITHOUT_DATE, SubmitEnd, find, submit
+from airflow_provider_testerarmy.runs.verdict.gate import QualityGate, VerdictKind
 from airflow_provider_testerarmy.sandbox import docket_catalog as catalog
 from airflow_provider_testerarmy.sandbox.state import DEFAULT_API_KEY
 

@@ -6,11 +6,11 @@ import pytest
 
 from airflow_provider_testerarmy.client.docket.models import TestRunAnswer
 from airflow_provider_testerarmy.hooks.docket import DocketService, group_run_url
-from airflow_provider_testerarmy.runs.gate import QualityGate
-from airflow_provider_testerarmy.runs.naming import titles_of
 from airflow_provider_testerarmy.runs.results import Outcome
 from airflow_provider_testerarmy.runs.service import RunRequest
-from airflow_provider_testerarmy.runs.summary import summarize
+from airflow_provider_testerarmy.runs.verdict.gate import QualityGate
+from airflow_provider_testerarmy.runs.verdict.summary import summarize
+from airflow_provider_testerarmy.runs.verdict.titles import titles_of
 from airflow_provider_testerarmy.sandbox import docket_catalog as catalog
 
 

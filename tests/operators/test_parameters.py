@@ -7,7 +7,7 @@ import pytest
 
 from airflow_provider_testerarmy.client.http.errors import RequestInvalid
 from airflow_provider_testerarmy.operators import parameters
-from airflow_provider_testerarmy.runs.gate import GateInvalid, QualityGate
+from airflow_provider_testerarmy.runs.verdict.gate import GateInvalid, QualityGate
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from airflow_provider_testerarmy.operators.testerarmy import (
     TesterArmyRunPromptOperator,
     TesterArmyRunTestOperator,
 )
-from airflow_provider_testerarmy.runs.gate import GateInvalid, QualityGate
+from airflow_provider_testerarmy.runs.verdict.gate import GateInvalid, QualityGate
 from airflow_provider_testerarmy.sandbox import catalog
 from airflow_provider_testerarmy.sensors.testerarmy import TesterArmyRunSensor
 

@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 from hypothesis import strategies as st
 
-from airflow_provider_testerarmy.runs.gate import QualityGate
 from airflow_provider_testerarmy.runs.results import Issue, Outcome, Phase, RunResult, Step
-from airflow_provider_testerarmy.runs.summary import summarize
+from airflow_provider_testerarmy.runs.verdict.gate import QualityGate
+from airflow_provider_testerarmy.runs.verdict.summary import summarize
 from airflow_provider_testerarmy.sandbox import hostile
 
 NOON = datetime(2026, 2, 11, 12, tzinfo=UTC)

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from airflow_provider_testerarmy.reports import markdown
-from airflow_provider_testerarmy.runs.gate import QualityGate
 from airflow_provider_testerarmy.runs.results import Outcome
-from airflow_provider_testerarmy.runs.summary import MAX_BYTES, summarize
+from airflow_provider_testerarmy.runs.verdict.gate import QualityGate
+from airflow_provider_testerarmy.runs.verdict.summary import MAX_BYTES, summarize
 from tests.reports.cases import ISSUE, LONG, NAME, NASTY, NIGHT, RUNS, hostile_run, run, summary_of
 
 READER = MarkdownIt("commonmark", {"html": True}).enable("table")

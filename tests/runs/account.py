@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from airflow_provider_testerarmy.runs.pacing import Pace
+from airflow_provider_testerarmy.runs.awaiting.pace import Pace
+from airflow_provider_testerarmy.runs.awaiting.watchlist import WIDTH, Question, Subscription, Watchlist
 from airflow_provider_testerarmy.runs.results import Outcome, RunId, RunResult
 from airflow_provider_testerarmy.runs.service import FaultKind, Page, ServiceFault, Sighting
-from airflow_provider_testerarmy.runs.watching import WIDTH, Question, Subscription, Watchlist
 from tests.runs.scripted import START, Port, active, finished
 
 PAGE = 100

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from airflow_provider_testerarmy.runs.awaiting.pace import Pace
+from airflow_provider_testerarmy.runs.awaiting.single import await_runs
+from airflow_provider_testerarmy.runs.awaiting.watchlist import WaitEnd
 from airflow_provider_testerarmy.runs.flow import drive
-from airflow_provider_testerarmy.runs.gate import QualityGate, VerdictKind
-from airflow_provider_testerarmy.runs.pacing import Pace
-from airflow_provider_testerarmy.runs.record import Part, Record
 from airflow_provider_testerarmy.runs.results import Outcome, Phase, RunResult
 from airflow_provider_testerarmy.runs.service import (
     FaultKind,
@@ -25,9 +25,9 @@ from airflow_provider_testerarmy.runs.service import (
     Submission,
     Tests,
 )
-from airflow_provider_testerarmy.runs.submitting import LOOKS, Setting, SubmitEnd, submit
-from airflow_provider_testerarmy.runs.waiting import await_runs
-from airflow_provider_testerarmy.runs.watching import WaitEnd
+from airflow_provider_testerarmy.runs.submission.record import Part, Record
+from airflow_provider_testerarmy.runs.submission.submit import LOOKS, Setting, SubmitEnd, submit
+from airflow_provider_testerarmy.runs.verdict.gate import QualityGate, VerdictKind
 from tests.runs.scripted import START, Answered, Port
 
 #: Seconds within which the lists tell the truth, shorter than the last look.

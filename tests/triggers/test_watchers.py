@@ -9,7 +9,7 @@ import pytest
 
 from airflow_provider_testerarmy.hooks.docket import DocketHook
 from airflow_provider_testerarmy.hooks.testerarmy import TesterArmyHook
-from airflow_provider_testerarmy.runs.pacing import Pace
+from airflow_provider_testerarmy.runs.awaiting.pace import Pace
 from airflow_provider_testerarmy.triggers.watchers import watcher_of
 
 

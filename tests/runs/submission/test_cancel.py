@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_testerarmy.runs.cancelling import PAUSES, cancel
 from airflow_provider_testerarmy.runs.service import FaultKind, Submission
+from airflow_provider_testerarmy.runs.submission.cancel import PAUSES, cancel
 from tests.runs.scripted import Port, World, active, fault, finished, script, transient
 
 THREE = Submission(("a", "b", "c"))

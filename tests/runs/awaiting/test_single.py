@@ -2,12 +2,12 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_testerarmy.runs.pacing import Pace
+from airflow_provider_testerarmy.runs.awaiting.listing import LIST_FROM
+from airflow_provider_testerarmy.runs.awaiting.pace import Pace
+from airflow_provider_testerarmy.runs.awaiting.single import await_runs, look
+from airflow_provider_testerarmy.runs.awaiting.watchlist import WaitEnd
 from airflow_provider_testerarmy.runs.results import Outcome, Phase, RunResult
 from airflow_provider_testerarmy.runs.service import FaultKind
-from airflow_provider_testerarmy.runs.waiting import await_runs, look
-from airflow_provider_testerarmy.runs.walking import LIST_FROM
-from airflow_provider_testerarmy.runs.watching import WaitEnd
 from tests.runs.scripted import START, Port, World, active, fault, finished, page, script, transient
 
 PACE = Pace(poll_interval=10, max_outage=600)

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Final
 
+from airflow_provider_testerarmy.runs.awaiting.pace import Pace
+from airflow_provider_testerarmy.runs.awaiting.watchlist import LAST_LOOK, Subscription, Waited, Watchlist
 from airflow_provider_testerarmy.runs.flow import Flow, ask_together, pause
-from airflow_provider_testerarmy.runs.pacing import Pace
 from airflow_provider_testerarmy.runs.results import RunId, progress_line
 from airflow_provider_testerarmy.runs.service import RunService, ServiceFault
-from airflow_provider_testerarmy.runs.watching import LAST_LOOK, Subscription, Waited, Watchlist
 
 #: Seconds between two lines of progress while a round of questions is not through.
 TELL_EVERY: Final = 5.0

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from airflow_provider_testerarmy.runs.record import Record, Stage
 from airflow_provider_testerarmy.runs.results import Outcome, RunResult
 from airflow_provider_testerarmy.runs.service import RunRequest, RunService
+from airflow_provider_testerarmy.runs.submission.record import Record, Stage
 
 #: The name of the only submission of a usual try.
 WHOLE: Final = "run"

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_testerarmy.runs.pacing import Pace, Rate
+from airflow_provider_testerarmy.runs.awaiting.pace import Pace, Rate
+from airflow_provider_testerarmy.runs.awaiting.watchlist import WaitEnd, Watchlist
 from airflow_provider_testerarmy.runs.results import Outcome
 from airflow_provider_testerarmy.runs.service import FaultKind
-from airflow_provider_testerarmy.runs.watching import WaitEnd, Watchlist
 from tests.runs.account import Account, Watch, in_some_order
 from tests.runs.scripted import START, Port, fault, transient
 

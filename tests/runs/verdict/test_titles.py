@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_testerarmy.runs.naming import titles_of
 from airflow_provider_testerarmy.runs.service import RunRequest, Scope, ServiceFault, Tests
+from airflow_provider_testerarmy.runs.verdict.titles import titles_of
 from tests.runs.scripted import Port, World, script, transient
 
 GROUP = RunRequest("group", "g")

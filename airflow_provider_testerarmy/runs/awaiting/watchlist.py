@@ -17,11 +17,11 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Final
 
-from airflow_provider_testerarmy.runs.pacing import Pace, Rate
+from airflow_provider_testerarmy.runs.awaiting.listing import Walk, plan_ended_walk, plan_walk
+from airflow_provider_testerarmy.runs.awaiting.pace import Pace, Rate
 from airflow_provider_testerarmy.runs.results import RunId, RunResult
 from airflow_provider_testerarmy.runs.service import Ask, FaultKind, Page, RunService, ServiceFault
 from airflow_provider_testerarmy.runs.text import name_runs
-from airflow_provider_testerarmy.runs.walking import Walk, plan_ended_walk, plan_walk
 
 #: Questions that are under way at the same time, and so the connections that are open, at the most.
 WIDTH: Final = 8

@@ -7,10 +7,10 @@ from contextvars import ContextVar
 
 import pytest
 
-from airflow_provider_testerarmy.runs.pacing import Pace
+from airflow_provider_testerarmy.runs.awaiting.pace import Pace
+from airflow_provider_testerarmy.runs.awaiting.watcher import Watcher, WatcherClosed
+from airflow_provider_testerarmy.runs.awaiting.watchlist import WIDTH, WaitEnd
 from airflow_provider_testerarmy.runs.service import FaultKind
-from airflow_provider_testerarmy.runs.watcher import Watcher, WatcherClosed
-from airflow_provider_testerarmy.runs.watching import WIDTH, WaitEnd
 from tests.runs.account import Account
 from tests.runs.scripted import Answered, Port, fault, transient
 

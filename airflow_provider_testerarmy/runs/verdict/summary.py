@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from airflow_provider_testerarmy.runs.gate import Verdict
 from airflow_provider_testerarmy.runs.results import Issue, Outcome, RunId, RunResult
 from airflow_provider_testerarmy.runs.text import one_line
+from airflow_provider_testerarmy.runs.verdict.gate import Verdict
 
 #: Bytes of JSON that a summary never exceeds.
 MAX_BYTES: Final = 16 * 1024

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from airflow_provider_testerarmy.runs.walking import (
+from airflow_provider_testerarmy.runs.awaiting.listing import (
     ENDED_FROM,
     ENDED_WORTH,
     LIST_FROM,

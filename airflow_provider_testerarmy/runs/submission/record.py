@@ -66,7 +66,7 @@ class Owner:
 class Record:
     """The submissions of one generation.
 
-    :param parts: by the submission's name, see :func:`airflow_provider_testerarmy.runs.planning.planned`.
+    :param parts: by the submission's name, see :func:`airflow_provider_testerarmy.runs.submission.rounds.planned`.
     :param stage: whether its runs have been judged, and what a further try is to make of that.
     :param deadline: the absolute time (seconds since the epoch) at which waiting ends, None for never.
     :param round: 0, and one more with each retry after a verdict.

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_testerarmy.runs.record import (
+from airflow_provider_testerarmy.runs.service import Submission
+from airflow_provider_testerarmy.runs.submission.record import (
     Owner,
     Part,
     Record,
@@ -16,7 +17,6 @@ from airflow_provider_testerarmy.runs.record import (
     Start,
     how_to_start,
 )
-from airflow_provider_testerarmy.runs.service import Submission
 
 RUN_IDS = st.lists(st.text(max_size=5) | st.integers(), max_size=3).map(tuple)
 SUBMISSIONS = st.builds(Submission, RUN_IDS, RUN_IDS, st.text(max_size=5), st.booleans())

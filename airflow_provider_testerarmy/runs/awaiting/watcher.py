@@ -10,11 +10,17 @@ from contextvars import Context, copy_context
 from dataclasses import dataclass
 from typing import Any, Final
 
-from airflow_provider_testerarmy.runs.pacing import Pace, Rate
+from airflow_provider_testerarmy.runs.awaiting.pace import Pace, Rate
+from airflow_provider_testerarmy.runs.awaiting.single import Teller
+from airflow_provider_testerarmy.runs.awaiting.watchlist import (
+    WIDTH,
+    Question,
+    Subscription,
+    Waited,
+    Watchlist,
+)
 from airflow_provider_testerarmy.runs.results import RunId
 from airflow_provider_testerarmy.runs.service import Ask, Reply, RunService, ServiceFault
-from airflow_provider_testerarmy.runs.waiting import Teller
-from airflow_provider_testerarmy.runs.watching import WIDTH, Question, Subscription, Waited, Watchlist
 
 #: Seconds between two lines of progress for one who waits, and between two looks for outages.
 TELL_EVERY: Final = 1.0

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_testerarmy.runs import planning
-from airflow_provider_testerarmy.runs.record import Part, Record, Stage
 from airflow_provider_testerarmy.runs.results import Outcome
 from airflow_provider_testerarmy.runs.service import RunRequest, Submission
+from airflow_provider_testerarmy.runs.submission import rounds as planning
+from airflow_provider_testerarmy.runs.submission.record import Part, Record, Stage
 from tests.runs.scripted import Port, finished
 
 WHOLE = RunRequest("group", "g")

@@ -4,8 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_testerarmy.runs.gate import GateInvalid, QualityGate, VerdictKind, describe_issue
 from airflow_provider_testerarmy.runs.results import Issue, Outcome, Phase, RunResult, Step
+from airflow_provider_testerarmy.runs.verdict.gate import (
+    GateInvalid,
+    QualityGate,
+    VerdictKind,
+    describe_issue,
+)
 
 
 def runs(outcomes, **fields):

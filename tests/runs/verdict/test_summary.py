@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_testerarmy.runs.gate import QualityGate
 from airflow_provider_testerarmy.runs.results import Issue, Outcome, Phase, RunResult
-from airflow_provider_testerarmy.runs.summary import note, summarize
+from airflow_provider_testerarmy.runs.verdict.gate import QualityGate
+from airflow_provider_testerarmy.runs.verdict.summary import note, summarize
 from airflow_provider_testerarmy.sandbox.hostile import NASTY_TEXT
 from tests.runs.scripted import active, finished
 

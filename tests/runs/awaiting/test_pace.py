@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_testerarmy.runs.pacing import SLOWEST, Pace, Rate
+from airflow_provider_testerarmy.runs.awaiting.pace import SLOWEST, Pace, Rate
 from tests.runs.scripted import START
 
 PACE = Pace(poll_interval=10, max_outage=600)

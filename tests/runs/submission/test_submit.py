@@ -14,7 +14,7 @@ from airflow_provider_testerarmy.hooks.base import as_fault
 from airflow_provider_testerarmy.hooks.testerarmy import TesterArmyService
 from airflow_provider_testerarmy.runs.flow import drive
 from airflow_provider_testerarmy.runs.service import FaultKind, RunRequest, Scope, Submission, Tests
-from airflow_provider_testerarmy.runs.submitting import (
+from airflow_provider_testerarmy.runs.submission.submit import (
     BRIEF_LOOKS,
     LOOKS,
     MAX_SENDS,

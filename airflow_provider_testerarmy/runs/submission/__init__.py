@@ -1,0 +1,1 @@
+"""Starting runs exactly once, remembering them, and stopping them."""

@@ -1,0 +1,1 @@
+"""Judging runs: the gate, the summary, the tests' titles."""

@@ -1,0 +1,263 @@
+"""The quality gate: many outcomes in, one verdict with its reasons out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from airflow_provider_testerarmy.runs.results import Issue, Outcome, RunResult
+from airflow_provider_testerarmy.runs.text import one_line, plural
+
+
+class VerdictKind(StrEnum):
+    """What a set of runs came to as a whole."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    ERRORED = "errored"
+    CANCELLED = "cancelled"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The gate's decision.
+
+    :param reasons: in words, the decisive ones first: which test, which issue, which severity, which link.
+    :param counts: runs by outcome, and ``total``.
+    """
+
+    kind: VerdictKind
+    reasons: tuple[str, ...]
+    counts: Mapping[str, int]
+
+
+class GateInvalid(ValueError):
+    """The gate itself is wrong: an unknown field, or a value out of its range."""
+
+
+def _rendered(value: Any) -> Any:
+    """A templated value that rendered to one of the words for nothing."""
+    return None if isinstance(value, str) and value.strip() in ("", "None", "none", "null") else value
+
+
+def _ids(value: Any) -> Any:
+    """Ids as a template may render them: a list, or one string with commas."""
+    if isinstance(value, str):
+        return [
+            part.strip()
+            for part in value.strip("[]").replace("'", "").replace('"', "").split(",")
+            if part.strip()
+        ]
+    return [str(item) for item in value] if isinstance(value, list | tuple | set | frozenset) else value
+
+
+class QualityGate(BaseModel):
+    """What has to hold for a set of runs to pass. A plain dict of the same fields does as well.
+
+    :param min_pass_rate: share of the judged runs that must pass, 0.0 to 1.0.
+    :param max_severity: a passed run with a confirmed issue above it fails the gate (0 to 5; 0 allows none).
+        An issue that the service gave no severity counts as above.
+    :param fail_on_warnings: a passed run with any issue or warning fails the gate.
+    :param on_cancelled: ``fail`` counts a cancelled run as not passed; ``ignore`` leaves it out.
+    :param on_skipped: ``skip`` leaves a skipped run out, and skips the task when nothing else is left;
+        ``pass`` counts it as passed, ``fail`` as failed.
+    :param allow_empty: no runs at all skip the task instead of failing it. They never pass.
+    :param non_blocking_tests: ids of tests whose failure is reported, not judged.
+    :param report_only: the verdict is reported, and the task succeeds whatever it is.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
+
+    min_pass_rate: Annotated[float, Field(ge=0.0, le=1.0)] = 1.0
+    max_severity: Annotated[Annotated[int, Field(ge=0, le=5)] | None, BeforeValidator(_rendered)] = None
+    fail_on_warnings: bool = False
+    on_cancelled: Literal["fail", "ignore"] = "fail"
+    on_skipped: Literal["skip", "pass", "fail"] = "skip"
+    allow_empty: bool = False
+    non_blocking_tests: Annotated[frozenset[str], BeforeValidator(_ids)] = frozenset()
+    report_only: bool = False
+
+    @classmethod
+    def of(cls, gate: QualityGate | Mapping[str, Any] | None) -> QualityGate:
+        """The gate from what an operator was given.
+
+        :raises GateInvalid: naming each wrong field.
+        """
+        if isinstance(gate, QualityGate):
+            return gate
+        if gate is not None and not isinstance(gate, Mapping):
+            raise GateInvalid(
+                f"The gate must be a QualityGate or a dict of its fields, not {type(gate).__name__}."
+            )
+        try:
+            return cls(**(gate or {}))
+        except ValidationError as error:
+            found = error.errors(include_url=False, include_context=False)
+            wrong = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in found)
+            raise GateInvalid(
+                f"The gate is not valid: {wrong}. Its fields are {', '.join(cls.model_fields)}."
+            ) from None
+
+    def judge(self, results: Sequence[RunResult]) -> Verdict:
+        """The verdict on runs that are all finished; one that is not counts as unknown, never as passed."""
+        tally = _Tally(self, results)
+        return Verdict(tally.kind(), tuple(tally.reasons()), tally.counts())
+
+    def violation(self, run: RunResult) -> str | None:
+        """Why a passed run fails the gate all the same, or None."""
+        for issue in run.issues:
+            if issue.confirmed and self.max_severity is not None and _above(issue, self.max_severity):
+                return f"passed with {describe_issue(issue)}, above the allowed severity {self.max_severity}"
+        if self.fail_on_warnings and run.issues:
+            return f"passed with {describe_issue(run.issues[0])}, and the gate fails on warnings"
+        return None
+
+
+def _above(issue: Issue, limit: int) -> bool:
+    return issue.severity is None or issue.severity > limit
+
+
+def describe_issue(issue: Issue) -> str:
+    """An issue in a few words, e.g. ``issue "Cart total is wrong" (severity 5)``."""
+    kind = "issue" if issue.confirmed else "warning"
+    severity = f"severity {issue.severity}" if issue.severity is not None else "no severity given"
+    return f'{kind} "{one_line(issue.name, 120)}" ({severity})'
+
+
+class _Tally:
+    """Runs sorted by what they mean for the gate.
+
+    The order of the questions is what matters: a gate is ``failed`` only when failures alone break it,
+    ``errored`` when it would hold had the service not broken, ``cancelled`` when only those are missing.
+    """
+
+    def __init__(self, gate: QualityGate, results: Sequence[RunResult]) -> None:
+        self._gate = gate
+        self._all = results
+        self._reported = [run for run in results if run.test_id in gate.non_blocking_tests]
+        judged = [run for run in results if run.test_id not in gate.non_blocking_tests]
+        groups: dict[Outcome, list[RunResult]] = {outcome: [] for outcome in Outcome}
+        for run in judged:
+            groups[_outcome(run)].append(run)
+        self._passed = groups[Outcome.PASSED]
+        self._failed = groups[Outcome.FAILED]
+        self._broken = groups[Outcome.ERRORED] + groups[Outcome.UNKNOWN]
+        self._cancelled = groups[Outcome.CANCELLED]
+        self._skipped = groups[Outcome.SKIPPED]
+        self._violations = {run.run_id: why for run in self._passed if (why := gate.violation(run))}
+
+    def counts(self) -> dict[str, int]:
+        seen = Counter(_outcome(run) for run in self._all)
+        return {
+            "total": len(self._all),
+            **{str(outcome): seen[outcome] for outcome in Outcome if seen[outcome]},
+        }
+
+    def kind(self) -> VerdictKind:
+        if not self._all:
+            return VerdictKind.SKIPPED if self._gate.allow_empty else VerdictKind.FAILED
+        if self._violations or not self._holds_without(self._failing()):
+            return VerdictKind.FAILED
+        if not self._holds_without(self._failing() + len(self._broken)):
+            return VerdictKind.ERRORED
+        cancelled = len(self._cancelled) if self._gate.on_cancelled == "fail" else 0
+        if not self._holds_without(self._failing() + len(self._broken) + cancelled):
+            return VerdictKind.CANCELLED
+        return VerdictKind.PASSED if self._something_passed() else self._nothing_judged()
+
+    def _failing(self) -> int:
+        return len(self._failed) + (len(self._skipped) if self._gate.on_skipped == "fail" else 0)
+
+    def _judged(self) -> int:
+        left_out = len(self._cancelled) if self._gate.on_cancelled == "ignore" else 0
+        left_out += len(self._skipped) if self._gate.on_skipped == "skip" else 0
+        return len(self._all) - len(self._reported) - left_out
+
+    def _holds_without(self, missing: int) -> bool:
+        """Whether the pass rate is reached when that many of the judged runs do not pass."""
+        judged = self._judged()
+        # A hair's breadth for rates such as 0.9, which binary floats cannot hold.
+        return judged - missing >= self._gate.min_pass_rate * judged - 1e-9
+
+    def _something_passed(self) -> bool:
+        concluded = any(_outcome(run) in (Outcome.PASSED, Outcome.FAILED) for run in self._reported)
+        counted = bool(self._skipped) and self._gate.on_skipped == "pass"
+        # With min_pass_rate 0 a gate holds though everything failed; with runs that all broke it must not.
+        return bool(self._passed or self._failed) or concluded or counted
+
+    def _nothing_judged(self) -> VerdictKind:
+        if self._broken or any(_outcome(run) in (Outcome.ERRORED, Outcome.UNKNOWN) for run in self._reported):
+            return VerdictKind.ERRORED
+        everything_skipped = all(_outcome(run) is Outcome.SKIPPED for run in self._all)
+        return VerdictKind.SKIPPED if everything_skipped else VerdictKind.CANCELLED
+
+    def reasons(self) -> Iterator[str]:
+        if not self._all:
+            yield "No run was started: there is nothing to judge, and nothing tested is not passed."
+            return
+        yield self._rate()
+        yield from (
+            f"{_name(run)}: {why}{_link(run)}"
+            for run in self._passed
+            if (why := self._violations.get(run.run_id))
+        )
+        for run in (*self._failed, *self._broken, *self._cancelled, *self._skipped):
+            yield self._reason(run)
+        for run in self._reported:
+            if _outcome(run) is not Outcome.PASSED:
+                yield f"{self._reason(run)} (reported only: the test is non-blocking)"
+
+    def _rate(self) -> str:
+        judged, wanted = self._judged(), self._gate.min_pass_rate
+        passed = len(self._passed) + (len(self._skipped) if self._gate.on_skipped == "pass" else 0)
+        if not judged:
+            return f"None of {plural(len(self._all), 'run')} was judged."
+        return (
+            f"{passed} of {plural(judged, 'judged run')} passed ({passed / judged:.1%}; {wanted:.1%} needed)."
+        )
+
+    def _reason(self, run: RunResult) -> str:
+        return f"{_name(run)}: {explain(run)}{_link(run)}"
+
+
+def _outcome(run: RunResult) -> Outcome:
+    return run.outcome if run.finished and run.outcome else Outcome.UNKNOWN
+
+
+def _name(run: RunResult) -> str:
+    return one_line(run.label, 120)
+
+
+def _link(run: RunResult) -> str:
+    return f" {run.url}" if run.url else ""
+
+
+def explain(run: RunResult) -> str:
+    """What became of a run, in words, with its gravest issue or failed step."""
+    outcome = _outcome(run)
+    if outcome is Outcome.UNKNOWN:
+        return f"ended in the unknown state {one_line(run.status, 60)!r}, which is not a pass"
+    details = list(_details(run))
+    return f"{outcome}{': ' if details else ''}{'; '.join(details)}"
+
+
+def _details(run: RunResult) -> Iterator[str]:
+    confirmed = [issue for issue in run.issues if issue.confirmed]
+    if run.outcome is Outcome.FAILED and confirmed:
+        yield describe_issue(max(confirmed, key=lambda issue: issue.severity or 0))
+        if len(confirmed) > 1:
+            yield plural(len(confirmed) - 1, "further issue")
+    step = run.failed_step
+    if run.outcome is Outcome.FAILED and step:
+        code = f" ({step.error_code})" if step.error_code else ""
+        hint = f" - {step.hint}" if step.hint else ""
+        yield f'step "{one_line(step.title, 120)}" failed{code}{hint}'
+    code = f"{one_line(run.error_code, 60)}: " if run.error_code else ""
+    if run.reason and (run.outcome is not Outcome.FAILED or not (confirmed or step)):
+        yield f"{code}{one_line(run.reason)}"
