@@ -25,8 +25,9 @@ ALLOWED = {
     "exceptions": {"runs"},
     "airflow_compat": set(),
     "triggers": GROUND | {"hooks", "airflow_compat", "exceptions"},
-    "operators": GROUND | {"hooks", "triggers", "reports", "airflow_compat", "exceptions"},
-    "sensors": GROUND | {"hooks", "triggers", "operators", "airflow_compat", "exceptions"},
+    "lifecycle": GROUND | {"hooks", "triggers", "reports", "airflow_compat", "exceptions"},
+    "operators": GROUND | {"hooks", "lifecycle", "airflow_compat", "exceptions"},
+    "sensors": GROUND | {"hooks", "lifecycle", "operators", "airflow_compat", "exceptions"},
     "ui": GROUND | {"reports", "hooks", "airflow_compat", "get_provider_info", ""},
     "listener": {"runs", "hooks", "airflow_compat", "get_provider_info"},
     "plugin": {"listener", "ui", "airflow_compat"},
@@ -34,6 +35,11 @@ ALLOWED = {
     "sandbox": {""},
     "": set(),
 }
+#: Rooms of one folder that stand side by side on what that folder holds itself; none imports another.
+NEIGHBOURS = [
+    ("runs", {"submission", "awaiting", "verdict"}),
+    ("client", {"testerarmy", "docket"}),
+]
 
 
 def part_of(path: Path) -> str:
@@ -77,6 +83,20 @@ def test_imports_point_down(path):
     assert wrong == []
 
 
+@pytest.mark.parametrize(("folder", "rooms"), NEIGHBOURS, ids=["runs", "client"])
+def test_no_room_imports_its_neighbour(folder, rooms):
+    """Each can be read, and changed, without the others."""
+    wrong = [
+        f"{named(path)}, line {line}: {name}"
+        for room in rooms
+        for path in (ROOT / folder / room).rglob("*.py")
+        for line, name in imports(path)
+        for other in rooms - {room}
+        if f"{name}.".startswith(f"{OWN}.{folder}.{other}.")
+    ]
+    assert wrong == []
+
+
 @pytest.mark.parametrize(
     "path", [path for path in FILES if part_of(path) in GROUND | {"sandbox", "reports"}], ids=named
 )
@@ -90,6 +110,18 @@ def test_the_domain_names_no_vendor(path):
     """A third vendor changes nothing there."""
     text = path.read_text().replace(OWN, "")
     assert re.findall(r"(?i)testerarmy|tester\.army|docket", text) == []
+
+
+def test_a_sensor_takes_only_the_link_from_the_operators():
+    """Airflow stores a link's import path in serialized DAGs, so the links stay where they were."""
+    from_operators = re.compile(rf"from {OWN}\.operators\S* import (.+)")
+    taken = {
+        name
+        for path in FILES
+        if part_of(path) == "sensors"
+        for name in from_operators.findall(path.read_text())
+    }
+    assert taken == {"DocketRunLink", "TesterArmyRunLink"}
 
 
 def test_nothing_imports_the_sandbox():

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import AirflowException, BaseOperator, conf
 
 from airflow_provider_testerarmy import airflow_compat
-from airflow_provider_testerarmy.operators.parameters import Seconds
-from airflow_provider_testerarmy.operators.task import LifecycleTask
+from airflow_provider_testerarmy.lifecycle.parameters import Seconds
+from airflow_provider_testerarmy.lifecycle.task import LifecycleTask
 
 if TYPE_CHECKING:
     from airflow_provider_testerarmy.runs.service import RunRequest
@@ -105,8 +105,3 @@ class RunOperator(LifecycleTask, BaseOperator):
             if airflow_compat.is_deferral_timeout(next_method, next_kwargs):
                 raise WaitTimedOut("Timed out: the trigger gave no sign by the deadline.") from error
             raise
-
-
-def with_common_fields(*own: str) -> tuple[str, ...]:
-    """The template fields of a concrete class: its own and the common ones."""
-    return (*own, *LifecycleTask.common_template_fields)

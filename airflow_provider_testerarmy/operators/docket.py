@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow.providers.common.compat.sdk import BaseOperatorLink, XCom
 
 from airflow_provider_testerarmy.client.http.errors import RequestInvalid
-from airflow_provider_testerarmy.operators.base import RunOperator, with_common_fields
-from airflow_provider_testerarmy.operators.parameters import is_template
+from airflow_provider_testerarmy.lifecycle.parameters import is_template
+from airflow_provider_testerarmy.lifecycle.task import with_common_fields
+from airflow_provider_testerarmy.operators.base import RunOperator
 
-# Imported where they are used, see operators/task.py.
+# Imported where they are used, see lifecycle/task.py.
 if TYPE_CHECKING:
     from airflow_provider_testerarmy.hooks.docket import DocketHook
     from airflow_provider_testerarmy.runs.service import RunRequest

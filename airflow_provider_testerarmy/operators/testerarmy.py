@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseHook, BaseOperatorLink, XCom
 
-from airflow_provider_testerarmy.operators.base import RunOperator, with_common_fields
+from airflow_provider_testerarmy.lifecycle.task import with_common_fields
+from airflow_provider_testerarmy.operators.base import RunOperator
 
-# Imported where they are used, see operators/task.py.
+# Imported where they are used, see lifecycle/task.py.
 if TYPE_CHECKING:
     from airflow_provider_testerarmy.hooks.testerarmy import TesterArmyHook
     from airflow_provider_testerarmy.runs.service import RunRequest

@@ -17,12 +17,12 @@ from airflow.providers.common.compat.sdk import (
 )
 
 from airflow_provider_testerarmy.client.http.errors import RequestInvalid
-from airflow_provider_testerarmy.operators.parameters import Seconds, seconds
-from airflow_provider_testerarmy.operators.task import LifecycleTask
+from airflow_provider_testerarmy.lifecycle.parameters import Seconds, seconds
+from airflow_provider_testerarmy.lifecycle.task import LifecycleTask
 
-# Imported where they are used, see operators/task.py.
+# Imported where they are used, see lifecycle/task.py.
 if TYPE_CHECKING:
-    from airflow_provider_testerarmy.operators.lifecycle import Lifecycle
+    from airflow_provider_testerarmy.lifecycle.attempt import Lifecycle
     from airflow_provider_testerarmy.runs.results import RunId
     from airflow_provider_testerarmy.runs.service import RunRequest
     from airflow_provider_testerarmy.runs.verdict.gate import QualityGate

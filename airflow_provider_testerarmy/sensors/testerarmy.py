@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_testerarmy.operators.base import with_common_fields
+from airflow_provider_testerarmy.lifecycle.task import with_common_fields
 from airflow_provider_testerarmy.operators.testerarmy import TesterArmyRunLink
 from airflow_provider_testerarmy.sensors.base import RunSensor
 
-# Imported where they are used, see operators/task.py.
+# Imported where they are used, see lifecycle/task.py.
 if TYPE_CHECKING:
     from airflow_provider_testerarmy.hooks.testerarmy import TesterArmyHook
     from airflow_provider_testerarmy.runs.results import RunId

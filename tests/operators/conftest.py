@@ -1,43 +1,5 @@
-"""What the tests of a try share: a connection to the sandbox, and the tries of a task instance."""
+"""The tests of operators share the fixtures of the lifecycle's."""
 
-from __future__ import annotations
+from tests.lifecycle.conftest import airflow_says, connections, tries
 
-import json
-
-import pytest
-
-from airflow_provider_testerarmy import airflow_compat
-from airflow_provider_testerarmy.sandbox.state import DEFAULT_API_KEY
-from tests.operators.tries import Tries
-
-LOGIN = {"conn_type": "generic", "login": "jane@acme.example", "password": "battery-staple"}
-
-
-@pytest.fixture
-def connections(service, monkeypatch):
-    """The connection `testerarmy_default`, to the sandbox, and one to sign in with."""
-    extra = {"workspace": "acme", "project_short_id": "shop"}
-    fields = {
-        "conn_type": "testerarmy",
-        "host": service.url,
-        "password": DEFAULT_API_KEY,
-        "extra": extra,
-    }
-    monkeypatch.setenv("AIRFLOW_CONN_TESTERARMY_DEFAULT", json.dumps(fields))
-    monkeypatch.setenv("AIRFLOW_CONN_SHOP_LOGIN", json.dumps(LOGIN))
-
-
-@pytest.fixture
-def tries(service, connections):
-    """The tries of a task instance."""
-    return Tries(service)
-
-
-@pytest.fixture
-def airflow_says(monkeypatch):
-    """Sets the state that Airflow's API server has for the task."""
-
-    def say(state):
-        monkeypatch.setattr(airflow_compat, "own_state", lambda _ti: state)
-
-    return say
+__all__ = ["airflow_says", "connections", "tries"]

@@ -13,7 +13,7 @@ from airflow_provider_testerarmy.sandbox import catalog
 from airflow_provider_testerarmy.sandbox.state import DEFAULT_API_KEY
 from airflow_provider_testerarmy.sensors.base import parse_ids
 from airflow_provider_testerarmy.sensors.testerarmy import TesterArmyRunSensor
-from tests.operators.tries import Tries
+from tests.lifecycle.tries import Tries
 
 A, B = catalog.TEST_PASSES, catalog.TEST_FAILS
 

@@ -21,7 +21,7 @@ from airflow_provider_testerarmy.triggers.runs import (
     make_event,
     read_event,
 )
-from tests.operators.tries import fire
+from tests.lifecycle.tries import fire
 from tests.rig.waiting import eventually
 
 

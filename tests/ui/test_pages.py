@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from airflow_provider_testerarmy.operators.reporting import render
+from airflow_provider_testerarmy.lifecycle.reporting import render
 from airflow_provider_testerarmy.reports.pictures import folder_of, stems
 from airflow_provider_testerarmy.runs.results import Outcome
 from airflow_provider_testerarmy.sandbox.screenshots import draw

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, expect
 
-from airflow_provider_testerarmy.operators.reporting import render
+from airflow_provider_testerarmy.lifecycle.reporting import render
 from tests.reports.cases import NAME, NIGHT, summary_of
 from tests.ui.browser.chromium import Watched
 from tests.ui.browser.stage import Stage

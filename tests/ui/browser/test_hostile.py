@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, expect
 
-from airflow_provider_testerarmy.operators.reporting import render
+from airflow_provider_testerarmy.lifecycle.reporting import render
 from airflow_provider_testerarmy.runs.results import Issue, Outcome, Phase, RunResult, Step
 from tests.reports.cases import summary_of
 from tests.ui.browser.chromium import Watched, watch

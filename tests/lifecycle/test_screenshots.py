@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_testerarmy.exceptions import TestsFailed
-from airflow_provider_testerarmy.operators import screenshots
-from airflow_provider_testerarmy.operators.reporting import write_report
-from airflow_provider_testerarmy.operators.screenshots import copy_screenshots
+from airflow_provider_testerarmy.lifecycle import screenshots
+from airflow_provider_testerarmy.lifecycle.reporting import write_report
+from airflow_provider_testerarmy.lifecycle.screenshots import copy_screenshots
 from airflow_provider_testerarmy.operators.testerarmy import TesterArmyRunTestOperator
 from airflow_provider_testerarmy.reports.pictures import NAME, folder_of, kind_of, links, stems
 from airflow_provider_testerarmy.runs.results import Issue, Outcome

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow.providers.common.compat.sdk import BaseOperatorLink
 
 from airflow_provider_testerarmy import airflow_compat
-from airflow_provider_testerarmy.operators import parameters
-from airflow_provider_testerarmy.operators.parameters import Seconds
+from airflow_provider_testerarmy.lifecycle import parameters
+from airflow_provider_testerarmy.lifecycle.parameters import Seconds
 
 # The DAG processor imports this module over and over and never executes a task: what only a task needs is
 # imported where it is used.
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseOperator
 
     from airflow_provider_testerarmy.hooks.base import ServiceHook
-    from airflow_provider_testerarmy.operators.lifecycle import Lifecycle, Options
+    from airflow_provider_testerarmy.lifecycle.attempt import Lifecycle, Options
     from airflow_provider_testerarmy.runs.service import RunRequest, Submission
     from airflow_provider_testerarmy.runs.verdict.gate import QualityGate
 else:
@@ -126,7 +126,7 @@ class LifecycleTask(BaseOperator):
             self._lifecycle.kill()
 
     def _open(self, context: Any, request: RunRequest | None) -> Lifecycle:
-        from airflow_provider_testerarmy.operators.lifecycle import Lifecycle
+        from airflow_provider_testerarmy.lifecycle.attempt import Lifecycle
 
         options = self._checked(self._options)
         self._lifecycle = self._checked(lambda: Lifecycle(self.hook, options, request, context, self.log))
@@ -134,7 +134,7 @@ class LifecycleTask(BaseOperator):
         return self._lifecycle
 
     def _options(self) -> Options:
-        from airflow_provider_testerarmy.operators.lifecycle import Options
+        from airflow_provider_testerarmy.lifecycle.attempt import Options
 
         return Options(
             gate=parameters.gate(self.gate),
@@ -211,3 +211,8 @@ class LifecycleTask(BaseOperator):
             method_name="execute_complete",
             timeout=lifecycle.time_left(BACKSTOP),
         )
+
+
+def with_common_fields(*own: str) -> tuple[str, ...]:
+    """The template fields of a concrete class: its own and the common ones."""
+    return (*own, *LifecycleTask.common_template_fields)

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from airflow_provider_testerarmy.client.http.errors import RequestInvalid
-from airflow_provider_testerarmy.operators import parameters
+from airflow_provider_testerarmy.lifecycle import parameters
 from airflow_provider_testerarmy.runs.verdict.gate import GateInvalid, QualityGate
 
 

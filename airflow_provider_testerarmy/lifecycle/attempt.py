@@ -23,9 +23,9 @@ from airflow_provider_testerarmy.exceptions import (
     verdict_error,
     wait_error,
 )
-from airflow_provider_testerarmy.operators.interrupts import Interrupted, Interrupts
-from airflow_provider_testerarmy.operators.memory import TaskMemory
-from airflow_provider_testerarmy.operators.reporting import report_markdown, write_report
+from airflow_provider_testerarmy.lifecycle.interrupts import Interrupted, Interrupts
+from airflow_provider_testerarmy.lifecycle.record_store import TaskMemory
+from airflow_provider_testerarmy.lifecycle.reporting import report_markdown, write_report
 from airflow_provider_testerarmy.runs.awaiting.pace import Pace
 from airflow_provider_testerarmy.runs.awaiting.single import await_runs, look
 from airflow_provider_testerarmy.runs.awaiting.watchlist import WIDTH, Waited, WaitEnd
@@ -172,7 +172,7 @@ class Lifecycle:
             self._close()
 
     def kill(self) -> None:
-        """The task is told to stop; see :class:`~airflow_provider_testerarmy.operators.interrupts.Interrupts`."""
+        """The task is told to stop; see :class:`~airflow_provider_testerarmy.lifecycle.interrupts.Interrupts`."""
         if not self._judged:
             self._interrupts.kill()
 

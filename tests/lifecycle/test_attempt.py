@@ -25,8 +25,8 @@ from airflow_provider_testerarmy.operators.testerarmy import (
 from airflow_provider_testerarmy.sandbox import catalog
 from airflow_provider_testerarmy.sandbox.state import DEFAULT_API_KEY
 from airflow_provider_testerarmy.triggers.runs import EventInvalid
-from tests.operators.conftest import LOGIN
-from tests.operators.tries import Died, cancelled, group, single, started
+from tests.lifecycle.conftest import LOGIN
+from tests.lifecycle.tries import Died, cancelled, group, single, started
 
 pytestmark = pytest.mark.usefixtures("connections")
 

@@ -48,7 +48,7 @@ def write_report(
 def _copied(
     paths: Sequence[str], results: Sequence[RunResult], log: Any, *, loopback: bool
 ) -> dict[str, str]:
-    from airflow_provider_testerarmy.operators.screenshots import copy_screenshots
+    from airflow_provider_testerarmy.lifecycle.screenshots import copy_screenshots
     from airflow_provider_testerarmy.reports.pictures import folder_of
 
     folders = list(dict.fromkeys(map(folder_of, paths)))

@@ -11,7 +11,7 @@ from airflow_provider_testerarmy.exceptions import (
     WaitTimedOut,
 )
 from airflow_provider_testerarmy.sandbox import catalog
-from tests.operators.tries import cancelled, group, started
+from tests.lifecycle.tries import cancelled, group, started
 
 pytestmark = pytest.mark.usefixtures("connections")
 

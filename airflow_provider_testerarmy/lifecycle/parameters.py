@@ -51,7 +51,7 @@ def report_path(value: str | Sequence[str] | None) -> str | Sequence[str] | None
 
     :raises RequestInvalid: when a template rendered to nothing, or for a kind of report there is not.
     """
-    from airflow_provider_testerarmy.operators.reporting import SUFFIXES, suffix_of
+    from airflow_provider_testerarmy.lifecycle.reporting import SUFFIXES, suffix_of
 
     if value is None:
         return None

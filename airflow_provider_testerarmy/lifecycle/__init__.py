@@ -1,0 +1,1 @@
+"""One try of a task: what operators and sensors share."""
