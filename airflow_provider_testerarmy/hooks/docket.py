@@ -16,7 +16,7 @@ from airflow_provider_testerarmy.client.http.sender import SyncSender
 from airflow_provider_testerarmy.hooks import forms
 from airflow_provider_testerarmy.hooks.base import ServiceHook
 from airflow_provider_testerarmy.runs.results import Outcome, Phase, RunId, RunResult, Step
-from airflow_provider_testerarmy.runs.service import RunRequest, Scope, Submission
+from airflow_provider_testerarmy.runs.service import Match, RunRequest, Scope, Sighting, Submission
 
 DASHBOARD: Final = "https://app.docketqa.com/dashboard"
 
@@ -139,6 +139,21 @@ class DocketService:
     def list_candidates(self, request: RunRequest, scope: Scope, cursor: str) -> NoReturn:
         """Never asked: there are no statuses to list by."""
         raise NotImplementedError("Docket has no list of runs.")
+
+    def list_newest(self, request: RunRequest, scope: Scope) -> NoReturn:
+        """Never asked: there are no statuses to list by."""
+        raise NotImplementedError("Docket has no list of runs.")
+
+    def examine(self, run_id: RunId, request: RunRequest) -> Operation[Sighting]:
+        """One run, and whether it stems from the request: of a category, no run tells that it is not."""
+        wanted = frozenset(map(str, request.body.get("test_blueprint_ids", ())))
+
+        def sighting(run: wire.TestRun) -> Sighting:
+            result = self.result(run)
+            other = bool(wanted and result.test_id) and result.test_id not in wanted
+            return Sighting(result, Match.NO if other else Match.YES)
+
+        return docket.get_test_run(run_id).then(sighting)
 
     def list_tests(self, request: RunRequest, scope: Scope, cursor: str) -> None:
         """What a category holds cannot be listed; a run carries its test's title itself."""

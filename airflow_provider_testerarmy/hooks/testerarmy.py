@@ -18,6 +18,7 @@ from airflow_provider_testerarmy.client.testerarmy import models as wire
 from airflow_provider_testerarmy.client.testerarmy import operations as testerarmy
 from airflow_provider_testerarmy.hooks import forms
 from airflow_provider_testerarmy.hooks.base import ServiceHook
+from airflow_provider_testerarmy.hooks.matching import match
 from airflow_provider_testerarmy.runs.results import Issue, Outcome, Phase, RunId, RunResult, Step
 from airflow_provider_testerarmy.runs.service import (
     Page,
@@ -43,6 +44,9 @@ ERROR_HINTS: Final = {
     "STEP_DEADLINE_EXHAUSTED": "split the step, or see why the page is slow: the agent ran out of time",
     "STEP_NO_CONCLUSION": "say in the step what is to be seen: the agent came to no conclusion",
 }
+
+#: Ids that are noted before a request: enough for one of them to be in the list still when it is read again.
+NEWEST: Final = 20
 
 _TEST_FIELDS: Final = frozenset(("platform", "deviceModel", "projectEnvironmentId"))
 
@@ -203,12 +207,17 @@ class TesterArmyService:
 
     def list_candidates(self, request: RunRequest, scope: Scope, cursor: str) -> Operation[Page]:
         """The newest runs of the test, of the group's project, or for a prompt of the account."""
-        listing = testerarmy.list_runs(
-            test_id=request.target if request.kind == "test" else None,
-            project_id=(scope.project_id or None) if request.kind == "group" else None,
-            cursor=cursor or None,
-        )
+        listing = testerarmy.list_runs(**_listed_by(request, scope), cursor=cursor or None)
         return listing.then(lambda page: self._page(page, request))
+
+    def list_newest(self, request: RunRequest, scope: Scope) -> Operation[tuple[RunId, ...]]:
+        """The ids of the newest such runs."""
+        listing = testerarmy.glance_at_runs(**_listed_by(request, scope), limit=NEWEST)
+        return listing.then(lambda page: tuple(run.id for run in page.runs))
+
+    def examine(self, run_id: RunId, request: RunRequest) -> Operation[Sighting]:
+        """One run, and whether it stems from the request."""
+        return testerarmy.get_run(str(run_id)).then(lambda run: self._sighting(run, request))
 
     def list_tests(self, request: RunRequest, scope: Scope, cursor: str) -> Operation[Tests] | None:
         """The tests of a group; a test or a prompt is one run."""
@@ -264,8 +273,18 @@ class TesterArmyService:
         )
 
     def _page(self, page: wire.RunPage, request: RunRequest) -> Page:
-        sightings = tuple(Sighting(self.result(run), _stems_from(run, request)) for run in page.runs)
-        return Page(sightings, page.next_cursor or "")
+        return Page(tuple(self._sighting(run, request) for run in page.runs), page.next_cursor or "")
+
+    def _sighting(self, run: wire.Run, request: RunRequest) -> Sighting:
+        return Sighting(self.result(run), match(run, request))
+
+
+def _listed_by(request: RunRequest, scope: Scope) -> dict[str, str | None]:
+    """How the list is filtered for what a request starts."""
+    return {
+        "test_id": request.target if request.kind == "test" else None,
+        "project_id": (scope.project_id or None) if request.kind == "group" else None,
+    }
 
 
 def _sighted(run: wire.RunGlimpse) -> Sighting:
@@ -349,15 +368,3 @@ def _tests(page: wire.TestPage) -> Tests:
     titles = {test.id: test.title or "" for test in page.tests}
     runnable = frozenset(test.id for test in page.tests if test.enabled is not False)
     return Tests(titles, runnable, page.next_cursor or "")
-
-
-def _stems_from(run: wire.Run, request: RunRequest) -> bool:
-    """Whether a listed run can stem from the request: nothing that both of them say contradicts it."""
-    if run.source not in (None, "api"):
-        return False
-    if request.kind == "test" and run.test_id not in (None, request.target):
-        return False
-    given = run.input or {}
-    if request.kind == "prompt":
-        return given.get("prompt") == request.body.get("prompt")
-    return all(given.get(name, value) == value for name, value in request.body.items() if name != "mobile")

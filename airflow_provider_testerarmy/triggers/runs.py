@@ -14,11 +14,11 @@ from airflow_provider_testerarmy import airflow_compat
 from airflow_provider_testerarmy.runs.awaiting.pace import Pace
 from airflow_provider_testerarmy.runs.awaiting.watchlist import Waited, WaitEnd
 from airflow_provider_testerarmy.runs.flow import adrive
+from airflow_provider_testerarmy.runs.packing import Packed, pack, unpack
 from airflow_provider_testerarmy.runs.results import RunId
 from airflow_provider_testerarmy.runs.service import Submission
 from airflow_provider_testerarmy.runs.submission.cancel import cancel
 from airflow_provider_testerarmy.runs.text import name_runs
-from airflow_provider_testerarmy.triggers.packing import Packed, pack, unpack
 from airflow_provider_testerarmy.triggers.watchers import watcher_of
 
 EVENT_VERSION: Final = 1

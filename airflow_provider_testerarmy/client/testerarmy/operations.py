@@ -114,9 +114,16 @@ def glance_at_run(run_id: str) -> Operation[RunGlimpse]:
     return replace(get_run(run_id), parse=RunGlimpse.model_validate)  # type: ignore[arg-type, return-value]
 
 
-def glance_at_runs(*, status: str, cursor: str | None = None) -> Operation[RunGlimpsePage]:
+def glance_at_runs(
+    *,
+    limit: int = PAGE_SIZE,
+    status: str | None = None,
+    project_id: str | None = None,
+    test_id: str | None = None,
+    cursor: str | None = None,
+) -> Operation[RunGlimpsePage]:
     """As :func:`list_runs`, reading only how far the runs are."""
-    listing = list_runs(status=status, cursor=cursor)
+    listing = list_runs(limit=limit, status=status, project_id=project_id, test_id=test_id, cursor=cursor)
     return replace(listing, parse=RunGlimpsePage.model_validate)  # type: ignore[arg-type, return-value]
 
 

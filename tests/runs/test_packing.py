@@ -6,7 +6,7 @@ from uuid import UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_testerarmy.triggers.packing import PACK_FROM, pack, unpack
+from airflow_provider_testerarmy.runs.packing import PACK_FROM, pack, unpack
 
 IDS = st.uuids().map(str) | st.integers(1) | st.text(max_size=40)
 

@@ -1,4 +1,4 @@
-"""Run ids as a trigger's row holds them: Airflow writes the row, and reads it back, for every deferral."""
+"""Run ids in little space: Airflow stores them in trigger rows and in task records."""
 
 from __future__ import annotations
 
