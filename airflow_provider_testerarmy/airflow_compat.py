@@ -32,6 +32,7 @@ __all__ = [
     "Feature",
     "aget_connection",
     "aown_state",
+    "has_own_state_backend",
     "import_ahead",
     "is_deferral_timeout",
     "lost_for_good",
@@ -148,6 +149,13 @@ async def aget_connection(conn_id: str) -> Any:
 def task_state_store(context: Any) -> Any | None:
     """What survives from one try of a task to the next (3.3+), None where there is nothing of the kind."""
     return context.get("task_state_store")
+
+
+def has_own_state_backend() -> bool:
+    """Whether the deployment keeps what tasks store (3.3+) elsewhere than in Airflow's database."""
+    from airflow.providers.common.compat.sdk import conf
+
+    return bool(conf.get("workers", "state_store_backend", fallback=""))
 
 
 def own_state(ti: Any) -> str | None:

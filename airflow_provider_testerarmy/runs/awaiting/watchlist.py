@@ -38,12 +38,16 @@ WITHOUT_LISTS: Final = 60.0
 
 
 class WaitEnd(StrEnum):
-    """Why a wait is over."""
+    """Why a wait is over.
+
+    ``LOST``: whoever waited could not go on; the runs are not concerned, and somebody else may wait for them.
+    """
 
     FINISHED = "finished"
     DEADLINE = "deadline"
     UNAVAILABLE = "unavailable"
     DENIED = "denied"
+    LOST = "lost"
 
 
 @dataclass(frozen=True, slots=True)
