@@ -132,6 +132,37 @@ FEATURES: Final = (
 GONE = "gone"
 
 
+@dataclass(frozen=True, slots=True)
+class TaskName:
+    """What names a task instance through all of its tries."""
+
+    dag_id: str
+    run_id: str
+    task_id: str
+    map_index: int = -1
+
+
+def named(ti: Any) -> TaskName:
+    """The name of a task instance."""
+    return TaskName(ti.dag_id, ti.run_id, ti.task_id, -1 if ti.map_index is None else int(ti.map_index))
+
+
+def beginning_of(task: TaskName) -> Any:
+    """When a task's DAG run can have begun at the earliest; a clear does not change it. None where unknown."""
+    from airflow.models.dagrun import DagRun
+    from airflow.utils.session import create_session
+    from sqlalchemy import select
+
+    with create_session() as session:
+        run = session.scalar(select(DagRun).where(DagRun.dag_id == task.dag_id, DagRun.run_id == task.run_id))
+        known = [getattr(run, name, None) for name in ("run_after", "start_date")]
+    return min((moment for moment in known if moment is not None), default=None)
+
+
+def use_team(hook: Any, task: TaskName) -> None:
+    """Let a hook read its connection as a task of this DAG does (``[core] multi_team``, 3.3+)."""
+
+
 async def aget_connection(conn_id: str) -> Any:
     """Read a connection from an event loop (natively from Airflow 3.1 on, in a thread before)."""
     if ASYNC_CONNECTION.available:
@@ -198,7 +229,7 @@ def stored_task_state(ti: Any, key: str) -> Any:
     return _own_record(MetastoreBackend().get(scope, key))
 
 
-def stored_by_failed_tasks(dag_id: str, run_id: str, key: str) -> list[Any]:
+def stored_by_failed_tasks(dag_id: str, run_id: str, key: str) -> list[tuple[TaskName, Any]]:
     """What those tasks of a DAG run stored under a key that failed or were skipped (3.3+); one query."""
     from airflow.models.task_state_store import TaskStateStoreModel as Stored
     from airflow.models.taskinstance import TaskInstance
@@ -212,7 +243,7 @@ def stored_by_failed_tasks(dag_id: str, run_id: str, key: str) -> list[Any]:
         TaskInstance.map_index == Stored.map_index,
     )
     query = (
-        select(Stored.value)
+        select(Stored.task_id, Stored.map_index, Stored.value)
         .join(TaskInstance, same_task)
         .where(
             Stored.dag_id == dag_id,
@@ -222,8 +253,11 @@ def stored_by_failed_tasks(dag_id: str, run_id: str, key: str) -> list[Any]:
         )
     )
     with create_session() as session:
-        found = [_own_record(value) for value in session.scalars(query)]
-    return [record for record in found if record is not None]
+        found = [
+            (TaskName(dag_id, run_id, task_id, map_index), _own_record(value))
+            for task_id, map_index, value in session.execute(query)
+        ]
+    return [(task, record) for task, record in found if record is not None]
 
 
 def import_ahead() -> None:
@@ -249,6 +283,116 @@ def lost_for_good(ti: Any) -> bool:
     return in_database and str(getattr(ti.state, "value", ti.state)) == "failed"
 
 
+def is_trigger_failure(next_method: str) -> bool:
+    """Whether a task is resumed because its deferral ended in another way than by the trigger's event."""
+    return next_method == "__fail__"
+
+
+def trigger_failure(next_kwargs: dict[str, Any] | None) -> str:
+    """What Airflow says about a deferral that ended without an event, on one line."""
+    kwargs = next_kwargs or {}
+    lines = [str(line) for line in kwargs.get("traceback") or ()]
+    last = next((line.strip() for line in reversed("".join(lines).splitlines()) if line.strip()), "")
+    return (last or str(kwargs.get("error") or "Airflow does not say why"))[:300]
+
+
 def is_deferral_timeout(next_method: str, next_kwargs: dict[str, Any] | None) -> bool:
     """Whether a task is resumed only because ``defer(timeout=...)`` is over; the exception differs by version."""
     return next_method == "__fail__" and "timeout" in str((next_kwargs or {}).get("error", "")).lower()
+
+
+def has_variables() -> bool:
+    """Whether this process can read and write Airflow Variables: a task's process can."""
+    if _INSTALLED < (3, 0):
+        return True
+    return _supervisor() is not None
+
+
+def get_variable(key: str) -> str | None:
+    """A Variable as Airflow's database has it, None for none; secrets backends are not asked."""
+    if _INSTALLED < (3, 0):
+        from airflow.models import Variable
+
+        found: str | None = Variable.get(key, default_var=None)
+        return found
+    from airflow.sdk.execution_time.comms import ErrorResponse, GetVariable
+
+    try:
+        found = _supervisor().send(GetVariable(key=key))
+    except Exception as error:
+        if _is_missing(error):
+            return None
+        raise
+    if isinstance(found, ErrorResponse):
+        if _is_missing(found):
+            return None
+        raise RuntimeError(str(found.error))
+    return None if found is None else getattr(found, "value", None)
+
+
+def stored_variable(key: str) -> str | None:
+    """A Variable as the database has it, None for none; in API server and scheduler."""
+    from airflow.models.variable import Variable
+    from airflow.utils.session import create_session
+    from sqlalchemy import select
+
+    with create_session() as session:
+        found = session.scalar(select(Variable).where(Variable.key == key))
+        return None if found is None else str(found.val)
+
+
+def rendered_fields(ti: Any) -> dict[str, Any]:
+    """The fields of a task instance as its newest try rendered them; in API server and scheduler."""
+    from airflow.models.renderedtifields import RenderedTaskInstanceFields
+    from airflow.utils.session import create_session
+
+    with create_session() as session:
+        return RenderedTaskInstanceFields.get_templated_fields(ti, session=session) or {}
+
+
+def set_variable(key: str, value: str) -> None:
+    """Write a Variable."""
+    if _INSTALLED < (3, 0):
+        from airflow.models import Variable
+
+        Variable.set(key, value)
+        return
+    from airflow.sdk.execution_time.comms import PutVariable
+
+    _supervisor().send(
+        PutVariable(key=key, value=value, description="A test run and the task that started it.")
+    )
+
+
+def delete_variable(key: str) -> None:
+    """Remove a Variable."""
+    if _INSTALLED < (3, 0):
+        from airflow.models import Variable
+
+        Variable.delete(key)
+        return
+    from airflow.sdk.execution_time.comms import DeleteVariable
+
+    _supervisor().send(DeleteVariable(key=key))
+
+
+def _supervisor() -> Any:
+    """The channel to the process that supervises this task, None where there is none."""
+    try:
+        from airflow.sdk.execution_time.task_runner import SUPERVISOR_COMMS
+    except ImportError:
+        return None
+    return SUPERVISOR_COMMS
+
+
+def _is_missing(error: Any) -> bool:
+    said = getattr(error, "error", error)
+    return "VARIABLE_NOT_FOUND" in str(getattr(said, "error", said)).upper()
+
+
+def retry_follows(ti: Any) -> bool:
+    """Whether Airflow will try the task again when this try fails, as far as it has told this process."""
+    told = getattr(getattr(ti, "_ti_context_from_server", None), "should_retry", None)
+    if told is not None:
+        return bool(told)
+    return int(ti.try_number or 0) <= int(ti.max_tries or 0)

@@ -166,11 +166,13 @@ class DocketService:
         """Never asked: ``can_cancel`` is false."""
         raise NotImplementedError("Docket cannot cancel runs.")
 
-    def single_test(self, request: RunRequest, test_id: str) -> RunRequest | None:
-        """One test by itself; not of a CI run, whose commit would show the outcome of that test alone."""
-        if "github_context" in request.body or not test_id:
+    def some_tests(self, request: RunRequest, test_ids: Sequence[str]) -> tuple[RunRequest, ...] | None:
+        """Some tests in one group run; not of a CI run, whose commit would show the outcome of those alone."""
+        if "github_context" in request.body or not request.whole or not all(test_ids):
             return None
-        return RunRequest("test", test_id, {"test_blueprint_ids": [docket.check_id(test_id, "test_id")]})
+        ids = [docket.check_id(test_id, "test_id") for test_id in test_ids]
+        label = ", ".join(map(str, ids))
+        return (RunRequest("tests" if len(ids) > 1 else "test", label, {"test_blueprint_ids": ids}),)
 
     def submission_url(self, submission: Submission) -> str:
         """The group run on the dashboard."""

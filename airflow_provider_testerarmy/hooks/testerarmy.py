@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any, ClassVar, Final
@@ -207,12 +207,14 @@ class TesterArmyService:
 
     def list_candidates(self, request: RunRequest, scope: Scope, cursor: str) -> Operation[Page]:
         """The newest runs of the test, of the group's project, or for a prompt of the account."""
-        listing = testerarmy.list_runs(**_listed_by(request, scope), cursor=cursor or None)
+        test_id, project_id = _listed_by(request, scope)
+        listing = testerarmy.list_runs(test_id=test_id, project_id=project_id, cursor=cursor or None)
         return listing.then(lambda page: self._page(page, request))
 
     def list_newest(self, request: RunRequest, scope: Scope) -> Operation[tuple[RunId, ...]]:
         """The ids of the newest such runs."""
-        listing = testerarmy.glance_at_runs(**_listed_by(request, scope), limit=NEWEST)
+        test_id, project_id = _listed_by(request, scope)
+        listing = testerarmy.glance_at_runs(test_id=test_id, project_id=project_id, limit=NEWEST)
         return listing.then(lambda page: tuple(run.id for run in page.runs))
 
     def examine(self, run_id: RunId, request: RunRequest) -> Operation[Sighting]:
@@ -234,11 +236,11 @@ class TesterArmyService:
         """Cancel what is active in a batch."""
         return testerarmy.cancel_batch(batch_id)
 
-    def single_test(self, request: RunRequest, test_id: str) -> RunRequest | None:
-        """A test of a group by itself; a test's own trigger knows neither address nor commit nor build."""
-        if request.kind != "group" or not request.body.keys() <= _TEST_FIELDS:
+    def some_tests(self, request: RunRequest, test_ids: Sequence[str]) -> tuple[RunRequest, ...] | None:
+        """Tests of a group, each by itself; a test's own trigger knows neither address nor commit nor build."""
+        if request.kind != "group" or not request.whole or not request.body.keys() <= _TEST_FIELDS:
             return None
-        return RunRequest("test", test_id, request.body)
+        return tuple(RunRequest("test", test_id, request.body) for test_id in test_ids)
 
     def submission_url(self, submission: Submission) -> str:
         """The first of the runs on the dashboard."""
@@ -279,12 +281,10 @@ class TesterArmyService:
         return Sighting(self.result(run), match(run, request))
 
 
-def _listed_by(request: RunRequest, scope: Scope) -> dict[str, str | None]:
-    """How the list is filtered for what a request starts."""
-    return {
-        "test_id": request.target if request.kind == "test" else None,
-        "project_id": (scope.project_id or None) if request.kind == "group" else None,
-    }
+def _listed_by(request: RunRequest, scope: Scope) -> tuple[str | None, str | None]:
+    """The test and the project by which the list is filtered for what a request starts."""
+    test_id = request.target if request.kind == "test" else None
+    return test_id, (scope.project_id or None) if request.kind == "group" else None
 
 
 def _sighted(run: wire.RunGlimpse) -> Sighting:

@@ -31,13 +31,15 @@ class StoreUnavailable(RuntimeError):
 class Store(Protocol):
     """The record of one task instance, as JSON values.
 
-    :ivar available_to_listener: whether the listener can read the record in API server and scheduler.
     :ivar keeps_concluded: whether a record may stay after the task has concluded it, because Airflow prunes it.
         Otherwise delete the record then.
     """
 
-    available_to_listener: bool
     keeps_concluded: bool
+
+    @property
+    def available_to_listener(self) -> bool:
+        """Whether the listener can read the record in API server and scheduler."""
 
     def get(self) -> Any | None:
         """The stored record, None if there is none.

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseOperator
 
     from airflow_provider_testerarmy.hooks.base import ServiceHook
-    from airflow_provider_testerarmy.lifecycle.attempt import Lifecycle, Options
+    from airflow_provider_testerarmy.lifecycle.attempt import Lifecycle
+    from airflow_provider_testerarmy.lifecycle.options import Options
+    from airflow_provider_testerarmy.runs.results import RunId
     from airflow_provider_testerarmy.runs.service import RunRequest, Submission
     from airflow_provider_testerarmy.runs.verdict.gate import QualityGate
 else:
@@ -45,6 +47,7 @@ class LifecycleTask(BaseOperator):
 
     retry_failed_tests: bool = False
     _lifecycle: Lifecycle | None = None
+    _killed: bool = False
 
     def _set_common(
         self,
@@ -101,40 +104,95 @@ class LifecycleTask(BaseOperator):
         """Collect and judge what the trigger waited for."""
         from airflow_provider_testerarmy.runs.awaiting.watchlist import WaitEnd
         from airflow_provider_testerarmy.runs.text import name_runs
-        from airflow_provider_testerarmy.triggers.runs import read_event
+        from airflow_provider_testerarmy.triggers.runs import is_known, read_event, runs_of
 
-        with self._open(context, self._checked(self.target)).guarded() as lifecycle:
-            lifecycle.adopt(lambda: self._pushed(context))
+        with self._open(context, self._outline).guarded() as lifecycle:
+            waited, seen = read_event(event), runs_of(event)
+            lifecycle.adopt(lambda: self._started(context, seen), frozenset(seen))
             run_ids = lifecycle.run_ids
-            waited = read_event(event)
             if waited.end is WaitEnd.FINISHED:
                 self.log.info("The trigger saw the end of %s; collecting the results.", name_runs(run_ids))
-                waited = lifecycle.wait(run_ids)
+                waited = lifecycle.waiter.collect(run_ids)
+            elif waited.end is WaitEnd.LOST:
+                self.log.warning("%s", waited.message)
+                looked = lifecycle.waiter.look(run_ids)
+                if looked is not None and looked.end is WaitEnd.FINISHED:
+                    waited = looked
+                elif not is_known(event):
+                    # During an upgrade: the trigger is fine, only what it says cannot be read.
+                    waited = lifecycle.waiter.wait(run_ids)
             return lifecycle.conclude(waited, run_ids)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Any) -> Any:
-        """As Airflow's; where Airflow itself ended the deferral, the runs are stopped first."""
-        if airflow_compat.is_deferral_timeout(next_method, next_kwargs):
-            with self._open(context, self._checked(self.target)).guarded() as lifecycle:
-                lifecycle.adopt(lambda: self._pushed(context))
-                lifecycle.give_up()
-        return super().resume_execution(next_method, next_kwargs, context)
+        """As Airflow's; where the deferral ended without the trigger's event, what is known is judged first."""
+        from airflow_provider_testerarmy.runs.awaiting.watchlist import Waited, WaitEnd
+
+        if not airflow_compat.is_trigger_failure(next_method):
+            return super().resume_execution(next_method, next_kwargs, context)
+        timed_out = airflow_compat.is_deferral_timeout(next_method, next_kwargs)
+        with self._open(context, self._outline).guarded() as lifecycle:
+            lifecycle.adopt(lambda: self._started(context, ()))
+            run_ids = lifecycle.run_ids
+            looked = lifecycle.waiter.look(run_ids)
+            if looked is not None and looked.end is WaitEnd.FINISHED and not timed_out:
+                return lifecycle.conclude(looked, run_ids)
+            known = lifecycle.waiter.known(run_ids)
+            if timed_out:
+                waited = Waited(WaitEnd.DEADLINE, known, "the trigger gave no sign by the deadline")
+            else:
+                why = airflow_compat.trigger_failure(next_kwargs)
+                waited = Waited(WaitEnd.LOST, known, f"the trigger failed ({why})")
+            return lifecycle.conclude(waited, run_ids)
 
     def on_kill(self) -> None:
         """Stop, and stop the runs too when it was a user who killed the task."""
+        # Airflow calls this once, perhaps before there is anything to stop, and lets the task go on.
+        self._killed = True
         if self._lifecycle is not None:
             self._lifecycle.kill()
 
-    def _open(self, context: Any, request: RunRequest | None) -> Lifecycle:
-        from airflow_provider_testerarmy.lifecycle.attempt import Lifecycle
+    def _open(self, context: Any, build_request: Callable[[], RunRequest | None]) -> Lifecycle:
+        """Begin a try from what the user gave; a mistake fails the task before anything is sent.
 
-        options = self._checked(self._options)
-        self._lifecycle = self._checked(lambda: Lifecycle(self.hook, options, request, context, self.log))
-        assert self._lifecycle is not None  # noqa: S101
-        return self._lifecycle
+        :raises RequestRefused: for a mistake; what earlier tries started is stopped then.
+        """
+        from airflow_provider_testerarmy.client.http.errors import RequestInvalid
+        from airflow_provider_testerarmy.exceptions import RequestRefused
+        from airflow_provider_testerarmy.lifecycle.attempt import Lifecycle
+        from airflow_provider_testerarmy.runs.verdict.gate import GateInvalid
+
+        try:
+            options, request = self._options(), build_request()
+            lifecycle = Lifecycle(self.hook, options, request, context, self.log)
+        except (RequestInvalid, GateInvalid) as error:
+            raise RequestRefused(f"{error} {self._abandon(context)}") from error
+        self._lifecycle = lifecycle
+        if self._killed:
+            lifecycle.kill()
+        return lifecycle
+
+    def _abandon(self, context: Any) -> str:
+        """Stop what an earlier try started, as this one cannot go on; what became of it."""
+        from airflow_provider_testerarmy.lifecycle.abandoning import abandon
+
+        return abandon(
+            lambda: self.hook,
+            self._outline,
+            context,
+            self.log,
+            cancel_on_kill=self.cancel_on_kill,
+            durable=self.durable,
+        )
+
+    def _outline(self) -> RunRequest | None:
+        """What the runs are of, where the body is not needed."""
+        from dataclasses import replace
+
+        target = self.target()
+        return None if target is None else replace(target, whole=False)
 
     def _options(self) -> Options:
-        from airflow_provider_testerarmy.lifecycle.attempt import Options
+        from airflow_provider_testerarmy.lifecycle.options import Options
 
         return Options(
             gate=parameters.gate(self.gate),
@@ -147,19 +205,8 @@ class LifecycleTask(BaseOperator):
             report_path=parameters.report_path(self.report_path),
             copy_screenshots=self.copy_screenshots,
             retry_failed_tests=self.retry_failed_tests,
+            softened=bool(getattr(self, "soft_fail", False) or getattr(self, "never_fail", False)),
         )
-
-    @staticmethod
-    def _checked(build: Callable[[], Any]) -> Any:
-        """Build something from what the user gave; a mistake fails the task before anything is sent."""
-        from airflow_provider_testerarmy.client.http.errors import RequestInvalid
-        from airflow_provider_testerarmy.exceptions import RequestRefused
-        from airflow_provider_testerarmy.runs.verdict.gate import GateInvalid
-
-        try:
-            return build()
-        except (RequestInvalid, GateInvalid) as error:
-            raise RequestRefused(f"{error} Nothing was started.") from error
 
     def _push_what_is_known(self, context: Any, lifecycle: Lifecycle) -> None:
         ti, submission = context["ti"], lifecycle.submission
@@ -182,19 +229,23 @@ class LifecycleTask(BaseOperator):
         context["ti"].xcom_push(key=NOTE, value=note(lifecycle.label, lifecycle.title, url))
         return url
 
-    def _pushed(self, context: Any) -> Submission:
-        """What this try has started, from its XComs: ``airflow dags test`` loses a deferral's own arguments."""
+    def _started(self, context: Any, seen: Sequence[RunId]) -> Submission:
+        """What this try has started, where no record says it.
+
+        :param seen: the runs that the trigger waited for. Without them the task's XComs have to do, of which only
+            runs are believed that the target can have.
+        """
         from airflow_provider_testerarmy.runs.service import Submission
 
         ti = context["ti"]
-        run_ids = ti.xcom_pull(task_ids=self.task_id, key="run_ids", map_indexes=ti.map_index)
         batch_id = ti.xcom_pull(task_ids=self.task_id, key="batch_id", map_indexes=ti.map_index)
-        return Submission(tuple(run_ids or ()), batch_id=batch_id or "")
+        run_ids = seen or ti.xcom_pull(task_ids=self.task_id, key="run_ids", map_indexes=ti.map_index)
+        return Submission(tuple(run_ids or ()), batch_id=str(batch_id or ""))
 
     def _defer(self, lifecycle: Lifecycle) -> None:
         from airflow_provider_testerarmy.triggers.runs import AwaitRunsTrigger
 
-        hook, pace, submission = self.hook, lifecycle.pace(), lifecycle.submission
+        hook, pace, submission = self.hook, lifecycle.waiter.pace(), lifecycle.submission
         trigger = AwaitRunsTrigger(
             hook=hook.path,
             conn_id=hook.conn_id,
@@ -209,7 +260,7 @@ class LifecycleTask(BaseOperator):
         self.defer(
             trigger=trigger,
             method_name="execute_complete",
-            timeout=lifecycle.time_left(BACKSTOP),
+            timeout=lifecycle.waiter.time_left(BACKSTOP),
         )
 
 

@@ -7,9 +7,8 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import AirflowException, BaseOperator, conf
+from airflow.providers.common.compat.sdk import BaseOperator, conf
 
-from airflow_provider_testerarmy import airflow_compat
 from airflow_provider_testerarmy.lifecycle.parameters import Seconds
 from airflow_provider_testerarmy.lifecycle.task import LifecycleTask
 
@@ -81,7 +80,7 @@ class RunOperator(LifecycleTask, BaseOperator):
 
     def execute(self, context: Any) -> dict[str, Any]:
         """Start the runs, or reconnect to them, and wait here or in the triggerer."""
-        with self._open(context, self._checked(self.build_request)).guarded() as lifecycle:
+        with self._open(context, self.build_request).guarded() as lifecycle:
             lifecycle.submit()
             self._push_what_is_known(context, lifecycle)
             if not self.wait_for_completion:
@@ -90,18 +89,7 @@ class RunOperator(LifecycleTask, BaseOperator):
             if self.deferrable and lifecycle.can_be_active:
                 # A trigger that fires at once can overtake the news of the deferral, and the scheduler then fails
                 # the try; so what an earlier try left, and is over by now, is judged here.
-                waited = lifecycle.look(run_ids) if lifecycle.reconnected else None
+                waited = lifecycle.waiter.look(run_ids) if lifecycle.reconnected else None
                 if waited is None:
                     self._defer(lifecycle)
-            return lifecycle.conclude(waited or lifecycle.wait(run_ids), run_ids)
-
-    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Any) -> Any:
-        """As Airflow's; a deferral that Airflow itself ended is a time-out like any other."""
-        from airflow_provider_testerarmy.exceptions import WaitTimedOut
-
-        try:
-            return super().resume_execution(next_method, next_kwargs, context)
-        except AirflowException as error:
-            if airflow_compat.is_deferral_timeout(next_method, next_kwargs):
-                raise WaitTimedOut("Timed out: the trigger gave no sign by the deadline.") from error
-            raise
+            return lifecycle.conclude(waited or lifecycle.waiter.wait(run_ids), run_ids)

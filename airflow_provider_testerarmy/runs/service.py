@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -251,8 +251,8 @@ class RunService(Protocol):
     def cancel_batch(self, batch_id: str) -> Ask[Any]:
         """Cancel what is active in a batch."""
 
-    def single_test(self, request: RunRequest, test_id: str) -> RunRequest | None:
-        """The request for one test of a request for several, None where it cannot be put that way."""
+    def some_tests(self, request: RunRequest, test_ids: Sequence[str]) -> tuple[RunRequest, ...] | None:
+        """Requests that together run exactly these tests of a request, None where it cannot be put that way."""
 
     def submission_url(self, submission: Submission) -> str:
         """Where a person looks at what was started; empty where that is not known."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -91,40 +91,48 @@ class RunSensor(LifecycleTask, BaseSensorOperator):
 
     def execute(self, context: Any) -> Any:
         """Wait in the triggerer, in this worker, or look once and reschedule."""
-        from airflow_provider_testerarmy.exceptions import TestRunError, WaitTimedOut
-
         if self.reschedule and not self.deferrable:
             return self._reschedule(context)
+        return self._as_sensor(lambda: self._wait(context))
+
+    def _wait(self, context: Any) -> Any:
+        with self._opened(context).guarded() as lifecycle:
+            self._push_what_is_known(context, lifecycle)
+            run_ids = lifecycle.record.run_ids
+            waited = None
+            # A trigger that fires at once can overtake the news of the deferral, and the scheduler then
+            # fails the task; so what is over by now is judged here.
+            if self.deferrable and (waited := lifecycle.waiter.look(run_ids)) is None:
+                self._defer(lifecycle)
+            return lifecycle.conclude(waited or lifecycle.waiter.wait(run_ids), run_ids)
+
+    def execute_complete(self, context: Any, event: Any = None) -> Any:
+        """As the operators'; a time-out is a sensor's, so it is not retried."""
+        return self._as_sensor(lambda: super(RunSensor, self).execute_complete(context, event))
+
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Any) -> Any:
+        """As the operators'; a time-out is a sensor's, so it is not retried."""
+        return self._as_sensor(
+            lambda: super(RunSensor, self).resume_execution(next_method, next_kwargs, context)
+        )
+
+    def _as_sensor(self, work: Callable[[], Any]) -> Any:
+        """Do something; what fails, fails as sensors do."""
+        from airflow_provider_testerarmy.exceptions import TestRunError, WaitTimedOut
+
         try:
-            with self._opened(context).guarded() as lifecycle:
-                self._push_what_is_known(context, lifecycle)
-                run_ids = lifecycle.record.run_ids
-                waited = None
-                # A trigger that fires at once can overtake the news of the deferral, and the scheduler then
-                # fails the task; so what is over by now is judged here.
-                if self.deferrable and (waited := lifecycle.look(run_ids)) is None:
-                    self._defer(lifecycle)
-                return lifecycle.conclude(waited or lifecycle.wait(run_ids), run_ids)
+            return work()
         except WaitTimedOut as error:
             raise self._softened(AirflowSensorTimeout(str(error))) from error
         except TestRunError as error:
             raise self._softened(error) from error
-
-    def execute_complete(self, context: Any, event: Any = None) -> Any:
-        """As the operators'; a time-out is a sensor's, so it is not retried."""
-        from airflow_provider_testerarmy.exceptions import WaitTimedOut
-
-        try:
-            return super().execute_complete(context, event)
-        except WaitTimedOut as error:
-            raise AirflowSensorTimeout(str(error)) from error
 
     def poke(self, context: Any) -> PokeReturnValue:
         """Look once; with every run finished, judge them."""
         with self._opened(context).guarded() as lifecycle:
             self._push_note(context, lifecycle)
             run_ids = lifecycle.record.run_ids
-            waited = lifecycle.look(run_ids)
+            waited = lifecycle.waiter.look(run_ids)
             if waited is None:
                 return PokeReturnValue(is_done=False)
             return PokeReturnValue(is_done=True, xcom_value=lifecycle.conclude(waited, run_ids))
@@ -135,10 +143,24 @@ class RunSensor(LifecycleTask, BaseSensorOperator):
         self.timeout = float("inf") if self.timeout is None else seconds(self.timeout, "timeout")
         try:
             return super().execute(context)
-        except AirflowSensorTimeout:
-            with self._opened(context).guarded() as lifecycle:
-                lifecycle.give_up()
+        except (AirflowSensorTimeout, AirflowSkipException):
+            # With soft_fail Airflow makes a skip of its own time-out.
+            if self._lifecycle is not None and self._lifecycle.judged:
+                raise
+            self._give_up(context)
             raise
+
+    def _give_up(self, context: Any) -> None:
+        from airflow_provider_testerarmy.exceptions import WaitTimedOut
+        from airflow_provider_testerarmy.runs.awaiting.watchlist import Waited, WaitEnd
+
+        try:
+            with self._opened(context).guarded() as lifecycle:
+                lifecycle.conclude(
+                    Waited(WaitEnd.DEADLINE, {}, "the sensor's timeout has passed"), lifecycle.run_ids
+                )
+        except WaitTimedOut as error:
+            self.log.info("%s", error)
 
     def _softened(self, error: Exception) -> Exception:
         if self.soft_fail or self.never_fail:
@@ -148,10 +170,14 @@ class RunSensor(LifecycleTask, BaseSensorOperator):
     def _opened(self, context: Any) -> Lifecycle:
         from airflow_provider_testerarmy.runs.service import Submission
 
-        ids = self._checked(lambda: tuple(self.check_run_id(run_id) for run_id in parse_ids(self.run_ids)))
-        lifecycle = self._open(context, None)
-        lifecycle.adopt(lambda: Submission(ids))
-        lifecycle.start_timeout()
+        ids: list[RunId] = []
+
+        def checked() -> None:
+            ids.extend(self.check_run_id(run_id) for run_id in parse_ids(self.run_ids))
+
+        lifecycle = self._open(context, checked)
+        lifecycle.adopt(lambda: Submission(tuple(ids)))
+        lifecycle.waiter.start_timeout()
         return lifecycle
 
 

@@ -104,7 +104,7 @@ class AwaitRunsTrigger(BaseTrigger):
             await asyncio.sleep(max(0.0, began + MIN_LIFE - time.monotonic()))
         # From here on the runs belong to the task again; a kill that comes now is its business.
         self._done = True
-        yield TriggerEvent(make_event(waited))
+        yield TriggerEvent(make_event(waited, self.run_ids))
 
     async def _load_hook(self) -> Any:
         hook = resolve_name(self.hook)(self.conn_id)
@@ -157,13 +157,34 @@ class AwaitRunsTrigger(BaseTrigger):
         return Submission(tuple(self.run_ids), tuple(self.rejected_run_ids), self.batch_id)
 
 
-def make_event(waited: Waited) -> dict[str, Any]:
-    """The event's payload: why the wait is over. The results are fetched by the worker."""
-    return {"version": EVENT_VERSION, "end": str(waited.end), "message": waited.message}
+def make_event(waited: Waited, run_ids: Sequence[RunId] = ()) -> dict[str, Any]:
+    """The event's payload: why the wait is over, and for which runs. The results are fetched by the worker."""
+    return {
+        "version": EVENT_VERSION,
+        "end": str(waited.end),
+        "message": waited.message,
+        "run_ids": pack(run_ids),
+    }
 
 
 class EventInvalid(ValueError):
     """A resume event that this version does not know."""
+
+
+def is_known(event: Any) -> bool:
+    """Whether an event is of the shape that this version writes."""
+    return isinstance(event, Mapping) and event.get("version") == EVENT_VERSION
+
+
+def runs_of(event: Any) -> tuple[RunId, ...]:
+    """The runs that the trigger has waited for; none where an older one does not say."""
+    given = event.get("run_ids") if isinstance(event, Mapping) else None
+    if not given:
+        return ()
+    try:
+        return tuple(unpack(given))
+    except (KeyError, TypeError, ValueError):
+        return ()
 
 
 def read_event(event: Any) -> Waited:

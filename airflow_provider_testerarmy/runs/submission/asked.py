@@ -97,7 +97,8 @@ def asked_for(hook: str, conn_id: str, request: RunRequest | None, gate: str) ->
     """
     if request is None:
         return Asked(hook, conn_id, gate=gate)
-    return Asked(hook, conn_id, request.kind, request.target, digest(without_secrets(request.body)), gate)
+    body = digest(without_secrets(request.body)) if request.whole else ""
+    return Asked(hook, conn_id, request.kind, request.target, body, gate)
 
 
 def without_secrets(value: Any) -> Any:

@@ -21,8 +21,8 @@ from airflow_provider_testerarmy.runs.service import (
     Sighting,
     Submission,
 )
+from airflow_provider_testerarmy.runs.submission.record import Intent
 from airflow_provider_testerarmy.runs.submission.setting import (
-    Intent,
     Setting,
     SubmitEnd,
     Submitted,
@@ -52,23 +52,25 @@ class _Hunt:
     """What the looks have found so far.
 
     :param expected: the tests that a group run starts, None for a request that starts one run.
+    :param unclaimed_for: seconds, see :data:`UNCLAIMED_FOR`.
     :param first_seen: when each run was first seen, in seconds since the epoch.
     """
 
     expected: frozenset[str] | None
     companions: frozenset[str]
+    unclaimed_for: float
     first_seen: dict[RunId, float] = field(default_factory=dict)
     matching: list[RunResult] = field(default_factory=list)
     doubtful: list[RunResult] = field(default_factory=list)
 
 
-def find(setting: Setting, intent: Intent) -> Flow[Submitted | None]:
-    """Look, briefly, for what a submission started whose answer nobody has; as :func:`look_up`."""
+def find(setting: Setting, intent: Intent, looks: Iterable[float] = BRIEF_LOOKS) -> Flow[Submitted | None]:
+    """Look for what a submission started whose answer nobody has, the target first; as :func:`look_up`."""
     scope_or_end = yield from prepare(setting)
     if isinstance(scope_or_end, Submitted):
         gone = scope_or_end.end is not SubmitEnd.UNAVAILABLE
         return _unclear(scope_or_end.message, look_again=not gone)
-    return (yield from look_up(setting, scope_or_end[0], intent, BRIEF_LOOKS))
+    return (yield from look_up(setting, scope_or_end[0], intent, looks))
 
 
 def look_up(
@@ -92,7 +94,9 @@ def look_up(
     expected = yield from _expected_tests(setting, scope)
     if isinstance(expected, ServiceFault):
         return _no_look(expected)
-    hunt = _Hunt(expected, scope.companions)
+    looks = tuple(looks)
+    # A task that is being stopped has less time for all of its looks.
+    hunt = _Hunt(expected, scope.companions, min(UNCLAIMED_FOR, sum(looks[1:])))
     for seconds in looks:
         yield from pause(seconds)
         seen = yield from patiently(setting, lambda: _new_runs(setting, scope, intent))
@@ -171,7 +175,7 @@ def _is_ours(setting: Setting, hunt: _Hunt, settled: Submitted) -> Flow[bool]:
     if not _unclaimed(setting, hunt, submission):
         return False
     setting.claims.claim(submission.run_ids)
-    yield from pause(CLAIM_SETTLES)
+    yield from pause(min(CLAIM_SETTLES, hunt.unclaimed_for))
     return setting.claims.of_others(submission.run_ids) == frozenset()
 
 
@@ -180,7 +184,7 @@ def _unclaimed(setting: Setting, hunt: _Hunt, submission: Submission) -> bool:
     if setting.claims is None:
         return True
     latest = max(hunt.first_seen.get(run_id, setting.clock()) for run_id in submission.run_ids)
-    return setting.clock() - latest >= UNCLAIMED_FOR
+    return setting.clock() - latest >= hunt.unclaimed_for
 
 
 def _ids(runs: Iterable[RunResult]) -> tuple[RunId, ...]:

@@ -10,10 +10,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 from airflow_provider_testerarmy.runs.results import Outcome, RunId
 from airflow_provider_testerarmy.runs.service import RunRequest, Submission
 from airflow_provider_testerarmy.runs.submission.asked import Asked, Generation
+
+#: Where a task keeps its record.
+KEY: Final = "test_runs"
 
 
 class Stage(StrEnum):
@@ -32,7 +36,7 @@ class PartState(StrEnum):
     """How far a submission has come; it only moves forward.
 
     ``SENDING``: the intent is stored, and nobody knows yet what the request did. ``UNCLEAR``: somebody looked, and
-    it cannot be settled. ``REFUSED``: the service did not start it.
+    it cannot be settled. ``REFUSED``: the service did not start it. ``ENDED``: all of its runs have.
     """
 
     PLANNED = "planned"
@@ -41,6 +45,21 @@ class PartState(StrEnum):
     REFUSED = "refused"
     STARTED = "started"
     STOPPED = "stopped"
+    ENDED = "ended"
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """What is known before a request is sent; what it starts is found by it.
+
+    :param since: the service's time before the first request.
+    :param until: the service's time before the newest request.
+    :param known: the newest run ids that the service listed before the first request.
+    """
+
+    since: datetime
+    until: datetime
+    known: tuple[RunId, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +67,8 @@ class Part:
     """One submission of a round: its own request, and what came of it.
 
     :param request: without its secrets; None in records of the version before.
-    :param since: the service's time of the intent.
+    :param since: the service's time before the first request.
+    :param until: the service's time before the newest request.
     :param known: the newest run ids that the service listed before the request was sent.
     :param submission: what was accepted.
     :param candidates: runs that may stem from it, where that cannot be settled.
@@ -62,6 +82,12 @@ class Part:
     submission: Submission | None = None
     candidates: tuple[RunId, ...] = ()
     reason: str = ""
+    until: datetime | None = None
+
+    @property
+    def intent(self) -> Intent | None:
+        """What the request's effect is found by; None where none was sent."""
+        return None if self.since is None else Intent(self.since, self.until or self.since, self.known)
 
     @property
     def unknown(self) -> bool:

@@ -36,7 +36,11 @@ def closed(record: Record, results: Iterable[RunResult], blocks: Callable[[RunRe
         for run in results
         if run.run_id in own
     )
-    return replace(record, stage=Stage.AGAIN, rounds=(*record.rounds, entries))
+    parts = {
+        name: replace(part, state=PartState.ENDED) if part.active else part
+        for name, part in record.parts.items()
+    }
+    return replace(record, parts=parts, stage=Stage.AGAIN, rounds=(*record.rounds, entries))
 
 
 def next_round(
@@ -62,6 +66,20 @@ def next_round(
         return first_round(fresh, request)
     parts = {one.label[:200]: Part(one) for one in requests}
     return replace(fresh, parts=parts, again=again, carried=_in_force(latest, again, record))
+
+
+def request_of(service: RunService, name: str, part: Part, whole: RunRequest) -> RunRequest | None:
+    """The request of a part, with its secrets; None where it can no longer be built.
+
+    :param whole: the request of this try. A record holds no secrets.
+    """
+    if name == WHOLE:
+        return whole
+    if part.request is not None:
+        return part.request
+    # The version before kept the name alone, which ends with the test's id.
+    requests = service.some_tests(whole, (name.rpartition(" ")[2],))
+    return requests[0] if requests else None
 
 
 def _latest(record: Record) -> dict[str, Entry]:

@@ -18,6 +18,7 @@ from airflow_provider_testerarmy.runs.service import (
     ServiceFault,
     Submission,
 )
+from airflow_provider_testerarmy.runs.submission.record import Intent
 
 T = TypeVar("T")
 
@@ -25,20 +26,6 @@ T = TypeVar("T")
 #: told apart then ends as unclear, instead of being missed and submitted a second time.
 SKEW_WITHOUT_DATE: Final = timedelta(hours=1)
 _BACKOFF: Final = (1.0, 2.0, 5.0, 10.0, 20.0, 30.0)
-
-
-@dataclass(frozen=True, slots=True)
-class Intent:
-    """What is known before a request is sent; what it starts is found by it.
-
-    :param since: the service's time before the first request.
-    :param until: the service's time before the newest request.
-    :param known: the newest run ids that the service listed before the first request.
-    """
-
-    since: datetime
-    until: datetime
-    known: tuple[RunId, ...] = ()
 
 
 class Journal(Protocol):
@@ -105,6 +92,7 @@ class Submitted:
 class Setting:
     """What every part of a submission needs.
 
+    :param journal: takes note of what is sent; None where nothing is, only looked for.
     :param max_outage: seconds for which transient faults are borne.
     :param clock: seconds since the epoch.
     :param report: takes one line on what happens.
@@ -114,7 +102,7 @@ class Setting:
 
     service: RunService
     request: RunRequest
-    journal: Journal
+    journal: Journal | None
     max_outage: float
     clock: Callable[[], float]
     report: Callable[[str], None]

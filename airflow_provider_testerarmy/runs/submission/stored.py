@@ -24,8 +24,6 @@ from airflow_provider_testerarmy.runs.submission.record import (
 )
 
 VERSION: Final = 2
-#: Where a task keeps its record.
-KEY: Final = "test_runs"
 #: Bytes of a request's body that are kept. A larger one is left out, so whatever it may have started is unclear.
 MAX_BODY: Final = 8 * 1024
 #: One letter for each outcome, in the ledger of a round.
@@ -134,7 +132,7 @@ def _read_first_version(data: Mapping[str, Any]) -> Record:
     """Version 1 knew ``max_tries`` only, no requests, and of earlier rounds what passed and what failed."""
     owner = data.get("owner") or {}
     passed, failed = tuple(data["passed"]), tuple(map(str, data["failed"]))
-    rounds = ()
+    rounds: tuple[tuple[Entry, ...], ...] = ()
     if passed or failed:
         # Which test a passed run was of was not kept, nor the run ids of those that failed.
         rounds = (
@@ -143,12 +141,15 @@ def _read_first_version(data: Mapping[str, Any]) -> Record:
                 *(Entry(test_id, "", Outcome.FAILED, blocks=True) for test_id in failed),
             ),
         )
-    stages = {"open": Stage.OPEN, "again": Stage.AGAIN, "finished": Stage.CONCLUDED}
+    stage = {"open": Stage.OPEN, "again": Stage.AGAIN, "finished": Stage.CONCLUDED}[data["stage"]]
     return Record(
         Asked(str(owner.get("hook", "")), str(owner.get("conn_id", ""))),
         Generation(int(data["generation"])),
-        {str(name): _first_version_part(part) for name, part in data["parts"].items()},
-        stages[data["stage"]],
+        {
+            str(name): _first_version_part(part, over=stage is not Stage.OPEN)
+            for name, part in data["parts"].items()
+        },
+        stage,
         None if data.get("deadline") is None else float(data["deadline"]),
         rounds,
         tuple(map(str, data["again"])),
@@ -157,10 +158,11 @@ def _read_first_version(data: Mapping[str, Any]) -> Record:
     )
 
 
-def _first_version_part(data: Mapping[str, Any]) -> Part:
+def _first_version_part(data: Mapping[str, Any], *, over: bool) -> Part:
     since, submission = data.get("since"), data.get("submission")
     if submission:
-        return Part(None, PartState.STARTED, _moment(since), submission=Submission.from_json(submission))
+        state = PartState.ENDED if over else PartState.STARTED
+        return Part(None, state, _moment(since), submission=Submission.from_json(submission))
     return Part(None, PartState.SENDING if since else PartState.PLANNED, _moment(since))
 
 
@@ -168,8 +170,9 @@ def _part_to_json(part: Part) -> dict[str, Any]:
     data: dict[str, Any] = {"state": str(part.state)}
     if part.request is not None:
         data["request"] = _request_to_json(part.request)
-    if part.since is not None:
-        data["since"] = part.since.isoformat()
+    for moment, at in (("since", part.since), ("until", part.until)):
+        if at is not None:
+            data[moment] = at.isoformat()
     if part.submission is not None:
         data["submission"] = {
             **part.submission.to_json(),
@@ -202,6 +205,7 @@ def _part_from_json(data: Mapping[str, Any]) -> Part:
         ),
         tuple(unpack(data.get("candidates", ()))),
         str(data.get("reason", "")),
+        _moment(data.get("until")),
     )
 
 

@@ -14,8 +14,9 @@ from airflow_provider_testerarmy.runs.flow import Flow, ask, pause
 from airflow_provider_testerarmy.runs.results import RunId
 from airflow_provider_testerarmy.runs.service import FaultKind, Scope, ServiceFault, Submission
 from airflow_provider_testerarmy.runs.submission.lookup import LOOKS, look_up
+from airflow_provider_testerarmy.runs.submission.record import Intent
 from airflow_provider_testerarmy.runs.submission.setting import (
-    Intent,
+    Journal,
     Setting,
     SubmitEnd,
     Submitted,
@@ -84,18 +85,18 @@ def _send(setting: Setting, scope: Scope, intent: Intent) -> Flow[Submitted]:
         # The target was there a moment ago, so a 404 may come from something in between that had sent it on.
         looked_at = scope != Scope() and reply.kind is FaultKind.NOT_FOUND
         if not reply.may_have_effect and not looked_at:
-            setting.journal.nothing_started(reply.message)
+            _journal(setting).nothing_started(reply.message)
             return not_started(reply)
         setting.report(f"No clear answer to the submission ({reply.message}); looking for what it started.")
         found = yield from look_up(setting, scope, _until(setting, intent, began), LOOKS, reply)
         if found is not None:
             return _noted(setting, found)
         if refused:
-            setting.journal.nothing_started(reply.message)
+            _journal(setting).nothing_started(reply.message)
             return not_started(reply)
         setting.report("It started nothing; submitting again.")
     message = f"{MAX_SENDS} submissions in a row were lost, and none of them started anything"
-    setting.journal.nothing_started(message)
+    _journal(setting).nothing_started(message)
     return Submitted(SubmitEnd.UNAVAILABLE, message=message)
 
 
@@ -108,7 +109,7 @@ def _post(setting: Setting, intent: Intent, began: float) -> Flow[Submission | S
     gives_up = setting.clock() + setting.max_outage
     tries = 0
     while True:
-        setting.journal.intent(_until(setting, intent, began))
+        _journal(setting).intent(_until(setting, intent, began))
         try:
             reply = yield from ask(setting.service.submit(setting.request))
         except ServiceFault as fault:
@@ -121,6 +122,11 @@ def _post(setting: Setting, intent: Intent, began: float) -> Flow[Submission | S
         yield from pause(seconds)
 
 
+def _journal(setting: Setting) -> Journal:
+    assert setting.journal is not None  # noqa: S101
+    return setting.journal
+
+
 def _until(setting: Setting, intent: Intent, began: float) -> Intent:
     passed = timedelta(seconds=max(0.0, setting.clock() - began))
     return replace(intent, until=intent.since + passed)
@@ -128,7 +134,7 @@ def _until(setting: Setting, intent: Intent, began: float) -> Intent:
 
 def _noted(setting: Setting, ended: Submitted) -> Submitted:
     if ended.submission is not None:
-        setting.journal.submitted(ended.submission)
+        _journal(setting).submitted(ended.submission)
     elif ended.end is SubmitEnd.UNCLEAR and not ended.look_again:
-        setting.journal.unclear(ended.message, ended.candidates)
+        _journal(setting).unclear(ended.message, ended.candidates)
     return ended

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -108,6 +110,23 @@ class QualityGate(BaseModel):
         """The verdict on runs that are all finished; one that is not counts as unknown, never as passed."""
         tally = _Tally(self, results)
         return Verdict(tally.kind(), tuple(tally.reasons()), tally.counts())
+
+    def blocks(self, run: RunResult) -> bool:
+        """Whether a run alone keeps the gate from passing, as far as one run can."""
+        if run.test_id in self.non_blocking_tests:
+            return False
+        outcome = _outcome(run)
+        if outcome is Outcome.PASSED:
+            return self.violation(run) is not None
+        if outcome is Outcome.SKIPPED:
+            return self.on_skipped == "fail"
+        return outcome is not Outcome.CANCELLED or self.on_cancelled == "fail"
+
+    def digest(self) -> str:
+        """A digest of its fields that does not depend on their order."""
+        fields = self.model_dump(mode="json")
+        fields["non_blocking_tests"] = sorted(fields["non_blocking_tests"])
+        return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
 
     def violation(self, run: RunResult) -> str | None:
         """Why a passed run fails the gate all the same, or None."""
