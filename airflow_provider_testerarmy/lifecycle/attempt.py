@@ -319,23 +319,26 @@ class Lifecycle:
             message = f"The worker was stopped; the next try reconnects ({what})."
         else:
             message = f"The task was stopped, its runs were {_STOPPED[fate]} ({what})."
-        self._push_known(message)
+        self._push_known(message, fate)
         return RunInterrupted(message, ids)
 
     def _execution_timed_out(self) -> None:
         self._log.info("The task's execution_timeout has passed.")
         follows = self._ender.retry_follows()
         fate = self._ender.end(Ending.EXECUTION_TIMEOUT, follows=follows)
-        results = self._push_known("execution_timeout has passed.")
+        results = self._push_known("execution_timeout has passed.", fate)
         if follows and fate is Fate.STOPPED and results:
             self._store.keep(closed(self.record, results, self._options.gate.blocks))
 
-    def _push_known(self, why: str) -> list[RunResult]:
+    def _push_known(self, why: str, fate: Fate | None) -> list[RunResult]:
         """Judge and report what this try has seen of its runs; asks the service nothing more."""
         if not self.run_ids:
             return []
         known = self.waiter.known(self.run_ids)
-        _, results, summary = self._judge.judge_early(known, self.record, self.run_ids, why, brief=True)
+        stopped = fate is Fate.STOPPED
+        _, results, summary = self._judge.judge_early(
+            known, self.record, self.run_ids, why, stopped=stopped, brief=True
+        )
         self._judge.push(summary)
         return results
 
@@ -357,9 +360,11 @@ class Lifecycle:
         fate = self._ender.end(ending, follows=follows)
         known = {**self.waiter.known(run_ids), **waited.results}
         error = wait_error(replace(waited, results=known), run_ids, fate)
-        brief = ending is not Ending.DEADLINE
-        _, results, summary = self._judge.judge_early(known, self.record, run_ids, str(error), brief=brief)
-        if ending is Ending.DEADLINE and follows and fate is Fate.STOPPED:
+        stopped, brief = fate is Fate.STOPPED, ending is not Ending.DEADLINE
+        _, results, summary = self._judge.judge_early(
+            known, self.record, run_ids, str(error), stopped=stopped, brief=brief
+        )
+        if ending is Ending.DEADLINE and follows and stopped:
             self._store.keep(closed(self.record, results, self._options.gate.blocks))
         self.judged = True
         self._judge.push(summary)

@@ -90,6 +90,9 @@ class Ender:
         :return: what became of them, None where they are kept for the next try.
         """
         record = self._store.record
+        if record is self._store.fresh:
+            # Nothing was begun, so what earlier tries left stays as it is.
+            return None
         action = decide(
             record,
             record.asked,

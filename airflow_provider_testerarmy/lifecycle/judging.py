@@ -10,7 +10,7 @@ from airflow_provider_testerarmy.lifecycle.interrupts import Interrupts
 from airflow_provider_testerarmy.lifecycle.line import ServiceLine
 from airflow_provider_testerarmy.lifecycle.options import Options
 from airflow_provider_testerarmy.lifecycle.reporting import report_markdown, write_report
-from airflow_provider_testerarmy.runs.results import Phase, RunId, RunResult
+from airflow_provider_testerarmy.runs.results import Outcome, Phase, RunId, RunResult
 from airflow_provider_testerarmy.runs.service import RunRequest, ServiceFault, Submission
 from airflow_provider_testerarmy.runs.submission.record import Record
 from airflow_provider_testerarmy.runs.submission.rounds import titles_used, with_rounds
@@ -62,14 +62,18 @@ class Judge:
         run_ids: Sequence[RunId],
         why: str,
         *,
+        stopped: bool = False,
         brief: bool = False,
     ) -> tuple[Verdict, list[RunResult], dict[str, Any]]:
         """As :meth:`judge`, of runs of which some may not have ended. That is never called a pass.
 
         :param why: what ended the try.
+        :param stopped: whether the runs that had not ended were cancelled.
         :param brief: ask nothing more of the service.
         """
         found = [known.get(run_id) or _unseen(run_id) for run_id in dict.fromkeys(run_ids)]
+        if stopped:
+            found = [run if run.finished else _cancelled(run) for run in found]
         results = with_rounds(found if brief else self._named(found), record)
         verdict = self._options.gate.judge(results)
         kind = verdict.kind if verdict.kind in _NOT_PASSED else VerdictKind.ERRORED
@@ -155,3 +159,8 @@ def _in_order(known: Mapping[RunId, RunResult], run_ids: Sequence[RunId]) -> lis
 
 def _unseen(run_id: RunId) -> RunResult:
     return RunResult(run_id, "not seen", Phase.UNKNOWN)
+
+
+def _cancelled(run: RunResult) -> RunResult:
+    why = "cancelled before it had ended"
+    return replace(run, status="cancelled", phase=Phase.FINISHED, outcome=Outcome.CANCELLED, reason=why)

@@ -45,8 +45,9 @@ def believe(
 
 def identity_of(ti: Any) -> str:
     """What names a task instance through all of its tries."""
-    mapped = ti.map_index if ti.map_index is not None else -1
-    return "/".join(map(str, (ti.dag_id, ti.run_id, ti.task_id, mapped)))
+    mapped = getattr(ti, "map_index", None)
+    names = (getattr(ti, name, "") for name in ("dag_id", "run_id", "task_id"))
+    return "/".join(map(str, (*names, -1 if mapped is None else mapped)))
 
 
 def generation_of(context: Mapping[str, Any]) -> Generation:

@@ -61,11 +61,14 @@ def next_round(
     latest = _latest(record)
     again = tuple(test_id for test_id, entry in latest.items() if entry.blocks)
     known = bool(again) and all(latest) and len(again) <= MAX_SINGLE
-    requests = service.some_tests(request, again) if only_blocking and same_gate and known else None
+    carried = _in_force(latest, again, record)
+    # Where nothing is kept, the whole is started in one request, as it was at first.
+    some = only_blocking and same_gate and known and bool(carried)
+    requests = service.some_tests(request, again) if some else None
     if requests is None:
         return first_round(fresh, request)
     parts = {one.label[:200]: Part(one) for one in requests}
-    return replace(fresh, parts=parts, again=again, carried=_in_force(latest, again, record))
+    return replace(fresh, parts=parts, again=again, carried=carried)
 
 
 def request_of(service: RunService, name: str, part: Part, whole: RunRequest) -> RunRequest | None:

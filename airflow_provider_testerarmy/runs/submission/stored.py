@@ -188,10 +188,12 @@ def _part_to_json(part: Part) -> dict[str, Any]:
 
 
 def _part_from_json(data: Mapping[str, Any]) -> Part:
-    request, submission = data.get("request"), data.get("submission")
+    request, submission, state = data.get("request"), data.get("submission"), PartState(data["state"])
+    if state is PartState.STARTED and submission is None:
+        state = PartState.SENDING
     return Part(
         None if request is None else _request_from_json(request),
-        PartState(data["state"]),
+        state,
         _moment(data.get("since")),
         tuple(unpack(data.get("known", ()))),
         None

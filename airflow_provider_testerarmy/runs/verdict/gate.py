@@ -260,6 +260,8 @@ def _link(run: RunResult) -> str:
 def explain(run: RunResult) -> str:
     """What became of a run, in words, with its gravest issue or failed step."""
     outcome = _outcome(run)
+    if not run.finished:
+        return f"had not ended (status {one_line(run.status, 60)!r})"
     if outcome is Outcome.UNKNOWN:
         return f"ended in the unknown state {one_line(run.status, 60)!r}, which is not a pass"
     details = list(_details(run))
