@@ -29,15 +29,15 @@ class StoreUnavailable(RuntimeError):
 
 
 class Store(Protocol):
-    """The record of one task instance, as JSON values.
+    """The record of one task instance, as JSON values."""
 
-    :ivar available_to_listener: whether the listener can read the record in API server and scheduler.
-    :ivar keeps_concluded: whether a record may stay after the task has concluded it, because Airflow prunes it.
-        Otherwise delete the record then.
-    """
+    @property
+    def available_to_listener(self) -> bool:
+        """Whether the listener can read the record in API server and scheduler."""
 
-    available_to_listener: bool
-    keeps_concluded: bool
+    @property
+    def keeps_concluded(self) -> bool:
+        """Whether a concluded record may stay, because Airflow prunes it. Otherwise delete it."""
 
     def get(self) -> Any | None:
         """The stored record, None if there is none.
@@ -61,7 +61,7 @@ class TaskStateStore:
     :param accessor: ``context["task_state_store"]``.
     """
 
-    keeps_concluded = True
+    keeps_concluded: Final = True
 
     def __init__(self, accessor: Any) -> None:
         self._accessor = accessor
