@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from airflow_provider_testerarmy.airflow_compat import DURABLE_RETRIES, task_state_store
+from airflow_provider_testerarmy.airflow_compat import TASK_STATE_STORE, task_state_store
 from airflow_provider_testerarmy.runs.service import Submission
 from airflow_provider_testerarmy.runs.submission.record import (
     KEY,
@@ -40,7 +40,7 @@ class TaskMemory:
             log.info(
                 "This Airflow has no task state store (it came with %s): should the worker be lost, a retry "
                 "starts new test runs instead of reconnecting to these.",
-                DURABLE_RETRIES.version,
+                TASK_STATE_STORE.version,
             )
         self.earlier = Record.from_json(self._store.get(KEY)) if self._store is not None else None
         self.fresh = Record(self._generation, owner=owner)
