@@ -124,6 +124,16 @@ def is_deferral_timeout(next_method: str, next_kwargs: dict[str, Any] | None) ->
     return next_method == "__fail__" and "timeout" in str((next_kwargs or {}).get("error", "")).lower()
 
 
+def dag_folders(ti: Any) -> list[str]:
+    """In a worker: the folders that only processes that run this DAG have on their path (3.0+).
+
+    On 2.11 the DAG folder is on the path of every process.
+    """
+    bundle = getattr(ti, "bundle_instance", None)
+    path = getattr(bundle, "path", None)
+    return [] if path is None else [str(path)]
+
+
 def map_index_of(ti: Any) -> int:
     """The map index as the database has it, -1 for a task that is not mapped."""
     return -1 if ti.map_index is None else int(ti.map_index)

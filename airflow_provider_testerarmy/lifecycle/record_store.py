@@ -8,10 +8,9 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from airflow_provider_testerarmy.airflow_compat import TASK_STATE_STORE, task_state_store
+from airflow_provider_testerarmy.lifecycle.stores import open_store
 from airflow_provider_testerarmy.runs.service import Submission
 from airflow_provider_testerarmy.runs.submission.record import (
-    KEY,
     Owner,
     Part,
     Record,
@@ -29,20 +28,14 @@ class TaskMemory:
     A retry leaves ``max_tries`` as it is and a user's *clear* raises it, so that number is the generation.
 
     :param owner: goes into the record.
-    :param durable: whether to keep the record for the next try. It needs Airflow 3.3; before, and with
-        ``durable=False``, a try remembers only what it did itself.
+    :param durable: whether to keep the record for the next try. Without it a try remembers only what it did
+        itself.
     """
 
     def __init__(self, context: Mapping[str, Any], owner: Owner, *, durable: bool) -> None:
-        self._store = task_state_store(context) if durable else None
+        self._store = open_store(context) if durable else None
         self._generation = int(context["ti"].max_tries or 0)
-        if durable and self._store is None:
-            log.info(
-                "This Airflow has no task state store (it came with %s): should the worker be lost, a retry "
-                "starts new test runs instead of reconnecting to these.",
-                TASK_STATE_STORE.version,
-            )
-        self.earlier = Record.from_json(self._store.get(KEY)) if self._store is not None else None
+        self.earlier = Record.from_json(self._store.get()) if self._store is not None else None
         self.fresh = Record(self._generation, owner=owner)
         self.record = self.fresh
 
@@ -61,8 +54,12 @@ class TaskMemory:
     def keep(self, record: Record) -> None:
         """Write the record down."""
         self.record = record
-        if self._store is not None:
-            self._store.set(KEY, record.to_json())
+        if self._store is None:
+            return
+        if record.stage is Stage.FINISHED and not self._store.keeps_concluded:
+            self._store.delete()
+        else:
+            self._store.set(record.to_json())
 
     def note(self, stage: Stage) -> None:
         """Write down how far the runs have come."""

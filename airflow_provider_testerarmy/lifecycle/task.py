@@ -107,7 +107,10 @@ class LifecycleTask(BaseOperator):
             lifecycle.adopt(lambda: self._pushed(context))
             run_ids = lifecycle.run_ids
             waited = read_event(event)
-            if waited.end is WaitEnd.FINISHED:
+            if waited.end is WaitEnd.LOST:
+                self.log.warning("The trigger stopped waiting (%s); waiting in the worker.", waited.message)
+                waited = lifecycle.wait(run_ids)
+            elif waited.end is WaitEnd.FINISHED:
                 self.log.info("The trigger saw the end of %s; collecting the results.", name_runs(run_ids))
                 waited = lifecycle.wait(run_ids)
             return lifecycle.conclude(waited, run_ids)
