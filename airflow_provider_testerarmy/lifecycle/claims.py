@@ -57,7 +57,7 @@ class TaskClaims:
             return
         note = json.dumps({"by": self._identity, "runs": pack(run_ids)})
         try:
-            airflow_compat.set_variable(_first(run_ids), note)
+            airflow_compat.set_variable(_first(run_ids), note, "A test run, and the task that started it.")
         except Exception as error:
             log.warning("Airflow did not take note of which task has started %s: %s", run_ids[0], error)
 

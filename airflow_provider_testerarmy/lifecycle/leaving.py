@@ -34,7 +34,7 @@ def stop_left(record: Record, stored: Any, task: airflow_compat.TaskName, log: A
         )
         return
     hook = resolve_name(record.asked.hook)(record.asked.conn_id)
-    airflow_compat.use_team(hook, task)
+    hook.use(airflow_compat.get_connection_for(task.dag_id, record.asked.conn_id))
     line = ServiceLine(hook, Interrupts())
     try:
         if not is_signed(stored, identity_of(task), line.secret) and not _agrees(record, task, line):

@@ -67,8 +67,8 @@ class RecordStore:
     :param asked: what the task wants now.
     :param secret: of the connection; signs the record.
     :param cancels: whether a killed task takes its runs along; goes into the record.
-    :param durable: whether to keep the record for the next try. Without that, and where this Airflow has no place
-        for it, a try remembers only what it did itself.
+    :param durable: whether to keep the record for the next try. Without that a try remembers only what it did
+        itself.
     """
 
     def __init__(
@@ -83,12 +83,6 @@ class RecordStore:
         self.fresh = Record(asked, self.generation, cancels=cancels)
         self.record = self.fresh
         self._stored = self._store.get() if self._store is not None else None
-        if durable and self._store is None:
-            log.info(
-                "This Airflow keeps nothing between tries (needs %s): if the worker is lost, a retry starts new "
-                "test runs instead of reconnecting to these.",
-                airflow_compat.DURABLE_RETRIES.version,
-            )
 
     @property
     def remembered(self) -> bool:
@@ -128,10 +122,18 @@ class RecordStore:
         if record.stage is Stage.CONCLUDED and not record.unsettled and not self._store.keeps_concluded:
             self._store.delete()
             return
-        data = to_json(record)
+        if not self._store.refuses_stale:
+            self._compare(self._store)
+        data = {**to_json(record), "try": self._try_number}
         if self._secret:
             data["signature"] = signature(data, self._identity, self._secret)
         self._store.set(data)
+
+    def _compare(self, store: Store) -> None:
+        stored = store.get()
+        newest = stored.get("try") if isinstance(stored, Mapping) else None
+        if isinstance(newest, int) and newest > self._try_number:
+            raise StoreUnavailable(f"Try {newest} of this task has taken over from try {self._try_number}.")
 
     def assure_current(self) -> None:
         """Make sure that Airflow still takes this process for the task's current try.
@@ -142,6 +144,7 @@ class RecordStore:
         :raises Exception: when it is not, or when Airflow does not answer.
         """
         if self._current is not None:
+            # Airflow's store takes it only from the current try; see lifecycle/stores.py.
             self._current.set("test_runs_try", self._try_number)
 
     def journal(self, name: str, request: RunRequest) -> PartJournal:

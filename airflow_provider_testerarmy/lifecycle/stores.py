@@ -29,17 +29,19 @@ class StoreUnavailable(RuntimeError):
 
 
 class Store(Protocol):
-    """The record of one task instance, as JSON values.
-
-    :ivar keeps_concluded: whether a record may stay after the task has concluded it, because Airflow prunes it.
-        Otherwise delete the record then.
-    """
-
-    keeps_concluded: bool
+    """The record of one task instance, as JSON values."""
 
     @property
     def available_to_listener(self) -> bool:
         """Whether the listener can read the record in API server and scheduler."""
+
+    @property
+    def keeps_concluded(self) -> bool:
+        """Whether a concluded record may stay, because Airflow prunes it. Otherwise delete it."""
+
+    @property
+    def refuses_stale(self) -> bool:
+        """Whether a try that another one has followed cannot write. Otherwise compare before writing."""
 
     def get(self) -> Any | None:
         """The stored record, None if there is none.
@@ -63,7 +65,9 @@ class TaskStateStore:
     :param accessor: ``context["task_state_store"]``.
     """
 
-    keeps_concluded = True
+    keeps_concluded: Final = True
+    #: Airflow gives a task instance another id with each try, and the store knows only the newest.
+    refuses_stale: Final = True
 
     def __init__(self, accessor: Any) -> None:
         self._accessor = accessor
@@ -93,16 +97,58 @@ class TaskStateStore:
         try:
             self._accessor.delete(KEY)
         except Exception as error:
-            log.warning("The record of this task's test runs was not deleted: %s", error)
+            _not_deleted(error)
+
+
+class VariableStore:
+    """An Airflow Variable per task instance (before 3.3), see ``airflow_compat.write_record``.
+
+    The listener deletes those that are older than 30 days: their tasks never concluded.
+    """
+
+    available_to_listener: Final = True
+    keeps_concluded: Final = False
+    refuses_stale: Final = False
+
+    def __init__(self, ti: Any) -> None:
+        self._ti = ti
+
+    def get(self) -> Any | None:
+        """See :meth:`Store.get`."""
+        try:
+            return airflow_compat.read_record(self._ti)
+        except Exception as error:
+            raise _unavailable("read", error) from error
+
+    def set(self, value: Mapping[str, Any]) -> None:
+        """See :meth:`Store.set`."""
+        _checked(value)
+        try:
+            airflow_compat.write_record(self._ti, value)
+        except Exception as error:
+            raise _unavailable("write", error) from error
+
+    def delete(self) -> None:
+        """See :meth:`Store.delete`."""
+        try:
+            airflow_compat.delete_record(self._ti)
+        except Exception as error:
+            _not_deleted(error)
 
 
 def open_store(context: Mapping[str, Any]) -> Store | None:
-    """The store for this task instance; None where this Airflow has no place that outlives a try."""
+    """The store for this task instance; None on an Airflow 3.3+ whose context has no task state store."""
+    if not airflow_compat.TASK_STATE_STORE.available:
+        return VariableStore(context["ti"])
     accessor = airflow_compat.task_state_store(context)
     return None if accessor is None else TaskStateStore(accessor)
 
 
-def _checked(value: Mapping[str, Any]) -> str:
+def _not_deleted(error: Exception) -> None:
+    log.warning("The record of this task's test runs was not deleted: %s", error)
+
+
+def _checked(value: Mapping[str, Any]) -> None:
     try:
         text = json.dumps(value, allow_nan=False)
     except (TypeError, ValueError) as error:
@@ -112,7 +158,6 @@ def _checked(value: Mapping[str, Any]) -> str:
             f"The record of this task's test runs takes {len(text)} bytes, more than {MAX_BYTES}. "
             "Split the task, or set durable=False."
         )
-    return text
 
 
 def _unavailable(deed: str, error: Exception) -> StoreUnavailable:

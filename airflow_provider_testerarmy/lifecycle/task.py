@@ -171,6 +171,21 @@ class LifecycleTask(BaseOperator):
             lifecycle.kill()
         return lifecycle
 
+    def _check_hook(self, context: Any) -> None:
+        """Find out whether the triggerer can import the hook, before there are runs that it cannot wait for.
+
+        :raises RequestRefused: when it cannot.
+        """
+        from airflow_provider_testerarmy.exceptions import RequestRefused
+        from airflow_provider_testerarmy.triggers.importable import importable_elsewhere
+
+        path = self.hook.path
+        if not importable_elsewhere(path, airflow_compat.dag_folders(context["ti"])):
+            raise RequestRefused(
+                f"The triggerer cannot import the hook {path}, because it is part of a DAG file. Move it into a "
+                f"module that is installed there too, or set deferrable=False. {self._abandon(context)}"
+            )
+
     def _abandon(self, context: Any) -> str:
         """Stop what an earlier try started, as this one cannot go on; what became of it."""
         from airflow_provider_testerarmy.lifecycle.abandoning import abandon

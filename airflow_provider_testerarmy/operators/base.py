@@ -80,6 +80,8 @@ class RunOperator(LifecycleTask, BaseOperator):
 
     def execute(self, context: Any) -> dict[str, Any]:
         """Start the runs, or reconnect to them, and wait here or in the triggerer."""
+        if self.deferrable and self.wait_for_completion:
+            self._check_hook(context)
         with self._open(context, self.build_request).guarded() as lifecycle:
             lifecycle.submit()
             self._push_what_is_known(context, lifecycle)

@@ -93,6 +93,8 @@ class RunSensor(LifecycleTask, BaseSensorOperator):
         """Wait in the triggerer, in this worker, or look once and reschedule."""
         if self.reschedule and not self.deferrable:
             return self._reschedule(context)
+        if self.deferrable:
+            self._check_hook(context)
         return self._as_sensor(lambda: self._wait(context))
 
     def _wait(self, context: Any) -> Any:

@@ -24,7 +24,6 @@ from airflow_provider_testerarmy.operators.testerarmy import (
 )
 from airflow_provider_testerarmy.sandbox import catalog
 from airflow_provider_testerarmy.sandbox.state import DEFAULT_API_KEY
-from airflow_provider_testerarmy.triggers.runs import EventInvalid
 from tests.lifecycle.conftest import LOGIN
 from tests.lifecycle.tries import Died, cancelled, group, single, started
 
@@ -198,14 +197,24 @@ def test_execution_timeout_is_the_triggers_deadline(tries):
     assert deferred.trigger.deadline == pytest.approx(tries.ti.start_date.timestamp() + 30)
 
 
-@pytest.mark.parametrize("event", [None, {}, {"version": 2, "end": "finished"}, {"status": "success"}])
-def test_an_event_of_another_shape_never_passes(tries, service, event):
-    """It fails the task, and its runs are stopped."""
-    tries.seconds = 2
+OTHER_EVENTS = [None, {}, {"version": 2, "end": "finished"}, {"status": "success"}, {"version": 1, "end": "soon"}]
+
+
+@pytest.mark.parametrize("event", OTHER_EVENTS)
+def test_with_an_event_of_another_version_the_worker_looks_for_itself(tries, service, event):
+    """During an upgrade, worker and triggerer differ; a paid run is not thrown away for that."""
     task = group(deferrable=True)
     tries.execute(task)
-    assert isinstance(tries.resume(task, "execute_complete", {"event": event}), EventInvalid)
-    assert set(cancelled(service)) == set(started(service))
+    summary = tries.resume(task, "execute_complete", {"event": event})
+    assert (summary["verdict"], cancelled(service)) == ("passed", [])
+
+
+def test_an_event_of_another_version_never_passes(tries, service):
+    """Whatever it says."""
+    task = group(catalog.GROUP_FAILING, deferrable=True)
+    tries.execute(task)
+    event = {"version": 2, "end": "finished", "verdict": "passed"}
+    assert type(tries.resume(task, "execute_complete", {"event": event})) is TestsFailedFinally
 
 
 def test_a_resumed_task_that_remembers_nothing(tries):
