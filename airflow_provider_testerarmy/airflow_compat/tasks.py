@@ -154,9 +154,14 @@ def get_connection_for(dag_id: str, conn_id: str) -> Any:
 def import_ahead() -> None:
     """Import what :func:`stored_by_failed_tasks` and reading a connection will need."""
     import airflow.models.connection
+    import airflow.models.dagrun
+    import airflow.models.renderedtifields
     import airflow.models.taskinstance
     import airflow.models.variable
+    from airflow.models import import_all_models
 
+    # The first query configures all of Airflow's models.
+    import_all_models()
     if TASK_STATE_STORE.available:
         import airflow.models.task_state_store
     if INSTALLED >= (3, 1):

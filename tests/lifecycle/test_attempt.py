@@ -197,7 +197,13 @@ def test_execution_timeout_is_the_triggers_deadline(tries):
     assert deferred.trigger.deadline == pytest.approx(tries.ti.start_date.timestamp() + 30)
 
 
-OTHER_EVENTS = [None, {}, {"version": 2, "end": "finished"}, {"status": "success"}, {"version": 1, "end": "soon"}]
+OTHER_EVENTS = [
+    None,
+    {},
+    {"version": 2, "end": "finished"},
+    {"status": "success"},
+    {"version": 1, "end": "soon"},
+]
 
 
 @pytest.mark.parametrize("event", OTHER_EVENTS)

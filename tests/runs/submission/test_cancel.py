@@ -111,7 +111,7 @@ def test_a_vendor_that_cannot_cancel_is_not_asked():
     """The user is told that the runs go on."""
     done, world = stop({}, can_cancel=False)
     assert (done, world.asked) == (Fate.RUNNING, [])
-    assert "Vendor cannot cancel runs: 3 runs (a, b, c) will go on" in world.lines[0]
+    assert "Vendor cannot cancel runs. 3 runs (a, b, c) may run on" in world.lines[0]
 
 
 def test_a_look_that_gets_no_answer_does_not_call_a_run_stopped():
