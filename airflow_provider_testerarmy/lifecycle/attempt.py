@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from time import time
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowTaskTimeout
@@ -268,7 +267,7 @@ class Lifecycle:
             request,
             journal,
             self._options.max_outage,
-            time,
+            self._line.clock,
             self._log.info,
             known,
             self._claims,

@@ -30,9 +30,7 @@ class TaskClaims:
     :param read: reads a Variable; None for none.
     """
 
-    def __init__(
-        self, identity: str, read: Callable[[str], str | None] = airflow_compat.get_variable
-    ) -> None:
+    def __init__(self, identity: str, read: Callable[[str], str | None]) -> None:
         self._identity = identity
         self._get = read
 
@@ -73,7 +71,7 @@ class TaskClaims:
 
 def claims_of(identity: str) -> TaskClaims | None:
     """The claims of a task instance; None in a process that no Airflow supervises, which has nobody to ask."""
-    return TaskClaims(identity) if airflow_compat.has_variables() else None
+    return TaskClaims(identity, airflow_compat.get_variable) if airflow_compat.has_variables() else None
 
 
 def _first(run_ids: tuple[RunId, ...]) -> str:

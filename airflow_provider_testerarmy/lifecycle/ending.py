@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 from typing import Any, Final
 
@@ -153,8 +152,8 @@ class Ender:
         def setting_of(part: Part) -> Setting:
             request = part.request or RunRequest("", "", whole=False)
             return Setting(
-                line.service, request, None, outage, time.time, self._log.info, known, self._claims
+                line.service, request, None, outage, line.clock, self._log.info, known, self._claims
             )
 
         ended = frozenset(run_id for run_id, run in line.seen.items() if run.finished)
-        return stop_record(record, setting_of, line.drive, self._log, ended=ended, patient=patient)
+        return stop_record(record, setting_of, line.drive_to_the_end, self._log, ended=ended, patient=patient)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from datetime import UTC, datetime
 from pkgutil import resolve_name
 from typing import Any
@@ -46,14 +45,14 @@ def stop_left(record: Record, stored: Any, task: airflow_compat.TaskName, log: A
             )
             return
         claims = TaskClaims(identity_of(task), airflow_compat.stored_variable)
-        stop_record(record, lambda part: _setting(part, line, claims, log), line.drive, log)
+        stop_record(record, lambda part: _setting(part, line, claims, log), line.drive_to_the_end, log)
     finally:
         line.close()
 
 
 def _setting(part: Part, line: ServiceLine, claims: TaskClaims, log: Any) -> Setting:
     request = part.request or RunRequest("", "", whole=False)
-    return Setting(line.service, request, None, 0.0, time.time, log.info, claims=claims)
+    return Setting(line.service, request, None, 0.0, line.clock, log.info, claims=claims)
 
 
 def _agrees(record: Record, task: airflow_compat.TaskName, line: ServiceLine) -> bool:
@@ -74,5 +73,5 @@ def _agrees(record: Record, task: airflow_compat.TaskName, line: ServiceLine) ->
     began = airflow_compat.beginning_of(task)
     if began is not None and began.tzinfo is None:
         began = began.replace(tzinfo=UTC)
-    answers = line.drive(examine(line, run_ids, request), time.sleep)
+    answers = line.drive_to_the_end(examine(line, run_ids, request))
     return all(is_ours(answer, began or datetime.min.replace(tzinfo=UTC)) for answer in answers)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -24,6 +24,10 @@ class ServiceLine:
     :param interrupts: may cut off a pause.
     """
 
+    #: The time, in seconds since the epoch, and how to let some of it pass.
+    clock = staticmethod(time.time)
+    sleep = staticmethod(time.sleep)
+
     def __init__(self, hook: ServiceHook, interrupts: Interrupts) -> None:
         self.interrupts = interrupts
         #: What was last seen of each run; a wait that is cut off takes its own results along.
@@ -37,12 +41,16 @@ class ServiceLine:
         """The connection's secret, empty where it has none."""
         return str(self.hook.connection.password or "")
 
-    def drive(self, flow: Flow[R], sleep: Callable[[float], None] | None = None) -> R:
-        """Run a flow to its end.
+    def drive(self, flow: Flow[R]) -> R:
+        """Run a flow to its end, or until told to stop."""
+        return drive(flow, self._ask, self._interruptible_sleep, side_by_side)
 
-        :param sleep: waits that many seconds; by default until told to stop.
-        """
-        return drive(flow, self._ask, sleep or self.interrupts.sleep, side_by_side)
+    def drive_to_the_end(self, flow: Flow[R]) -> R:
+        """Run a flow to its end, whatever the task is told meanwhile."""
+        return drive(flow, self._ask, self.sleep, side_by_side)
+
+    def _interruptible_sleep(self, seconds: float) -> None:
+        self.interrupts.sleep(seconds, self.sleep)
 
     def reload(self) -> bool:
         """Read the connection again; whether it is another one by now, which is used from here on."""

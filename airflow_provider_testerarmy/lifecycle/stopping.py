@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Set
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any
 
 from airflow_provider_testerarmy.runs.flow import Flow
 from airflow_provider_testerarmy.runs.results import RunId
@@ -16,14 +15,11 @@ from airflow_provider_testerarmy.runs.submission.record import Part, PartState, 
 from airflow_provider_testerarmy.runs.submission.setting import Setting
 from airflow_provider_testerarmy.runs.text import name_runs
 
-#: Seconds after a request was sent before "nothing is listed" proves that it started nothing.
-PROOF_AFTER: Final = 60.0
-
 
 def stop_record(
     record: Record,
     setting_of: Callable[[Part], Setting],
-    drive: Callable[[Flow[Any], Any], Any],
+    drive: Callable[[Flow[Any]], Any],
     log: Any,
     *,
     ended: Set[RunId] = frozenset(),
@@ -32,7 +28,7 @@ def stop_record(
     """Stop what is active in a record, and look first where that is not known.
 
     :param setting_of: what looking for a part's effect needs.
-    :param drive: runs a flow, with a sleep.
+    :param drive: runs a flow to its end.
     :param ended: runs that are known to have ended.
     :param patient: whether there is time for all looks; a task that is being stopped has seconds.
     :return: the record as it is then, and the worst that became of a part.
@@ -48,7 +44,7 @@ class _Stopper:
     def __init__(
         self,
         setting_of: Callable[[Part], Setting],
-        drive: Callable[[Flow[Any], Any], Any],
+        drive: Callable[[Flow[Any]], Any],
         log: Any,
         ended: Set[RunId],
         *,
@@ -74,7 +70,7 @@ class _Stopper:
 
     def _cancelled(self, part: Part, submission: Submission) -> Part:
         fate: Fate = self._drive(
-            cancel(self._setting_of(part).service, submission, self._log.info, self._ended), time.sleep
+            cancel(self._setting_of(part).service, submission, self._log.info, self._ended)
         )
         self.fates.add(fate)
         return replace(part, state=PartState.STOPPED if fate is Fate.STOPPED else PartState.STARTED)
@@ -87,22 +83,23 @@ class _Stopper:
             return part
         setting = self._setting_of(part)
         looks = LOOKS if self._patient else BRIEF_LOOKS
-        found = self._drive(find(setting, part.intent, looks), time.sleep)
+        found = self._drive(find(setting, part.intent, looks))
         if found is None:
-            return self._nothing_found(part, setting.clock(), label)
+            return self._nothing_found(part, label)
         if found.submission is not None:
             return replace(part, state=PartState.STARTED, submission=found.submission)
         self._log.warning("The %s may be running: %s. Check the dashboard.", label, found.message)
         state = part.state if found.look_again else PartState.UNCLEAR
         return replace(part, state=state, candidates=found.candidates[:20], reason=found.message[:300])
 
-    def _nothing_found(self, part: Part, now: float, label: str) -> Part:
-        assert part.intent is not None  # noqa: S101
-        if self._patient or now - part.intent.until.timestamp() >= PROOF_AFTER:
+    def _nothing_found(self, part: Part, label: str) -> Part:
+        if self._patient:
             self._log.info("The lost request for the %s started nothing.", label)
             return replace(part, state=PartState.REFUSED, reason="it started nothing")
+        # A replica may show a new run late, so a few seconds prove nothing.
         self._log.warning(
-            "The request for the %s got no answer, and the service lists no run of it yet. It may still start.",
+            "The request for the %s got no answer, and the service lists no run of it. If one appears on the "
+            "dashboard, cancel it by hand.",
             label,
         )
         return part

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -50,7 +49,7 @@ class Waiter:
         """From now on the time-out counts, unless an earlier try began to count."""
         record = self._store.record
         if self._options.timeout is not None and record.deadline is None:
-            self._store.keep(replace(record, deadline=time.time() + self._options.timeout))
+            self._store.keep(replace(record, deadline=self._line.clock() + self._options.timeout))
 
     def pace(self) -> Pace:
         """How to wait, until the earlier of the task's deadlines."""
@@ -66,19 +65,21 @@ class Waiter:
     def time_left(self, grace: timedelta) -> timedelta | None:
         """The time from now to the deadline and ``grace`` beyond it, None without a deadline."""
         deadline = self.pace().deadline
-        return None if deadline is None else timedelta(seconds=max(0.0, deadline - time.time())) + grace
+        return (
+            None if deadline is None else timedelta(seconds=max(0.0, deadline - self._line.clock())) + grace
+        )
 
     def wait(self, run_ids: Sequence[RunId]) -> Waited:
         """Wait until the runs have ended. Past the deadline, look once at what has come of them."""
         pace = self.pace()
-        if pace.deadline is None or time.time() < pace.deadline:
+        if pace.deadline is None or self._line.clock() < pace.deadline:
             return self._followed(run_ids, pace, await_runs) or self._too_late(run_ids)
         looked = self.look(run_ids)
         return self._too_late(run_ids) if looked is None or self._ended_late(looked) else looked
 
     def collect(self, run_ids: Sequence[RunId]) -> Waited:
         """Fetch the results of runs that have ended. The deadline is one of the wait, so it does not end this."""
-        pace = replace(self.pace(), deadline=time.time() + self._options.max_outage)
+        pace = replace(self.pace(), deadline=self._line.clock() + self._options.max_outage)
         waited = self._followed(run_ids, pace, await_runs)
         if waited is not None and waited.end is not WaitEnd.DEADLINE:
             return waited
@@ -111,7 +112,7 @@ class Waiter:
         while True:
             with self._interrupts.waiting():
                 waited = self._line.drive(
-                    flow(self._line.service, run_ids, pace, time.time, self._log.info, width=WIDTH)
+                    flow(self._line.service, run_ids, pace, self._line.clock, self._log.info, width=WIDTH)
                 )
             if waited is None or waited.end is not WaitEnd.DENIED or not self._line.reload():
                 return waited
