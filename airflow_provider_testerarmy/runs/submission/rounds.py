@@ -103,10 +103,10 @@ def _in_force(latest: Mapping[str, Entry], again: Sequence[str], record: Record)
 
 def without_test(record: Record, name: str) -> Record:
     """The record of a round one of whose tests the service no longer has: its last result is reported instead."""
-    request = record.parts[name].request
-    last = _latest(record).get(request.target) if request else None
+    part = record.parts[name]
+    last = _latest(record).get(part.request.target) if part.request else None
     carried = record.carried if last is None else (*record.carried, last.run_id)
-    return replace(record, carried=carried)
+    return replace(record.with_part(name, replace(part, state=PartState.REFUSED)), carried=carried)
 
 
 def removed_tests(record: Record) -> frozenset[str]:
