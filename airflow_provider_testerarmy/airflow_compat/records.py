@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
@@ -17,6 +18,10 @@ from airflow.providers.common.compat.sdk import conf
 from airflow_provider_testerarmy.airflow_compat.features import DATABASE_EVERYWHERE, TASK_STATE_STORE
 from airflow_provider_testerarmy.airflow_compat.tasks import TaskName, map_index_of, own_session
 
+log = logging.getLogger(__name__)
+
+#: What a Variable holds beside the record.
+_HELD: Final = frozenset({"dag_id", "run_id", "task_id", "map_index", "stored_at", "record"})
 _ENDED_BADLY: Final = ("failed", "skipped")
 #: What the names of Variables with records begin with (before 3.3).
 _VARIABLES: Final = "testerarmy_runs_"
@@ -35,15 +40,16 @@ def has_own_state_backend() -> bool:
 def read_record(ti: Any) -> Any | None:
     """In a worker before 3.3: the record in the task instance's Variable; None for none.
 
-    :raises Exception: whatever keeps Airflow from answering.
+    :raises Exception: whatever keeps Airflow from answering, and for a Variable that somebody else has written.
     """
     name = _variable_name(ti)
     if DATABASE_EVERYWHERE:
-        return next((held["record"] for held in _held_records(name)), None)
-    from airflow.sdk.execution_time.comms import GetVariable
+        value = dict(_variables(name)).get(name)
+    else:
+        from airflow.sdk.execution_time.comms import GetVariable
 
-    held = _held(getattr(ask_supervisor(GetVariable(key=name)), "value", None))
-    return None if held is None else held["record"]
+        value = getattr(ask_supervisor(GetVariable(key=name)), "value", None)
+    return None if value is None else _held(value)["record"]
 
 
 def write_record(ti: Any, record: Mapping[str, Any]) -> None:
@@ -182,19 +188,35 @@ def _digest(*of: str | int) -> str:
 
 
 def _held_records(prefix: str) -> Iterator[dict[str, Any]]:
-    """The Variables with records whose names begin so, from the database."""
+    """What the Variables hold whose names begin so; those that somebody else has written are left out."""
+    for name, value in _variables(prefix):
+        try:
+            held = _held(value)
+        except ValueError as error:
+            log.warning("The Airflow Variable %s is ignored: %s", name, error)
+        else:
+            yield {**held, "name": name}
+
+
+def _variables(prefix: str) -> list[tuple[str, str]]:
+    """Names and values, from the database."""
     from airflow.models.variable import Variable
     from sqlalchemy import select
 
     query = select(Variable).where(Variable.key.startswith(prefix, autoescape=True))
     with own_session() as session:
-        found = [(each.key, _held(each.val)) for each in session.scalars(query)]
-    yield from ({"name": name, **held} for name, held in found if held is not None)
+        return [(each.key, each.val) for each in session.scalars(query)]
 
 
-def _held(value: str | None) -> dict[str, Any] | None:
-    held = json.loads(value) if value else None
-    return held if isinstance(held, dict) and isinstance(held.get("record"), dict) else None
+def _held(value: str) -> dict[str, Any]:
+    """What :func:`write_record` has written.
+
+    :raises ValueError: for anything else.
+    """
+    held = json.loads(value)
+    if not isinstance(held, dict) or not held.keys() >= _HELD or not isinstance(held["record"], dict):
+        raise ValueError("it holds no record of test runs")
+    return held
 
 
 def ask_supervisor(message: Any) -> Any:

@@ -138,10 +138,10 @@ class VariableStore:
 
 def open_store(context: Mapping[str, Any]) -> Store | None:
     """The store for this task instance; None on an Airflow 3.3+ whose context has no task state store."""
-    if not airflow_compat.TASK_STATE_STORE.available:
-        return VariableStore(context["ti"])
     accessor = airflow_compat.task_state_store(context)
-    return None if accessor is None else TaskStateStore(accessor)
+    if accessor is not None:
+        return TaskStateStore(accessor)
+    return None if airflow_compat.TASK_STATE_STORE.available else VariableStore(context["ti"])
 
 
 def _not_deleted(error: Exception) -> None:

@@ -130,19 +130,14 @@ class AwaitRunsTrigger(BaseTrigger):
         yield TriggerEvent(make_event(waited, self.run_ids))
 
     async def _wait(self) -> Waited:
-        """How the wait ended; the deadline has stopped the runs."""
+        """How the wait ended; a deadline stops the runs."""
         try:
             waited = await self._wait_with_any_key()
+            if waited.end is WaitEnd.DEADLINE and self.cancel_on_kill:
+                await self._cancel()
         except Exception as error:
             self.log.exception("The triggerer cannot wait for %s.", name_runs(self.run_ids))
             return lost(f"{type(error).__name__}: {error}")
-        if waited.end is WaitEnd.DEADLINE and self.cancel_on_kill:
-            try:
-                await self._cancel()
-            except Exception:
-                self.log.exception(
-                    "The triggerer did not cancel %s; the worker does.", name_runs(self.run_ids)
-                )
         return waited
 
     async def _wait_with_any_key(self) -> Waited:
