@@ -144,7 +144,7 @@ def test_the_records_of_failed_tasks(database, in_state):
     airflow_compat.write_record(elsewhere, {**RECORD, "number": 9})
     in_state(elsewhere, "failed")
     found = airflow_compat.stored_by_failed_tasks("shop", "manual", "test_runs")
-    assert sorted(record["number"] for record in found) == [0, 1]
+    assert sorted(record["number"] for _task, record in found) == [0, 1]
     assert airflow_compat.stored_by_failed_tasks("shop", "other", "test_runs") == []
 
 

@@ -325,6 +325,8 @@ class Lifecycle:
         self._log.info("The task's execution_timeout has passed.")
         follows = self._ender.retry_follows()
         fate = self._ender.end(Ending.EXECUTION_TIMEOUT, follows=follows)
+        if self.run_ids:
+            self.waiter.look(self.run_ids)
         results = self._push_known("execution_timeout has passed.", fate)
         if follows and fate is Fate.STOPPED and results:
             self._store.keep(closed(self.record, results, self._options.gate.blocks))

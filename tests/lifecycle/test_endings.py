@@ -43,6 +43,19 @@ LOST = {"event": {"version": 1, "end": "lost", "message": "no such connection"}}
 RAISED = {"error": "Trigger failure", "traceback": ["Traceback\n", "AirflowNotFoundException: no conn\n"]}
 
 
+def once_seen(task, act):
+    """Do something from a signal handler, once the task has seen its runs."""
+
+    def handle():
+        lifecycle = task._lifecycle
+        if len(lifecycle.waiter.known(lifecycle.run_ids)) == len(lifecycle.run_ids):
+            act()
+        else:
+            signal.setitimer(signal.ITIMER_REAL, 0.05)
+
+    return handle
+
+
 def deferred(tries, task, **numbers):
     assert isinstance(tries.execute(task, **numbers), TaskDeferred)
 
@@ -211,7 +224,7 @@ def test_an_interruption_reports_what_is_known(tries, service, airflow_says, tmp
     almost_finished(service)
     path = tmp_path / "report.json"
     task = group(catalog.GROUP_FAILING, report_path=str(path))
-    ending = tries.execute(task, meanwhile=task.on_kill)
+    ending = tries.execute(task, meanwhile=once_seen(task, task.on_kill))
     assert type(ending) is RunInterrupted
     assert tries.summary["counts"]["passed"] == 3
     assert path.exists()
@@ -236,11 +249,9 @@ def test_an_execution_timeout_reports_what_is_known(tries, service):
 
 def test_an_outage_reports_what_is_known(tries, service):
     almost_finished(service)
-    ending = tries.execute(
-        group(catalog.GROUP_FAILING, max_outage=0.2),
-        max_tries=1,
-        meanwhile=lambda: setattr(service.control, "down", "html"),
-    )
+    task = group(catalog.GROUP_FAILING, max_outage=0.2)
+    down = once_seen(task, lambda: setattr(service.control, "down", "html"))
+    ending = tries.execute(task, max_tries=1, meanwhile=down)
     assert type(ending) is ServiceUnavailable
     assert tries.summary["counts"]["passed"] == 3
     assert tries.summary["verdict"] in ("failed", "errored")

@@ -119,7 +119,8 @@ def test_the_event_of_finished_runs(trigger, service):
     """It is small: the worker fetches the results."""
     waiting = trigger(catalog.GROUP_SEQUENTIAL)
     service.control.clock.advance(120)
-    assert fire(waiting) == {"version": 1, "end": "finished", "message": ""}
+    event = {"version": 1, "end": "finished", "message": "", "run_ids": waiting.run_ids}
+    assert fire(waiting) == event
 
 
 def test_a_deadline_stops_the_runs(trigger, service):
