@@ -287,7 +287,10 @@ class Lifecycle:
                 # A task that resumes was not cleared itself; something else in its DAG run was.
                 self._store.keep(replace(record, generation=self._store.generation))
             return self.record
-        part = Part(self._request, PartState.STARTED, submission=started())
+        submission = started()
+        if not self._origin.can_be_ours(submission.run_ids, trusted):
+            submission = Submission(())
+        part = Part(self._request, PartState.STARTED, submission=submission)
         self._store.record = self._store.fresh.with_part(WHOLE, part)
         if not self.record.run_ids:
             raise RunsForgotten(

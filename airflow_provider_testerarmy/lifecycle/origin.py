@@ -125,14 +125,24 @@ class Origin:
 
     def _examined(self, record: Record) -> bool:
         """Whether every run of a record that nothing else proves can be this task's."""
-        active = [
-            run_id for part in record.unsettled if part.submission for run_id in part.submission.run_ids
-        ]
+        submissions = [part.submission for part in record.unsettled if part.submission]
+        active = [run_id for submission in submissions for run_id in submission.run_ids]
         run_ids = tuple(dict.fromkeys((*active, *record.carried)))
-        if self._request is None or not run_ids:
-            return self._request is not None
-        answers = self._line.drive(examine(self._line, run_ids, self._request))
-        return all(is_ours(answer, self._began) for answer in answers)
+        return self._request is not None and self.can_be_ours(run_ids)
+
+    def can_be_ours(self, run_ids: tuple[RunId, ...], trusted: frozenset[RunId] = frozenset()) -> bool:
+        """Whether runs that a user may have named can be this task's: of its target, and no older than it.
+
+        :param trusted: runs that are known to be this task's.
+        """
+        doubtful = tuple(run_id for run_id in run_ids if run_id not in trusted)
+        if self._request is None or not doubtful:
+            return True
+        answers = self._line.drive(examine(self._line, doubtful, self._request))
+        if all(is_ours(answer, self._began) for answer in answers):
+            return True
+        self._log.warning("%s cannot be this task's, and are left alone.", name_runs(run_ids))
+        return False
 
 
 def is_ours(answer: Reply[Sighting] | ServiceFault, began: datetime | None) -> bool:
