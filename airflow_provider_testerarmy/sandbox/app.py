@@ -10,6 +10,7 @@ from starlette.responses import HTMLResponse, Response
 
 from airflow_provider_testerarmy.sandbox import control, docket, docket_control, screenshots, testerarmy
 from airflow_provider_testerarmy.sandbox.gateway import Gateway
+from airflow_provider_testerarmy.sandbox.http import add_error_handlers
 from airflow_provider_testerarmy.sandbox.state import Sandbox
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def _create_rest() -> ASGIApp:
     rest.include_router(docket_control.router)
     rest.include_router(screenshots.router)
     rest.add_api_route("/", _index)
-    testerarmy.add_error_handlers(rest)
+    add_error_handlers(rest)
     return rest
 
 

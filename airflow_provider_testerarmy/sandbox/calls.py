@@ -1,17 +1,13 @@
-"""What the routes of the TesterArmy API have in common: parameters, look-ups, answers."""
+"""What the routes of the TesterArmy API have in common: parameters and look-ups."""
 
-import json
 import re
 from typing import Annotated, Any
 
 from fastapi import Path, Query
-from starlette.requests import Request
-from starlette.responses import Response
 
-from airflow_provider_testerarmy.sandbox.bodies import UUID_PATTERN
+from airflow_provider_testerarmy.sandbox.body import UUID_PATTERN
 from airflow_provider_testerarmy.sandbox.catalog import Catalog, Group, Project, SavedTest
 from airflow_provider_testerarmy.sandbox.errors import bad_request, not_found
-from airflow_provider_testerarmy.sandbox.state import Sandbox
 
 LIMIT_PATTERN = r"^(?:[1-9]|[1-9][0-9]|100)$"
 CURSOR = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z)::([0-9a-f-]{36})")
@@ -28,27 +24,6 @@ def uuid_path(alias: str) -> Any:
 def uuid_query(alias: str) -> Any:
     """Declare a query parameter that must be a UUID."""
     return Query(alias=alias, pattern=UUID_PATTERN)
-
-
-def sandbox_of(request: Request) -> Sandbox:
-    """Return the sandbox that a call is made to."""
-    sandbox: Sandbox = request.scope["sandbox"]
-    return sandbox
-
-
-def list_lag_of(request: Request) -> float:
-    """Return for how many sandbox seconds the runs that this call starts stay invisible."""
-    return float(request.scope["sandbox.list_lag"])
-
-
-def origin_of(request: Request) -> str:
-    """Return the address under which the client reached the sandbox."""
-    return f"{request.scope['scheme']}://{request.headers.get('host', 'localhost')}"
-
-
-def json_answer(document: Any, status: int = 200) -> Response:
-    """Return an answer; text that UTF-8 cannot hold is escaped."""
-    return Response(json.dumps(document).encode("ascii"), status_code=status, media_type="application/json")
 
 
 def parse_cursor(cursor: str | None) -> tuple[str, str] | None:

@@ -13,13 +13,12 @@ from airflow_provider_testerarmy.sandbox.calls import (
     find_group,
     find_project,
     find_test,
-    json_answer,
     parse_cursor,
-    sandbox_of,
     uuid_path,
     uuid_query,
 )
 from airflow_provider_testerarmy.sandbox.catalog import CREATED_AT
+from airflow_provider_testerarmy.sandbox.http import json_answer, sandbox_of
 
 router = APIRouter()
 

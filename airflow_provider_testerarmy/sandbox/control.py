@@ -3,22 +3,18 @@
 from typing import Any, Literal
 
 from fastapi import APIRouter
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from airflow_provider_testerarmy.sandbox.engine import Run, iso, status_at
+from airflow_provider_testerarmy.sandbox.body import Order
+from airflow_provider_testerarmy.sandbox.engine import Run, status_at
 from airflow_provider_testerarmy.sandbox.errors import bad_request
 from airflow_provider_testerarmy.sandbox.faults import Fault
-from airflow_provider_testerarmy.sandbox.state import Sandbox
+from airflow_provider_testerarmy.sandbox.http import sandbox_of
+from airflow_provider_testerarmy.sandbox.times import iso
 
 router = APIRouter(prefix="/_sandbox")
-
-
-class Order(BaseModel):
-    """A control body; a misspelt field is an error, not a silent nothing."""
-
-    model_config = ConfigDict(extra="forbid")
 
 
 class ClockOrder(Order):
@@ -74,47 +70,47 @@ class SwitchOrder(Order):
 @router.get("/state")
 async def get_state(request: Request) -> Response:
     """Return a summary of everything."""
-    return JSONResponse(_sandbox(request).state())
+    return JSONResponse(sandbox_of(request).state())
 
 
 @router.post("/clock")
 async def move_clock(request: Request, order: ClockOrder) -> Response:
     """Advance, quicken, stop or release the clock."""
-    clock = _sandbox(request).clock
+    clock = sandbox_of(request).clock
     if order.manual is not None:
         clock.set_manual(order.manual)
     if order.speed is not None:
         clock.set_speed(order.speed)
     if order.advance is not None:
         clock.advance(order.advance)
-    return JSONResponse(_sandbox(request).state()["clock"])
+    return JSONResponse(sandbox_of(request).state()["clock"])
 
 
 @router.get("/faults")
 async def list_faults(request: Request) -> Response:
     """List all faults and how often they struck."""
-    return JSONResponse({"faults": [fault.as_dict() for fault in _sandbox(request).faults.all()]})
+    return JSONResponse({"faults": [fault.as_dict() for fault in sandbox_of(request).faults.all()]})
 
 
 @router.post("/faults")
 async def add_faults(request: Request, orders: FaultOrder | list[FaultOrder]) -> Response:
     """Add a fault, or several."""
     wanted = orders if isinstance(orders, list) else [orders]
-    added = [_sandbox(request).faults.append(order) for order in wanted]
+    added = [sandbox_of(request).faults.append(order) for order in wanted]
     return JSONResponse({"faults": [fault.as_dict() for fault in added]}, status_code=201)
 
 
 @router.delete("/faults")
 async def clear_faults(request: Request) -> Response:
     """Remove all faults."""
-    _sandbox(request).faults.clear()
+    sandbox_of(request).faults.clear()
     return JSONResponse({})
 
 
 @router.get("/requests")
 async def list_requests(request: Request, operation: str | None = None, since: int = 0) -> Response:
     """List the API calls so far, oldest first."""
-    log = _sandbox(request).log
+    log = sandbox_of(request).log
     return JSONResponse(
         {
             "requests": [entry.as_dict() for entry in log.entries(operation, since)],
@@ -127,14 +123,14 @@ async def list_requests(request: Request, operation: str | None = None, since: i
 @router.delete("/requests")
 async def clear_requests(request: Request) -> Response:
     """Forget the API calls so far."""
-    _sandbox(request).log.clear()
+    sandbox_of(request).log.clear()
     return JSONResponse({})
 
 
 @router.post("/reset")
 async def reset(request: Request) -> Response:
     """Forget everything but the time."""
-    _sandbox(request).reset()
+    sandbox_of(request).reset()
     return JSONResponse({})
 
 
@@ -142,16 +138,16 @@ async def reset(request: Request) -> Response:
 async def change_keys(request: Request, order: KeyOrder) -> Response:
     """Accept or refuse API keys."""
     if order.add:
-        _sandbox(request).keys.add(order.add)
+        sandbox_of(request).keys.add(order.add)
     if order.revoke:
-        _sandbox(request).keys.revoke(order.revoke)
+        sandbox_of(request).keys.revoke(order.revoke)
     return JSONResponse({})
 
 
 @router.get("/runs")
 async def list_runs(request: Request) -> Response:
     """List all runs with what the API does not tell."""
-    store = _sandbox(request).store
+    store = sandbox_of(request).store
     now = store.clock.time()
     return JSONResponse({"runs": [_run_document(run, now) for run in list(store.runs.values())]})
 
@@ -159,7 +155,7 @@ async def list_runs(request: Request) -> Response:
 @router.post("/runs/{run_id}")
 async def change_run(request: Request, run_id: str, order: RunOrder) -> Response:
     """Put a run into a status, or give it another script."""
-    store = _sandbox(request).store
+    store = sandbox_of(request).store
     run = store.force(run_id, status=order.status, script=order.script)
     return JSONResponse(_run_document(run, store.clock.time()))
 
@@ -167,7 +163,7 @@ async def change_run(request: Request, run_id: str, order: RunOrder) -> Response
 @router.post("/tests/{test_id}")
 async def change_test(request: Request, test_id: str, order: TestOrder) -> Response:
     """Give the next runs of a test another script; disable or enable it."""
-    store = _sandbox(request).store
+    store = sandbox_of(request).store
     if test_id not in store.catalog.tests:
         raise bad_request("BAD_REQUEST", f"The catalog has no test {test_id}")
     if "script" in order.model_fields_set:
@@ -180,24 +176,19 @@ async def change_test(request: Request, test_id: str, order: TestOrder) -> Respo
 @router.post("/latency")
 async def change_latency(request: Request, order: LatencyOrder) -> Response:
     """Make every API call slow, or quick again."""
-    _sandbox(request).latency = order.seconds
+    sandbox_of(request).latency = order.seconds
     return JSONResponse({"seconds": order.seconds})
 
 
 @router.post("/switches")
 async def change_switches(request: Request, order: SwitchOrder) -> Response:
     """Turn duplicate protection or the whole service on and off."""
-    sandbox = _sandbox(request)
+    sandbox = sandbox_of(request)
     if order.dedupe is not None:
         sandbox.dedupe = order.dedupe
     if "down" in order.model_fields_set:
         sandbox.down = "reset" if order.down is True else (order.down or None)
     return JSONResponse(sandbox.state()["switches"])
-
-
-def _sandbox(request: Request) -> Sandbox:
-    sandbox: Sandbox = request.scope["sandbox"]
-    return sandbox
 
 
 def _run_document(run: Run, now: float) -> dict[str, Any]:

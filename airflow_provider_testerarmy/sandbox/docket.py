@@ -10,12 +10,17 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from airflow_provider_testerarmy.sandbox import docket_render
-from airflow_provider_testerarmy.sandbox.bodies import Body, read_body
-from airflow_provider_testerarmy.sandbox.calls import json_answer, list_lag_of, origin_of, sandbox_of
+from airflow_provider_testerarmy.sandbox.body import Body, read_body
 from airflow_provider_testerarmy.sandbox.errors import ApiError, bad_request, not_found
-from airflow_provider_testerarmy.sandbox.gateway import Operation, Vendor
+from airflow_provider_testerarmy.sandbox.http import (
+    add_error_handlers,
+    json_answer,
+    list_lag_of,
+    origin_of,
+    sandbox_of,
+)
 from airflow_provider_testerarmy.sandbox.state import FORBIDDEN_KEY_PREFIX
-from airflow_provider_testerarmy.sandbox.testerarmy import add_error_handlers
+from airflow_provider_testerarmy.sandbox.vendor import Operation, Vendor
 
 PREFIX = "/docket"
 OPERATIONS = (

@@ -6,10 +6,10 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
-from airflow_provider_testerarmy.sandbox.calls import sandbox_of
-from airflow_provider_testerarmy.sandbox.control import Order
+from airflow_provider_testerarmy.sandbox.body import Order
 from airflow_provider_testerarmy.sandbox.docket_store import DocketRun
-from airflow_provider_testerarmy.sandbox.engine import iso
+from airflow_provider_testerarmy.sandbox.http import sandbox_of
+from airflow_provider_testerarmy.sandbox.times import iso
 
 router = APIRouter()
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_testerarmy.sandbox.scripts import TERMINAL_STATUSES
+from airflow_provider_testerarmy.sandbox.times import iso
 
 if TYPE_CHECKING:
     from airflow_provider_testerarmy.sandbox.catalog import SavedTest
@@ -54,17 +54,6 @@ class Run:
     def created_iso(self) -> str:
         """Return the creation time as the API writes it."""
         return iso(self.created)
-
-
-def iso(moment: float) -> str:
-    """Return epoch seconds as the API writes times: UTC, with milliseconds."""
-    text = datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds")
-    return text.replace("+00:00", "Z")
-
-
-def to_millis(moment: float) -> float:
-    """Return the moment cut to whole milliseconds, all that the API can tell."""
-    return math.floor(round(moment * 1_000_000) / 1000) / 1000
 
 
 def status_at(run: Run, now: float) -> str:

@@ -3,57 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import re
-from dataclasses import dataclass
 from email.utils import format_datetime
 from typing import TYPE_CHECKING
 
 from airflow_provider_testerarmy.sandbox import wire
 from airflow_provider_testerarmy.sandbox.answers import Answer, html_answer, spoiled_answer
-from airflow_provider_testerarmy.sandbox.errors import error_body
 from airflow_provider_testerarmy.sandbox.faults import WITHOUT_EFFECT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from airflow_provider_testerarmy.sandbox.faults import Fault
     from airflow_provider_testerarmy.sandbox.requestlog import LogEntry
     from airflow_provider_testerarmy.sandbox.state import Sandbox
+    from airflow_provider_testerarmy.sandbox.vendor import Vendor
 
 CLOCK_POLL_SECONDS = 0.01
-
-
-@dataclass(frozen=True, slots=True)
-class Operation:
-    """A route of a vendor's API, as faults and the log call it."""
-
-    name: str
-    method: str
-    template: str
-
-    def matches(self, method: str, path: str) -> bool:
-        """Whether a call, with its path below the service's root, is this operation."""
-        pattern = re.sub(r"\{[^}]+\}", "[^/]+", self.template)
-        return method == self.method and re.fullmatch(pattern, path) is not None
-
-
-@dataclass(frozen=True, slots=True)
-class Vendor:
-    """A vendor's API: where it is served, by what, and what its operations are called.
-
-    :param error_body: from an error's code and message, its body.
-    """
-
-    prefix: str
-    app: ASGIApp
-    operations: Sequence[Operation]
-    error_body: Callable[[str, str], bytes] = error_body
-
-    def operation(self, method: str, path: str) -> str | None:
-        """Return the name of the operation that a call is."""
-        return next((o.name for o in self.operations if o.matches(method, path)), None)
 
 
 class Gateway:

@@ -6,8 +6,9 @@ import json
 from typing import TYPE_CHECKING
 
 from airflow_provider_testerarmy.sandbox.catalog import CREATED_AT, UPDATED_AT
-from airflow_provider_testerarmy.sandbox.engine import ended_at, iso, started_at, status_at
+from airflow_provider_testerarmy.sandbox.engine import ended_at, started_at, status_at
 from airflow_provider_testerarmy.sandbox.outputs import RunContext, plan
+from airflow_provider_testerarmy.sandbox.times import iso
 
 if TYPE_CHECKING:
     from airflow_provider_testerarmy.sandbox.catalog import Catalog, Environment, Group, Project, SavedTest

@@ -9,28 +9,20 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from airflow_provider_testerarmy.sandbox import render
-from airflow_provider_testerarmy.sandbox.bodies import (
-    Body,
-    GroupRunBody,
-    PromptRunBody,
-    TestRunBody,
-    read_body,
-)
+from airflow_provider_testerarmy.sandbox.bodies import GroupRunBody, PromptRunBody, TestRunBody
+from airflow_provider_testerarmy.sandbox.body import Body, read_body
 from airflow_provider_testerarmy.sandbox.calls import (
     Limit,
     find_group,
     find_test,
-    json_answer,
-    list_lag_of,
-    origin_of,
     parse_cursor,
-    sandbox_of,
     uuid_path,
     uuid_query,
 )
 from airflow_provider_testerarmy.sandbox.catalog import MOBILE_APP, Catalog
 from airflow_provider_testerarmy.sandbox.engine import Run, status_at
 from airflow_provider_testerarmy.sandbox.errors import ApiError, bad_request, not_found
+from airflow_provider_testerarmy.sandbox.http import json_answer, list_lag_of, origin_of, sandbox_of
 from airflow_provider_testerarmy.sandbox.store import Batch, RunRequest, known_script
 
 PROMPT_SCRIPT = re.compile(r"\[sandbox:([a-z_]+)\]")

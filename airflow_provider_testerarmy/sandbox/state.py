@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_testerarmy.sandbox.clock import SandboxClock
 from airflow_provider_testerarmy.sandbox.docket_store import DocketStore
-from airflow_provider_testerarmy.sandbox.engine import iso
 from airflow_provider_testerarmy.sandbox.faults import FaultPlan
 from airflow_provider_testerarmy.sandbox.requestlog import RequestLog
 from airflow_provider_testerarmy.sandbox.store import RunStore
+from airflow_provider_testerarmy.sandbox.times import iso
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

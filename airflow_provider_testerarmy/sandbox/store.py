@@ -10,9 +10,10 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_testerarmy.sandbox.catalog import Catalog
-from airflow_provider_testerarmy.sandbox.engine import Run, ended_at, is_active, status_at, to_millis
+from airflow_provider_testerarmy.sandbox.engine import Run, ended_at, is_active, status_at
 from airflow_provider_testerarmy.sandbox.errors import ApiError, bad_request, conflict, not_found
 from airflow_provider_testerarmy.sandbox.scripts import SCRIPTS, Outcome, Script
+from airflow_provider_testerarmy.sandbox.times import to_millis
 
 if TYPE_CHECKING:
     from airflow_provider_testerarmy.sandbox.catalog import Group, SavedTest

@@ -1,20 +1,15 @@
 """TesterArmy's API as a whole: what its operations are called, who may call, how it says no."""
 
-from collections.abc import Callable
 from functools import cache
 
 from fastapi import Depends, FastAPI
-from fastapi.exceptions import RequestValidationError
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response
 
 from airflow_provider_testerarmy.sandbox import catalog_api, runs_api
-from airflow_provider_testerarmy.sandbox.bodies import describe
-from airflow_provider_testerarmy.sandbox.calls import sandbox_of
-from airflow_provider_testerarmy.sandbox.errors import ApiError, bad_request, error_response
-from airflow_provider_testerarmy.sandbox.gateway import Operation, Vendor
+from airflow_provider_testerarmy.sandbox.errors import ApiError
+from airflow_provider_testerarmy.sandbox.http import add_error_handlers, sandbox_of
 from airflow_provider_testerarmy.sandbox.state import FORBIDDEN_KEY_PREFIX
+from airflow_provider_testerarmy.sandbox.vendor import Operation, Vendor
 
 PREFIX = "/api/v1"
 OPERATIONS = (
@@ -53,27 +48,3 @@ def create_vendor() -> Vendor:
         app.include_router(router, dependencies=[Depends(authorize)])
     add_error_handlers(app)
     return Vendor(PREFIX, app, OPERATIONS)
-
-
-def add_error_handlers(app: FastAPI, respond: Callable[[ApiError], Response] = error_response) -> None:
-    """Let every error of an application be told in the one shape that `respond` gives it."""
-
-    async def on_api_error(_: Request, error: Exception) -> Response:
-        return respond(error) if isinstance(error, ApiError) else await on_crash(_, error)
-
-    async def on_validation_error(_: Request, error: Exception) -> Response:
-        problems = error.errors() if isinstance(error, RequestValidationError) else []
-        return respond(bad_request("BAD_REQUEST", describe(problems)))
-
-    async def on_http_error(_: Request, error: Exception) -> Response:
-        status = error.status_code if isinstance(error, HTTPException) else 500
-        code = {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED"}.get(status, "ERROR")
-        return respond(ApiError(status, code, code.replace("_", " ").capitalize()))
-
-    async def on_crash(_: Request, error: Exception) -> Response:
-        return respond(ApiError(500, "INTERNAL_ERROR", f"The sandbox broke: {error!r}"))
-
-    app.add_exception_handler(ApiError, on_api_error)
-    app.add_exception_handler(RequestValidationError, on_validation_error)
-    app.add_exception_handler(HTTPException, on_http_error)
-    app.add_exception_handler(Exception, on_crash)
