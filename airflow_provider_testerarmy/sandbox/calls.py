@@ -4,10 +4,13 @@ import re
 from typing import Annotated, Any
 
 from fastapi import Path, Query
+from starlette.requests import Request
 
 from airflow_provider_testerarmy.sandbox.body import UUID_PATTERN
 from airflow_provider_testerarmy.sandbox.catalog import Catalog, Group, Project, SavedTest
 from airflow_provider_testerarmy.sandbox.errors import bad_request, not_found
+from airflow_provider_testerarmy.sandbox.http import sandbox_of
+from airflow_provider_testerarmy.sandbox.store import RunStore
 
 LIMIT_PATTERN = r"^(?:[1-9]|[1-9][0-9]|100)$"
 CURSOR = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z)::([0-9a-f-]{36})")
@@ -58,3 +61,8 @@ def find_group(catalog: Catalog, group_id: str) -> Group:
     if group is None:
         raise not_found(f"Group {group_id} not found")
     return group
+
+
+def store_of(request: Request) -> RunStore:
+    """Return TesterArmy's runs in the sandbox that a call is made to."""
+    return sandbox_of(request).store_of(RunStore)

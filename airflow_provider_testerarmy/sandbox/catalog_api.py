@@ -14,11 +14,12 @@ from airflow_provider_testerarmy.sandbox.calls import (
     find_project,
     find_test,
     parse_cursor,
+    store_of,
     uuid_path,
     uuid_query,
 )
 from airflow_provider_testerarmy.sandbox.catalog import CREATED_AT
-from airflow_provider_testerarmy.sandbox.http import json_answer, sandbox_of
+from airflow_provider_testerarmy.sandbox.http import json_answer
 
 router = APIRouter()
 
@@ -26,14 +27,14 @@ router = APIRouter()
 @router.get("/projects")
 async def list_projects(request: Request) -> Response:
     """List all projects."""
-    catalog = sandbox_of(request).store.catalog
+    catalog = store_of(request).catalog
     return json_answer({"projects": [render.project_summary(p, catalog) for p in catalog.projects.values()]})
 
 
 @router.get("/projects/{projectId}")
 async def get_project(request: Request, project_id: Annotated[str, Path(alias="projectId")]) -> Response:
     """Return a project, found by its id or short id."""
-    catalog = sandbox_of(request).store.catalog
+    catalog = store_of(request).catalog
     return json_answer(render.project_detail(find_project(catalog, project_id), catalog))
 
 
@@ -46,7 +47,7 @@ async def list_tests(
     cursor: str | None = None,
 ) -> Response:
     """List the tests of a project or of one of its groups."""
-    catalog = sandbox_of(request).store.catalog
+    catalog = store_of(request).catalog
     project = find_project(catalog, project_id)
     group = find_group(catalog, group_id) if group_id else None
     tests = catalog.tests_of(project.id, group.id if group else None)
@@ -67,14 +68,14 @@ async def list_tests(
 @router.get("/tests/{testId}")
 async def get_test(request: Request, test_id: Annotated[str, uuid_path("testId")]) -> Response:
     """Return a test."""
-    catalog = sandbox_of(request).store.catalog
+    catalog = store_of(request).catalog
     return json_answer(render.test_detail(find_test(catalog, test_id), catalog))
 
 
 @router.get("/groups")
 async def list_groups(request: Request, project_id: ProjectQuery) -> Response:
     """List the groups of a project."""
-    catalog = sandbox_of(request).store.catalog
+    catalog = store_of(request).catalog
     project = find_project(catalog, project_id)
     found = [group for group in catalog.groups.values() if group.project_id == project.id]
     return json_answer({"groups": [render.group_summary(group) for group in found]})
@@ -83,4 +84,4 @@ async def list_groups(request: Request, project_id: ProjectQuery) -> Response:
 @router.get("/groups/{groupId}")
 async def get_group(request: Request, group_id: Annotated[str, uuid_path("groupId")]) -> Response:
     """Return a group."""
-    return json_answer(render.group_detail(find_group(sandbox_of(request).store.catalog, group_id)))
+    return json_answer(render.group_detail(find_group(store_of(request).catalog, group_id)))

@@ -1,6 +1,6 @@
 """The routes below `/_sandbox` with which a person or a test plays fate; they need no key."""
 
-from typing import Any, Literal
+from typing import Literal
 
 from fastapi import APIRouter
 from pydantic import ConfigDict, Field
@@ -8,11 +8,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from airflow_provider_testerarmy.sandbox.body import Order
-from airflow_provider_testerarmy.sandbox.engine import Run, status_at
-from airflow_provider_testerarmy.sandbox.errors import bad_request
 from airflow_provider_testerarmy.sandbox.faults import Fault
-from airflow_provider_testerarmy.sandbox.http import sandbox_of
-from airflow_provider_testerarmy.sandbox.times import iso
+from airflow_provider_testerarmy.sandbox.state import Sandbox
 
 router = APIRouter(prefix="/_sandbox")
 
@@ -38,22 +35,6 @@ class KeyOrder(Order):
     revoke: str | None = None
 
 
-class RunOrder(Order):
-    """What becomes of a run."""
-
-    status: str | None = None
-    script: str | None = None
-
-
-class TestOrder(Order):
-    """Which script the next runs of a test follow (null: its own again), and whether it is enabled."""
-
-    __test__ = False
-
-    script: str | None = None
-    enabled: bool | None = None
-
-
 class LatencyOrder(Order):
     """Real seconds that every API call takes at least."""
 
@@ -70,47 +51,47 @@ class SwitchOrder(Order):
 @router.get("/state")
 async def get_state(request: Request) -> Response:
     """Return a summary of everything."""
-    return JSONResponse(sandbox_of(request).state())
+    return JSONResponse(_sandbox(request).state())
 
 
 @router.post("/clock")
 async def move_clock(request: Request, order: ClockOrder) -> Response:
     """Advance, quicken, stop or release the clock."""
-    clock = sandbox_of(request).clock
+    clock = _sandbox(request).clock
     if order.manual is not None:
         clock.set_manual(order.manual)
     if order.speed is not None:
         clock.set_speed(order.speed)
     if order.advance is not None:
         clock.advance(order.advance)
-    return JSONResponse(sandbox_of(request).state()["clock"])
+    return JSONResponse(_sandbox(request).state()["clock"])
 
 
 @router.get("/faults")
 async def list_faults(request: Request) -> Response:
     """List all faults and how often they struck."""
-    return JSONResponse({"faults": [fault.as_dict() for fault in sandbox_of(request).faults.all()]})
+    return JSONResponse({"faults": [fault.as_dict() for fault in _sandbox(request).faults.all()]})
 
 
 @router.post("/faults")
 async def add_faults(request: Request, orders: FaultOrder | list[FaultOrder]) -> Response:
     """Add a fault, or several."""
     wanted = orders if isinstance(orders, list) else [orders]
-    added = [sandbox_of(request).faults.append(order) for order in wanted]
+    added = [_sandbox(request).faults.append(order) for order in wanted]
     return JSONResponse({"faults": [fault.as_dict() for fault in added]}, status_code=201)
 
 
 @router.delete("/faults")
 async def clear_faults(request: Request) -> Response:
     """Remove all faults."""
-    sandbox_of(request).faults.clear()
+    _sandbox(request).faults.clear()
     return JSONResponse({})
 
 
 @router.get("/requests")
 async def list_requests(request: Request, operation: str | None = None, since: int = 0) -> Response:
     """List the API calls so far, oldest first."""
-    log = sandbox_of(request).log
+    log = _sandbox(request).log
     return JSONResponse(
         {
             "requests": [entry.as_dict() for entry in log.entries(operation, since)],
@@ -123,14 +104,14 @@ async def list_requests(request: Request, operation: str | None = None, since: i
 @router.delete("/requests")
 async def clear_requests(request: Request) -> Response:
     """Forget the API calls so far."""
-    sandbox_of(request).log.clear()
+    _sandbox(request).log.clear()
     return JSONResponse({})
 
 
 @router.post("/reset")
 async def reset(request: Request) -> Response:
     """Forget everything but the time."""
-    sandbox_of(request).reset()
+    _sandbox(request).reset()
     return JSONResponse({})
 
 
@@ -138,52 +119,23 @@ async def reset(request: Request) -> Response:
 async def change_keys(request: Request, order: KeyOrder) -> Response:
     """Accept or refuse API keys."""
     if order.add:
-        sandbox_of(request).keys.add(order.add)
+        _sandbox(request).keys.add(order.add)
     if order.revoke:
-        sandbox_of(request).keys.revoke(order.revoke)
+        _sandbox(request).keys.revoke(order.revoke)
     return JSONResponse({})
-
-
-@router.get("/runs")
-async def list_runs(request: Request) -> Response:
-    """List all runs with what the API does not tell."""
-    store = sandbox_of(request).store
-    now = store.clock.time()
-    return JSONResponse({"runs": [_run_document(run, now) for run in list(store.runs.values())]})
-
-
-@router.post("/runs/{run_id}")
-async def change_run(request: Request, run_id: str, order: RunOrder) -> Response:
-    """Put a run into a status, or give it another script."""
-    store = sandbox_of(request).store
-    run = store.force(run_id, status=order.status, script=order.script)
-    return JSONResponse(_run_document(run, store.clock.time()))
-
-
-@router.post("/tests/{test_id}")
-async def change_test(request: Request, test_id: str, order: TestOrder) -> Response:
-    """Give the next runs of a test another script; disable or enable it."""
-    store = sandbox_of(request).store
-    if test_id not in store.catalog.tests:
-        raise bad_request("BAD_REQUEST", f"The catalog has no test {test_id}")
-    if "script" in order.model_fields_set:
-        store.override_script(test_id, order.script)
-    if order.enabled is not None:
-        store.catalog.set_enabled(test_id, enabled=order.enabled)
-    return JSONResponse({"testId": test_id})
 
 
 @router.post("/latency")
 async def change_latency(request: Request, order: LatencyOrder) -> Response:
     """Make every API call slow, or quick again."""
-    sandbox_of(request).latency = order.seconds
+    _sandbox(request).latency = order.seconds
     return JSONResponse({"seconds": order.seconds})
 
 
 @router.post("/switches")
 async def change_switches(request: Request, order: SwitchOrder) -> Response:
     """Turn duplicate protection or the whole service on and off."""
-    sandbox = sandbox_of(request)
+    sandbox = _sandbox(request)
     if order.dedupe is not None:
         sandbox.dedupe = order.dedupe
     if "down" in order.model_fields_set:
@@ -191,16 +143,6 @@ async def change_switches(request: Request, order: SwitchOrder) -> Response:
     return JSONResponse(sandbox.state()["switches"])
 
 
-def _run_document(run: Run, now: float) -> dict[str, Any]:
-    return {
-        "id": run.id,
-        "status": status_at(run, now),
-        "script": run.script,
-        "batchId": run.batch_id,
-        "testId": run.test.id if run.test else None,
-        "createdAt": iso(run.created),
-        "cancelledAt": iso(run.cancelled) if run.cancelled is not None else None,
-        "position": run.position,
-        "waitsFor": run.waits_for.id if run.waits_for else None,
-        "visible": run.visible_from <= now,
-    }
+def _sandbox(request: Request) -> Sandbox:
+    sandbox: Sandbox = request.scope["sandbox"]
+    return sandbox

@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from airflow_provider_testerarmy.sandbox import docket_render
 from airflow_provider_testerarmy.sandbox.body import Body, read_body
+from airflow_provider_testerarmy.sandbox.docket_store import DocketStore
 from airflow_provider_testerarmy.sandbox.errors import ApiError, bad_request, not_found
 from airflow_provider_testerarmy.sandbox.http import (
     add_error_handlers,
@@ -19,7 +20,7 @@ from airflow_provider_testerarmy.sandbox.http import (
     origin_of,
     sandbox_of,
 )
-from airflow_provider_testerarmy.sandbox.state import FORBIDDEN_KEY_PREFIX
+from airflow_provider_testerarmy.sandbox.service import FORBIDDEN_KEY_PREFIX
 from airflow_provider_testerarmy.sandbox.vendor import Operation, Vendor
 
 PREFIX = "/docket"
@@ -74,7 +75,7 @@ async def trigger_ci_run(request: Request) -> Response:
 @router.get("/test_run/{id}")
 async def get_test_run(request: Request, run_id: Annotated[int, Path(alias="id")]) -> Response:
     """Return a test run."""
-    store = sandbox_of(request).docket
+    store = sandbox_of(request).store_of(DocketStore)
     run, now = store.find_run(run_id), store.clock.time()
     if run.visible_from > now:
         raise not_found(f"Test run {run_id} not found")
@@ -83,7 +84,7 @@ async def get_test_run(request: Request, run_id: Annotated[int, Path(alias="id")
 
 def _start(request: Request, body: TriggerBody, github: dict[str, Any] | None = None) -> Response:
     sandbox = sandbox_of(request)
-    store, category = sandbox.docket, body.test_blueprint_category_id
+    store, category = sandbox.store_of(DocketStore), body.test_blueprint_category_id
     if (body.test_blueprint_ids is None) == (category is None):
         raise bad_request("BAD_REQUEST", "Send either test_blueprint_ids or test_blueprint_category_id")
     ids = body.test_blueprint_ids or (store.find_category(category) if category is not None else ())

@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from airflow_provider_testerarmy.sandbox.body import Order
-from airflow_provider_testerarmy.sandbox.docket_store import DocketRun
+from airflow_provider_testerarmy.sandbox.docket_store import DocketRun, DocketStore
 from airflow_provider_testerarmy.sandbox.http import sandbox_of
 from airflow_provider_testerarmy.sandbox.times import iso
 
@@ -29,7 +29,7 @@ class BlueprintOrder(Order):
 @router.get("/_sandbox/docket/runs")
 async def list_runs(request: Request) -> Response:
     """List all runs, which the API cannot."""
-    store = sandbox_of(request).docket
+    store = sandbox_of(request).store_of(DocketStore)
     now = store.clock.time()
     return JSONResponse({"runs": [_document(run, now) for run in list(store.runs.values())]})
 
@@ -37,14 +37,14 @@ async def list_runs(request: Request) -> Response:
 @router.post("/_sandbox/docket/runs/{run_id}")
 async def change_run(request: Request, run_id: int, order: DocketRunOrder) -> Response:
     """Put a run into a status."""
-    store = sandbox_of(request).docket
+    store = sandbox_of(request).store_of(DocketStore)
     return JSONResponse(_document(store.force(run_id, order.status), store.clock.time()))
 
 
 @router.post("/_sandbox/docket/blueprints/{blueprint_id}")
 async def change_blueprint(request: Request, blueprint_id: int, order: BlueprintOrder) -> Response:
     """Give the next runs of a blueprint another script."""
-    sandbox_of(request).docket.override_script(blueprint_id, order.script)
+    sandbox_of(request).store_of(DocketStore).override_script(blueprint_id, order.script)
     return JSONResponse({"testBlueprintId": blueprint_id})
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_testerarmy.sandbox.faults import Fault
     from airflow_provider_testerarmy.sandbox.requestlog import LogEntry
-    from airflow_provider_testerarmy.sandbox.state import Sandbox
+    from airflow_provider_testerarmy.sandbox.service import Service
     from airflow_provider_testerarmy.sandbox.vendor import Vendor
 
 CLOCK_POLL_SECONDS = 0.01
@@ -29,7 +29,7 @@ class Gateway:
     :param rest: serves everything else (control, screenshots, the index page).
     """
 
-    def __init__(self, sandbox: Sandbox, vendors: Sequence[Vendor], rest: ASGIApp) -> None:
+    def __init__(self, sandbox: Service, vendors: Sequence[Vendor], rest: ASGIApp) -> None:
         self.sandbox = sandbox
         self.vendors = vendors
         self.rest = rest
@@ -57,7 +57,7 @@ class Gateway:
         return None
 
 
-def _dated(message: Message, sandbox: Sandbox) -> Message:
+def _dated(message: Message, sandbox: Service) -> Message:
     """Stamp the head of an answer with the sandbox's time."""
     if message["type"] != "http.response.start":
         return message
@@ -68,7 +68,7 @@ def _dated(message: Message, sandbox: Sandbox) -> Message:
 class _Call:
     """One call of a vendor's API on its way through the gateway."""
 
-    def __init__(self, sandbox: Sandbox, vendor: Vendor, scope: Scope, receive: Receive, send: Send) -> None:
+    def __init__(self, sandbox: Service, vendor: Vendor, scope: Scope, receive: Receive, send: Send) -> None:
         self.sandbox, self.vendor, self.scope = sandbox, vendor, scope
         self.receive, self.raw_send = receive, send
         self.path: str = scope["path"][len(vendor.prefix) :] or "/"

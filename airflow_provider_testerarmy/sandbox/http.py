@@ -12,12 +12,12 @@ from starlette.responses import Response
 
 from airflow_provider_testerarmy.sandbox.body import describe
 from airflow_provider_testerarmy.sandbox.errors import ApiError, bad_request, error_response
-from airflow_provider_testerarmy.sandbox.state import Sandbox
+from airflow_provider_testerarmy.sandbox.service import Service
 
 
-def sandbox_of(request: Request) -> Sandbox:
+def sandbox_of(request: Request) -> Service:
     """Return the sandbox that a call is made to."""
-    sandbox: Sandbox = request.scope["sandbox"]
+    sandbox: Service = request.scope["sandbox"]
     return sandbox
 
 

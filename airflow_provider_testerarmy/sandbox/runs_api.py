@@ -16,6 +16,7 @@ from airflow_provider_testerarmy.sandbox.calls import (
     find_group,
     find_test,
     parse_cursor,
+    store_of,
     uuid_path,
     uuid_query,
 )
@@ -35,11 +36,11 @@ router = APIRouter()
 async def trigger_test(request: Request, test_id: Annotated[str, uuid_path("testId")]) -> Response:
     """Start one run of a saved test."""
     body = await read_body(request, TestRunBody)
-    sandbox = sandbox_of(request)
-    test = find_test(sandbox.store.catalog, test_id)
-    _check_references(body, sandbox.store.catalog, test.project_id)
+    store = store_of(request)
+    test = find_test(store.catalog, test_id)
+    _check_references(body, store.catalog, test.project_id)
     fields = {"testId": test.id, **body.sent()}
-    run = sandbox.store.submit_test(test, _run_request(request, fields))
+    run = store.submit_test(test, _run_request(request, fields))
     _note_submission(request, [run.id])
     # A refused run is told as queued too: the API knows no other status here.
     return json_answer({"status": "queued", "runId": run.id, "testId": test.id}, 202)
@@ -49,10 +50,10 @@ async def trigger_test(request: Request, test_id: Annotated[str, uuid_path("test
 async def trigger_group(request: Request, group_id: Annotated[str, uuid_path("groupId")]) -> Response:
     """Start all runnable tests of a group."""
     body = await read_body(request, GroupRunBody)
-    sandbox = sandbox_of(request)
-    group = find_group(sandbox.store.catalog, group_id)
-    _check_references(body, sandbox.store.catalog, group.project_id)
-    batch = sandbox.store.submit_group(group, _run_request(request, body.sent()))
+    store = store_of(request)
+    group = find_group(store.catalog, group_id)
+    _check_references(body, store.catalog, group.project_id)
+    batch = store.submit_group(group, _run_request(request, body.sent()))
     _note_submission(request, [run.id for run in batch.runs], batch.id)
     metadata = {"metadata": {"github": NO_GITHUB}} if body.commit_sha or body.pr_number else {}
     return json_answer(_batch_document(batch) | metadata, 202)
@@ -75,10 +76,10 @@ async def trigger_prompt(request: Request) -> Response:
     named = PROMPT_SCRIPT.search(body.prompt)
     script = named[1] if named else "passes"
     known_script(script)
-    sandbox = sandbox_of(request)
+    store = store_of(request)
     fields = {"prompt": body.prompt}  # never the credentials
     asked = RunRequest(fields, webhook_url=body.webhook_url, list_lag=list_lag_of(request))
-    run = sandbox.store.submit_prompt(script, asked)
+    run = store.submit_prompt(script, asked)
     _note_submission(request, [run.id])
     status = status_at(run, run.created)
     return json_answer({"id": run.id, "status": status, "createdAt": run.created_iso}, 202)
@@ -87,7 +88,7 @@ async def trigger_prompt(request: Request) -> Response:
 @router.post("/batches/{batchId}/rerun")
 async def rerun_batch(request: Request, batch_id: Annotated[str, uuid_path("batchId")]) -> Response:
     """Start the tests of an ended batch again."""
-    batch, skipped = sandbox_of(request).store.rerun_batch(batch_id.lower(), list_lag_of(request))
+    batch, skipped = store_of(request).rerun_batch(batch_id.lower(), list_lag_of(request))
     _note_submission(request, [run.id for run in batch.runs], batch.id)
     more = {"sourceBatchId": batch.source_batch_id, "skippedTestIds": skipped}
     return json_answer(_batch_document(batch) | more, 202)
@@ -97,7 +98,7 @@ async def rerun_batch(request: Request, batch_id: Annotated[str, uuid_path("batc
 async def cancel_run(request: Request, run_id: Annotated[str, uuid_path("id")]) -> Response:
     """Cancel a queued or running run."""
     sandbox = sandbox_of(request)
-    run = sandbox.store.cancel_run(run_id.lower())
+    run = store_of(request).cancel_run(run_id.lower())
     sandbox.log.took_effect(request.scope["sandbox.entry"], "cancelled", [run.id], run.batch_id)
     return json_answer({"id": run.id, "status": "cancelled"})
 
@@ -106,7 +107,7 @@ async def cancel_run(request: Request, run_id: Annotated[str, uuid_path("id")]) 
 async def cancel_batch(request: Request, batch_id: Annotated[str, uuid_path("batchId")]) -> Response:
     """Cancel whatever is still active in a batch."""
     sandbox = sandbox_of(request)
-    cancelled, finished, refused = sandbox.store.cancel_batch(batch_id.lower())
+    cancelled, finished, refused = store_of(request).cancel_batch(batch_id.lower())
     if cancelled:
         sandbox.log.took_effect(request.scope["sandbox.entry"], "cancelled", cancelled, batch_id.lower())
     counts = {
@@ -132,7 +133,7 @@ async def list_runs(
     cursor: str | None = None,
 ) -> Response:
     """List runs, newest first."""
-    store, origin = sandbox_of(request).store, origin_of(request)
+    store, origin = store_of(request), origin_of(request)
     # One moment for all: a run that ends meanwhile must not slip through the filter.
     now = store.clock.time()
     runs, following = store.list_runs(
@@ -151,7 +152,7 @@ async def list_runs(
 @router.get("/runs/{id}")
 async def get_run(request: Request, run_id: Annotated[str, uuid_path("id")]) -> Response:
     """Return a run."""
-    store = sandbox_of(request).store
+    store = store_of(request)
     run, now = store.find_run(run_id.lower()), store.clock.time()
     if run.visible_from > now:
         raise not_found(f"Run {run_id} not found")

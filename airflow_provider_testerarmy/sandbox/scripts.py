@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from airflow_provider_testerarmy.sandbox import hostile, outputs
+from airflow_provider_testerarmy.sandbox import hostile, hostile_outputs, outputs
 from airflow_provider_testerarmy.sandbox.outputs import Json, RunContext
 
 TERMINAL_STATUSES = frozenset({"completed", "failed", "cancelled"})
@@ -88,13 +88,13 @@ SCRIPTS: dict[str, Script] = {
         (
             Outcome(
                 (_QUEUED, _WORKING, Phase("completed")),
-                hostile.hostile,
+                hostile_outputs.hostile,
                 error=(hostile.MARKUP, hostile.NASTY_TEXT),
                 user_name=hostile.MARKUP,
             ),
         )
     ),
-    "cut_emoji": Script((_completed(hostile.cut_emoji),)),
+    "cut_emoji": Script((_completed(hostile_outputs.cut_emoji),)),
     # `expired` is never left: whether a status that nobody knows is final cannot be told.
     "unknown_status": Script(
         (Outcome((_QUEUED, Phase("running", 3.0), Phase("paused", 6.0), Phase("expired"))),)

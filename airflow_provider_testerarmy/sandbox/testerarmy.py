@@ -8,7 +8,7 @@ from starlette.requests import Request
 from airflow_provider_testerarmy.sandbox import catalog_api, runs_api
 from airflow_provider_testerarmy.sandbox.errors import ApiError
 from airflow_provider_testerarmy.sandbox.http import add_error_handlers, sandbox_of
-from airflow_provider_testerarmy.sandbox.state import FORBIDDEN_KEY_PREFIX
+from airflow_provider_testerarmy.sandbox.service import FORBIDDEN_KEY_PREFIX
 from airflow_provider_testerarmy.sandbox.vendor import Operation, Vendor
 
 PREFIX = "/api/v1"
