@@ -14,9 +14,9 @@ import pytest
 from airflow_provider_testerarmy import airflow_compat, listener
 from airflow_provider_testerarmy.runs.service import Submission
 from airflow_provider_testerarmy.runs.submission.record import Owner, Part, Record, Stage
-from airflow_provider_testerarmy.sandbox import catalog
 from airflow_provider_testerarmy.sandbox.state import DEFAULT_API_KEY
-from airflow_provider_testerarmy.sandbox.store import RunRequest as SandboxRequest
+from airflow_provider_testerarmy.sandbox.testerarmy import catalog
+from airflow_provider_testerarmy.sandbox.testerarmy.store import RunRequest as SandboxRequest
 from tests.rig.waiting import eventually
 
 HOOK = "airflow_provider_testerarmy.hooks.testerarmy.TesterArmyHook"

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from starlette.types import Send
 
-    from airflow_provider_testerarmy.sandbox.faults import Fault
+    from airflow_provider_testerarmy.sandbox.core.faults import Fault
 
 HTML_PAGE = (
     "<html><head><title>{status}</title></head>"

@@ -8,17 +8,15 @@ from typing import TYPE_CHECKING
 from fastapi import FastAPI
 from starlette.responses import HTMLResponse, Response
 
-from airflow_provider_testerarmy.sandbox import (
-    control,
-    docket,
-    docket_control,
-    screenshots,
-    testerarmy,
-    testerarmy_control,
-)
+from airflow_provider_testerarmy.sandbox import control
+from airflow_provider_testerarmy.sandbox.core import screenshots
+from airflow_provider_testerarmy.sandbox.core.http import add_error_handlers
+from airflow_provider_testerarmy.sandbox.docket import api as docket
+from airflow_provider_testerarmy.sandbox.docket import control as docket_control
 from airflow_provider_testerarmy.sandbox.gateway import Gateway
-from airflow_provider_testerarmy.sandbox.http import add_error_handlers
 from airflow_provider_testerarmy.sandbox.state import Sandbox
+from airflow_provider_testerarmy.sandbox.testerarmy import api as testerarmy
+from airflow_provider_testerarmy.sandbox.testerarmy import control as testerarmy_control
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp

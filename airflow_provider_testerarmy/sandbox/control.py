@@ -7,8 +7,8 @@ from pydantic import ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from airflow_provider_testerarmy.sandbox.body import Order
-from airflow_provider_testerarmy.sandbox.faults import Fault
+from airflow_provider_testerarmy.sandbox.core.body import Order
+from airflow_provider_testerarmy.sandbox.core.faults import Fault
 from airflow_provider_testerarmy.sandbox.state import Sandbox
 
 router = APIRouter(prefix="/_sandbox")

@@ -6,19 +6,19 @@ import asyncio
 from email.utils import format_datetime
 from typing import TYPE_CHECKING
 
-from airflow_provider_testerarmy.sandbox import wire
 from airflow_provider_testerarmy.sandbox.answers import Answer, html_answer, spoiled_answer
-from airflow_provider_testerarmy.sandbox.faults import WITHOUT_EFFECT
+from airflow_provider_testerarmy.sandbox.core import wire
+from airflow_provider_testerarmy.sandbox.core.faults import WITHOUT_EFFECT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-    from airflow_provider_testerarmy.sandbox.faults import Fault
-    from airflow_provider_testerarmy.sandbox.requestlog import LogEntry
-    from airflow_provider_testerarmy.sandbox.service import Service
-    from airflow_provider_testerarmy.sandbox.vendor import Vendor
+    from airflow_provider_testerarmy.sandbox.core.faults import Fault
+    from airflow_provider_testerarmy.sandbox.core.requestlog import LogEntry
+    from airflow_provider_testerarmy.sandbox.core.service import Service
+    from airflow_provider_testerarmy.sandbox.core.vendor import Vendor
 
 CLOCK_POLL_SECONDS = 0.01
 

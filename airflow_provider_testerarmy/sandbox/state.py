@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_testerarmy.sandbox.docket_store import DocketStore
-from airflow_provider_testerarmy.sandbox.service import DEFAULT_API_KEY, Service
-from airflow_provider_testerarmy.sandbox.store import RunStore
-from airflow_provider_testerarmy.sandbox.times import iso
+from airflow_provider_testerarmy.sandbox.core.service import DEFAULT_API_KEY, Service
+from airflow_provider_testerarmy.sandbox.core.times import iso
+from airflow_provider_testerarmy.sandbox.docket.store import DocketStore
+from airflow_provider_testerarmy.sandbox.testerarmy.store import RunStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from airflow_provider_testerarmy.sandbox.catalog import Catalog
-    from airflow_provider_testerarmy.sandbox.clock import SandboxClock
+    from airflow_provider_testerarmy.sandbox.core.clock import SandboxClock
+    from airflow_provider_testerarmy.sandbox.testerarmy.catalog import Catalog
 
 __all__ = ["DEFAULT_API_KEY", "Sandbox"]
 

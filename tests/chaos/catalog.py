@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from airflow_provider_testerarmy.sandbox.catalog import PROJECT_LOAD, Catalog, Group, SavedTest, bulk_test_id
+from airflow_provider_testerarmy.sandbox.testerarmy.catalog import (
+    PROJECT_LOAD,
+    Catalog,
+    Group,
+    SavedTest,
+    bulk_test_id,
+)
 
 CASES = 300
 MAPPED = 30

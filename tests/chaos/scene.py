@@ -10,11 +10,11 @@ from collections.abc import Callable, Collection
 from fnmatch import fnmatchcase
 from typing import Any, TypeVar
 
-from airflow_provider_testerarmy.sandbox.engine import Run, is_active
-from airflow_provider_testerarmy.sandbox.faults import Fault, Kind
-from airflow_provider_testerarmy.sandbox.requestlog import LogEntry
+from airflow_provider_testerarmy.sandbox.core.faults import Fault, Kind
+from airflow_provider_testerarmy.sandbox.core.requestlog import LogEntry
 from airflow_provider_testerarmy.sandbox.server import SandboxServer
 from airflow_provider_testerarmy.sandbox.state import Sandbox
+from airflow_provider_testerarmy.sandbox.testerarmy.engine import Run, is_active
 from tests.chaos.cases import Case, Outcome
 from tests.chaos.catalog import MAPPED_GROUPS, case_group, case_test
 from tests.chaos.stage import Stage, connection, new_service

@@ -17,7 +17,7 @@ from airflow_provider_testerarmy.runs.service import RunRequest, Submission
 from airflow_provider_testerarmy.runs.submission.cancel import cancel
 from airflow_provider_testerarmy.runs.submission.submit import SKEW_WITHOUT_DATE, SubmitEnd, find, submit
 from airflow_provider_testerarmy.runs.verdict.gate import QualityGate, VerdictKind
-from airflow_provider_testerarmy.sandbox import docket_catalog as catalog
+from airflow_provider_testerarmy.sandbox.docket import catalog
 from airflow_provider_testerarmy.sandbox.state import DEFAULT_API_KEY
 
 # -- the connection

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from airflow_provider_testerarmy.sandbox import catalog
+from airflow_provider_testerarmy.sandbox.testerarmy import catalog
 
 
 def test_the_clock_can_be_moved(control):

@@ -24,8 +24,8 @@ from airflow_provider_testerarmy.runs.submission.submit import (
     reconcile,
     submit,
 )
-from airflow_provider_testerarmy.sandbox import catalog
 from airflow_provider_testerarmy.sandbox.state import DEFAULT_API_KEY
+from airflow_provider_testerarmy.sandbox.testerarmy import catalog
 from tests.runs.scripted import (
     START,
     Notes,
