@@ -68,6 +68,7 @@ class Sandbox(Service):
             "runCount": len(self.store.runs),
             "batchCount": len(self.store.batches),
             "activeRunIds": self.store.active_run_ids(),
+            "foreignRunIds": self.store.foreign_run_ids(),
             "docket": {
                 "runs": self.docket.count_by_status(),
                 "groupRunCount": len(self.docket.group_runs),

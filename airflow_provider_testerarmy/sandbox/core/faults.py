@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any, Literal, get_args
 
+from airflow_provider_testerarmy.sandbox.core import edits
+
 Kind = Literal[
     "status",
     "status_after",
@@ -21,7 +23,12 @@ Kind = Literal[
     "timeout",
     "timeout_after",
     "delay",
+    "delay_after",
     "list_lag",
+    "date_skew",
+    "edit",
+    "misroute",
+    "foreign_run",
 ]
 
 KINDS: tuple[str, ...] = get_args(Kind)
@@ -29,7 +36,7 @@ KINDS: tuple[str, ...] = get_args(Kind)
 WITHOUT_EFFECT = frozenset({"status", "html", "reset_before", "timeout"})
 """Kinds whose call never reaches the service; with the other ones it does, and its effect stays."""
 
-MODIFIERS = frozenset({"delay", "list_lag"})
+MODIFIERS = frozenset({"delay", "delay_after", "list_lag", "date_skew", "edit", "misroute", "foreign_run"})
 """Kinds that only change how a call is served, and so go together with one of the others."""
 
 
@@ -42,6 +49,7 @@ class Fault:
         service's root (`POST /groups/*/runs`, `* /runs*`); both are shell patterns.
     :param times: how many matching calls it strikes; -1: all.
     :param after: how many matching calls it lets pass first.
+    :param armed_by: a pattern as `match`: the fault sleeps until such a call was made.
     :param status: the status of the answer; by default 500 (`status`), 504 (`status_after`), 502 (`html`),
         200 (`wrong_shape`), else the true one.
     :param code: the error's code; by default the one that belongs to the status.
@@ -51,14 +59,23 @@ class Fault:
     :param headers: further headers of the answer.
     :param retry_after: seconds for a `Retry-After` header.
     :param retry_after_date: write that header as a date, this many sandbox seconds from now.
-    :param seconds: how long a `delay` lasts, in real seconds; of a `list_lag`, in sandbox seconds.
-    :param sandbox_seconds: how long a `delay` lasts, in sandbox seconds.
+    :param seconds: how long a `delay` before the effect, or a `delay_after` it, lasts, in real seconds. Of a
+        `list_lag`, in sandbox seconds: of a trigger, how long its runs stay hidden; of a read, how old the
+        answer is. Of a `date_skew`, by how much the `Date` header runs ahead (negative: behind).
+    :param sandbox_seconds: how long a `delay` or a `delay_after` lasts, in sandbox seconds.
+    :param put: of an `edit`, values by their path in the true answer, see `core.edits`.
+    :param drop: of an `edit`, paths of values that are left out.
+    :param change: of an `edit`, names of changes by the path of the value they change.
+    :param path: of a `misroute`, the path below the service's root whose answer is given.
+    :param source: of a `foreign_run`, who starts a run of the same target just before this call: `dashboard`,
+        `schedule`, ...; `body` is what they send, by default what this call sends.
     """
 
     kind: Kind
     match: str = "*"
     times: int = 1
     after: int = 0
+    armed_by: str | None = None
     status: int | None = None
     code: str | None = None
     message: str = "A scripted fault"
@@ -69,6 +86,12 @@ class Fault:
     retry_after_date: float | None = None
     seconds: float = 0.0
     sandbox_seconds: float = 0.0
+    put: dict[str, Any] | None = None
+    drop: list[str] | None = None
+    change: dict[str, str] | None = None
+    path: str | None = None
+    source: str = "dashboard"
+    armed: bool = field(default=False, init=False)
     id: int = field(default=0, init=False)
     seen: int = field(default=0, init=False)
     hits: int = field(default=0, init=False)
@@ -76,12 +99,21 @@ class Fault:
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise ValueError(f"no fault is called {self.kind!r}; there are {', '.join(KINDS)}")
+        for name in (self.change or {}).values():
+            edits.change_named(name)
+        if self.kind == "misroute" and not self.path:
+            raise ValueError("a misroute needs the path whose answer is given")
 
     def matches(self, method: str, path: str, operation: str | None) -> bool:
         """Whether a call is one that this fault looks for; `path` is below the service's root."""
-        if operation is not None and fnmatchcase(operation, self.match):
-            return True
-        return fnmatchcase(f"{method} {path}", self.match)
+        return _is_named(self.match, method, path, operation)
+
+    def is_armed(self, method: str, path: str, operation: str | None) -> bool:
+        """Whether the fault is awake; the call that arms it is not struck itself."""
+        armed = self.armed or self.armed_by is None
+        if self.armed_by is not None and _is_named(self.armed_by, method, path, operation):
+            self.armed = True
+        return armed
 
     def strikes(self) -> bool:
         """Count a matching call; return whether the fault strikes it."""
@@ -91,9 +123,24 @@ class Fault:
         self.hits += 1
         return True
 
+    def edit(self, document: Any) -> None:
+        """Make an `edit` of a true answer."""
+        for path, value in (self.put or {}).items():
+            edits.put(document, path, value)
+        for path in self.drop or ():
+            edits.drop(document, path)
+        for path, name in (self.change or {}).items():
+            edits.change(document, path, name)
+
     def as_dict(self) -> dict[str, Any]:
         """Return the fault as the control routes show it."""
         return asdict(self)
+
+
+def _is_named(pattern: str, method: str, path: str, operation: str | None) -> bool:
+    if operation is not None and fnmatchcase(operation, pattern):
+        return True
+    return fnmatchcase(f"{method} {path}", pattern)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +150,13 @@ class Strike:
     answer: Fault | None = None
     modifiers: tuple[Fault, ...] = ()
 
-    def total(self, kind: str, attribute: str = "seconds") -> float:
+    def of(self, kind: Kind) -> list[Fault]:
+        """Return the modifiers of a kind."""
+        return [fault for fault in self.modifiers if fault.kind == kind]
+
+    def total(self, kind: Kind, attribute: str = "seconds") -> float:
         """Return the sum of the seconds of all modifiers of a kind."""
-        return float(sum(getattr(fault, attribute) for fault in self.modifiers if fault.kind == kind))
+        return float(sum(getattr(fault, attribute) for fault in self.of(kind)))
 
 
 class FaultPlan:
@@ -145,7 +196,8 @@ class FaultPlan:
             answer = None
             modifiers: list[Fault] = []
             for fault in self._faults:
-                if not fault.matches(method, path, operation):
+                armed = fault.is_armed(method, path, operation)
+                if not armed or not fault.matches(method, path, operation):
                     continue
                 if fault.kind in MODIFIERS:
                     if fault.strikes():

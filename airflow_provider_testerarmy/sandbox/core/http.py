@@ -22,8 +22,14 @@ def sandbox_of(request: Request) -> Service:
 
 
 def list_lag_of(request: Request) -> float:
-    """Return for how many sandbox seconds the runs that this call starts stay invisible."""
+    """Return for how many sandbox seconds a call's new runs stay hidden, or how old its answer is."""
     return float(request.scope["sandbox.list_lag"])
+
+
+def foreign_of(request: Request) -> str | None:
+    """Return who makes this call in the place of the client under test, if anybody does."""
+    source: str | None = request.scope.get("sandbox.foreign")
+    return source
 
 
 def origin_of(request: Request) -> str:

@@ -304,7 +304,8 @@ class Catalog:
         self.projects = {project.id: project for project in projects}
         self._saved_tests = {test.id: test for test in tests}
         self.tests = dict(self._saved_tests)
-        self.groups = {group.id: group for group in groups}
+        self._saved_groups = {group.id: group for group in groups}
+        self.groups = dict(self._saved_groups)
 
     @cached_property
     def _groups_by_test(self) -> dict[str, list[Group]]:
@@ -327,9 +328,29 @@ class Catalog:
         """Enable or disable a test, until `restore`."""
         self.tests[test_id] = replace(self.tests[test_id], enabled=enabled)
 
+    def rename_test(self, test_id: str, title: str) -> None:
+        """Give a test another title, until `restore`."""
+        self.tests[test_id] = replace(self.tests[test_id], title=title)
+
+    def delete_test(self, test_id: str) -> None:
+        """Delete a test and take it out of its groups, until `restore`."""
+        for group in list(self.groups_of(test_id)):
+            self.change_group(group.id, [member for member in group.test_ids if member != test_id])
+        for group in list(self.groups.values()):
+            if group.prep_test_id == test_id:
+                self.groups[group.id] = replace(group, prep_test_id=None)
+        del self.tests[test_id]
+
+    def change_group(self, group_id: str, test_ids: Iterable[str]) -> None:
+        """Give a group other tests, until `restore`."""
+        self.groups[group_id] = replace(self.groups[group_id], test_ids=tuple(test_ids))
+        self.__dict__.pop("_groups_by_test", None)
+
     def restore(self) -> None:
-        """Have all tests as they were in the beginning."""
-        self.tests.update(self._saved_tests)
+        """Have all tests and groups as they were in the beginning."""
+        self.tests = dict(self._saved_tests)
+        self.groups = dict(self._saved_groups)
+        self.__dict__.pop("_groups_by_test", None)
 
     def groups_of(self, test_id: str) -> list[Group]:
         """Return the groups that a test belongs to."""

@@ -44,6 +44,8 @@ class Run:
     webhook_url: str | None = None
     target_url: str | None = None
     external_ref: dict[str, Any] | None = None
+    source: str = "api"
+    foreign: bool = False
     visible_from: float = -math.inf
     cancelled: float | None = None
     forced: tuple[str, float] | None = None

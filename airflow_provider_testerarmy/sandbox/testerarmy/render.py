@@ -48,7 +48,7 @@ def run_document(run: Run, now: float, origin: str) -> Json:
         "status": status,
         "platform": run.platform,
         "deviceModel": run.device_model,
-        "source": "api",
+        "source": run.source,
         "projectId": run.project_id,
         "input": run.input,
         "output": output,

@@ -10,7 +10,13 @@ from starlette.responses import Response
 
 from airflow_provider_testerarmy.sandbox.core.body import Body, read_body
 from airflow_provider_testerarmy.sandbox.core.errors import ApiError, bad_request, not_found
-from airflow_provider_testerarmy.sandbox.core.http import json_answer, list_lag_of, origin_of, sandbox_of
+from airflow_provider_testerarmy.sandbox.core.http import (
+    foreign_of,
+    json_answer,
+    list_lag_of,
+    origin_of,
+    sandbox_of,
+)
 from airflow_provider_testerarmy.sandbox.testerarmy import render
 from airflow_provider_testerarmy.sandbox.testerarmy.bodies import GroupRunBody, PromptRunBody, TestRunBody
 from airflow_provider_testerarmy.sandbox.testerarmy.calls import (
@@ -78,7 +84,9 @@ async def trigger_prompt(request: Request) -> Response:
     known_script(script)
     store = store_of(request)
     fields = {"prompt": body.prompt}  # never the credentials
-    asked = RunRequest(fields, webhook_url=body.webhook_url, list_lag=list_lag_of(request))
+    asked = RunRequest(
+        fields, webhook_url=body.webhook_url, list_lag=list_lag_of(request), foreign=foreign_of(request)
+    )
     run = store.submit_prompt(script, asked)
     _note_submission(request, [run.id])
     status = status_at(run, run.created)
@@ -135,7 +143,7 @@ async def list_runs(
     """List runs, newest first."""
     store, origin = store_of(request), origin_of(request)
     # One moment for all: a run that ends meanwhile must not slip through the filter.
-    now = store.clock.time()
+    now = store.clock.time() - list_lag_of(request)
     runs, following = store.list_runs(
         int(limit or 20),
         status=status,
@@ -153,13 +161,15 @@ async def list_runs(
 async def get_run(request: Request, run_id: Annotated[str, uuid_path("id")]) -> Response:
     """Return a run."""
     store = store_of(request)
-    run, now = store.find_run(run_id.lower()), store.clock.time()
-    if run.visible_from > now:
+    run, now = store.find_run(run_id.lower()), store.clock.time() - list_lag_of(request)
+    if max(run.visible_from, run.created) > now:
         raise not_found(f"Run {run_id} not found")
     return Response(render.run_bytes(run, now, origin_of(request)), media_type="application/json")
 
 
 def _note_submission(request: Request, run_ids: list[str], batch_id: str | None = None) -> None:
+    if foreign_of(request):
+        return
     sandbox_of(request).log.took_effect(request.scope["sandbox.entry"], "submitted", run_ids, batch_id)
 
 
@@ -175,6 +185,7 @@ def _run_request(request: Request, fields: dict[str, Any]) -> RunRequest:
         target_url=fields.get("targetUrl"),
         external_ref={"github": github} if github else None,
         list_lag=list_lag_of(request),
+        foreign=foreign_of(request),
     )
 
 

@@ -25,7 +25,10 @@ PROMPT_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True)
 class RunRequest:
-    """What a submission asks for, beside the test or group itself."""
+    """What a submission asks for, beside the test or group itself.
+
+    :param foreign: who starts it, when it is not the client under test.
+    """
 
     input: dict[str, Any] = field(default_factory=dict)
     platform: str | None = None
@@ -35,6 +38,7 @@ class RunRequest:
     target_url: str | None = None
     external_ref: dict[str, Any] | None = None
     list_lag: float = 0.0
+    foreign: str | None = None
 
 
 @dataclass(slots=True)
@@ -103,7 +107,8 @@ class RunStore:
             now = self.clock.time()
             if any(is_active(run, now) for run in source.runs):
                 raise conflict(f"Batch {batch_id} still has active runs")
-            tests = [self.catalog.tests[run.test.id] for run in source.runs if run.test]
+            known = self.catalog.tests
+            tests = [known[run.test.id] for run in source.runs if run.test and run.test.id in known]
             request = replace(source.request, list_lag=list_lag)
             batch = self._submit_batch(source.group, [t for t in tests if t.enabled], request)
             batch.source_batch_id = batch_id
@@ -147,6 +152,7 @@ class RunStore:
         run.platform = request.platform or "web"
         run.device_model, run.mode = request.device_model, request.mode
         run.webhook_url, run.external_ref = request.webhook_url, request.external_ref
+        run.source, run.foreign = request.foreign or "api", request.foreign is not None
         if request.list_lag:
             run.visible_from = created + request.list_lag
         return run
@@ -223,10 +229,15 @@ class RunStore:
         return self._rows.get(("all", ""), [])
 
     def active_run_ids(self) -> list[str]:
-        """Return the ids of all runs that have not ended."""
+        """Return the ids of all runs that have not ended, whoever started them."""
         with self.lock:
             now = self.clock.time()
             return [run.id for run in self.runs.values() if is_active(run, now)]
+
+    def foreign_run_ids(self) -> list[str]:
+        """Return the ids of all runs that somebody else started, oldest first."""
+        with self.lock:
+            return [run.id for run in self.runs.values() if run.foreign]
 
     def count_by_status(self) -> dict[str, int]:
         """Return how many runs are in which status."""
@@ -294,7 +305,7 @@ def known_script(name: str) -> Script:
 
 
 def _is_listed(run: Run, now: float, status: str | None, project_id: str | None) -> bool:
-    if run.visible_from > now:
+    if max(run.visible_from, run.created) > now:
         return False
     if project_id is not None and run.project_id != project_id:
         return False
