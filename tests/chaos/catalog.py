@@ -30,6 +30,11 @@ def case_group(number: int) -> str:
     return f"35000000-0000-4000-8000-{number:012d}"
 
 
+def other_test(number: int) -> str:
+    """Return the id of a second test that belongs to one case alone."""
+    return bulk_test_id(_SECOND_TESTS + number)
+
+
 MAPPED_GROUPS = [f"36000000-0000-4000-8000-{number:012d}" for number in range(1, MAPPED + 1)]
 
 
