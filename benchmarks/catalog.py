@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import os
 
-from airflow_provider_testerarmy.sandbox.catalog import PROJECT_LOAD, Catalog, Group, SavedTest, bulk_test_id
+from airflow_provider_testerarmy.sandbox.testerarmy.catalog import (
+    PROJECT_LOAD,
+    Catalog,
+    Group,
+    SavedTest,
+    bulk_test_id,
+)
 
 #: How many groups there are, for the DAG file too.
 VARIABLE = "BENCHMARK_GROUPS"

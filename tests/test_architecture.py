@@ -40,7 +40,12 @@ ALLOWED = {
 NEIGHBOURS = [
     ("runs", {"submission", "awaiting", "verdict"}),
     ("client", {"testerarmy", "docket"}),
+    ("sandbox", {"testerarmy", "docket"}),
 ]
+#: Rooms that their neighbours stand on; of their own folder they import themselves alone.
+FOUNDATIONS = ["client.http", "sandbox.core"]
+#: What stands on the floor of the rooms themselves: the files that put them together.
+ROOFS = {"sandbox": {"core", "testerarmy", "docket"}}
 
 
 def part_of(path: Path) -> str:
@@ -84,7 +89,7 @@ def test_imports_point_down(path):
     assert wrong == []
 
 
-@pytest.mark.parametrize(("folder", "rooms"), NEIGHBOURS, ids=["runs", "client"])
+@pytest.mark.parametrize(("folder", "rooms"), NEIGHBOURS, ids=["runs", "client", "sandbox"])
 def test_no_room_imports_its_neighbour(folder, rooms):
     """Each can be read, and changed, without the others."""
     wrong = [
@@ -94,6 +99,32 @@ def test_no_room_imports_its_neighbour(folder, rooms):
         for line, name in imports(path)
         for other in rooms - {room}
         if f"{name}.".startswith(f"{OWN}.{folder}.{other}.")
+    ]
+    assert wrong == []
+
+
+@pytest.mark.parametrize("room", FOUNDATIONS)
+def test_what_neighbours_stand_on_imports_neither(room):
+    """Shared things come down to it; it never reaches up for one vendor's."""
+    folder = room.partition(".")[0]
+    wrong = [
+        f"{named(path)}, line {line}: {name}"
+        for path in (ROOT / room.replace(".", "/")).rglob("*.py")
+        for line, name in imports(path)
+        if name.startswith(f"{OWN}.{folder}") and not f"{name}.".startswith(f"{OWN}.{room}.")
+    ]
+    assert wrong == []
+
+
+@pytest.mark.parametrize("folder", ROOFS)
+def test_no_room_imports_what_puts_the_rooms_together(folder):
+    """The files beside the rooms are the roof: only they know all of them."""
+    wrong = [
+        f"{named(path)}, line {line}: {name}"
+        for room in ROOFS[folder]
+        for path in (ROOT / folder / room).rglob("*.py")
+        for line, name in imports(path)
+        if name.startswith(f"{OWN}.{folder}") and name.split(".")[2:3] not in [[own] for own in ROOFS[folder]]
     ]
     assert wrong == []
 

@@ -18,9 +18,9 @@ from airflow_provider_testerarmy.runs.service import RunRequest, Submission
 from airflow_provider_testerarmy.runs.submission.asked import Asked, Generation
 from airflow_provider_testerarmy.runs.submission.record import Part, PartState, Record
 from airflow_provider_testerarmy.runs.submission.stored import signature, to_json
-from airflow_provider_testerarmy.sandbox import catalog
 from airflow_provider_testerarmy.sandbox.state import DEFAULT_API_KEY
-from airflow_provider_testerarmy.sandbox.store import RunRequest as SandboxRequest
+from airflow_provider_testerarmy.sandbox.testerarmy import catalog
+from airflow_provider_testerarmy.sandbox.testerarmy.store import RunRequest as SandboxRequest
 from tests.rig.waiting import eventually
 
 HOOK = "airflow_provider_testerarmy.hooks.testerarmy.TesterArmyHook"

@@ -8,11 +8,11 @@ import signal
 import sys
 from typing import TYPE_CHECKING
 
-from airflow_provider_testerarmy.sandbox import docket
-from airflow_provider_testerarmy.sandbox.clock import SandboxClock
+from airflow_provider_testerarmy.sandbox.core.clock import SandboxClock
+from airflow_provider_testerarmy.sandbox.docket import api as docket
 from airflow_provider_testerarmy.sandbox.server import create_server, listen
 from airflow_provider_testerarmy.sandbox.state import DEFAULT_API_KEY, Sandbox
-from airflow_provider_testerarmy.sandbox.testerarmy import PREFIX
+from airflow_provider_testerarmy.sandbox.testerarmy.api import PREFIX
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,11 +9,11 @@ from email.utils import format_datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from starlette.types import Send
 
-    from airflow_provider_testerarmy.sandbox.faults import Fault
+    from airflow_provider_testerarmy.sandbox.core.faults import Fault
 
 HTML_PAGE = (
     "<html><head><title>{status}</title></head>"
@@ -30,8 +30,10 @@ CODES = {
     401: "UNAUTHORIZED",
     403: "FORBIDDEN",
     404: "NOT_FOUND",
+    408: "REQUEST_TIMEOUT",
     409: "CONFLICT",
     413: "PAYLOAD_TOO_LARGE",
+    425: "TOO_EARLY",
     429: "RATE_LIMITED",
     504: "GATEWAY_TIMEOUT",
 }
@@ -50,6 +52,19 @@ class Answer:
         """Let the answer go out."""
         await send({"type": "http.response.start", "status": self.status, "headers": self.headers})
         await send({"type": "http.response.body", "body": self.body})
+
+
+def edited_answer(answer: Answer, faults: Sequence[Fault]) -> Answer:
+    """Return a true answer with the edits of some faults; an empty one stays empty."""
+    if not faults or not answer.body:
+        return answer
+    document = json.loads(answer.body)
+    for fault in faults:
+        fault.edit(document)
+    body = json.dumps(document).encode("ascii")
+    kept = [(name, value) for name, value in answer.headers if name.lower() != b"content-length"]
+    length = (b"content-length", str(len(body)).encode())
+    return Answer(answer.status, [*kept, length], body)
 
 
 def html_answer(status: int) -> Answer:

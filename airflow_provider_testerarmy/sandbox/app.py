@@ -8,9 +8,15 @@ from typing import TYPE_CHECKING
 from fastapi import FastAPI
 from starlette.responses import HTMLResponse, Response
 
-from airflow_provider_testerarmy.sandbox import control, docket, docket_control, screenshots, testerarmy
+from airflow_provider_testerarmy.sandbox import control
+from airflow_provider_testerarmy.sandbox.core import screenshots
+from airflow_provider_testerarmy.sandbox.core.http import add_error_handlers
+from airflow_provider_testerarmy.sandbox.docket import api as docket
+from airflow_provider_testerarmy.sandbox.docket import control as docket_control
 from airflow_provider_testerarmy.sandbox.gateway import Gateway
 from airflow_provider_testerarmy.sandbox.state import Sandbox
+from airflow_provider_testerarmy.sandbox.testerarmy import api as testerarmy
+from airflow_provider_testerarmy.sandbox.testerarmy import control as testerarmy_control
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -43,10 +49,11 @@ def _create_rest() -> ASGIApp:
     """Return what is served beside the vendors' APIs; the state comes with each call."""
     rest = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
     rest.include_router(control.router)
+    rest.include_router(testerarmy_control.router)
     rest.include_router(docket_control.router)
     rest.include_router(screenshots.router)
     rest.add_api_route("/", _index)
-    testerarmy.add_error_handlers(rest)
+    add_error_handlers(rest)
     return rest
 
 

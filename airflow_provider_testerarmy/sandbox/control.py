@@ -1,24 +1,17 @@
 """The routes below `/_sandbox` with which a person or a test plays fate; they need no key."""
 
-from typing import Any, Literal
+from typing import Literal
 
 from fastapi import APIRouter
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from airflow_provider_testerarmy.sandbox.engine import Run, iso, status_at
-from airflow_provider_testerarmy.sandbox.errors import bad_request
-from airflow_provider_testerarmy.sandbox.faults import Fault
+from airflow_provider_testerarmy.sandbox.core.body import Order
+from airflow_provider_testerarmy.sandbox.core.faults import Fault
 from airflow_provider_testerarmy.sandbox.state import Sandbox
 
 router = APIRouter(prefix="/_sandbox")
-
-
-class Order(BaseModel):
-    """A control body; a misspelt field is an error, not a silent nothing."""
-
-    model_config = ConfigDict(extra="forbid")
 
 
 class ClockOrder(Order):
@@ -40,22 +33,6 @@ class KeyOrder(Order):
 
     add: str | None = None
     revoke: str | None = None
-
-
-class RunOrder(Order):
-    """What becomes of a run."""
-
-    status: str | None = None
-    script: str | None = None
-
-
-class TestOrder(Order):
-    """Which script the next runs of a test follow (null: its own again), and whether it is enabled."""
-
-    __test__ = False
-
-    script: str | None = None
-    enabled: bool | None = None
 
 
 class LatencyOrder(Order):
@@ -148,35 +125,6 @@ async def change_keys(request: Request, order: KeyOrder) -> Response:
     return JSONResponse({})
 
 
-@router.get("/runs")
-async def list_runs(request: Request) -> Response:
-    """List all runs with what the API does not tell."""
-    store = _sandbox(request).store
-    now = store.clock.time()
-    return JSONResponse({"runs": [_run_document(run, now) for run in list(store.runs.values())]})
-
-
-@router.post("/runs/{run_id}")
-async def change_run(request: Request, run_id: str, order: RunOrder) -> Response:
-    """Put a run into a status, or give it another script."""
-    store = _sandbox(request).store
-    run = store.force(run_id, status=order.status, script=order.script)
-    return JSONResponse(_run_document(run, store.clock.time()))
-
-
-@router.post("/tests/{test_id}")
-async def change_test(request: Request, test_id: str, order: TestOrder) -> Response:
-    """Give the next runs of a test another script; disable or enable it."""
-    store = _sandbox(request).store
-    if test_id not in store.catalog.tests:
-        raise bad_request("BAD_REQUEST", f"The catalog has no test {test_id}")
-    if "script" in order.model_fields_set:
-        store.override_script(test_id, order.script)
-    if order.enabled is not None:
-        store.catalog.set_enabled(test_id, enabled=order.enabled)
-    return JSONResponse({"testId": test_id})
-
-
 @router.post("/latency")
 async def change_latency(request: Request, order: LatencyOrder) -> Response:
     """Make every API call slow, or quick again."""
@@ -198,18 +146,3 @@ async def change_switches(request: Request, order: SwitchOrder) -> Response:
 def _sandbox(request: Request) -> Sandbox:
     sandbox: Sandbox = request.scope["sandbox"]
     return sandbox
-
-
-def _run_document(run: Run, now: float) -> dict[str, Any]:
-    return {
-        "id": run.id,
-        "status": status_at(run, now),
-        "script": run.script,
-        "batchId": run.batch_id,
-        "testId": run.test.id if run.test else None,
-        "createdAt": iso(run.created),
-        "cancelledAt": iso(run.cancelled) if run.cancelled is not None else None,
-        "position": run.position,
-        "waitsFor": run.waits_for.id if run.waits_for else None,
-        "visible": run.visible_from <= now,
-    }

@@ -3,57 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import re
-from dataclasses import dataclass
+import json
+from datetime import timedelta
 from email.utils import format_datetime
 from typing import TYPE_CHECKING
 
-from airflow_provider_testerarmy.sandbox import wire
-from airflow_provider_testerarmy.sandbox.answers import Answer, html_answer, spoiled_answer
-from airflow_provider_testerarmy.sandbox.errors import error_body
-from airflow_provider_testerarmy.sandbox.faults import WITHOUT_EFFECT
+from airflow_provider_testerarmy.sandbox.answers import Answer, edited_answer, html_answer, spoiled_answer
+from airflow_provider_testerarmy.sandbox.core import wire
+from airflow_provider_testerarmy.sandbox.core.faults import WITHOUT_EFFECT, Strike
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-    from airflow_provider_testerarmy.sandbox.faults import Fault
-    from airflow_provider_testerarmy.sandbox.requestlog import LogEntry
-    from airflow_provider_testerarmy.sandbox.state import Sandbox
+    from airflow_provider_testerarmy.sandbox.core.faults import Fault, Kind
+    from airflow_provider_testerarmy.sandbox.core.requestlog import LogEntry
+    from airflow_provider_testerarmy.sandbox.core.service import Service
+    from airflow_provider_testerarmy.sandbox.core.vendor import Vendor
 
 CLOCK_POLL_SECONDS = 0.01
-
-
-@dataclass(frozen=True, slots=True)
-class Operation:
-    """A route of a vendor's API, as faults and the log call it."""
-
-    name: str
-    method: str
-    template: str
-
-    def matches(self, method: str, path: str) -> bool:
-        """Whether a call, with its path below the service's root, is this operation."""
-        pattern = re.sub(r"\{[^}]+\}", "[^/]+", self.template)
-        return method == self.method and re.fullmatch(pattern, path) is not None
-
-
-@dataclass(frozen=True, slots=True)
-class Vendor:
-    """A vendor's API: where it is served, by what, and what its operations are called.
-
-    :param error_body: from an error's code and message, its body.
-    """
-
-    prefix: str
-    app: ASGIApp
-    operations: Sequence[Operation]
-    error_body: Callable[[str, str], bytes] = error_body
-
-    def operation(self, method: str, path: str) -> str | None:
-        """Return the name of the operation that a call is."""
-        return next((o.name for o in self.operations if o.matches(method, path)), None)
 
 
 class Gateway:
@@ -62,7 +31,7 @@ class Gateway:
     :param rest: serves everything else (control, screenshots, the index page).
     """
 
-    def __init__(self, sandbox: Sandbox, vendors: Sequence[Vendor], rest: ASGIApp) -> None:
+    def __init__(self, sandbox: Service, vendors: Sequence[Vendor], rest: ASGIApp) -> None:
         self.sandbox = sandbox
         self.vendors = vendors
         self.rest = rest
@@ -90,23 +59,24 @@ class Gateway:
         return None
 
 
-def _dated(message: Message, sandbox: Sandbox) -> Message:
-    """Stamp the head of an answer with the sandbox's time."""
+def _dated(message: Message, sandbox: Service, skew: float = 0.0) -> Message:
+    """Stamp the head of an answer with the sandbox's time, `skew` seconds ahead of it."""
     if message["type"] != "http.response.start":
         return message
-    date = format_datetime(sandbox.clock.now(), usegmt=True).encode()
+    date = format_datetime(sandbox.clock.now() + timedelta(seconds=skew), usegmt=True).encode()
     return {**message, "headers": [*message.get("headers", []), (b"date", date)]}
 
 
 class _Call:
     """One call of a vendor's API on its way through the gateway."""
 
-    def __init__(self, sandbox: Sandbox, vendor: Vendor, scope: Scope, receive: Receive, send: Send) -> None:
+    def __init__(self, sandbox: Service, vendor: Vendor, scope: Scope, receive: Receive, send: Send) -> None:
         self.sandbox, self.vendor, self.scope = sandbox, vendor, scope
         self.receive, self.raw_send = receive, send
         self.path: str = scope["path"][len(vendor.prefix) :] or "/"
         self.operation = vendor.operation(scope["method"], self.path)
         self.entry = self._begin()
+        self.strike = Strike()
 
     def _begin(self) -> LogEntry:
         query = self.scope["query_string"].decode("latin-1")
@@ -119,19 +89,21 @@ class _Call:
         if self.sandbox.down:
             await self._serve_down()
             return
-        strike = self.sandbox.faults.take(self.scope["method"], self.path, self.operation)
-        await self._wait(
-            self.sandbox.latency + strike.total("delay"), strike.total("delay", "sandbox_seconds")
-        )
+        self.strike = self.sandbox.faults.take(self.scope["method"], self.path, self.operation)
+        struck = [fault.kind for fault in (*self.strike.modifiers, self.strike.answer) if fault]
+        self.entry.fault = "+".join(struck) or None
+        await self._wait("delay", self.sandbox.latency)
         self.scope["sandbox.entry"] = self.entry
-        self.scope["sandbox.list_lag"] = strike.total("list_lag")
-        if strike.modifiers:
-            self.entry.fault = "+".join(fault.kind for fault in strike.modifiers)
-        if strike.answer is None:
+        self.scope["sandbox.list_lag"] = self.strike.total("list_lag")
+        await self._let_others_in()
+        if self.strike.answer is not None:
+            await self._spoil(self.strike.answer)
+        elif self.strike.modifiers:
+            answer = await self._take_effect()
+            await self._wait("delay_after")
+            await self._answer(answer)
+        else:
             await self.vendor.app(self._inner_scope(), self.receive, self._send_and_note)
-            return
-        self.entry.fault = "+".join(fault.kind for fault in (*strike.modifiers, strike.answer))
-        await self._strike(strike.answer)
 
     async def _serve_down(self) -> None:
         self.entry.fault = f"down:{self.sandbox.down}"
@@ -140,7 +112,12 @@ class _Call:
         else:
             await self._reset()
 
-    async def _wait(self, seconds: float, sandbox_seconds: float) -> None:
+    async def _wait(self, kind: Kind, more: float = 0.0) -> None:
+        """Wait as long as the faults of a kind say, and some real seconds more."""
+        seconds, sandbox_seconds = (
+            more + self.strike.total(kind),
+            self.strike.total(kind, "sandbox_seconds"),
+        )
         if seconds > 0:
             await asyncio.sleep(seconds)
         until = self.sandbox.clock.time() + sandbox_seconds
@@ -148,8 +125,22 @@ class _Call:
         while self.sandbox.clock.time() < until:  # noqa: ASYNC110
             await asyncio.sleep(CLOCK_POLL_SECONDS)
 
-    async def _strike(self, fault: Fault) -> None:
+    async def _let_others_in(self) -> None:
+        """Make the same call for somebody else first, whose runs are not in the log."""
+        others = self.strike.of("foreign_run")
+        if not others:
+            return
+        sent = await _read(self.receive)
+        for fault in others:
+            body = sent if fault.body is None else json.dumps(fault.body).encode()
+            headers = [*self.scope["headers"], (b"content-type", b"application/json")]
+            theirs = {"sandbox.foreign": fault.source, "sandbox.list_lag": 0.0, "headers": headers}
+            await self.vendor.app({**self._inner_scope(), **theirs}, _sending(body), _discard)
+        self.receive = _sending(sent, self.receive)
+
+    async def _spoil(self, fault: Fault) -> None:
         true_answer = None if fault.kind in WITHOUT_EFFECT else await self._take_effect()
+        await self._wait("delay_after")
         if fault.kind.startswith("reset"):
             await self._reset()
         elif fault.kind.startswith("timeout"):
@@ -172,7 +163,7 @@ class _Call:
                 answer.body += message.get("body", b"")
 
         await self.vendor.app(self._inner_scope(), self.receive, keep)
-        return answer
+        return edited_answer(answer, self.strike.of("edit"))
 
     async def _reset(self) -> None:
         self.entry.answered = "reset"
@@ -181,7 +172,7 @@ class _Call:
     async def _truncate(self, answer: Answer) -> None:
         self.entry.answered = "truncated"
         head = {"type": "http.response.start", "status": answer.status, "headers": answer.headers}
-        start = _dated(head, self.sandbox)
+        start = _dated(head, self.sandbox, self.strike.total("date_skew"))
         await wire.truncate(self.receive, self.raw_send, start, answer.body[: len(answer.body) // 2])
 
     async def _answer(self, answer: Answer) -> None:
@@ -189,7 +180,7 @@ class _Call:
         await answer.send(self.send)
 
     async def send(self, message: Message) -> None:
-        await self.raw_send(_dated(message, self.sandbox))
+        await self.raw_send(_dated(message, self.sandbox, self.strike.total("date_skew")))
 
     async def _send_and_note(self, message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -197,4 +188,33 @@ class _Call:
         await self.send(message)
 
     def _inner_scope(self) -> Scope:
-        return {**self.scope, "path": self.path, "raw_path": self.path.encode(), "root_path": ""}
+        """Return the scope as the vendor's routes see it: below its prefix, or where a fault leads it."""
+        routes = [fault.path for fault in self.strike.of("misroute") if fault.path]
+        path = routes[-1] if routes else self.path
+        return {**self.scope, "path": path, "raw_path": path.encode(), "root_path": ""}
+
+
+async def _read(receive: Receive) -> bytes:
+    """Return the whole body of a request."""
+    body = bytearray()
+    while True:
+        message = await receive()
+        body += message.get("body", b"")
+        if not message.get("more_body"):
+            return bytes(body)
+
+
+def _sending(body: bytes, rest: Receive | None = None) -> Receive:
+    """Return a way to receive a body, and after it what `rest` receives."""
+    messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def receive() -> Message:
+        if messages:
+            return messages.pop()
+        return await rest() if rest is not None else {"type": wire.DISCONNECT}
+
+    return receive
+
+
+async def _discard(_: Message) -> None:
+    """Take an answer that nobody waits for."""

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Self
 
 import uvicorn
 
-from airflow_provider_testerarmy.sandbox import docket
 from airflow_provider_testerarmy.sandbox.app import create_app
+from airflow_provider_testerarmy.sandbox.docket import api as docket
 from airflow_provider_testerarmy.sandbox.state import Sandbox
-from airflow_provider_testerarmy.sandbox.testerarmy import PREFIX
+from airflow_provider_testerarmy.sandbox.testerarmy.api import PREFIX
 
 if TYPE_CHECKING:
     from collections.abc import Callable

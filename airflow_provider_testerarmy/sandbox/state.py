@@ -1,62 +1,30 @@
-"""Everything that the sandbox remembers, in one handle: for the routes, and for tests in Python."""
+"""Everything that the sandbox remembers, in one handle: for the control routes, and for tests in Python."""
 
 from __future__ import annotations
 
-import threading
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from airflow_provider_testerarmy.sandbox.clock import SandboxClock
-from airflow_provider_testerarmy.sandbox.docket_store import DocketStore
-from airflow_provider_testerarmy.sandbox.engine import iso
-from airflow_provider_testerarmy.sandbox.faults import FaultPlan
-from airflow_provider_testerarmy.sandbox.requestlog import RequestLog
-from airflow_provider_testerarmy.sandbox.store import RunStore
+from airflow_provider_testerarmy.sandbox.core.service import DEFAULT_API_KEY, Service
+from airflow_provider_testerarmy.sandbox.core.times import iso
+from airflow_provider_testerarmy.sandbox.docket.store import DocketStore
+from airflow_provider_testerarmy.sandbox.testerarmy.store import RunStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from airflow_provider_testerarmy.sandbox.catalog import Catalog
+    from airflow_provider_testerarmy.sandbox.core.clock import SandboxClock
+    from airflow_provider_testerarmy.sandbox.testerarmy.catalog import Catalog
 
-DEFAULT_API_KEY = "sk_sandbox_key"
-FORBIDDEN_KEY_PREFIX = "sk_forbidden"
-
-Down = Literal["reset", "html"]
+__all__ = ["DEFAULT_API_KEY", "Sandbox"]
 
 
-class ApiKeys:
-    """The keys that are accepted at the moment."""
-
-    def __init__(self, keys: Iterable[str]) -> None:
-        self._lock = threading.Lock()
-        self._initial = frozenset(keys)
-        self._valid = set(self._initial)
-
-    def add(self, key: str) -> None:
-        """Accept a key from now on."""
-        with self._lock:
-            self._valid.add(key)
-
-    def revoke(self, key: str) -> None:
-        """Refuse a key from now on."""
-        with self._lock:
-            self._valid.discard(key)
-
-    def restore(self) -> None:
-        """Accept exactly the keys of the beginning again."""
-        with self._lock:
-            self._valid = set(self._initial)
-
-    def __contains__(self, key: str) -> bool:
-        with self._lock:
-            return key in self._valid
-
-
-class Sandbox:
+class Sandbox(Service):
     """The sandbox's whole state, with the same powers as the control routes; safe from any thread.
 
     :param clock: the clock to live by.
     :param api_keys: the keys to accept.
     :param latency: real seconds that every API call takes at least.
+    :param catalog: TesterArmy's projects, groups and tests.
     """
 
     def __init__(
@@ -67,14 +35,9 @@ class Sandbox:
         latency: float = 0.0,
         catalog: Catalog | None = None,
     ) -> None:
-        self.clock = clock or SandboxClock()
-        self.keys = ApiKeys(api_keys)
-        self.store = RunStore(self.clock, catalog)
-        self.docket = DocketStore(self.clock)
-        self.faults = FaultPlan()
-        self.log = RequestLog()
-        self.latency = self._initial_latency = latency
-        self.down: Down | None = None
+        super().__init__(clock, api_keys=api_keys, latency=latency)
+        self.store = self.register(RunStore(self.clock, catalog))
+        self.docket = self.register(DocketStore(self.clock))
 
     @property
     def dedupe(self) -> bool:
@@ -87,13 +50,7 @@ class Sandbox:
 
     def reset(self) -> None:
         """Forget runs, faults, calls, keys and switches; only the clock goes on."""
-        self.store.clear()
-        self.docket.clear()
-        self.faults.clear()
-        self.log.clear()
-        self.keys.restore()
-        self.latency = self._initial_latency
-        self.down = None
+        super().reset()
         self.dedupe = False
 
     def state(self) -> dict[str, Any]:
@@ -111,6 +68,7 @@ class Sandbox:
             "runCount": len(self.store.runs),
             "batchCount": len(self.store.batches),
             "activeRunIds": self.store.active_run_ids(),
+            "foreignRunIds": self.store.foreign_run_ids(),
             "docket": {
                 "runs": self.docket.count_by_status(),
                 "groupRunCount": len(self.docket.group_runs),

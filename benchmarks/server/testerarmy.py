@@ -10,11 +10,11 @@ import math
 import time
 from urllib.parse import parse_qs
 
-from airflow_provider_testerarmy.sandbox.catalog import PROJECT_LOAD, SavedTest, bulk_test_id
-from airflow_provider_testerarmy.sandbox.engine import Run
-from airflow_provider_testerarmy.sandbox.outputs import failed, passed
-from airflow_provider_testerarmy.sandbox.render import run_document
-from airflow_provider_testerarmy.sandbox.scripts import Outcome, Phase
+from airflow_provider_testerarmy.sandbox.testerarmy.catalog import PROJECT_LOAD, SavedTest, bulk_test_id
+from airflow_provider_testerarmy.sandbox.testerarmy.engine import Run
+from airflow_provider_testerarmy.sandbox.testerarmy.outputs import failed, passed
+from airflow_provider_testerarmy.sandbox.testerarmy.render import run_document
+from airflow_provider_testerarmy.sandbox.testerarmy.scripts import Outcome, Phase
 from benchmarks.server.http import Answer, Request
 from benchmarks.timeline import Timeline
 

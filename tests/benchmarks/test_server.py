@@ -11,8 +11,8 @@ import httpx
 import pytest
 
 from airflow_provider_testerarmy.client.testerarmy.models import Run, RunPage
-from airflow_provider_testerarmy.sandbox.catalog import TEST_PASSES
 from airflow_provider_testerarmy.sandbox.server import SandboxServer
+from airflow_provider_testerarmy.sandbox.testerarmy.catalog import TEST_PASSES
 from benchmarks.server import certificate
 from benchmarks.server.http import Answer, Connection, Counts, Desk, Limit, Request, take_request
 from benchmarks.server.peers import FIRST_ID, Airbyte, Databricks, DbtCloud

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from airflow_provider_testerarmy.sandbox.catalog import PROJECT_LOAD, Catalog, Group, SavedTest, bulk_test_id
+from airflow_provider_testerarmy.sandbox.testerarmy.catalog import (
+    PROJECT_LOAD,
+    Catalog,
+    Group,
+    SavedTest,
+    bulk_test_id,
+)
 
 CASES = 300
 MAPPED = 30
@@ -22,6 +28,11 @@ def case_test(number: int) -> str:
 def case_group(number: int) -> str:
     """Return the id of the group, of two tests, that belongs to one case alone."""
     return f"35000000-0000-4000-8000-{number:012d}"
+
+
+def other_test(number: int) -> str:
+    """Return the id of a second test that belongs to one case alone."""
+    return bulk_test_id(_SECOND_TESTS + number)
 
 
 MAPPED_GROUPS = [f"36000000-0000-4000-8000-{number:012d}" for number in range(1, MAPPED + 1)]

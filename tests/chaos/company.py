@@ -9,7 +9,14 @@ import traceback
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 
-from tests.chaos import celery_drills, service_drills, triggerer_drills, user_drills, worker_drills
+from tests.chaos import (
+    attempt_drills,
+    celery_drills,
+    service_drills,
+    triggerer_drills,
+    user_drills,
+    worker_drills,
+)
 from tests.chaos.cases import Case, Drill, Outcome
 from tests.chaos.scene import Scene
 from tests.chaos.stage import Stage
@@ -21,6 +28,7 @@ LOCAL: list[Drill] = [
     *user_drills.drills(),
     *triggerer_drills.drills(),
     *service_drills.drills(),
+    *attempt_drills.drills(),
 ]
 CELERY: list[Drill] = celery_drills.drills()
 

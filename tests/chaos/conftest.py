@@ -16,9 +16,11 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from tests.chaos import company, table
+from tests.chaos.attempt_drills import WORKER_ONLY
 from tests.chaos.cases import Case, Drill, Outcome
 from tests.chaos.stage import DAGS, LOST_AFTER, SPARE, Stage, connection, new_service
 from tests.rig.airflow import LocalAirflow
+from tests.rig.settings import connection_variables
 
 DATABASE_VARIABLE = "TESTERARMY_TEST_DATABASE_URL"
 BROKER_VARIABLE = "TESTERARMY_TEST_BROKER_URL"
@@ -81,6 +83,8 @@ def _airflow(name: str, env: Mapping[str, str], **options: Any) -> Iterator[Stag
             env={**LOST_AFTER, **env},
             **options,
         )
+        # The LocalExecutor's workers inherit it from the scheduler; the triggerer does not know it.
+        airflow.processes["scheduler"].env.update(connection_variables({WORKER_ONLY: connection(service)}))
         # With the LocalExecutor the second triggerer waits in the wings until it is wanted.
         spare = None if "executor" in options else airflow.processes.pop(SPARE)
         with airflow:

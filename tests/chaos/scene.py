@@ -6,25 +6,24 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from fnmatch import fnmatchcase
 from typing import Any, TypeVar
 
-from airflow_provider_testerarmy.sandbox.engine import Run, is_active
-from airflow_provider_testerarmy.sandbox.faults import Fault, Kind
-from airflow_provider_testerarmy.sandbox.requestlog import LogEntry
+from airflow_provider_testerarmy.sandbox.core.faults import Fault, Kind
+from airflow_provider_testerarmy.sandbox.core.requestlog import LogEntry
 from airflow_provider_testerarmy.sandbox.server import SandboxServer
 from airflow_provider_testerarmy.sandbox.state import Sandbox
+from airflow_provider_testerarmy.sandbox.testerarmy.engine import Run, is_active
 from tests.chaos.cases import Case, Outcome
 from tests.chaos.catalog import MAPPED_GROUPS, case_group, case_test
-from tests.chaos.stage import Stage, connection, new_service
+from tests.chaos.stage import TASK, Stage, connection, new_service
 from tests.rig.airflow import WorkerProcess
-from tests.rig.rest import RestError
+from tests.rig.rest import NotFoundError, RestError
 from tests.rig.waiting import TimedOutError, eventually
 
 T = TypeVar("T")
 
-TASK = "run"
 FINAL = frozenset({"success", "failed", "skipped"})
 SETTLE_SECONDS = 240.0
 #: A deferred task that resumes before the scheduler has seen its worker end is failed by Airflow, and retried.
@@ -44,10 +43,14 @@ class Scene:
         self.dag_id = f"chaos_{case.kind}_{case.mode}_{case.retries}"
         if case.kind in ("limited", "mapped"):
             self.dag_id = "chaos_mapped" if case.kind == "mapped" else f"chaos_limited_{case.mode}"
+        if case.kind == "own":
+            self.dag_id = f"chaos_own_{number}"
         self.run_id = ""
+        self.targets: set[str] = {self.target}
+        self._edit = 0
         self.service: SandboxServer = new_service().start() if case.own_service else stage.service
         self.outcome = Outcome(case)
-        self._since = time.monotonic()
+        self.since = time.monotonic()
 
     @property
     def sandbox(self) -> Sandbox:
@@ -88,13 +91,38 @@ class Scene:
         self.moment()
         self.run_id = self.stage.airflow.trigger_dag(self.dag_id, {"target": self.target, **conf})
 
+    def write_dag(self, *, head: str = "", **options: Any) -> None:
+        """Write the case's own DAG file, or edit it, and wait until Airflow has parsed it.
+
+        :param head: further lines of the file.
+        :param options: as `own.build` takes them.
+        """
+        self._edit += 1
+        deferrable = self.case.mode == "deferrable"
+        known = {"edit": self._edit, "test_id": self.target, "retries": self.case.retries}
+        arguments = ", ".join(
+            f"{name}={value if name == 'operator' else repr(value)}"
+            for name, value in {**known, "deferrable": deferrable, **options}.items()
+        )
+        lines = ["from tests.chaos.own import build  # a DAG of airflow", head]
+        path = self.stage.airflow.dags_folder / f"{self.dag_id}.py"
+        path.write_text("\n".join([*lines, f"dag = build({self.dag_id!r}, {arguments})", ""]))
+        self.until(self._is_parsed, "its DAG file parsed")
+
+    def _is_parsed(self) -> bool:
+        try:
+            task = self.stage.airflow.rest.get(f"/dags/{self.dag_id}/tasks/{TASK}")
+        except NotFoundError:
+            return False
+        return bool(task["doc_md"] == f"edit {self._edit}")
+
     def moment(self) -> None:
         """From now on the seconds of the table are counted: the fault strikes now."""
-        self._since = time.monotonic()
+        self.since = time.monotonic()
 
     def note_delay(self) -> None:
         """Note how long after the moment Airflow had taken the user's word."""
-        self.outcome.note = f"done after {(time.monotonic() - self._since) * 1000:.0f} ms"
+        self.outcome.note = f"done after {(time.monotonic() - self.since) * 1000:.0f} ms"
 
     # looking
 
@@ -108,6 +136,10 @@ class Scene:
         if self.case.kind == "mapped" and len(rows) < len(MAPPED_GROUPS):
             return "expanding"
         return "/".join(sorted({str(row["state"]) for row in rows})) or "none"
+
+    def max_tries(self) -> int:
+        """Return what Airflow compares the try's number with."""
+        return max(row["max_tries"] for row in self.stage.rows(self.dag_id, self.run_id))
 
     def tries(self) -> int:
         """Return the number of the task's current try."""
@@ -184,6 +216,12 @@ class Scene:
         """Return the task's log of one try."""
         return self.stage.airflow.task_log(self.dag_id, self.run_id, TASK, try_number)
 
+    def log_of(self, row: Mapping[str, Any]) -> str:
+        """Return the log of the last try of one instance of a mapped task."""
+        return self.stage.airflow.task_log(
+            self.dag_id, self.run_id, TASK, row["try_number"], map_index=row["map_index"]
+        )
+
     # acting
 
     def worker(self) -> WorkerProcess:
@@ -210,12 +248,17 @@ class Scene:
         airflow = self.stage.airflow
         self.moment()
         if action == "clear":
-            self.script("passes")
-            airflow.clear_task(self.dag_id, self.run_id, TASK)
+            self.clear("passes")
         elif action == "run failed":
             airflow.set_dag_run_state(self.dag_id, self.run_id, "failed")
         else:
             airflow.set_task_state(self.dag_id, self.run_id, TASK, action)
+
+    def clear(self, script: str) -> None:
+        """Clear the task; its next run goes that way."""
+        self.script(script)
+        self.moment()
+        self.stage.airflow.clear_task(self.dag_id, self.run_id, TASK)
 
     def finish_runs(self) -> None:
         """Let every active run pass now."""
@@ -226,7 +269,7 @@ class Scene:
         """Wait until the task has ended and no more runs are active than may be, and note how long it took."""
         self.until(lambda: self.state() in FINAL, "the task's end", timeout)
         self.until(lambda: len(self.active()) <= self.case.active, "the end of its runs", 30)
-        self.outcome.seconds = time.monotonic() - self._since
+        self.outcome.seconds = time.monotonic() - self.since
 
     # judging
 
@@ -258,7 +301,7 @@ class Scene:
         return "\n".join(lines)
 
     def _my_calls(self) -> list[LogEntry]:
-        ids = {run.id for run in self.runs()} | {self.target}
+        ids = {run.id for run in self.runs()} | self.targets
         mine = [e for e in self.sandbox.log.entries() if any(i in e.path + e.query for i in ids)]
         return mine[:30] + mine[-30:] if len(mine) > 60 else mine
 
@@ -271,4 +314,4 @@ class Scene:
         if self.case.kind == "group":
             batch = self.sandbox.store.batches.get(run.batch_id or "")
             return batch is not None and batch.group.id == self.target
-        return run.test is not None and run.test.id == self.target
+        return run.test is not None and run.test.id in self.targets

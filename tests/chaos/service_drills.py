@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from airflow_provider_testerarmy.sandbox.faults import Kind as FaultKind
+from airflow_provider_testerarmy.sandbox.core.faults import Kind as FaultKind
 from airflow_provider_testerarmy.sandbox.state import DEFAULT_API_KEY
 from tests.chaos.cases import BOTH, Case, Drill
 from tests.chaos.cases import Kind as TaskKind

@@ -15,9 +15,11 @@ from airflow_provider_testerarmy.sandbox.state import DEFAULT_API_KEY, Sandbox
 from tests.chaos.catalog import catalog
 from tests.rig.airflow import LocalAirflow
 from tests.rig.processes import ManagedProcess, stop_all
+from tests.rig.rest import NotFoundError
 from tests.rig.waiting import eventually
 
 DAGS = Path(__file__).with_name("dags") / "chaos.py"
+TASK = "run"
 TRIGGERER = "triggerer"
 SPARE = "triggerer-2"
 
@@ -58,25 +60,50 @@ class Stage:
         """Close the connections to the database."""
         self._engine.dispose()
 
-    def rows(self, dag_id: str, run_id: str) -> list[Mapping[str, Any]]:
-        """Return state, try_number and map_index of the run's task instances, straight from the table."""
+    def rows(self, dag_id: str, run_id: str, task_id: str = TASK) -> list[Mapping[str, Any]]:
+        """Return state, try_number, max_tries and map_index of a task's instances, straight from the table."""
         query = text(
-            "SELECT state, try_number, map_index, trigger_id FROM task_instance "
-            "WHERE dag_id = :dag_id AND run_id = :run_id"
+            "SELECT state, try_number, max_tries, map_index, trigger_id FROM task_instance "
+            "WHERE dag_id = :dag_id AND run_id = :run_id AND task_id = :task_id"
         )
+        wanted = {"dag_id": dag_id, "run_id": run_id, "task_id": task_id}
         with self._engine.connect() as link:
-            found = link.execute(query, {"dag_id": dag_id, "run_id": run_id}).mappings().all()
+            found = link.execute(query, wanted).mappings().all()
         return [dict(row) for row in found]
 
     def triggerer_of(self, dag_id: str, run_id: str) -> int | None:
         """Return the id of the triggerer job that runs the task's trigger, None while none does."""
         query = text(
             "SELECT t.triggerer_id FROM task_instance i JOIN trigger t ON t.id = i.trigger_id "
-            "WHERE i.dag_id = :dag_id AND i.run_id = :run_id"
+            "WHERE i.dag_id = :dag_id AND i.run_id = :run_id AND i.task_id = :task_id"
         )
+        wanted = {"dag_id": dag_id, "run_id": run_id, "task_id": TASK}
         with self._engine.connect() as link:
-            found = link.execute(query, {"dag_id": dag_id, "run_id": run_id}).scalar()
+            found = link.execute(query, wanted).scalar()
         return None if found is None else int(found)
+
+    def run_ids(self, dag_id: str) -> list[str]:
+        """Return the ids of all runs of a DAG, also of one that `airflow dags test` made."""
+        query = text("SELECT run_id FROM dag_run WHERE dag_id = :dag_id ORDER BY id")
+        with self._engine.connect() as link:
+            return list(link.execute(query, {"dag_id": dag_id}).scalars())
+
+    def xcom(self, dag_id: str, run_id: str, key: str, map_index: int = -1) -> Any:
+        """Return an XCom of the task, None while there is none."""
+        try:
+            return self.airflow.xcom(dag_id, run_id, TASK, key, map_index)
+        except NotFoundError:
+            return None
+
+    def set_pool(self, name: str, slots: int) -> None:
+        """Make a pool, or change how many tasks it lets run at once; deferred ones do not count."""
+        body = {"name": name, "slots": slots, "include_deferred": False}
+        try:
+            self.airflow.rest.get(f"/pools/{name}")
+        except NotFoundError:
+            self.airflow.rest.post("/pools", body)
+        else:
+            self.airflow.rest.request("PATCH", f"/pools/{name}", params={"update_mask": "slots"}, body=body)
 
     @property
     def triggerer(self) -> ManagedProcess:

@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from airflow_provider_testerarmy.sandbox.clock import SandboxClock
+from airflow_provider_testerarmy.sandbox.core.clock import SandboxClock
 from airflow_provider_testerarmy.sandbox.server import SandboxServer
 from airflow_provider_testerarmy.sandbox.state import Sandbox
 from tests.conformance.scene import Plan, Scene, conn_id

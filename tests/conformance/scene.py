@@ -14,8 +14,8 @@ from typing import Any, Literal, TypeVar
 from sqlalchemy import Engine, text
 
 from airflow_provider_testerarmy.runs.results import RunId
-from airflow_provider_testerarmy.sandbox.faults import Fault, Kind
-from airflow_provider_testerarmy.sandbox.requestlog import LogEntry
+from airflow_provider_testerarmy.sandbox.core.faults import Fault, Kind
+from airflow_provider_testerarmy.sandbox.core.requestlog import LogEntry
 from airflow_provider_testerarmy.sandbox.state import Sandbox
 from tests.conformance.vendors import Vendor
 from tests.rig.airflow import LocalAirflow

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from airflow_provider_testerarmy.runs.results import RunId
-from airflow_provider_testerarmy.sandbox.catalog import bulk_test_id
-from airflow_provider_testerarmy.sandbox.docket_catalog import bulk_blueprint_id
-from airflow_provider_testerarmy.sandbox.engine import is_active, status_at
+from airflow_provider_testerarmy.sandbox.docket.catalog import bulk_blueprint_id
 from airflow_provider_testerarmy.sandbox.server import SandboxServer
 from airflow_provider_testerarmy.sandbox.state import Sandbox
+from airflow_provider_testerarmy.sandbox.testerarmy.catalog import bulk_test_id
+from airflow_provider_testerarmy.sandbox.testerarmy.engine import is_active, status_at
 from tests.rig.sandbox import docket_connection, sandbox_connection
 
 

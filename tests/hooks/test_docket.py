@@ -20,7 +20,7 @@ from airflow_provider_testerarmy.runs.submission.record import Intent
 from airflow_provider_testerarmy.runs.submission.setting import SKEW_WITHOUT_DATE, SubmitEnd
 from airflow_provider_testerarmy.runs.submission.submit import submit
 from airflow_provider_testerarmy.runs.verdict.gate import QualityGate, VerdictKind
-from airflow_provider_testerarmy.sandbox import docket_catalog as catalog
+from airflow_provider_testerarmy.sandbox.docket import catalog
 from airflow_provider_testerarmy.sandbox.state import DEFAULT_API_KEY
 
 # -- the connection

@@ -11,7 +11,7 @@ from airflow_provider_testerarmy.runs.service import RunRequest
 from airflow_provider_testerarmy.runs.verdict.gate import QualityGate
 from airflow_provider_testerarmy.runs.verdict.summary import summarize
 from airflow_provider_testerarmy.runs.verdict.titles import titles_of
-from airflow_provider_testerarmy.sandbox import docket_catalog as catalog
+from airflow_provider_testerarmy.sandbox.docket import catalog
 
 
 def test_a_failed_run_says_where_and_why(docket_driver):

@@ -10,8 +10,8 @@ from airflow.exceptions import AirflowException
 from airflow_provider_testerarmy.client.http.errors import RequestInvalid
 from airflow_provider_testerarmy.hooks.testerarmy import TesterArmyHook, dashboard_prefix
 from airflow_provider_testerarmy.runs.service import RunRequest, Submission
-from airflow_provider_testerarmy.sandbox import catalog
 from airflow_provider_testerarmy.sandbox.state import DEFAULT_API_KEY
+from airflow_provider_testerarmy.sandbox.testerarmy import catalog
 from tests.rig.airflow import free_port
 
 KEY = "sk_test"

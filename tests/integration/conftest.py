@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_testerarmy.sandbox.clock import SandboxClock
-from airflow_provider_testerarmy.sandbox.requestlog import LogEntry
+from airflow_provider_testerarmy.sandbox.core.clock import SandboxClock
+from airflow_provider_testerarmy.sandbox.core.requestlog import LogEntry
 from airflow_provider_testerarmy.sandbox.server import SandboxServer
 from airflow_provider_testerarmy.sandbox.state import DEFAULT_API_KEY, Sandbox
 from tests.integration.mailbox import Mailbox

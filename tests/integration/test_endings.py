@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_testerarmy.sandbox import catalog
+from airflow_provider_testerarmy.sandbox.testerarmy import catalog
 from tests.integration.conftest import Seen
 
 pytestmark = pytest.mark.integration

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from airflow_provider_testerarmy.sandbox import catalog
+from airflow_provider_testerarmy.sandbox.testerarmy import catalog
 from tests.integration.mailbox import Mailbox
 from tests.rig.airflow import LocalAirflow
 from tests.rig.sandbox import EXAMPLE_DAGS

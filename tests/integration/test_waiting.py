@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_testerarmy.sandbox import catalog
 from airflow_provider_testerarmy.sandbox.server import SandboxServer
+from airflow_provider_testerarmy.sandbox.testerarmy import catalog
 from tests.integration.conftest import Seen
 
 pytestmark = pytest.mark.integration

@@ -22,8 +22,8 @@ from airflow_provider_testerarmy.exceptions import (
 from airflow_provider_testerarmy.operators.testerarmy import (
     TesterArmyRunPromptOperator,
 )
-from airflow_provider_testerarmy.sandbox import catalog
 from airflow_provider_testerarmy.sandbox.state import DEFAULT_API_KEY
+from airflow_provider_testerarmy.sandbox.testerarmy import catalog
 from tests.lifecycle.conftest import LOGIN
 from tests.lifecycle.tries import Died, cancelled, group, single, started
 

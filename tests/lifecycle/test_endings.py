@@ -29,9 +29,9 @@ from airflow_provider_testerarmy.exceptions import (
 )
 from airflow_provider_testerarmy.hooks.testerarmy import TesterArmyHook
 from airflow_provider_testerarmy.operators.testerarmy import TesterArmyRunGroupOperator
-from airflow_provider_testerarmy.sandbox import catalog
 from airflow_provider_testerarmy.sandbox.state import DEFAULT_API_KEY
-from airflow_provider_testerarmy.sandbox.store import RunRequest as SandboxRequest
+from airflow_provider_testerarmy.sandbox.testerarmy import catalog
+from airflow_provider_testerarmy.sandbox.testerarmy.store import RunRequest as SandboxRequest
 from airflow_provider_testerarmy.sensors.testerarmy import TesterArmyRunSensor
 from tests.lifecycle.tries import cancelled, group, posts, single, started
 

@@ -14,8 +14,8 @@ from airflow_provider_testerarmy.exceptions import (
     TestsFailedFinally,
     WaitTimedOut,
 )
-from airflow_provider_testerarmy.sandbox import catalog
 from airflow_provider_testerarmy.sandbox.state import DEFAULT_API_KEY
+from airflow_provider_testerarmy.sandbox.testerarmy import catalog
 from tests.lifecycle.tries import Died, cancelled, group, posts, single, started
 
 pytestmark = pytest.mark.usefixtures("connections")

@@ -10,9 +10,9 @@ from airflow.providers.common.compat.sdk import TaskDeferred
 
 from airflow_provider_testerarmy.exceptions import RequestRefused, RunsForgotten
 from airflow_provider_testerarmy.runs.submission.stored import signature
-from airflow_provider_testerarmy.sandbox import catalog
 from airflow_provider_testerarmy.sandbox.state import DEFAULT_API_KEY
-from airflow_provider_testerarmy.sandbox.store import RunRequest as SandboxRequest
+from airflow_provider_testerarmy.sandbox.testerarmy import catalog
+from airflow_provider_testerarmy.sandbox.testerarmy.store import RunRequest as SandboxRequest
 from tests.lifecycle.tries import cancelled, posts, single, started
 
 pytestmark = pytest.mark.usefixtures("connections")

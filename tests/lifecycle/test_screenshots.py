@@ -18,8 +18,8 @@ from airflow_provider_testerarmy.lifecycle.screenshots import copy_screenshots
 from airflow_provider_testerarmy.operators.testerarmy import TesterArmyRunTestOperator
 from airflow_provider_testerarmy.reports.pictures import NAME, folder_of, kind_of, links, stems
 from airflow_provider_testerarmy.runs.results import Issue, Outcome
-from airflow_provider_testerarmy.sandbox import catalog
-from airflow_provider_testerarmy.sandbox.screenshots import draw
+from airflow_provider_testerarmy.sandbox.core.screenshots import draw
+from airflow_provider_testerarmy.sandbox.testerarmy import catalog
 from tests.reports.test_writing import Lines
 from tests.runs.scripted import finished
 

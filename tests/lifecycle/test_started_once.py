@@ -11,8 +11,8 @@ from airflow.providers.common.compat.sdk import AirflowTaskTimeout
 from airflow_provider_testerarmy.exceptions import RequestRefused, ServiceUnavailable, SubmissionUnclear
 from airflow_provider_testerarmy.lifecycle.stores import StoreUnavailable
 from airflow_provider_testerarmy.operators.testerarmy import TesterArmyRunPromptOperator
-from airflow_provider_testerarmy.sandbox import catalog
-from airflow_provider_testerarmy.sandbox.store import RunRequest as SandboxRequest
+from airflow_provider_testerarmy.sandbox.testerarmy import catalog
+from airflow_provider_testerarmy.sandbox.testerarmy.store import RunRequest as SandboxRequest
 from tests.lifecycle.tries import Died, Tries, cancelled, group, posts, single, started
 
 pytestmark = pytest.mark.usefixtures("connections", "no_pauses")

@@ -10,7 +10,7 @@ from airflow_provider_testerarmy.exceptions import (
     RunInterrupted,
     WaitTimedOut,
 )
-from airflow_provider_testerarmy.sandbox import catalog
+from airflow_provider_testerarmy.sandbox.testerarmy import catalog
 from tests.lifecycle.tries import cancelled, group, started
 
 pytestmark = pytest.mark.usefixtures("connections")

@@ -15,8 +15,8 @@ from airflow_provider_testerarmy.operators.testerarmy import (
     TesterArmyRunGroupOperator,
     TesterArmyRunTestOperator,
 )
-from airflow_provider_testerarmy.sandbox import catalog
 from airflow_provider_testerarmy.sandbox.server import SandboxServer
+from airflow_provider_testerarmy.sandbox.testerarmy import catalog
 
 
 class Died(BaseException):

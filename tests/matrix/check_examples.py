@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from airflow_provider_testerarmy.sandbox.clock import SandboxClock
+from airflow_provider_testerarmy.sandbox.core.clock import SandboxClock
 from airflow_provider_testerarmy.sandbox.server import SandboxServer
 from airflow_provider_testerarmy.sandbox.state import DEFAULT_API_KEY, Sandbox
 

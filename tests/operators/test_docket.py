@@ -20,7 +20,7 @@ from airflow_provider_testerarmy.exceptions import (
 from airflow_provider_testerarmy.get_provider_info import get_provider_info
 from airflow_provider_testerarmy.hooks.docket import DocketHook
 from airflow_provider_testerarmy.operators.docket import DocketRunLink, DocketRunTestsOperator
-from airflow_provider_testerarmy.sandbox import docket_catalog as catalog
+from airflow_provider_testerarmy.sandbox.docket import catalog
 from airflow_provider_testerarmy.sandbox.state import DEFAULT_API_KEY
 from airflow_provider_testerarmy.sensors.docket import DocketRunSensor
 

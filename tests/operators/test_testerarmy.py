@@ -16,7 +16,7 @@ from airflow_provider_testerarmy.operators.testerarmy import (
     TesterArmyRunTestOperator,
 )
 from airflow_provider_testerarmy.runs.verdict.gate import GateInvalid, QualityGate
-from airflow_provider_testerarmy.sandbox import catalog
+from airflow_provider_testerarmy.sandbox.testerarmy import catalog
 from airflow_provider_testerarmy.sensors.testerarmy import TesterArmyRunSensor
 
 TARGETS = {

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from airflow_provider_testerarmy.runs.results import Issue, Outcome, Phase, RunResult, Step
 from airflow_provider_testerarmy.runs.verdict.gate import QualityGate
 from airflow_provider_testerarmy.runs.verdict.summary import summarize
-from airflow_provider_testerarmy.sandbox import hostile
+from airflow_provider_testerarmy.sandbox.core import hostile
 
 NOON = datetime(2026, 2, 11, 12, tzinfo=UTC)
 NAME = "shop.nightly"

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_testerarmy.runs.text import name_runs, one_line, plural
-from airflow_provider_testerarmy.sandbox.hostile import CUT_EMOJI, NASTY_TEXT
+from airflow_provider_testerarmy.sandbox.core.hostile import CUT_EMOJI, NASTY_TEXT
 
 #: Half emoji too, which hypothesis leaves out by default.
 ANY_TEXT = st.text(st.characters(codec=None), max_size=300)

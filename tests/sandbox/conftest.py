@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from airflow_provider_testerarmy.sandbox.app import create_app
-from airflow_provider_testerarmy.sandbox.clock import SandboxClock
+from airflow_provider_testerarmy.sandbox.core.clock import SandboxClock
 from airflow_provider_testerarmy.sandbox.server import SandboxServer
 from airflow_provider_testerarmy.sandbox.state import DEFAULT_API_KEY, Sandbox
 

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from airflow_provider_testerarmy.sandbox import catalog
+from airflow_provider_testerarmy.sandbox.testerarmy import catalog
 
 
 def test_the_clock_can_be_moved(control):
@@ -152,3 +152,60 @@ def test_control_calls_are_not_logged(control, sandbox):
     """The log is about the API alone."""
     control.get("/state")
     assert len(sandbox.log) == 0
+
+
+def test_a_nasty_fault_comes_over_http(control, api):
+    """Every field of a fault can be ordered; a misspelt change is refused."""
+    order = {"kind": "edit", "match": "list_runs", "drop": ["runs.*.source"], "armed_by": "trigger_*"}
+    assert control.post("/faults", json=order).status_code == 201
+    refused = control.post("/faults", json={"kind": "edit", "change": {"runs": "earthquake"}})
+    assert refused.status_code == 400
+    api.post(f"/tests/{catalog.TEST_PASSES}/runs")
+    assert "source" not in api.get("/runs").json()["runs"][0]
+
+
+@pytest.mark.parametrize(
+    ("order", "runs"),
+    [
+        ({"testId": catalog.TEST_PASSES}, 1),
+        ({"groupId": catalog.GROUP_NIGHTLY, "source": "schedule"}, 8),
+        ({"prompt": "Look", "source": "api"}, 1),
+    ],
+)
+def test_somebody_else_starts_runs(control, api, sandbox, order, runs):
+    """They are listed as any others, and the log does not count them."""
+    started = control.post("/foreign-runs", json=order).json()["runIds"]
+    listed = api.get("/runs").json()["runs"]
+    assert sorted(run["id"] for run in listed) == sorted(started)
+    assert {run["source"] for run in listed} == {order.get("source", "dashboard")}
+    assert len(started) == runs
+    assert sandbox.log.submissions() == []
+    assert control.get("/state").json()["foreignRunIds"] == started
+
+
+def test_a_group_gets_other_tests(control, api):
+    """Until the reset, its runs and lists follow."""
+    kept = [catalog.TEST_LOGIN, catalog.TEST_PASSES]
+    control.post(f"/groups/{catalog.GROUP_NIGHTLY}", json={"testIds": kept})
+    assert api.post(f"/groups/{catalog.GROUP_NIGHTLY}/runs").json()["count"] == 2
+    query = {"projectId": catalog.PROJECT_SHOP, "groupId": catalog.GROUP_NIGHTLY}
+    assert sorted(t["id"] for t in api.get("/tests", params=query).json()["tests"]) == sorted(kept)
+    unknown = control.post(f"/groups/{catalog.GROUP_NIGHTLY}", json={"testIds": [catalog.UNKNOWN_ID]})
+    assert unknown.status_code == 400
+    control.post("/reset")
+    assert api.post(f"/groups/{catalog.GROUP_NIGHTLY}/runs").json()["count"] == 8
+
+
+def test_a_test_is_renamed_and_deleted(control, api):
+    """A deleted one is found no more, nor run in its groups."""
+    path = f"/tests/{catalog.TEST_PASSES}"
+    control.post(path, json={"title": "Another title"})
+    assert api.get(path).json()["title"] == "Another title"
+    batch = api.post(f"/groups/{catalog.GROUP_BROKEN}/runs").json()
+    control.post(path, json={"deleted": True})
+    assert api.get(path).status_code == api.post(f"{path}/runs").status_code == 404
+    assert api.post(f"/groups/{catalog.GROUP_BROKEN}/runs").json()["count"] == 1
+    api.post(f"/batches/{batch['batchId']}/cancel")
+    assert api.post(f"/batches/{batch['batchId']}/rerun").json()["count"] == 1
+    control.post("/reset")
+    assert api.get(path).json()["title"] != "Another title"

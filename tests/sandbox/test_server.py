@@ -13,8 +13,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from airflow_provider_testerarmy.sandbox import catalog
 from airflow_provider_testerarmy.sandbox.server import SandboxServer
+from airflow_provider_testerarmy.sandbox.testerarmy import catalog
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 

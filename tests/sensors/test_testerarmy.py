@@ -9,8 +9,8 @@ from airflow_provider_testerarmy.client.http.errors import RequestInvalid
 from airflow_provider_testerarmy.exceptions import RequestRefused, RunErrored, TestsFailedFinally
 from airflow_provider_testerarmy.hooks.testerarmy import TesterArmyHook
 from airflow_provider_testerarmy.runs.service import RunRequest
-from airflow_provider_testerarmy.sandbox import catalog
 from airflow_provider_testerarmy.sandbox.state import DEFAULT_API_KEY
+from airflow_provider_testerarmy.sandbox.testerarmy import catalog
 from airflow_provider_testerarmy.sensors.base import parse_ids
 from airflow_provider_testerarmy.sensors.testerarmy import TesterArmyRunSensor
 from tests.lifecycle.tries import Tries

@@ -14,8 +14,8 @@ from airflow_provider_testerarmy import airflow_compat
 from airflow_provider_testerarmy.hooks.testerarmy import TesterArmyHook
 from airflow_provider_testerarmy.runs.awaiting.watchlist import Waited, WaitEnd
 from airflow_provider_testerarmy.runs.service import RunRequest
-from airflow_provider_testerarmy.sandbox import catalog
 from airflow_provider_testerarmy.sandbox.state import DEFAULT_API_KEY
+from airflow_provider_testerarmy.sandbox.testerarmy import catalog
 from airflow_provider_testerarmy.triggers import runs
 from airflow_provider_testerarmy.triggers.runs import AwaitRunsTrigger, make_event, read_event
 from tests.lifecycle.tries import fire

@@ -12,7 +12,7 @@ import pytest
 from airflow_provider_testerarmy.lifecycle.reporting import render
 from airflow_provider_testerarmy.reports.pictures import folder_of, stems
 from airflow_provider_testerarmy.runs.results import Outcome
-from airflow_provider_testerarmy.sandbox.screenshots import draw
+from airflow_provider_testerarmy.sandbox.core.screenshots import draw
 from airflow_provider_testerarmy.ui import files
 from airflow_provider_testerarmy.ui.pages import Pages, known_ids
 from tests.reports.cases import NIGHT, summary_of

@@ -10,8 +10,8 @@ import pytest
 
 from airflow_provider_testerarmy.hooks.docket import DocketHook
 from airflow_provider_testerarmy.hooks.testerarmy import TesterArmyHook
-from airflow_provider_testerarmy.sandbox import catalog
 from airflow_provider_testerarmy.sandbox.state import DEFAULT_API_KEY
+from airflow_provider_testerarmy.sandbox.testerarmy import catalog
 from airflow_provider_testerarmy.ui.service import FINISHED_TTL, PAUSE, Owner, RunDetails, owner_of
 
 OWNER = Owner(TesterArmyHook, "testerarmy_default")

@@ -18,7 +18,7 @@ from airflow_provider_testerarmy.client.http.errors import (
     ServerError,
 )
 from airflow_provider_testerarmy.client.http.sender import SyncSender
-from airflow_provider_testerarmy.sandbox import docket_catalog as catalog
+from airflow_provider_testerarmy.sandbox.docket import catalog
 from airflow_provider_testerarmy.sandbox.state import DEFAULT_API_KEY
 
 COMMIT = {"repository": "acme/shop", "commit_sha": "4f2d1c9", "run_id": "9001", "ref": "refs/heads/main"}

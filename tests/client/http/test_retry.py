@@ -21,7 +21,7 @@ from airflow_provider_testerarmy.client.http.errors import (
 )
 from airflow_provider_testerarmy.client.http.retry import ONCE, RetryPolicy, http_date, retry_after
 from airflow_provider_testerarmy.client.testerarmy import operations as testerarmy
-from airflow_provider_testerarmy.sandbox import catalog
+from airflow_provider_testerarmy.sandbox.testerarmy import catalog
 
 NOW = datetime(2026, 2, 11, 12, 0, 0, tzinfo=UTC)
 READ = testerarmy.list_projects()

@@ -26,8 +26,8 @@ from airflow_provider_testerarmy.client.http.errors import (
 )
 from airflow_provider_testerarmy.client.http.retry import ONCE
 from airflow_provider_testerarmy.client.testerarmy import operations as testerarmy
-from airflow_provider_testerarmy.sandbox import catalog
 from airflow_provider_testerarmy.sandbox.server import SandboxServer
+from airflow_provider_testerarmy.sandbox.testerarmy import catalog
 from tests.client.conftest import SHORT
 from tests.client.http.rawserver import RawServer, always, http_answer
 

@@ -9,7 +9,7 @@ from airflow_provider_testerarmy.client.http.errors import BadRequest, Conflict,
 from airflow_provider_testerarmy.client.http.wire import build_request
 from airflow_provider_testerarmy.client.testerarmy import models
 from airflow_provider_testerarmy.client.testerarmy import operations as api
-from airflow_provider_testerarmy.sandbox import catalog
+from airflow_provider_testerarmy.sandbox.testerarmy import catalog
 
 PASSWORD = "hunter2-hunter2"
 

@@ -14,7 +14,7 @@ from airflow_provider_testerarmy.operators.testerarmy import (
     TesterArmyRunPromptOperator,
     TesterArmyRunTestOperator,
 )
-from airflow_provider_testerarmy.sandbox import catalog
+from airflow_provider_testerarmy.sandbox.testerarmy import catalog
 from airflow_provider_testerarmy.sensors.testerarmy import TesterArmyRunSensor
 
 AT_ONCE = {"retries": 2, "retry_delay": timedelta(seconds=0)}

@@ -8,7 +8,7 @@ from airflow_provider_testerarmy.operators.testerarmy import (
     TesterArmyRunGroupOperator,
     TesterArmyRunPromptOperator,
 )
-from airflow_provider_testerarmy.sandbox import catalog
+from airflow_provider_testerarmy.sandbox.testerarmy import catalog
 
 with DAG("waiting", schedule=None, default_args={"deferrable": True, "poll_interval": 0.5}):
     TesterArmyRunGroupOperator(task_id="group", group_id=catalog.GROUP_ENDLESS)

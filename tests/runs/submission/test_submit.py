@@ -17,8 +17,8 @@ from airflow_provider_testerarmy.runs.submission.lookup import BRIEF_LOOKS, LOOK
 from airflow_provider_testerarmy.runs.submission.record import Intent
 from airflow_provider_testerarmy.runs.submission.setting import Setting, SubmitEnd
 from airflow_provider_testerarmy.runs.submission.submit import MAX_SENDS, submit
-from airflow_provider_testerarmy.sandbox import catalog
 from airflow_provider_testerarmy.sandbox.state import DEFAULT_API_KEY
+from airflow_provider_testerarmy.sandbox.testerarmy import catalog
 from tests.runs.scripted import (
     START,
     Notes,

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from airflow_provider_testerarmy.runs.results import Issue, Outcome, Phase, RunResult
 from airflow_provider_testerarmy.runs.verdict.gate import QualityGate
 from airflow_provider_testerarmy.runs.verdict.summary import note, summarize
-from airflow_provider_testerarmy.sandbox.hostile import NASTY_TEXT
+from airflow_provider_testerarmy.sandbox.core.hostile import NASTY_TEXT
 from tests.runs.scripted import active, finished
 
 KEYS = {

@@ -7,7 +7,7 @@ import os
 from airflow.sdk import DAG
 
 from airflow_provider_testerarmy.operators.testerarmy import TesterArmyRunGroupOperator
-from airflow_provider_testerarmy.sandbox import catalog
+from airflow_provider_testerarmy.sandbox.testerarmy import catalog
 
 with DAG("catalogue", schedule=None, default_args={"poll_interval": 1}, max_active_tasks=1):
     TesterArmyRunGroupOperator(

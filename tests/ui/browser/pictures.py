@@ -15,7 +15,7 @@ from typing import Any
 
 from playwright.sync_api import Browser, expect
 
-from airflow_provider_testerarmy.sandbox import catalog
+from airflow_provider_testerarmy.sandbox.testerarmy import catalog
 from tests.rig.settings import REPOSITORY
 from tests.ui.browser.chromium import MISSING, browser, chromium, context, watch
 from tests.ui.browser.stage import Stage, stage

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import httpx
 
-from airflow_provider_testerarmy.sandbox.clock import SandboxClock
+from airflow_provider_testerarmy.sandbox.core.clock import SandboxClock
 from airflow_provider_testerarmy.sandbox.server import SandboxServer
 from airflow_provider_testerarmy.sandbox.state import Sandbox
 from tests.rig.airflow import LocalAirflow

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import expect
 
-from airflow_provider_testerarmy.sandbox import catalog
+from airflow_provider_testerarmy.sandbox.testerarmy import catalog
 from tests.rig.waiting import eventually
 from tests.ui.browser.chromium import Watched
 from tests.ui.browser.stage import Stage

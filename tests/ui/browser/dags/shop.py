@@ -12,7 +12,7 @@ from airflow_provider_testerarmy.operators.testerarmy import (
     TesterArmyRunGroupOperator,
     TesterArmyRunTestOperator,
 )
-from airflow_provider_testerarmy.sandbox import catalog
+from airflow_provider_testerarmy.sandbox.testerarmy import catalog
 from airflow_provider_testerarmy.sensors.testerarmy import TesterArmyRunSensor
 
 REPORTS = f"{os.environ['AIRFLOW_HOME']}/reports/{{{{ run_id }}}}/{{{{ ti.task_id }}}}"

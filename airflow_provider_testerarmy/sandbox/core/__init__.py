@@ -1,0 +1,1 @@
+"""What both vendors' sandboxes stand on: time, faults, the log, and HTTP."""

@@ -1,0 +1,45 @@
+"""A vendor's API, as the gateway serves it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from airflow_provider_testerarmy.sandbox.core.errors import error_body
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from starlette.types import ASGIApp
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """A route of a vendor's API, as faults and the log call it."""
+
+    name: str
+    method: str
+    template: str
+
+    def matches(self, method: str, path: str) -> bool:
+        """Whether a call, with its path below the service's root, is this operation."""
+        pattern = re.sub(r"\{[^}]+\}", "[^/]+", self.template)
+        return method == self.method and re.fullmatch(pattern, path) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Vendor:
+    """A vendor's API: where it is served, by what, and what its operations are called.
+
+    :param error_body: from an error's code and message, its body.
+    """
+
+    prefix: str
+    app: ASGIApp
+    operations: Sequence[Operation]
+    error_body: Callable[[str, str], bytes] = error_body
+
+    def operation(self, method: str, path: str) -> str | None:
+        """Return the name of the operation that a call is."""
+        return next((o.name for o in self.operations if o.matches(method, path)), None)

@@ -1,0 +1,1 @@
+"""Docket's API as the sandbox plays it."""

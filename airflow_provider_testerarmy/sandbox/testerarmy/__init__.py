@@ -1,0 +1,1 @@
+"""TesterArmy's API as the sandbox plays it."""

@@ -1,0 +1,80 @@
+"""The request bodies of the TesterArmy API, checked as strictly as its OpenAPI document demands."""
+
+import re
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+from airflow_provider_testerarmy.sandbox.core.body import UUID_PATTERN, Body
+
+
+def _check_uri(value: str) -> str:
+    try:
+        parts = urlsplit(value)
+    except ValueError as error:
+        raise ValueError("must be a URI") from error
+    needs_host = parts.scheme in ("http", "https")
+    if not re.match(r"[A-Za-z][A-Za-z0-9+.-]*:\S+$", value) or (needs_host and not parts.hostname):
+        raise ValueError("must be a URI")
+    return value
+
+
+Uuid = Annotated[str, Field(pattern=UUID_PATTERN)]
+Uri = Annotated[str, AfterValidator(_check_uri)]
+Text = Annotated[str, Field(min_length=1)]
+Platform = Literal["web", "ios", "android"]
+DeviceModel = Literal["iphone", "ipad"]
+
+
+class TestRunBody(Body):
+    """What `POST /tests/{testId}/runs` takes."""
+
+    __test__ = False
+
+    mode: Literal["fast", "deep"] | None = None
+    platform: Platform | None = None
+    device_model: DeviceModel | None = None
+    app_id: Uuid | None = None
+    project_environment_id: Uuid | None = None
+
+
+class MobileBuild(Body):
+    """The mobile app that a group run is about."""
+
+    model_config = ConfigDict(strict=True, alias_generator=to_camel, extra="forbid")
+
+    app_id: Uuid | None = None
+    bundle_id: Text | None = None
+    artifact_url: Uri | None = None
+    artifact_filename: Text | None = None
+    build_id: Text | None = None
+
+
+class GroupRunBody(Body):
+    """What `POST /groups/{groupId}/runs` takes."""
+
+    platform: Platform | None = None
+    device_model: DeviceModel | None = None
+    project_environment_id: Uuid | None = None
+    target_url: Uri | None = None
+    environment: Literal["production", "staging", "preview", "custom"] | None = None
+    mobile: MobileBuild | None = None
+    commit_sha: Text | None = None
+    pr_number: Annotated[int, Field(gt=0)] | None = None
+
+
+class Credential(Body):
+    """A login for the page under test."""
+
+    username: str
+    password: str
+
+
+class PromptRunBody(Body):
+    """What `POST /runs` takes."""
+
+    prompt: str
+    credentials: list[Credential] | None = None
+    webhook_url: Uri | None = None

@@ -1,0 +1,421 @@
+"""What comes between a task and its runs: edits, clears, pauses, lost answers, and triggers that break."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+from tests.chaos.cases import ANY, BOTH, Case, Drill, Mode
+from tests.chaos.catalog import other_test
+from tests.chaos.own import reading
+from tests.chaos.scene import FINAL, Scene
+from tests.chaos.stage import TASK, Stage
+from tests.chaos.worker_drills import hold_the_collection
+from tests.rig.airflow import WorkerProcess
+
+AREA: Final = "Attempt"
+WORKER_ONLY: Final = "worker_only"
+#: Seconds that the service asks to wait for, longer than Airflow takes to miss a worker.
+RETRY_AFTER: Final = 45
+DEADLINE: Final = 45
+
+Play = Callable[[Stage, list[Scene]], None]
+
+#: Where a task is when it is cleared: how its first run goes, how its second, and the state at the end.
+CLEARED: Final = {
+    "passed": ("passes", "fails", "failed"),
+    "failed": ("fails", "passes", "success"),
+    "active": ("endless", "passes", "success"),
+}
+
+#: A hook that only the DAG file knows, as somebody might write it.
+LOCAL_HOOK: Final = """
+from airflow_provider_testerarmy.hooks.testerarmy import TesterArmyHook
+from tests.chaos.own import RunTest
+
+class LocalHook(TesterArmyHook):
+    pass
+
+class LocalRunTest(RunTest):
+    @property
+    def hook(self):
+        return LocalHook(self.testerarmy_conn_id)
+"""
+
+
+def drills() -> list[Drill]:
+    """Return the drills of this area."""
+    found = [
+        _drill(
+            f"cleared when {when}, after retries went from 2 to 1", mode, cleared, posts=2, tries=2, state=end
+        )
+        for when, (_, _, end) in CLEARED.items()
+        for mode in BOTH
+    ]
+    again: dict[str, Any] = {"posts": 2, "tries": 2}
+    found += [
+        _drill("worker lost, then cleared", mode, lost_then_cleared, kind="test", **again) for mode in BOTH
+    ]
+    found += [_drill("target edited before a retry", mode, target_edited, **again) for mode in BOTH]
+    found += _broken_triggers()
+    found += [
+        _drill("Ctrl-C in airflow dags test", mode, interrupted_in_dags_test, state=ANY, retries=0)
+        for mode in BOTH
+    ]
+    found += [
+        _drill(f"twins, one POST reset {when} effect", mode, twins, state=ANY, posts=None)
+        for when in ("before", "after")
+        for mode in BOTH
+    ]
+    orphan: dict[str, Any] = {"kind": "test", "tries": 2}
+    return [
+        *found,
+        _drill("supervisor lost during a Retry-After", "sync", orphaned, **orphan),
+        _drill("paused before the intent", "sync", paused, **orphan),
+        _drill("paused before the POST is sent again", "sync", paused, **orphan),
+        *(
+            _drill(f"one {answer} on a look", mode, one_refusal, kind="test", own_service=True)
+            for answer in ("403 page", "401")
+            for mode in BOTH
+        ),
+        _drill("the worker slot comes after the deadline", "deferrable", late_slot),
+        *(_drill("execution_timeout in the POST", mode, cut_off_in_the_post, tries=2) for mode in BOTH),
+        _drill("SIGTERM before there is a connection", "sync", terminated_early, tries=2),
+        _drill(
+            "SIGTERM before there is a connection, on the last try",
+            "deferrable",
+            terminated_early,
+            posts=0,
+            retries=0,
+            state="failed",
+        ),
+    ]
+
+
+def _broken_triggers() -> list[Drill]:
+    failed: dict[str, Any] = {"state": "failed", "retries": 0}
+    found = [
+        _drill(what, "deferrable", trigger_breaks, **failed)
+        for what in ("trigger raises", "trigger cannot be imported", "connection unknown to the triggerer")
+    ]
+    return [
+        *found,
+        _drill("trigger raises on every try", "deferrable", trigger_breaks, state="failed", tries=3),
+        _drill("hook that only the DAG file knows", "deferrable", hook_in_the_dag_file, posts=0, **failed),
+    ]
+
+
+def _drill(what: str, mode: Mode, play: Play, *, kind: Any = "own", **expected: Any) -> Drill:
+    return Drill((Case(AREA, what, mode, kind=kind, **expected),), play)
+
+
+# clears and edits
+
+
+def cleared(_stage: Stage, scenes: list[Scene]) -> None:
+    """Airflow's count of tries is after the clear what it was before: only the record can tell the two apart."""
+    (scene,) = scenes
+    when = scene.case.what.split(",")[0].removeprefix("cleared when ")
+    first, second, _ = CLEARED[when]
+    scene.script(first)
+    scene.write_dag()
+    scene.start()
+    if when == "active":
+        _wait_until_active(scene)
+    else:
+        scene.wait_state(FINAL, 120)
+    before = scene.max_tries()
+    scene.write_dag(retries=1)
+    scene.clear(second)
+    if when != "active":
+        assert scene.max_tries() == before, "the clear is told by the number of tries, so nothing is shown"
+    scene.until(lambda: scene.tries() > 1, "a second try", 90)
+    scene.settle()
+
+
+def lost_then_cleared(_stage: Stage, scenes: list[Scene]) -> None:
+    """Airflow has not missed the worker yet when the user clears the task: a run of its own is wanted."""
+    (scene,) = scenes
+    if scene.case.mode == "deferrable":
+        hold_the_collection(scene)
+    else:
+        scene.script("endless")
+        scene.start()
+        scene.wait_polled()
+    scene.lose_worker()
+    scene.act("clear")
+    scene.settle()
+
+
+def target_edited(stage: Stage, scenes: list[Scene]) -> None:
+    """The old target's run is stopped, known or not, and the verdict is about the new target."""
+    (scene,) = scenes
+    other = other_test(scene.number)
+    scene.targets.add(other)
+    scene.script("endless")
+    scene.write_dag()
+    if scene.case.mode == "deferrable":
+        scene.fault("timeout_after", scene.submission)
+    scene.start()
+    first = scene.wait_run()
+    if scene.case.mode == "sync":
+        scene.wait_polled()
+    scene.write_dag(test_id=other)
+    scene.lose_worker()
+    scene.settle()
+    awaited = stage.airflow.xcom(scene.dag_id, scene.run_id, TASK, "run_ids")
+    newer = [run.id for run in scene.runs() if run is not first]
+    assert awaited == newer, f"the verdict is about {awaited}, the new target's runs are {newer}"
+    assert first.cancelled is not None, "the old target's run was not stopped"
+
+
+# triggers
+
+
+def trigger_breaks(stage: Stage, scenes: list[Scene]) -> None:
+    """The deferral ends without an event, while another task keeps the DAG run going."""
+    (scene,) = scenes
+    keeper = other_test(scene.number)
+    scene.script("endless")
+    scene.sandbox.store.override_script(keeper, "endless")
+    options: dict[str, Any] = {"testerarmy_conn_id": WORKER_ONLY}
+    if scene.case.what.startswith("trigger"):
+        options = {"trigger": "missing" if "imported" in scene.case.what else "raises"}
+    scene.write_dag(keeper=keeper, **options)
+    scene.start()
+    try:
+        scene.settle()
+        (row,) = stage.rows(scene.dag_id, scene.run_id, "keeper")
+        assert row["state"] not in FINAL, f"the DAG run had ended: {row}"
+    finally:
+        for run in list(scene.sandbox.store.runs.values()):
+            if run.test is not None and run.test.id == keeper:
+                scene.sandbox.store.force(run.id, script="passes")
+
+
+def hook_in_the_dag_file(_stage: Stage, scenes: list[Scene]) -> None:
+    """No triggerer can import it, which shows before anything is started."""
+    (scene,) = scenes
+    scene.script("endless")
+    scene.write_dag(head=LOCAL_HOOK, operator="LocalRunTest")
+    scene.start()
+    scene.settle()
+    assert "Nothing was started" in scene.log()
+
+
+# signals
+
+
+def interrupted_in_dags_test(stage: Stage, scenes: list[Scene]) -> None:
+    """Ctrl-C in a terminal reaches the command and all that it has started."""
+    (scene,) = scenes
+    scene.script("endless")
+    scene.write_dag()
+    output = stage.airflow.home / f"{scene.dag_id}.txt"
+    with output.open("wb") as file:
+        command = [sys.executable, "-m", "airflow", "dags", "test", scene.dag_id]
+        process = subprocess.Popen(
+            command, env=stage.airflow.env, stdout=file, stderr=file, start_new_session=True
+        )
+    try:
+        scene.run_id = scene.until(lambda: stage.run_ids(scene.dag_id), "its DAG run", 60)[0]
+        scene.wait_polled(timeout=90)
+        scene.moment()
+        os.killpg(process.pid, signal.SIGINT)
+        process.wait(60)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    scene.until(lambda: not scene.active(), "the end of its run", 15)
+    scene.outcome.seconds = time.monotonic() - scene.since
+
+
+def terminated_early(stage: Stage, scenes: list[Scene]) -> None:
+    """SIGTERM while the connection is read: this try starts nothing any more."""
+    (scene,) = scenes
+    scene.write_dag(slow=True)
+    scene.start()
+    begun = reading(scene.dag_id, stage.airflow.home)
+    scene.until(begun.exists, "the connection being read")
+    scene.signal_worker(signal.SIGTERM)
+    scene.settle()
+    # One per try: the POST that comes must be the next try's.
+    log = scene.log(1)
+    assert "/runs" not in log or not scene.posts() or scene.tries() > 1, log
+
+
+def orphaned(_stage: Stage, scenes: list[Scene]) -> None:
+    """The task's process outlives its supervisor and waits out a `Retry-After`, while the next try submits."""
+    (scene,) = scenes
+    scene.fault("status", scene.submission, status=429, retry_after=RETRY_AFTER)
+    scene.start()
+    scene.wait_call(scene.submission)
+    worker = scene.worker()
+    scene.moment()
+    worker.kill_supervisor(signal.SIGKILL)
+    try:
+        scene.settle()
+        _until_gone(scene, worker)
+    finally:
+        _kill(worker)
+
+
+def paused(_stage: Stage, scenes: list[Scene]) -> None:
+    """Worker and supervisor stand still, the next try submits and waits, and then they go on."""
+    (scene,) = scenes
+    scene.script("endless")
+    if "intent" in scene.case.what:
+        looked_at = f"GET /tests/{scene.target}"
+        scene.fault("delay", looked_at, seconds=6)
+    else:
+        looked_at = scene.submission
+        scene.fault("status", looked_at, status=429, retry_after=8)
+    scene.start()
+    scene.wait_call(looked_at)
+    worker = scene.worker()
+    scene.moment()
+    with _standing_still(worker):
+        scene.until(lambda: scene.tries() > 1, "a second try", 90)
+        scene.wait_polled(timeout=90)
+    _until_gone(scene, worker)
+    scene.finish_runs()
+    scene.settle()
+
+
+@contextmanager
+def _standing_still(worker: WorkerProcess) -> Iterator[None]:
+    # The supervisor first: it must not see its task stand still, nor report anything.
+    worker.kill_supervisor(signal.SIGSTOP)
+    worker.kill(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        worker.kill(signal.SIGCONT)
+        worker.kill_supervisor(signal.SIGCONT)
+
+
+def _until_gone(scene: Scene, worker: WorkerProcess) -> None:
+    scene.until(lambda: not _is_alive(worker.pid), "the end of the first try's process", RETRY_AFTER + 60)
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def _kill(worker: WorkerProcess) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(worker.pid, signal.SIGKILL)
+
+
+# answers
+
+
+def twins(stage: Stage, scenes: list[Scene]) -> None:
+    """Two mapped tasks run the same test, and one POST is lost: none takes the other's run, nor stops it."""
+    (scene,) = scenes
+    scene.script("endless")
+    scene.write_dag(twins=True)
+    kind: Any = "reset_before" if "before" in scene.case.what else "reset_after"
+    fault = scene.fault(kind, scene.submission)
+    scene.start()
+    scene.until(lambda: fault.hits, "a lost POST")
+    scene.until(lambda: len(scene.runs()) == 2 or "failed" in scene.state(), "two runs, or a failure", 90)
+    scene.until(lambda: _settled_twins(stage, scene), "what each twin knows", 90)
+    before = [run.id for run in scene.runs() if run.cancelled is not None]
+    assert not before, f"a twin stopped {before}"
+    scene.finish_runs()
+    scene.until(lambda: set(scene.state().split("/")) <= FINAL, "the end of both", 120)
+    rows = stage.rows(scene.dag_id, scene.run_id)
+    taken = [_run_ids(stage, scene, row["map_index"]) for row in rows if row["state"] == "success"]
+    flat = [run_id for ids in taken for run_id in ids]
+    assert len(flat) == len(set(flat)), f"both twins took one run: {taken}"
+    assert len(scene.posts()) <= 2, "a test was started a third time"
+    for row in rows:
+        if row["state"] != "success":
+            assert "unclear" in scene.log_of(row).lower(), f"twin {row['map_index']} failed without a reason"
+    scene.outcome.seconds = time.monotonic() - scene.since
+
+
+def _settled_twins(stage: Stage, scene: Scene) -> bool:
+    rows = stage.rows(scene.dag_id, scene.run_id)
+    return len(rows) == 2 and all(
+        row["state"] == "failed" or _run_ids(stage, scene, row["map_index"]) for row in rows
+    )
+
+
+def _run_ids(stage: Stage, scene: Scene, map_index: int) -> list[str]:
+    return stage.xcom(scene.dag_id, scene.run_id, "run_ids", map_index) or []
+
+
+def one_refusal(_stage: Stage, scenes: list[Scene]) -> None:
+    """A single refusal is a hiccup of whatever stands before the service: the wait goes on, in the same try."""
+    (scene,) = scenes
+    scene.script("endless")
+    scene.start()
+    _wait_until_active(scene)
+    look = "GET /runs*" if scene.case.mode == "deferrable" else f"GET /runs/{scene.wait_run().id}"
+    scene.moment()
+    if "page" in scene.case.what:
+        fault = scene.fault("html", look, status=403)
+    else:
+        fault = scene.fault("status", look, status=401)
+    scene.until(lambda: fault.hits, "the refusal")
+    after = scene.now()
+    scene.until(lambda: len(scene.looks(after)) >= 2, "two further looks")
+    scene.finish_runs()
+    scene.settle()
+    assert scene.tries() == 1, "the hiccup cost a try"
+
+
+def late_slot(stage: Stage, scenes: list[Scene]) -> None:
+    """The run ends in time, but no worker is free until after the deadline; and then one answer is a 503."""
+    (scene,) = scenes
+    pool = scene.dag_id
+    stage.set_pool(pool, 1)
+    scene.script("endless")
+    scene.write_dag(pool=pool, timeout=DEADLINE)
+    scene.start()
+    _wait_until_active(scene)
+    (post,) = scene.posts()
+    stage.set_pool(pool, 0)
+    scene.finish_runs()
+    scene.wait_state("scheduled", 30)
+    assert time.time() < post.at + DEADLINE, "the run did not end before the deadline"
+    scene.until(lambda: time.time() > post.at + DEADLINE + 3, "the deadline", DEADLINE + 30)
+    scene.fault("status", f"GET /runs/{scene.wait_run().id}", status=503)
+    scene.moment()
+    stage.set_pool(pool, 1)
+    scene.settle()
+    assert scene.tries() == 1, "the late slot cost a try"
+
+
+def cut_off_in_the_post(_stage: Stage, scenes: list[Scene]) -> None:
+    """The POST takes effect at once, its answer is late and no list shows the run yet: the next try finds it."""
+    (scene,) = scenes
+    scene.script("endless")
+    scene.fault("delay_after", scene.submission, seconds=30)
+    scene.fault("list_lag", scene.submission, seconds=14)
+    scene.write_dag(execution_seconds=8)
+    scene.start()
+    scene.wait_run()
+    scene.moment()
+    scene.finish_runs()
+    scene.settle()
+
+
+def _wait_until_active(scene: Scene) -> None:
+    if scene.case.mode == "sync":
+        scene.wait_polled()
+    else:
+        scene.wait_deferred()

@@ -1,0 +1,111 @@
+"""DAGs that belong to one case alone, so that their file can be edited while it is played.
+
+A case's file is two lines that call :func:`build`; everything else is here, where workers and triggerers find it.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Final
+
+from airflow.sdk import DAG
+
+from airflow_provider_testerarmy.operators.testerarmy import TesterArmyRunTestOperator
+from airflow_provider_testerarmy.triggers.runs import AwaitRunsTrigger
+
+#: How long the connection takes to be read, where it is slow.
+SLOW_SECONDS: Final = 6.0
+_read_slowly: list[str] = []
+
+
+class RaisingTrigger(AwaitRunsTrigger):
+    """A trigger that breaks before it waits for anything."""
+
+    async def run(self) -> Any:
+        """Break."""
+        raise RuntimeError("this trigger always raises")
+        yield
+
+
+class MissingTrigger(AwaitRunsTrigger):
+    """A trigger that no triggerer can import."""
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Name a class that does not exist."""
+        return "tests.chaos.own.GoneTrigger", super().serialize()[1]
+
+
+TRIGGERS: Final[dict[str, type[AwaitRunsTrigger]]] = {"raises": RaisingTrigger, "missing": MissingTrigger}
+
+
+class RunTest(TesterArmyRunTestOperator):
+    """The operator, with what a case does to its trigger and to its connection.
+
+    :param trigger: which trigger takes the place of the provider's.
+    :param slow: whether reading the connection takes `SLOW_SECONDS`, once per process.
+    """
+
+    def __init__(self, *, trigger: str | None = None, slow: bool = False, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.trigger, self.slow = trigger, slow
+
+    @property
+    def hook(self) -> Any:
+        """As the provider's, but slow where that is wanted."""
+        if self.slow and self.dag_id not in _read_slowly:
+            _read_slowly.append(self.dag_id)
+            reading(self.dag_id).touch()
+            time.sleep(SLOW_SECONDS)
+        return super().hook
+
+    def defer(self, *, trigger: Any, **options: Any) -> None:
+        """Defer to the trigger that the case wants."""
+        if self.trigger:
+            trigger = TRIGGERS[self.trigger](**trigger.serialize()[1])
+        super().defer(trigger=trigger, **options)
+
+
+def reading(dag_id: str, home: str | Path | None = None) -> Path:
+    """Return the file that appears when the task begins to read its connection slowly."""
+    return Path(home or os.environ["AIRFLOW_HOME"]) / f"{dag_id}.reading"
+
+
+def build(
+    dag_id: str,
+    *,
+    edit: int,
+    test_id: str,
+    keeper: str | None = None,
+    twins: bool = False,
+    execution_seconds: float | None = None,
+    operator: type[TesterArmyRunTestOperator] = RunTest,
+    **options: Any,
+) -> DAG:
+    """Return the DAG of a case.
+
+    :param edit: tells the file's versions apart; Airflow shows it as the task's documentation.
+    :param keeper: the test of a second task, which keeps the DAG run going.
+    :param twins: whether the task is mapped, twice, over the same test.
+    """
+    options = {
+        "testerarmy_conn_id": "testerarmy_default",
+        "poll_interval": 1,
+        "retry_delay": timedelta(seconds=1),
+        "doc_md": f"edit {edit}",
+        **options,
+    }
+    if execution_seconds is not None:
+        options["execution_timeout"] = timedelta(seconds=execution_seconds)
+    with DAG(dag_id, schedule=None, catchup=False) as dag:
+        if twins:
+            operator.partial(task_id="run", **options).expand(test_id=[test_id, test_id])
+        else:
+            operator(task_id="run", test_id=test_id, **options)
+        if keeper:
+            TesterArmyRunTestOperator(
+                task_id="keeper", test_id=keeper, testerarmy_conn_id="testerarmy_default", poll_interval=1
+            )
+    return dag
