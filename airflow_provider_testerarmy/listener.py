@@ -18,7 +18,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from functools import cache
+from functools import cache, lru_cache
 from importlib import import_module
 from typing import Any, Final
 
@@ -36,6 +36,9 @@ log = logging.getLogger(__name__)
 
 #: Seconds that a process which is about to end gives to what goes on in the background.
 LAST_WAIT: Final = 10.0
+
+#: Seconds for which the record of a task that never concluded is kept (before Airflow 3.3).
+RECORDS_KEPT: Final = 30 * 24 * 3600.0
 
 _working: set[threading.Thread] = set()
 
@@ -83,6 +86,13 @@ def _ended(task_instance: Any, *, concluded: bool) -> None:
 def _stop_left_behind(dag_id: str, run_id: str) -> None:
     for task, stored in airflow_compat.stored_by_failed_tasks(dag_id, run_id, KEY):
         _stop_stored(stored, task, concluded=True)
+    _prune(int(time.time() // 3600))
+
+
+@lru_cache(maxsize=1)
+def _prune(_hour: int) -> None:
+    """Once an hour: before Airflow 3.3 nobody else prunes what tasks left that never concluded."""
+    airflow_compat.prune_records(older_than=RECORDS_KEPT)
 
 
 def _stop_stored(stored: Any, task: airflow_compat.TaskName, concluded: bool) -> None:
@@ -143,6 +153,6 @@ def _import_ahead() -> None:
     for integration in get_provider_info()["hooks"]:
         for module in integration["python-modules"]:
             import_module(module)
-    for module in ("airflow_provider_testerarmy.lifecycle.leaving", "encodings.idna"):
+    for module in ("airflow_provider_testerarmy.lifecycle.leaving", "encodings.idna", "httpcore"):
         import_module(module)
     airflow_compat.import_ahead()

@@ -134,8 +134,9 @@ def test_the_listener_finds_what_a_worker_wrote(worker, request):
     assert airflow_compat.stored_task_state(task_instance("other"), "test_runs") is None
 
 
-def test_the_records_of_failed_tasks(database, in_state):
+def test_the_records_of_failed_tasks(database, in_state, monkeypatch):
     """Of this DAG run, mapped ones too; not of those that go on or passed."""
+    monkeypatch.setattr(records, "COMMITTED_AFTER", 0.0)
     for number, state in enumerate(["failed", "skipped", "success", "deferred", "up_for_retry", None]):
         ti = task_instance(map_index=number)
         airflow_compat.write_record(ti, {**RECORD, "number": number})
@@ -146,6 +147,13 @@ def test_the_records_of_failed_tasks(database, in_state):
     found = airflow_compat.stored_by_failed_tasks("shop", "manual", "test_runs")
     assert sorted(record["number"] for _task, record in found) == [0, 1]
     assert airflow_compat.stored_by_failed_tasks("shop", "other", "test_runs") == []
+
+
+def test_states_that_are_committed_after_the_listener_was_called(database, in_state, monkeypatch):
+    """As the API server does when a user fails a DAG run."""
+    airflow_compat.write_record(task_instance(), RECORD)
+    monkeypatch.setattr(records.time, "sleep", lambda _seconds: in_state(task_instance(), "failed"))
+    assert airflow_compat.stored_by_failed_tasks("shop", "manual", "test_runs") == [RECORD]
 
 
 def test_old_records_are_pruned(database, monkeypatch):

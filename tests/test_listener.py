@@ -26,7 +26,7 @@ from tests.rig.waiting import eventually
 HOOK = "airflow_provider_testerarmy.hooks.testerarmy.TesterArmyHook"
 
 in_the_background = pytest.mark.skipif(
-    not airflow_compat.LISTENER.available, reason="the listener needs Airflow 3.3"
+    not airflow_compat.LISTENER.available, reason="there is an API server from Airflow 3.0 on"
 )
 
 
@@ -338,3 +338,15 @@ def test_a_process_ends_after_what_goes_on_in_the_background():
     command = [sys.executable, "-W", "ignore", "-c", code]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
     assert ended.stdout.splitlines()[-2:] == ["runs stopped", "connections closed"]
+
+
+def test_records_that_nobody_concluded_are_pruned_once_an_hour(remembered, monkeypatch):
+    """A DAG run may end every second."""
+    pruned = []
+    monkeypatch.setattr(airflow_compat, "prune_records", lambda older_than: pruned.append(older_than))  # noqa: PLW0108
+    listener._prune.cache_clear()
+    for second in (7200, 7201, 7203, 10799, 10800):
+        monkeypatch.setattr(listener.time, "time", lambda second=second: second)
+        listener.on_dag_run_success(SimpleNamespace(dag_id="dag", run_id="manual"))
+    listener._prune.cache_clear()
+    assert pruned == [listener.RECORDS_KEPT] * 2

@@ -10,7 +10,7 @@ import hashlib
 import json
 import logging
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Final
 
 from airflow.providers.common.compat.sdk import conf
@@ -22,6 +22,9 @@ log = logging.getLogger(__name__)
 
 #: What a Variable holds beside the record.
 _HELD: Final = frozenset({"dag_id", "run_id", "task_id", "map_index", "stored_at", "record"})
+#: Seconds after which the states of a DAG run's tasks are read again. The API server may call the listener before
+#: what a user did to a DAG run is committed.
+COMMITTED_AFTER = 3.0
 _ENDED_BADLY: Final = ("failed", "skipped")
 #: What the names of Variables with records begin with (before 3.3).
 _VARIABLES: Final = "testerarmy_runs_"
@@ -151,23 +154,30 @@ def stored_by_failed_tasks(dag_id: str, run_id: str, key: str) -> list[tuple[Tas
 
 
 def _held_of_failed_tasks(dag_id: str, run_id: str) -> list[tuple[TaskName, Any]]:
-    from airflow.models.taskinstance import TaskInstance
-    from sqlalchemy import select
-
     held = {(each["task_id"], each["map_index"]): each for each in _held_records(_run_prefix(dag_id, run_id))}
-    if not held:
-        return []
-    query = select(TaskInstance.task_id, TaskInstance.map_index).where(
-        TaskInstance.dag_id == dag_id,
-        TaskInstance.run_id == run_id,
-        TaskInstance.task_id.in_({task_id for task_id, _ in held}),
-        TaskInstance.state.in_(_ENDED_BADLY),
-    )
-    with own_session() as session:
-        failed = {(task_id, map_index) for task_id, map_index in session.execute(query)}
+    failed = _failed_of(dag_id, run_id, held)
+    if len(failed) < len(held):
+        time.sleep(COMMITTED_AFTER)
+        failed |= _failed_of(dag_id, run_id, held)
     return [
         (TaskName(dag_id, run_id, *task), each["record"]) for task, each in held.items() if task in failed
     ]
+
+
+def _failed_of(dag_id: str, run_id: str, tasks: Collection[tuple[str, int]]) -> set[tuple[str, int]]:
+    from airflow.models.taskinstance import TaskInstance
+    from sqlalchemy import select
+
+    if not tasks:
+        return set()
+    query = select(TaskInstance.task_id, TaskInstance.map_index).where(
+        TaskInstance.dag_id == dag_id,
+        TaskInstance.run_id == run_id,
+        TaskInstance.task_id.in_({task_id for task_id, _ in tasks}),
+        TaskInstance.state.in_(_ENDED_BADLY),
+    )
+    with own_session() as session:
+        return {(task_id, map_index) for task_id, map_index in session.execute(query)}
 
 
 def _own_record(stored: str | None) -> Any:

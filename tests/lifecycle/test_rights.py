@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -113,7 +114,8 @@ def test_a_record_of_the_version_before_is_continued(tries, service):
     run_id = start(service, catalog.TEST_PASSES)
     service.control.clock.advance(60)
     part = {"since": "2026-02-11T12:00:00+00:00", "submission": {"run_ids": [run_id]}}
-    tries.store["test_runs"] = {**BEFORE["open"], "parts": {"run": part}}
+    soon = {"deadline": time.time() + 3600}
+    tries.store["test_runs"] = {**BEFORE["open"], **soon, "parts": {"run": part}}
     summary = tries.execute(single(), try_number=2, max_tries=2)
     assert (summary["verdict"], summary["run_ids"], posts(service)) == ("passed", [run_id], 0)
     assert tries.record["version"] == 2
