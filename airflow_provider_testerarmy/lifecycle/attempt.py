@@ -51,7 +51,7 @@ from airflow_provider_testerarmy.runs.submission.rounds import (
 )
 from airflow_provider_testerarmy.runs.submission.submit import Journal, Setting, find, submit
 from airflow_provider_testerarmy.runs.text import name_runs, one_line
-from airflow_provider_testerarmy.runs.verdict.gate import QualityGate, Verdict
+from airflow_provider_testerarmy.runs.verdict.gate import QualityGate, Verdict, VerdictKind
 from airflow_provider_testerarmy.runs.verdict.summary import summarize
 from airflow_provider_testerarmy.runs.verdict.titles import titles_of
 
@@ -387,7 +387,8 @@ class Lifecycle:
         summary = summarize(
             verdict, results, run_ids=run_ids, batch_id=batch_id, url=url, report_markdown=markdown
         )
-        self._log.info("Verdict: %s. %s", verdict.kind, " | ".join(verdict.reasons))
+        say = self._log.warning if verdict.kind is VerdictKind.NOT_JUDGED else self._log.info
+        say("Verdict: %s. %s", verdict.kind, " | ".join(verdict.reasons))
         if self._options.report_path:
             write_report(
                 self._options.report_path,
