@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from airflow.providers.common.compat.sdk import BaseOperatorLink
 
 from airflow_provider_testerarmy import airflow_compat
 from airflow_provider_testerarmy.lifecycle import parameters
-from airflow_provider_testerarmy.lifecycle.parameters import Seconds
+from airflow_provider_testerarmy.lifecycle.parameters import Gate, Paths, Seconds
+from airflow_provider_testerarmy.runs.rendered import is_nothing
 
 # The DAG processor imports this module over and over and never executes a task: what only a task needs is
 # imported where it is used.
@@ -22,9 +23,15 @@ if TYPE_CHECKING:
     from airflow_provider_testerarmy.hooks.base import ServiceHook
     from airflow_provider_testerarmy.lifecycle.attempt import Lifecycle, Options
     from airflow_provider_testerarmy.runs.service import RunRequest, Submission
-    from airflow_provider_testerarmy.runs.verdict.gate import QualityGate
 else:
     BaseOperator = object
+
+#: What a duration is that rendered to nothing, the same as when it is not given.
+DEFAULTS: Final[dict[str, float | timedelta]] = {
+    "poll_interval": 10.0,
+    "timeout": timedelta(hours=3),
+    "max_outage": timedelta(minutes=10),
+}
 
 #: How long after the trigger's own deadline Airflow ends the deferral, should the trigger not have.
 BACKSTOP = timedelta(seconds=60)
@@ -53,28 +60,27 @@ class LifecycleTask(BaseOperator):
         poll_interval: Seconds,
         timeout: Seconds | None,
         max_outage: Seconds,
-        gate: QualityGate | Mapping[str, Any] | str | None,
+        gate: Gate | None,
         cancel_on_kill: bool,
         durable: bool,
-        report_path: str | Sequence[str] | None,
+        report_path: Paths | None,
         copy_screenshots: bool,
     ) -> None:
         """Keep the common parameters, and let a mistake that needs no rendering fail the DAG file.
 
         :raises ValueError: naming the parameter.
         """
-        self.deferrable = deferrable
+        self.deferrable = parameters.flag(deferrable, "deferrable")
         self.poll_interval = poll_interval
         self.timeout: Any = timeout
         self.max_outage = max_outage
-        # Templates look into dicts, not into models.
-        as_dict = getattr(gate, "model_dump", None)
-        self.gate: Any = as_dict(mode="json") if as_dict else gate
-        self.cancel_on_kill = cancel_on_kill
-        self.durable = durable
-        self.report_path = report_path
-        self.copy_screenshots = copy_screenshots
-        if copy_screenshots and report_path is None:
+        # Templates look into dicts, not into models; and a set would give each process another DAG version.
+        self.gate: Any = parameters.stable(gate)
+        self.cancel_on_kill = parameters.flag(cancel_on_kill, "cancel_on_kill")
+        self.durable = parameters.flag(durable, "durable")
+        self.report_path: Any = parameters.stable(report_path)
+        self.copy_screenshots = parameters.flag(copy_screenshots, "copy_screenshots")
+        if self.copy_screenshots and report_path is None:
             raise ValueError("copy_screenshots needs a report_path: the copies are put beside the report.")
         checks: dict[str, Callable[[Any], object]] = {
             "gate": parameters.gate,
@@ -85,7 +91,7 @@ class LifecycleTask(BaseOperator):
         }
         for name, check in checks.items():
             value = getattr(self, name)
-            if value is not None and not parameters.is_template(value):
+            if not is_nothing(value) and not parameters.is_template(value):
                 check(value)
 
     @property
@@ -138,16 +144,26 @@ class LifecycleTask(BaseOperator):
 
         return Options(
             gate=parameters.gate(self.gate),
-            poll_interval=parameters.seconds(self.poll_interval, "poll_interval"),
-            # Infinity is what a rescheduling sensor makes of None for Airflow's own loop.
-            timeout=None if self.timeout in (None, math.inf) else parameters.seconds(self.timeout, "timeout"),
-            max_outage=parameters.seconds(self.max_outage, "max_outage"),
+            poll_interval=parameters.seconds(self._or_default("poll_interval"), "poll_interval"),
+            timeout=self._timeout(),
+            max_outage=parameters.seconds(self._or_default("max_outage"), "max_outage"),
             cancel_on_kill=self.cancel_on_kill,
             durable=self.durable,
             report_path=parameters.report_path(self.report_path),
             copy_screenshots=self.copy_screenshots,
             retry_failed_tests=self.retry_failed_tests,
         )
+
+    def _or_default(self, name: str) -> Any:
+        """The parameter; its default where it rendered to nothing."""
+        value = getattr(self, name)
+        return DEFAULTS[name] if is_nothing(value) else value
+
+    def _timeout(self) -> float | None:
+        # Infinity is what a rescheduling sensor makes of None for Airflow's own loop.
+        if self.timeout is None or self.timeout == math.inf:
+            return None
+        return parameters.seconds(self._or_default("timeout"), "timeout")
 
     @staticmethod
     def _checked(build: Callable[[], Any]) -> Any:

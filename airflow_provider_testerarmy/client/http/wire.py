@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Annotated, Any, TypeVar
+from pathlib import PurePath
+from typing import Annotated, Any, Final, TypeVar
+from uuid import UUID
 
 from pydantic import (
     AfterValidator,
@@ -13,6 +15,7 @@ from pydantic import (
     ConfigDict,
     StringConstraints,
     ValidationError,
+    ValidationInfo,
     WrapValidator,
     field_validator,
 )
@@ -23,7 +26,36 @@ from airflow_provider_testerarmy.client.http.errors import RequestInvalid
 T = TypeVar("T")
 RequestT = TypeVar("RequestT", bound=BaseModel)
 
-Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+#: What a template renders a missing or null value to.
+NOTHING: Final = frozenset({"", "none", "null", "undefined"})
+
+
+def _text(value: Any) -> Any:
+    """Numbers as text: `render_template_as_native_obj` makes numbers of it."""
+    if isinstance(value, bool):
+        return str(value)
+    if isinstance(value, float):
+        # 1e5 and 0100.0 read as the same number, so the text that was meant is lost.
+        raise ValueError("is a fraction, not text; in a native template, put quotes around the expression")  # noqa: TRY004
+    return str(value) if isinstance(value, int | UUID | PurePath) else value
+
+
+def _no_bool(value: Any) -> Any:
+    # Python takes True for 1.
+    return str(value) if isinstance(value, bool) else value
+
+
+def _word(value: Any) -> Any:
+    return value.strip().lower() if isinstance(value, str) else value
+
+
+Text = Annotated[str, BeforeValidator(_text), StringConstraints(strip_whitespace=True, min_length=1)]
+
+#: For a number: no boolean.
+NumberOnly: Final = BeforeValidator(_no_bool)
+
+#: For one of some words, in any case.
+AnyCase: Final = BeforeValidator(_word)
 
 
 class WireModel(BaseModel):
@@ -80,9 +112,17 @@ class RequestModel(BaseModel):
 
     @field_validator("*", mode="before")
     @classmethod
-    def _refuse_blank(cls, value: Any) -> Any:
-        if isinstance(value, str) and not value.strip():
-            raise ValueError("is empty; a template may have rendered to nothing")
+    def _as_rendered(cls, value: Any, info: ValidationInfo) -> Any:
+        """What rendered to nothing is not given; a field that must be given says so."""
+        if isinstance(value, UUID):
+            return str(value)
+        if isinstance(value, str) and value.strip().lower() in NOTHING:
+            field = cls.model_fields[info.field_name or ""]
+            if not field.is_required():
+                return field.get_default(call_default_factory=True)
+            if not value.strip():
+                raise ValueError("is empty; a template may have rendered to nothing")
+            raise ValueError(f"is {value.strip()!r}; a template may have rendered to nothing")
         return value
 
     def body(self) -> dict[str, Any]:

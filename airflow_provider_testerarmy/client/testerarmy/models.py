@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, SecretStr, StringConstraints
+from pydantic import AfterValidator, Field, SecretStr, StringConstraints
 
 from airflow_provider_testerarmy.client.http.wire import (
+    AnyCase,
     Lenient,
     LenientTuple,
     Moment,
     NullableTuple,
+    NumberOnly,
     RequestModel,
     Text,
     WireModel,
@@ -25,12 +27,23 @@ Uuid = Annotated[
         strip_whitespace=True, to_lower=True, pattern=r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
     ),
 ]
-HttpUrl = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^https?://[^\s/]+\S*$")]
 
-Platform = Literal["web", "ios", "android"]
-DeviceModel = Literal["iphone", "ipad"]
-Environment = Literal["production", "staging", "preview", "custom"]
-Mode = Literal["fast", "deep"]
+
+def _lower_scheme(url: str) -> str:
+    scheme, _, rest = url.partition("://")
+    return f"{scheme.lower()}://{rest}"
+
+
+HttpUrl = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, pattern=r"^(?i:https?)://[^\s/]+\S*$"),
+    AfterValidator(_lower_scheme),
+]
+
+Platform = Annotated[Literal["web", "ios", "android"], AnyCase]
+DeviceModel = Annotated[Literal["iphone", "ipad"], AnyCase]
+Environment = Annotated[Literal["production", "staging", "preview", "custom"], AnyCase]
+Mode = Annotated[Literal["fast", "deep"], AnyCase]
 
 
 class Issue(WireModel):
@@ -256,7 +269,7 @@ class GroupRunRequest(RequestModel):
     environment: Environment | None = None
     mobile: MobileBuild | None = None
     commit_sha: Text | None = None
-    pr_number: Annotated[int, Field(gt=0)] | None = None
+    pr_number: Annotated[int, NumberOnly, Field(gt=0)] | None = None
 
 
 class PromptCredential(RequestModel):

@@ -126,10 +126,18 @@ class QualityGate(BaseModel):
         # The order of a set differs from process to process, and with it the DAG's version would.
         return sorted(ids)
 
+    def __str__(self) -> str:
+        # Airflow serializes a mapped task's gate as this text.
+        return json.dumps(self.model_dump(mode="json"), sort_keys=True)
+
+    def __repr_args__(self) -> Iterator[tuple[str, Any]]:
+        for name in type(self).model_fields:
+            value = getattr(self, name)
+            yield name, sorted(value) if isinstance(value, frozenset) else value
+
     def digest(self) -> str:
         """SHA-256 of the fields, in hex: equal for equal gates, in every process."""
-        fields = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(fields.encode()).hexdigest()
+        return hashlib.sha256(str(self).encode()).hexdigest()
 
     @classmethod
     def of(cls, gate: QualityGate | Mapping[str, Any] | None) -> QualityGate:
