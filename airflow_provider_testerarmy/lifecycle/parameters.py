@@ -86,11 +86,11 @@ def gate(value: object) -> QualityGate:
 def report_path(value: object) -> str | Sequence[str] | None:
     """Where the reports go, one path or several, or None; ``~`` is the home directory.
 
-    :raises RequestInvalid: when a template rendered to nothing, or for a kind of report there is not.
+    :raises RequestInvalid: when one of several is empty, or for a kind of report there is not.
     """
-    from airflow_provider_testerarmy.runs.rendered import literal
+    from airflow_provider_testerarmy.runs.rendered import is_nothing, literal
 
-    if value is None or (isinstance(value, str) and value.strip().lower() in ("none", "null")):
+    if is_nothing(value):
         return None
     if isinstance(value, str) and value.strip().startswith("["):
         value = literal(value.strip()) or value
@@ -151,14 +151,14 @@ def ids(value: object, name: str) -> list[Any]:
     """
     from airflow_provider_testerarmy.runs.rendered import listed
 
+    if isinstance(value, str) and value.strip().startswith("[") and not value.strip().endswith("]"):
+        raise RequestInvalid(f"{name} {value[:80]!r} is not a list of ids.")
     items = listed(value)
     found = [
         each for item in items for each in (_of_summary(item, name) if isinstance(item, Mapping) else [item])
     ]
     if found:
         return list(dict.fromkeys(found))
-    if isinstance(value, str) and value.strip().startswith("[") and value.strip()[-1] != "]":
-        raise RequestInvalid(f"{name} {value[:80]!r} is not a list of ids.")
     raise RequestInvalid(f"{name} is empty; a template may have rendered to nothing.")
 
 

@@ -53,6 +53,14 @@ class LifecycleTask(BaseOperator):
     retry_failed_tests: bool = False
     _lifecycle: Lifecycle | None = None
 
+    @classmethod
+    def partial(cls, **kwargs: Any) -> Any:
+        """As Airflow's, with parameters that serialize the same in every process."""
+        known = {
+            name: parameters.stable(value) for name, value in kwargs.items() if name in cls.template_fields
+        }
+        return super().partial(**{**kwargs, **known})  # type: ignore[misc]
+
     def _set_common(
         self,
         *,

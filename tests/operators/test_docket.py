@@ -112,7 +112,7 @@ def test_a_label_stays_short():
         ({"test_blueprint_ids": [True]}, "test_blueprint_ids True"),
         ({"test_blueprint_category_id": "regression"}, "test_blueprint_category_id 'regression'"),
         ({"test_blueprint_ids": [181], "github_context": {"repository": "x"}}, "github_context.repository"),
-        ({"test_blueprint_ids": [181], "github_context": "{'a': 1}"}, "tojson"),
+        ({"test_blueprint_ids": [181], "github_context": "a: 1"}, "tojson"),
     ],
 )
 def test_a_mistake_fails_the_dag_file(parameters, words):

@@ -35,6 +35,7 @@ NOT_TEMPLATED = {
     "copy_screenshots",
     "durable",
     "retry_failed_tests",
+    "poke_interval",  # another name for poll_interval
 }
 
 
@@ -78,7 +79,8 @@ def test_every_template_field_is_an_attribute(kind):
         ({"timeout": timedelta(0)}, RequestInvalid),
         ({"max_outage": -1}, RequestInvalid),
         ({"report_path": "results.pdf"}, RequestInvalid),
-        ({"report_path": ""}, RequestInvalid),
+        ({"report_path": ["a.xml", ""]}, RequestInvalid),
+        ({"cancel_on_kill": "perhaps"}, ValueError),
         ({"no_such_parameter": 1}, (TypeError, AirflowException)),
     ],
 )
@@ -154,13 +156,13 @@ def test_the_request_of_a_group():
         (TesterArmyRunTestOperator, {"app_id": "1"}, "app_id"),
         (TesterArmyRunGroupOperator, {"group_id": "../runs"}, "is not a TesterArmy id"),
         (TesterArmyRunGroupOperator, {"target_url": "preview"}, "target_url"),
-        (TesterArmyRunGroupOperator, {"target_url": ""}, "target_url: is empty"),
+        (TesterArmyRunGroupOperator, {"target_url": " javascript:x"}, "target_url"),
         (TesterArmyRunGroupOperator, {"environment": "moon"}, "environment"),
-        (TesterArmyRunGroupOperator, {"pr_number": "none"}, "pr_number"),
+        (TesterArmyRunGroupOperator, {"pr_number": "twelve"}, "pr_number"),
         (TesterArmyRunGroupOperator, {"pr_number": 0}, "pr_number"),
         (TesterArmyRunGroupOperator, {"mobile": {"app": "x"}}, "mobile"),
         (TesterArmyRunPromptOperator, {"prompt": " "}, "prompt: is empty"),
-        (TesterArmyRunPromptOperator, {"credentials_conn_id": ""}, "credentials_conn_id is empty"),
+        (TesterArmyRunPromptOperator, {"credentials_conn_id": [""]}, "credentials_conn_id is empty"),
         (TesterArmyRunPromptOperator, {"credentials_conn_id": []}, "credentials_conn_id is empty"),
         (TesterArmyRunPromptOperator, {"webhook_url": "slack"}, "webhook_url"),
     ],

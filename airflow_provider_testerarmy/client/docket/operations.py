@@ -81,7 +81,8 @@ def check_choice(test_blueprint_ids: object, test_blueprint_category_id: object)
         )
     if test_blueprint_ids is None and test_blueprint_category_id is None:
         raise RequestInvalid(
-            "Neither test_blueprint_ids nor test_blueprint_category_id is given: one of them says what to run."
+            "Neither test_blueprint_ids nor test_blueprint_category_id is given: one of them says what to run; "
+            "a template may have rendered to nothing."
         )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import PurePath
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Any, Final, Literal, TypeVar, get_args, get_origin
 from uuid import UUID
 
 from pydantic import (
@@ -31,13 +31,13 @@ NOTHING: Final = frozenset({"", "none", "null", "undefined"})
 
 
 def _text(value: Any) -> Any:
-    """Numbers as text: `render_template_as_native_obj` makes numbers of it."""
-    if isinstance(value, bool):
-        return str(value)
+    """Whole numbers and ids as text: `render_template_as_native_obj` makes a number of "1234567"."""
     if isinstance(value, float):
-        # 1e5 and 0100.0 read as the same number, so the text that was meant is lost.
+        # 1e5 and 100000.0 are the same number, so the text that was meant is lost.
         raise ValueError("is a fraction, not text; in a native template, put quotes around the expression")  # noqa: TRY004
-    return str(value) if isinstance(value, int | UUID | PurePath) else value
+    if isinstance(value, int | UUID | PurePath) and not isinstance(value, bool):
+        return str(value)
+    return value
 
 
 def _no_bool(value: Any) -> Any:
@@ -45,17 +45,15 @@ def _no_bool(value: Any) -> Any:
     return str(value) if isinstance(value, bool) else value
 
 
-def _word(value: Any) -> Any:
-    return value.strip().lower() if isinstance(value, str) else value
+def _is_word(annotation: Any) -> bool:
+    """Whether a field takes one of some words."""
+    return get_origin(annotation) is Literal or any(map(_is_word, get_args(annotation)))
 
 
 Text = Annotated[str, BeforeValidator(_text), StringConstraints(strip_whitespace=True, min_length=1)]
 
 #: For a number: no boolean.
 NumberOnly: Final = BeforeValidator(_no_bool)
-
-#: For one of some words, in any case.
-AnyCase: Final = BeforeValidator(_word)
 
 
 class WireModel(BaseModel):
@@ -116,14 +114,16 @@ class RequestModel(BaseModel):
         """What rendered to nothing is not given; a field that must be given says so."""
         if isinstance(value, UUID):
             return str(value)
-        if isinstance(value, str) and value.strip().lower() in NOTHING:
-            field = cls.model_fields[info.field_name or ""]
+        if not isinstance(value, str):
+            return value
+        field = cls.model_fields[info.field_name or ""]
+        if value.strip().lower() in NOTHING:
             if not field.is_required():
                 return field.get_default(call_default_factory=True)
             if not value.strip():
                 raise ValueError("is empty; a template may have rendered to nothing")
             raise ValueError(f"is {value.strip()!r}; a template may have rendered to nothing")
-        return value
+        return value.strip().lower() if _is_word(field.annotation) else value
 
     def body(self) -> dict[str, Any]:
         """The JSON body."""

@@ -10,7 +10,6 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, SecretStr, StringConstraints
 
 from airflow_provider_testerarmy.client.http.wire import (
-    AnyCase,
     Lenient,
     LenientTuple,
     Moment,
@@ -40,10 +39,10 @@ HttpUrl = Annotated[
     AfterValidator(_lower_scheme),
 ]
 
-Platform = Annotated[Literal["web", "ios", "android"], AnyCase]
-DeviceModel = Annotated[Literal["iphone", "ipad"], AnyCase]
-Environment = Annotated[Literal["production", "staging", "preview", "custom"], AnyCase]
-Mode = Annotated[Literal["fast", "deep"], AnyCase]
+Platform = Literal["web", "ios", "android"]
+DeviceModel = Literal["iphone", "ipad"]
+Environment = Literal["production", "staging", "preview", "custom"]
+Mode = Literal["fast", "deep"]
 
 
 class Issue(WireModel):
