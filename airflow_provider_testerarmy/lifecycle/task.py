@@ -12,6 +12,7 @@ from airflow.providers.common.compat.sdk import BaseOperatorLink
 
 from airflow_provider_testerarmy import airflow_compat
 from airflow_provider_testerarmy.lifecycle import parameters
+from airflow_provider_testerarmy.lifecycle.mapping import stable_fields, stable_partial
 from airflow_provider_testerarmy.lifecycle.parameters import Gate, Paths, Seconds
 from airflow_provider_testerarmy.runs.rendered import is_nothing
 
@@ -56,10 +57,7 @@ class LifecycleTask(BaseOperator):
     @classmethod
     def partial(cls, **kwargs: Any) -> Any:
         """As Airflow's, with parameters that serialize the same in every process."""
-        known = {
-            name: parameters.stable(value) for name, value in kwargs.items() if name in cls.template_fields
-        }
-        return super().partial(**{**kwargs, **known})  # type: ignore[misc]
+        return stable_partial(super().partial(**stable_fields(kwargs, cls.template_fields)))
 
     def _set_common(
         self,

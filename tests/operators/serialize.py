@@ -68,7 +68,7 @@ def main():
     for (name, gate), way in product(GATES.items(), WAYS):
         with DAG("stable", schedule=None) as dag:
             way(gate)
-        text = json.dumps(serializer.to_dict(dag))
+        text = json.dumps(serializer.to_dict(dag), sort_keys=True)
         print("DAG", name, way.__name__, hashlib.sha256(text.encode()).hexdigest(), sep="\t")
 
 
