@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from functools import cache
 from typing import Any
 
 from airflow_provider_testerarmy.lifecycle.parameters import stable
 
 
-def stable_fields(fields: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
+def stable_fields(fields: dict[str, Any], names: Collection[str]) -> dict[str, Any]:
     """The fields, with a stable value under each of the names."""
     return {name: stable(value) if name in names else value for name, value in fields.items()}
 
@@ -18,13 +19,13 @@ def stable_partial(partial: Any) -> Any:
 
     Airflow writes a frozenset, in the order of its hashes, and so makes another DAG version in each process.
     """
-    partial.__class__ = _stable_kind(type(partial))
+    partial.__class__ = _stable_kind(type(partial))  # type: ignore[arg-type]
     return partial
 
 
 @cache
 def _stable_kind(kind: type) -> Any:
-    class StablePartial(kind):  # type: ignore[misc, valid-type]
+    class StablePartial(kind):  # type: ignore[misc]
         """Airflow's, with stable values."""
 
         __slots__ = ()

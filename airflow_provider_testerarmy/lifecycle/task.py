@@ -198,20 +198,31 @@ class LifecycleTask(BaseOperator):
 
     def _push_note(self, context: Any, lifecycle: Lifecycle) -> str:
         """Say for lists of tasks what this one is about; returns where a person looks at the runs."""
-        from airflow_provider_testerarmy.runs.verdict.summary import NOTE, note
+        from airflow_provider_testerarmy.runs.verdict.summary import NOTE
 
         url = lifecycle.url(lifecycle.submission.run_ids)
-        context["ti"].xcom_push(key=NOTE, value=note(lifecycle.label, lifecycle.title, url))
+        context["ti"].xcom_push(key=NOTE, value=self._note(lifecycle, url))
         return url
+
+    @staticmethod
+    def _note(lifecycle: Lifecycle, url: str) -> dict[str, Any]:
+        from airflow_provider_testerarmy.runs.verdict.summary import note
+
+        return {**note(lifecycle.label, lifecycle.title, url), "batch_id": lifecycle.submission.batch_id}
 
     def _pushed(self, context: Any) -> Submission:
         """What this try has started, from its XComs: ``airflow dags test`` loses a deferral's own arguments."""
         from airflow_provider_testerarmy.runs.service import Submission
+        from airflow_provider_testerarmy.runs.verdict.summary import NOTE
 
         ti = context["ti"]
         run_ids = ti.xcom_pull(task_ids=self.task_id, key="run_ids", map_indexes=ti.map_index)
-        batch_id = ti.xcom_pull(task_ids=self.task_id, key="batch_id", map_indexes=ti.map_index)
-        return Submission(tuple(run_ids or ()), batch_id=batch_id or "")
+        # Airflow warns of each XCom that is not there, and not every run has a batch.
+        known = ti.xcom_pull(task_ids=self.task_id, key=NOTE, map_indexes=ti.map_index) or {}
+        batch_id = known.get("batch_id")
+        if batch_id is None:
+            batch_id = ti.xcom_pull(task_ids=self.task_id, key="batch_id", map_indexes=ti.map_index)
+        return Submission(tuple(run_ids or ()), batch_id=str(batch_id or ""))
 
     def _defer(self, lifecycle: Lifecycle) -> None:
         from airflow_provider_testerarmy.triggers.runs import AwaitRunsTrigger
