@@ -416,7 +416,8 @@ class Lifecycle:
             self._log.warning("The gate only reports, so the task succeeds all the same.")
             return summary
         # The summary of a failed task is worth as much as that of a passed one.
-        self._ti.xcom_push(key="return_value", value=summary)
+        if self._task.do_xcom_push:
+            self._ti.xcom_push(key="return_value", value=summary)
         raise error
 
     def unjudged(self) -> dict[str, Any]:
