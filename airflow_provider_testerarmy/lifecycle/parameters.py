@@ -102,7 +102,8 @@ def report_path(value: object) -> str | Sequence[str] | None:
     paths = sorted(value, key=str) if isinstance(value, Set) else list(value)
     if not paths:
         raise RequestInvalid("report_path is empty; a template may have rendered to nothing.")
-    return [_path(path) for path in paths]
+    found = [_path(path) for path in paths]
+    return tuple(found) if isinstance(value, tuple) else found
 
 
 def _path(value: object) -> str:
@@ -110,14 +111,14 @@ def _path(value: object) -> str:
 
     if not isinstance(value, str | PurePath) and not _is_object_path(value):
         raise RequestInvalid(f"report_path must be a path or a list of paths, not {value!r}.")
-    path = str(value).strip()
-    if not path:
+    path = str(value)
+    if not path.strip():
         raise RequestInvalid("report_path is empty; a template may have rendered to nothing.")
     if suffix_of(path) is None:
         raise RequestInvalid(
             f"report_path {path!r} must end in one of {', '.join(SUFFIXES)}, the kinds of report there are."
         )
-    return str(Path(path).expanduser()) if path.startswith("~") else path
+    return str(Path(path.strip()).expanduser()) if path.strip().startswith("~") else path
 
 
 def _is_object_path(value: object) -> bool:

@@ -97,7 +97,7 @@ def test_no_report_path(given):
         ({"b.md", "a.xml"}, ["a.xml", "b.md"]),
         ("['a.xml', 'b.md']", ["a.xml", "b.md"]),
         (iter(["a.xml"]), ["a.xml"]),
-        (" a.XML ", "a.XML"),
+        (" a.XML ", " a.XML "),
     ],
 )
 def test_report_paths_of_every_kind(given, paths):
