@@ -185,8 +185,11 @@ def verdict_error(
     all_rejected: bool = False,
     retry_failed_tests: bool = False,
 ) -> TestRunError | TestsSkipped | None:
-    """What the task raises for a verdict, or None when it succeeds."""
-    if verdict.kind is VerdictKind.PASSED:
+    """What the task raises for a verdict, or None when it succeeds.
+
+    ``not_judged`` succeeds: whoever calls a test non-blocking says that its failure must not stop the DAG.
+    """
+    if verdict.kind in (VerdictKind.PASSED, VerdictKind.NOT_JUDGED):
         return None
     message = f"Verdict: {verdict.kind}. " + " | ".join(verdict.reasons[:20])
     if verdict.kind is VerdictKind.SKIPPED:

@@ -98,7 +98,8 @@ class Judge:
         self, verdict: Verdict, results: Sequence[RunResult], record: Record, run_ids: Sequence[RunId]
     ) -> dict[str, Any]:
         summary = self._summary(verdict, results, record, run_ids)
-        self._log.info("Verdict: %s. %s", verdict.kind, " | ".join(verdict.reasons))
+        say = self._log.warning if verdict.kind is VerdictKind.NOT_JUDGED else self._log.info
+        say("Verdict: %s. %s", verdict.kind, " | ".join(verdict.reasons))
         if self._options.report_path:
             write_report(
                 self._options.report_path,

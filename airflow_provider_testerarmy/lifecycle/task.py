@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from airflow.providers.common.compat.sdk import BaseOperatorLink
 
 from airflow_provider_testerarmy import airflow_compat
 from airflow_provider_testerarmy.lifecycle import parameters
-from airflow_provider_testerarmy.lifecycle.parameters import Seconds
+from airflow_provider_testerarmy.lifecycle.mapping import stable_fields, stable_partial
+from airflow_provider_testerarmy.lifecycle.parameters import Gate, Paths, Seconds
+from airflow_provider_testerarmy.runs.rendered import is_nothing
 
 # The DAG processor imports this module over and over and never executes a task: what only a task needs is
 # imported where it is used.
@@ -24,9 +26,15 @@ if TYPE_CHECKING:
     from airflow_provider_testerarmy.lifecycle.options import Options
     from airflow_provider_testerarmy.runs.results import RunId
     from airflow_provider_testerarmy.runs.service import RunRequest, Submission
-    from airflow_provider_testerarmy.runs.verdict.gate import QualityGate
 else:
     BaseOperator = object
+
+#: What a duration is that rendered to nothing, the same as when it is not given.
+DEFAULTS: Final[dict[str, float | timedelta]] = {
+    "poll_interval": 10.0,
+    "timeout": timedelta(hours=3),
+    "max_outage": timedelta(minutes=10),
+}
 
 #: How long after the trigger's own deadline Airflow ends the deferral, should the trigger not have.
 BACKSTOP = timedelta(seconds=60)
@@ -49,6 +57,11 @@ class LifecycleTask(BaseOperator):
     _lifecycle: Lifecycle | None = None
     _killed: bool = False
 
+    @classmethod
+    def partial(cls, **kwargs: Any) -> Any:
+        """As Airflow's, with parameters that serialize the same in every process."""
+        return stable_partial(super().partial(**stable_fields(kwargs, cls.template_fields)))
+
     def _set_common(
         self,
         *,
@@ -56,28 +69,27 @@ class LifecycleTask(BaseOperator):
         poll_interval: Seconds,
         timeout: Seconds | None,
         max_outage: Seconds,
-        gate: QualityGate | Mapping[str, Any] | str | None,
+        gate: Gate | None,
         cancel_on_kill: bool,
         durable: bool,
-        report_path: str | Sequence[str] | None,
+        report_path: Paths | None,
         copy_screenshots: bool,
     ) -> None:
         """Keep the common parameters, and let a mistake that needs no rendering fail the DAG file.
 
         :raises ValueError: naming the parameter.
         """
-        self.deferrable = deferrable
+        self.deferrable = parameters.flag(deferrable, "deferrable")
         self.poll_interval = poll_interval
         self.timeout: Any = timeout
         self.max_outage = max_outage
-        # Templates look into dicts, not into models.
-        as_dict = getattr(gate, "model_dump", None)
-        self.gate: Any = as_dict(mode="json") if as_dict else gate
-        self.cancel_on_kill = cancel_on_kill
-        self.durable = durable
-        self.report_path = report_path
-        self.copy_screenshots = copy_screenshots
-        if copy_screenshots and report_path is None:
+        # Templates look into dicts, not into models; and a set would give each process another DAG version.
+        self.gate: Any = parameters.stable(gate)
+        self.cancel_on_kill = parameters.flag(cancel_on_kill, "cancel_on_kill")
+        self.durable = parameters.flag(durable, "durable")
+        self.report_path: Any = parameters.stable(report_path)
+        self.copy_screenshots = parameters.flag(copy_screenshots, "copy_screenshots")
+        if self.copy_screenshots and report_path is None:
             raise ValueError("copy_screenshots needs a report_path: the copies are put beside the report.")
         checks: dict[str, Callable[[Any], object]] = {
             "gate": parameters.gate,
@@ -88,7 +100,7 @@ class LifecycleTask(BaseOperator):
         }
         for name, check in checks.items():
             value = getattr(self, name)
-            if value is not None and not parameters.is_template(value):
+            if not is_nothing(value) and not parameters.is_template(value):
                 check(value)
 
     @property
@@ -211,10 +223,9 @@ class LifecycleTask(BaseOperator):
 
         return Options(
             gate=parameters.gate(self.gate),
-            poll_interval=parameters.seconds(self.poll_interval, "poll_interval"),
-            # Infinity is what a rescheduling sensor makes of None for Airflow's own loop.
-            timeout=None if self.timeout in (None, math.inf) else parameters.seconds(self.timeout, "timeout"),
-            max_outage=parameters.seconds(self.max_outage, "max_outage"),
+            poll_interval=parameters.seconds(self._or_default("poll_interval"), "poll_interval"),
+            timeout=self._timeout(),
+            max_outage=parameters.seconds(self._or_default("max_outage"), "max_outage"),
             cancel_on_kill=self.cancel_on_kill,
             durable=self.durable,
             report_path=parameters.report_path(self.report_path),
@@ -222,6 +233,17 @@ class LifecycleTask(BaseOperator):
             retry_failed_tests=self.retry_failed_tests,
             softened=bool(getattr(self, "soft_fail", False) or getattr(self, "never_fail", False)),
         )
+
+    def _or_default(self, name: str) -> Any:
+        """The parameter; its default where it rendered to nothing."""
+        value = getattr(self, name)
+        return DEFAULTS[name] if is_nothing(value) else value
+
+    def _timeout(self) -> float | None:
+        # Infinity is what a rescheduling sensor makes of None for Airflow's own loop.
+        if self.timeout is None or self.timeout == math.inf:
+            return None
+        return parameters.seconds(self._or_default("timeout"), "timeout")
 
     def _push_what_is_known(self, context: Any, lifecycle: Lifecycle) -> None:
         ti, submission = context["ti"], lifecycle.submission
@@ -238,11 +260,17 @@ class LifecycleTask(BaseOperator):
 
     def _push_note(self, context: Any, lifecycle: Lifecycle) -> str:
         """Say for lists of tasks what this one is about; returns where a person looks at the runs."""
-        from airflow_provider_testerarmy.runs.verdict.summary import NOTE, note
+        from airflow_provider_testerarmy.runs.verdict.summary import NOTE
 
         url = lifecycle.url(lifecycle.submission.run_ids)
-        context["ti"].xcom_push(key=NOTE, value=note(lifecycle.label, lifecycle.title, url))
+        context["ti"].xcom_push(key=NOTE, value=self._note(lifecycle, url))
         return url
+
+    @staticmethod
+    def _note(lifecycle: Lifecycle, url: str) -> dict[str, Any]:
+        from airflow_provider_testerarmy.runs.verdict.summary import note
+
+        return {**note(lifecycle.label, lifecycle.title, url), "batch_id": lifecycle.submission.batch_id}
 
     def _started(self, context: Any, seen: Sequence[RunId]) -> Submission:
         """What this try has started, where no record says it.
@@ -251,10 +279,15 @@ class LifecycleTask(BaseOperator):
             runs are believed that the target can have.
         """
         from airflow_provider_testerarmy.runs.service import Submission
+        from airflow_provider_testerarmy.runs.verdict.summary import NOTE
 
         ti = context["ti"]
-        batch_id = ti.xcom_pull(task_ids=self.task_id, key="batch_id", map_indexes=ti.map_index)
         run_ids = seen or ti.xcom_pull(task_ids=self.task_id, key="run_ids", map_indexes=ti.map_index)
+        # Airflow warns of each XCom that is not there, and not every run has a batch.
+        known = ti.xcom_pull(task_ids=self.task_id, key=NOTE, map_indexes=ti.map_index) or {}
+        batch_id = known.get("batch_id")
+        if batch_id is None:
+            batch_id = ti.xcom_pull(task_ids=self.task_id, key="batch_id", map_indexes=ti.map_index)
         return Submission(tuple(run_ids or ()), batch_id=str(batch_id or ""))
 
     def _defer(self, lifecycle: Lifecycle) -> None:

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseOperator, conf
 
-from airflow_provider_testerarmy.lifecycle.parameters import Seconds
+from airflow_provider_testerarmy.lifecycle.parameters import Gate, Paths, Seconds, flag
 from airflow_provider_testerarmy.lifecycle.task import LifecycleTask
 
 if TYPE_CHECKING:
     from airflow_provider_testerarmy.runs.service import RunRequest
-    from airflow_provider_testerarmy.runs.verdict.gate import QualityGate
 
 
 class RunOperator(LifecycleTask, BaseOperator):
@@ -48,17 +46,17 @@ class RunOperator(LifecycleTask, BaseOperator):
         poll_interval: Seconds = 10.0,
         timeout: Seconds | None = timedelta(hours=3),
         max_outage: Seconds = timedelta(minutes=10),
-        gate: QualityGate | Mapping[str, Any] | str | None = None,
+        gate: Gate | None = None,
         cancel_on_kill: bool = True,
         durable: bool = True,
         retry_failed_tests: bool = False,
-        report_path: str | Sequence[str] | None = None,
+        report_path: Paths | None = None,
         copy_screenshots: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.wait_for_completion = wait_for_completion
-        self.retry_failed_tests = retry_failed_tests
+        self.wait_for_completion = flag(wait_for_completion, "wait_for_completion")
+        self.retry_failed_tests = flag(retry_failed_tests, "retry_failed_tests")
         self._set_common(
             deferrable=deferrable,
             poll_interval=poll_interval,

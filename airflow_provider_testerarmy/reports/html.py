@@ -39,6 +39,7 @@ SIGNS: Final = {
     "unknown": "?",
     "cancelled": "\u2013",
     "skipped": "»",
+    "not_judged": "◌",
 }
 
 

@@ -75,7 +75,7 @@ def render(summary: Mapping[str, Any], results: Sequence[RunResult], *, name: st
 
 def _kind(outcome: Outcome, verdict: str) -> str:
     if outcome is Outcome.CANCELLED:
-        return "skipped" if verdict in ("passed", "skipped") else "error"
+        return "skipped" if verdict in ("passed", "skipped", "not_judged") else "error"
     return {Outcome.PASSED: "", Outcome.FAILED: "failure", Outcome.SKIPPED: "skipped"}.get(outcome, "error")
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ast
-import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -16,25 +14,35 @@ from airflow.providers.common.compat.sdk import (
     conf,
 )
 
-from airflow_provider_testerarmy.client.http.errors import RequestInvalid
-from airflow_provider_testerarmy.lifecycle.parameters import Seconds, seconds
-from airflow_provider_testerarmy.lifecycle.task import LifecycleTask
+from airflow_provider_testerarmy.lifecycle.parameters import (
+    Gate,
+    Ids,
+    Paths,
+    Seconds,
+    ids,
+    is_template,
+    seconds,
+    stable,
+)
+from airflow_provider_testerarmy.lifecycle.task import DEFAULTS, LifecycleTask
 
 # Imported where they are used, see lifecycle/task.py.
 if TYPE_CHECKING:
     from airflow_provider_testerarmy.lifecycle.attempt import Lifecycle
     from airflow_provider_testerarmy.runs.results import RunId
     from airflow_provider_testerarmy.runs.service import RunRequest
-    from airflow_provider_testerarmy.runs.verdict.gate import QualityGate
 
 
 class RunSensor(LifecycleTask, BaseSensorOperator):
     """Waits for runs that something else has started, judges them, and returns a summary.
 
-    :param run_ids: the runs: a list, one id, an operator's XCom ``run_ids``, or text that renders to a list.
+    :param run_ids: the runs: a list (also of lists, as a mapped task has it), one id, an operator's ``output``
+        or its XCom ``run_ids``, or text that renders to one of these.
     :param deferrable: wait in the triggerer; Airflow's configuration decides by default.
     :param poll_interval: seconds (or a timedelta) between two looks at a run that is no longer young; in
         ``mode="reschedule"`` between any two looks.
+    :param poke_interval: another name for ``poll_interval``, the one that every Airflow sensor has; obeyed in every
+        mode. Both together are refused when they differ.
     :param timeout: seconds (or a timedelta) after which the sensor gives up. None waits for ever.
     :param max_outage: seconds (or a timedelta) without one good answer after which waiting ends; in
         ``mode="reschedule"`` only ``timeout`` ends it.
@@ -53,22 +61,23 @@ class RunSensor(LifecycleTask, BaseSensorOperator):
     def __init__(
         self,
         *,
-        run_ids: Sequence[RunId] | RunId,
+        run_ids: Ids,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
-        poll_interval: Seconds = 10.0,
+        poll_interval: Seconds | None = None,
+        poke_interval: Seconds | None = None,
         timeout: Seconds | None = timedelta(hours=3),
         max_outage: Seconds = timedelta(minutes=10),
-        gate: QualityGate | Mapping[str, Any] | str | None = None,
+        gate: Gate | None = None,
         cancel_on_kill: bool = False,
-        report_path: str | Sequence[str] | None = None,
+        report_path: Paths | None = None,
         copy_screenshots: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.run_ids = run_ids
+        self.run_ids: Any = stable(run_ids)
         self._set_common(
             deferrable=deferrable,
-            poll_interval=poll_interval,
+            poll_interval=_interval(poll_interval, poke_interval, kwargs.get("default_args") or {}),
             timeout=timeout,
             max_outage=max_outage,
             gate=gate,
@@ -141,8 +150,9 @@ class RunSensor(LifecycleTask, BaseSensorOperator):
 
     def _reschedule(self, context: Any) -> Any:
         # Airflow's own loop does arithmetic with these, so they must be plain numbers by now.
-        self.poke_interval = seconds(self.poll_interval, "poll_interval")
-        self.timeout = float("inf") if self.timeout is None else seconds(self.timeout, "timeout")
+        self.poke_interval = seconds(self._or_default("poll_interval"), "poll_interval")
+        limit = self._timeout()
+        self.timeout = float("inf") if limit is None else limit
         try:
             return super().execute(context)
         except (AirflowSensorTimeout, AirflowSkipException):
@@ -164,6 +174,10 @@ class RunSensor(LifecycleTask, BaseSensorOperator):
         except WaitTimedOut as error:
             self.log.info("%s", error)
 
+    def _run_ids(self) -> tuple[RunId, ...]:
+        # One id in two spellings is one run.
+        return tuple(dict.fromkeys(self.check_run_id(run_id) for run_id in parse_ids(self.run_ids)))
+
     def _softened(self, error: Exception) -> Exception:
         if self.soft_fail or self.never_fail:
             return AirflowSkipException(f"Skipped instead of failed (soft_fail or never_fail): {error}")
@@ -173,37 +187,42 @@ class RunSensor(LifecycleTask, BaseSensorOperator):
         from airflow_provider_testerarmy.runs.service import Submission
 
         ids: list[RunId] = []
-
-        def checked() -> None:
-            ids.extend(self.check_run_id(run_id) for run_id in parse_ids(self.run_ids))
-
-        lifecycle = self._open(context, checked)
+        lifecycle = self._open(context, lambda: ids.extend(self._run_ids()))
         lifecycle.adopt(lambda: Submission(tuple(ids)))
         lifecycle.waiter.start_timeout()
         return lifecycle
 
 
 def parse_ids(value: Any) -> list[RunId]:
-    """Ids from a list, one id, or what a template makes of a list.
+    """Ids from a list, one id, a task's summary, or what a template makes of them.
 
     :raises RequestInvalid: when there is none.
     """
-    if isinstance(value, str):
-        value = _from_text(value.strip())
-    ids = [value] if isinstance(value, str | int) else list(value or ())
-    if not ids:
-        raise RequestInvalid("run_ids is empty; a template may have rendered to nothing.")
-    return ids
+    return ids(value, "run_ids")
 
 
-def _from_text(text: str) -> Any:
-    if not text.startswith("["):
-        return [part.strip() for part in text.split(",") if part.strip()]
-    try:
-        return json.loads(text)
-    except ValueError:
-        # Jinja renders a list as Python writes it.
-        try:
-            return ast.literal_eval(text)
-        except (ValueError, SyntaxError) as error:
-            raise RequestInvalid(f"run_ids {text[:80]!r} is not a list of ids.") from error
+def _interval(
+    poll_interval: Seconds | None, poke_interval: Seconds | None, default_args: Mapping[str, Any]
+) -> Seconds:
+    """One interval of the two names: Airflow's for every sensor, and the one that the operators have.
+
+    :param default_args: the DAG's; a ``poke_interval`` from there is for sensors that give none themselves.
+
+    :raises ValueError: when both are given and differ.
+    """
+    if poke_interval is None:
+        return DEFAULTS["poll_interval"] if poll_interval is None else poll_interval
+    if poll_interval is not None and default_args.get("poke_interval") == poke_interval:
+        return poll_interval
+    if poll_interval is not None and not _same(poll_interval, poke_interval):
+        raise ValueError(
+            f"poll_interval ({poll_interval!r}) and poke_interval ({poke_interval!r}) differ: they are two "
+            "names for the interval between status checks. Give one of them."
+        )
+    return poke_interval
+
+
+def _same(one: Seconds, other: Seconds) -> bool:
+    if is_template(one) or is_template(other):
+        return one == other
+    return seconds(one, "poll_interval") == seconds(other, "poke_interval")

@@ -418,3 +418,18 @@ def test_a_report_that_cannot_be_written_hides_nothing(tries, tmp_path, group_id
     else:
         assert type(ending) is TestsFailedFinally
         assert tries.summary["verdict"] == "failed"
+
+
+@pytest.mark.parametrize("spelling", [str.upper, str])
+def test_a_failure_of_a_non_blocking_test_alone(tries, spelling):
+    """The task succeeds, says loudly that nothing was judged, and does not call it passed."""
+    task = single(catalog.TEST_FAILS, gate={"non_blocking_tests": spelling(catalog.TEST_FAILS)})
+    summary = tries.execute(task)
+    assert (summary["verdict"], summary["counts"]["failed"]) == ("not_judged", 1)
+    assert "No runs were judged (1 failed; every failed test is non-blocking)." in summary["reasons"]
+
+
+def test_a_failure_with_xcoms_turned_off(tries):
+    """The summary is the return value, and there is to be none."""
+    assert type(tries.execute(single(catalog.TEST_FAILS, do_xcom_push=False))) is TestsFailedFinally
+    assert "return_value" not in tries.xcoms

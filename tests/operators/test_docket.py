@@ -112,7 +112,7 @@ def test_a_label_stays_short():
         ({"test_blueprint_ids": [True]}, "test_blueprint_ids True"),
         ({"test_blueprint_category_id": "regression"}, "test_blueprint_category_id 'regression'"),
         ({"test_blueprint_ids": [181], "github_context": {"repository": "x"}}, "github_context.repository"),
-        ({"test_blueprint_ids": [181], "github_context": "{'a': 1}"}, "tojson"),
+        ({"test_blueprint_ids": [181], "github_context": "a: 1"}, "tojson"),
     ],
 )
 def test_a_mistake_fails_the_dag_file(parameters, words):
@@ -256,3 +256,35 @@ def test_airflow_finds_everything_by_its_path():
     named = [one for folder in ("operators", "sensors", "hooks") for one in info[folder]]
     modules = [name for one in named if one["integration-name"] == "Docket" for name in one["python-modules"]]
     assert [import_module(name).__name__.rpartition(".")[2] for name in modules] == ["docket"] * 3
+
+
+@pytest.mark.parametrize(
+    ("given", "ids"),
+    [
+        ([[181], ["182"]], [181, 182]),
+        ("[181, 182]", [181, 182]),
+        ("(181, '182')", [181, 182]),
+        (181, [181]),
+        (["181,182"], [181, 182]),
+    ],
+)
+def test_ids_of_every_kind(given, ids):
+    """Mapped outputs are lists of lists, and templates make text of them."""
+    task = operator(test_blueprint_ids="{{ params.ids }}")
+    task.test_blueprint_ids = given
+    assert task.build_request().body == {"test_blueprint_ids": ids}
+
+
+def test_one_of_two_templates_renders_to_nothing():
+    """Then the other one counts."""
+    for ids, category, body in (
+        ("None", "11", {"test_blueprint_category_id": 11}),
+        ("181", " ", {"test_blueprint_ids": [181]}),
+    ):
+        task = operator(
+            test_blueprint_ids="{{ params.ids }}",
+            test_blueprint_category_id="{{ params.category }}",
+            github_context="{{ params.context }}",
+        )
+        task.render_template_fields({"params": {"ids": ids, "category": category, "context": None}})
+        assert task.build_request().body == body

@@ -172,3 +172,9 @@ def test_a_task_without_a_verdict_is_listed():
     """It was stopped, or it waits."""
     (entry,) = history([stored(None, {"label": "group 1"}, state="running")], Filter())["runs"]
     assert (entry["verdict"], entry["finished"], entry["rate"], entry["counts"]) == ("", False, None, {})
+
+
+def test_a_verdict_of_nothing_judged_is_one():
+    """The badge says so instead of showing none."""
+    assert shapes.verdict_of({"verdict": "not_judged"}) == "not_judged"
+    assert shapes.verdict_of({"verdict": "made_up"}) == ""

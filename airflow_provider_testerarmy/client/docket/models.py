@@ -127,7 +127,7 @@ class GroupRunAnswer(DocketModel):
 class GithubContext(RequestModel):
     """The commit that a CI run tests; Docket reports its outcome there."""
 
-    model_config = ConfigDict(alias_generator=None, coerce_numbers_to_str=True)
+    model_config = ConfigDict(alias_generator=None)
 
     repository: Annotated[Text, Field(pattern=r"^[^/\s]+/[^/\s]+$")]
     commit_sha: Text

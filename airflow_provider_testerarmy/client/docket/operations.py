@@ -23,7 +23,7 @@ from airflow_provider_testerarmy.client.docket.models import (
 )
 from airflow_provider_testerarmy.client.http.errors import RequestInvalid
 from airflow_provider_testerarmy.client.http.operation import Operation
-from airflow_provider_testerarmy.client.http.wire import build_request
+from airflow_provider_testerarmy.client.http.wire import NOTHING, build_request
 
 DEFAULT_BASE_URL: Final = "https://api.docketqa.com"
 KEY_HEADER: Final = "X-API-KEY"
@@ -41,7 +41,7 @@ def check_id(value: object, name: str) -> int:
     """
     if isinstance(value, str):
         text = value.strip()
-        if not text:
+        if text.lower() in NOTHING:
             raise RequestInvalid(f"{name} is empty; a template may have rendered to nothing.")
         # Longer text is no id, and Python refuses to read thousands of digits.
         value = int(text) if text.isascii() and text.isdigit() and len(text) < 20 else text
@@ -81,7 +81,8 @@ def check_choice(test_blueprint_ids: object, test_blueprint_category_id: object)
         )
     if test_blueprint_ids is None and test_blueprint_category_id is None:
         raise RequestInvalid(
-            "Neither test_blueprint_ids nor test_blueprint_category_id is given: one of them says what to run."
+            "Neither test_blueprint_ids nor test_blueprint_category_id is given: one of them says what to run; "
+            "a template may have rendered to nothing."
         )
 
 

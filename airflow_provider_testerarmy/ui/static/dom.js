@@ -89,7 +89,7 @@ export function airflow() {
 // -- words
 
 export const SIGNS = {
-  passed: "✓", failed: "✕", errored: "!", unknown: "?", cancelled: "–", skipped: "»", running: "●", queued: "○",
+  passed: "✓", failed: "✕", errored: "!", unknown: "?", cancelled: "–", skipped: "»", not_judged: "◌", running: "●", queued: "○",
 };
 export const ORDER = ["failed", "errored", "unknown", "cancelled", "skipped", "passed", "running", "queued", ""];
 
@@ -98,7 +98,7 @@ export function plural(count, noun) {
 }
 
 export function capital(word) {
-  return word ? word[0].toUpperCase() + word.slice(1) : "";
+  return word ? word[0].toUpperCase() + word.slice(1).replaceAll("_", " ") : "";
 }
 
 export function took(seconds) {
