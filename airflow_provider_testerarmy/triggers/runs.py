@@ -19,7 +19,7 @@ from airflow_provider_testerarmy.runs.service import Submission
 from airflow_provider_testerarmy.runs.submission.cancel import cancel
 from airflow_provider_testerarmy.runs.text import name_runs
 from airflow_provider_testerarmy.triggers.packing import Packed, pack, unpack
-from airflow_provider_testerarmy.triggers.watchers import watcher_of
+from airflow_provider_testerarmy.triggers.watchers import wait_together
 
 EVENT_VERSION: Final = 1
 
@@ -112,7 +112,7 @@ class AwaitRunsTrigger(BaseTrigger):
         return hook
 
     async def _wait(self, pace: Pace) -> Waited:
-        return await watcher_of(self._hook).wait(self.run_ids, pace, self.log.info)
+        return await wait_together(self._hook, self.run_ids, pace, self.log.info)
 
     async def _has_another_key(self) -> bool:
         """Whether the connection says something else by now than when the wait began."""
