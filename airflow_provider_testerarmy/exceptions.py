@@ -9,6 +9,7 @@
     │   └── RunRejected             the service rejected every run at submission: fail
     ├── NothingTested               there was nothing to run: fail
     ├── WaitTimedOut                not finished in time, so cancelled: Airflow's retries
+    ├── RunNotFound                 the service does not know the run: fail
     ├── ServiceUnavailable          no good answer for ``max_outage``: Airflow's retries, which reconnect
     ├── RunInterrupted              the worker was stopped: Airflow's retries, which reconnect
     ├── CredentialsRejected         the key is wrong, revoked or not allowed: fail
@@ -82,6 +83,10 @@ class ServiceUnavailable(TestRunError):
     """The service gave no good answer for ``max_outage``. The next try reconnects to the same runs."""
 
 
+class RunNotFound(TestRunError, AirflowFailException):
+    """The service does not know a run, or its id can belong to none: waiting longer does not help."""
+
+
 class RunInterrupted(TestRunError):
     """The worker was told to stop while the task was waiting."""
 
@@ -146,6 +151,12 @@ def wait_error(waited: Waited, run_ids: Sequence[RunId], *, cancelled: bool) -> 
     if waited.end is WaitEnd.DENIED:
         return CredentialsRejected(
             f"The service stopped accepting the key while {name_runs(active)} ran: {waited.message}. {_CHECK_KEY}",
+            active,
+        )
+    if waited.end is WaitEnd.NOT_FOUND:
+        return RunNotFound(
+            f"Stopped waiting: {waited.message}. Check the run ids, and that the connection is the one that "
+            "started the runs.",
             active,
         )
     return ServiceUnavailable(

@@ -93,7 +93,7 @@ class Watchlist:
         subscription = self._schedule.subscribe(ids, pace, now)
         if len(ids) < len(given):
             odd = next(one for one in given if isinstance(one, bool) or not isinstance(one, str | int))
-            subscription.unusable = f"{_quoted(odd)} is not a run id"
+            subscription.unusable = f"a {type(odd).__name__} is not a run id"
         if subscription.unusable or not ids:
             self._news[subscription] = None
         for run_id in subscription.active.keys() & self._health.runs.keys():
@@ -142,7 +142,7 @@ class Watchlist:
                 asking.append(Question(self._put(watched.run_id), watched.run_id, now))
             except (ValueError, TypeError) as error:
                 # No request can be made of such an id, so no run has it; that concerns nobody else.
-                self._give_up(watched, f"{_quoted(watched.run_id)} is not a run id: {error}")
+                self._give_up(watched, f"{name_runs([watched.run_id])} cannot exist: {error}")
         return asking
 
     def _give_up(self, watched: Watched, why: str) -> None:
@@ -349,7 +349,3 @@ class Watchlist:
         since = {run_id: max(self._health.runs[run_id].since, began) for run_id in subscription.troubled}
         subscription.alarm = min(since.values(), default=math.inf) + limit
         return [run_id for run_id, when in since.items() if now - when > limit]
-
-
-def _quoted(run_id: object) -> str:
-    return repr(run_id)[:80]
