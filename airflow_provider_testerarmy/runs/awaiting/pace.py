@@ -16,7 +16,7 @@ SLOWEST: Final = 0.5
 RECOVERY: Final = 0.01
 UNTOLD: Final = 20.0
 #: Near the rate at which the service refused last, a good answer gives back this share of that only.
-CAREFUL: Final = (0.75, 0.1)
+CAREFUL: Final = (0.75, 0.03)
 #: This much of a request counts as a whole one: clocks round, and nobody should wake up for the rest of it.
 NEARLY: Final = 0.999
 

@@ -153,6 +153,8 @@ class Watchlist:
 
     def pause(self, now: float) -> float:
         """Seconds until there is something to ask, or until a deadline; infinite when there will be neither."""
+        if self._health.denied:
+            return math.inf
         when = self._schedule.next_due()
         if self._schedule.count_ready() or self._lists.wants_page:
             when = self._rate.ready_at(now)
