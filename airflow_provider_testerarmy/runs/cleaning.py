@@ -150,6 +150,7 @@ def _step(step: Step) -> Step:
         summary=prose(step.summary, TEXT),
         error=prose(step.error, TEXT),
         error_code=one_line(step.error_code, WORD),
+        hint=one_line(step.hint, TITLE),
         started=seconds(step.started),
         ended=seconds(step.ended),
     )

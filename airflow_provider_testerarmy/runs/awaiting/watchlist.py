@@ -9,6 +9,7 @@ in: ``now`` is monotonic, and ``wall_ahead`` says how far the wall clock, by whi
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -26,6 +27,8 @@ __all__ = ["LAST_LOOK", "WIDTH", "Question", "Subscription", "WaitEnd", "Waited"
 
 #: Questions that are under way at the same time, and so the connections that are open, at the most.
 WIDTH: Final = 8
+#: Questions that are under way while it is not known whether the key is rejected.
+PROBES: Final = 2
 #: Seconds past the deadline that the last poll of the runs may take.
 LAST_LOOK: Final = 30.0
 #: A fault at the last poll is asked about once more: a hiccup must not hide that a run ended in time.
@@ -74,6 +77,7 @@ class Watchlist:
         self._lists = Lists(service, whole=whole)
         self._news: dict[Subscription, None] = {}
         self._page_next = True
+        self._under_way = 0
 
     def set_wall_ahead(self, seconds: float) -> None:
         """Say by how many seconds the wall clock is ahead of the monotonic one; it may be set at any time."""
@@ -122,8 +126,7 @@ class Watchlist:
         self._schedule.gather(now)
         if self._health.denied or now < self._health.on_hold_until():
             return []
-        # Two questions tell a rejected key from a hiccup.
-        room = min(room, 2) if self._health.suspected else room
+        room = max(0, min(room, self._most() - self._under_way))
         self._end_walk()
         self._schedule.take(self._lists.begin(lambda: self._schedule.ready, now))
         page = int(self._lists.wants_page)
@@ -133,7 +136,13 @@ class Watchlist:
         if granted == 1 and ready and page:
             page, self._page_next = int(self._page_next), not self._page_next
         asking = [Question(self._lists.ask_page(), None, now)] if granted and page else []
-        return asking + self._about_runs(granted - len(asking), now)
+        asking += self._about_runs(granted - len(asking), now)
+        self._under_way += len(asking)
+        return asking
+
+    def _most(self) -> int:
+        """Questions that may be under way."""
+        return PROBES if self._health.suspected else sys.maxsize
 
     def _about_runs(self, room: int, now: float) -> list[Question]:
         asking = []
@@ -156,7 +165,9 @@ class Watchlist:
         if self._health.denied:
             return math.inf
         when = self._schedule.next_due()
-        if self._schedule.count_ready() or self._lists.wants_page:
+        if self._under_way >= self._most():
+            when = math.inf
+        elif self._schedule.count_ready() or self._lists.wants_page:
             when = self._rate.ready_at(now)
         if math.isfinite(when):
             when = max(self._health.on_hold_until(), when)
@@ -180,6 +191,7 @@ class Watchlist:
     def answered(self, question: Question, value: Any, now: float) -> None:
         """A question got an answer."""
         run_id, asked = question.run_id, min(question.asked, now)
+        self._under_way -= 1
         self._health.good()
         self._rate.accepted()
         if run_id is None:
@@ -194,6 +206,7 @@ class Watchlist:
     def failed(self, question: Question, fault: ServiceFault, now: float) -> None:
         """A question got no answer of use."""
         run_id, asked = question.run_id, min(question.asked, now)
+        self._under_way -= 1
         patience = max((one.pace.max_outage for one in self._schedule.subscriptions), default=0.0)
         begins = self._health.bad(fault, run_id, asked, now, patience)
         if fault.kind is FaultKind.RATE_LIMITED:
