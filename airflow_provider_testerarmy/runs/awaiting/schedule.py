@@ -92,6 +92,8 @@ class Schedule:
         self.runs: dict[RunId, Watched] = {}
         self.subscriptions: dict[Subscription, None] = {}
         self._agenda: Timetable[Watched] = Timetable()
+        #: The same runs, by the time from which they may be polled together with others that are due.
+        self._early: Timetable[Watched] = Timetable()
         self._ready: Timetable[Watched] = Timetable()
         #: Those of the ready runs that were never polled, the youngest first.
         self._unseen: Timetable[Watched] = Timetable()
@@ -138,6 +140,7 @@ class Schedule:
         watched = self.runs.pop(run_id, None)
         if watched is not None:
             self._agenda.drop(watched)
+            self._early.drop(watched)
             self._take(watched)
 
     # -- what is due
@@ -156,23 +159,21 @@ class Schedule:
             return
         if not self._ready:
             self._jitter = random.uniform(-1, 1)  # noqa: S311
-        share, most = EARLY
-        later = []
-        while self.next_due() <= now + most:
-            due, watched = self._agenda.pop()
+        while (first := self._early.first()) and first[0] <= now:
+            watched = self._early.pop()[1]
+            self._agenda.drop(watched)
             if watched.stale and not watched.last_poll_due:
-                due = max(due, watched.polled + watched.pause(watched.polled, self._jitter))
-            if due - now <= share * (due - watched.polled):
-                self.make_ready(watched)
-            else:
-                later.append((watched, due))
-        for watched, due in later:
-            self._plan(watched, due)
+                due = watched.polled + watched.pause(watched.polled, self._jitter)
+                if due > now:
+                    self._plan(watched, due)
+                    continue
+            self.make_ready(watched)
 
     def make_ready(self, watched: Watched) -> None:
         """Let a run be polled as soon as there is room; one that could not be polled keeps its place."""
         watched.busy = False
         self._agenda.drop(watched)
+        self._early.drop(watched)
         self._ready.put(watched, watched.due)
         if watched.polled == -math.inf:
             self._unseen.put(watched, -watched.since)
@@ -220,6 +221,9 @@ class Schedule:
         watched.due, watched.busy = due, False
         self._take(watched)
         self._agenda.put(watched, due)
+        share, most = EARLY
+        pause = due - watched.polled
+        self._early.put(watched, due - min(most, share * pause) if math.isfinite(pause) else due)
 
     # -- deadlines
 

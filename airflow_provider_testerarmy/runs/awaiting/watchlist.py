@@ -207,7 +207,8 @@ class Watchlist:
         """A question got no answer of use."""
         run_id, asked = question.run_id, min(question.asked, now)
         self._under_way -= 1
-        patience = max((one.pace.max_outage for one in self._schedule.subscriptions), default=0.0)
+        waiting = self._schedule.subscriptions if fault.retry_after else ()
+        patience = max((one.pace.max_outage for one in waiting), default=0.0)
         begins = self._health.bad(fault, run_id, asked, now, patience)
         if fault.kind is FaultKind.RATE_LIMITED:
             self._rate.refused(question.asked if math.isfinite(question.asked) else None)
