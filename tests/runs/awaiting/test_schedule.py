@@ -85,6 +85,18 @@ def test_new_runs_come_first_and_only_until_their_first_poll():
     assert {run_id[:3] for run_id in poll(schedule, 10.5, room=18)} == {"old"}
 
 
+def test_a_stream_of_new_runs_starves_nobody():
+    """Though there are more of them than can be polled."""
+    schedule = Schedule()
+    schedule.subscribe(["old"], FAST, 0.0)
+    poll(schedule, 0.0)
+    polled = []
+    for second in range(10, 20):
+        schedule.subscribe([f"new-{second}-{number}" for number in range(8)], FAST, float(second))
+        polled += poll(schedule, float(second), room=4)
+    assert "old" in polled[:4]
+
+
 def test_under_a_cap_each_is_polled_in_turn():
     """Nobody twice before everybody once."""
     schedule = Schedule()
