@@ -9,6 +9,7 @@
     │   └── RunRejected             the service rejected every run at submission: fail
     ├── NothingTested               there was nothing to run: fail
     ├── WaitTimedOut                not finished in time, so cancelled: Airflow's retries
+    ├── RunNotFound                 the service does not know the run: fail
     ├── ServiceUnavailable          no good answer for ``max_outage``: Airflow's retries, which reconnect
     ├── TriggerFailed               the triggerer could not wait: Airflow's retries, which reconnect
     ├── RunInterrupted              the worker was stopped: Airflow's retries, which reconnect
@@ -88,6 +89,10 @@ class TriggerFailed(TestRunError):
     """The deferral ended without a word of the trigger. The next try reconnects to the same runs."""
 
 
+class RunNotFound(TestRunError, AirflowFailException):
+    """The service does not know a run, or its id can belong to none: waiting longer does not help."""
+
+
 class RunInterrupted(TestRunError):
     """The worker was told to stop while the task was waiting."""
 
@@ -151,6 +156,12 @@ def wait_error(waited: Waited, run_ids: Sequence[RunId], fate: Fate | None = Non
     if waited.end is WaitEnd.DENIED:
         return CredentialsRejected(
             f"The service stopped accepting the key while {name_runs(active)} ran: {waited.message}. {_CHECK_KEY}",
+            active,
+        )
+    if waited.end is WaitEnd.NOT_FOUND:
+        return RunNotFound(
+            f"Stopped waiting: {waited.message}. Check the run ids, and that the connection is the one that "
+            "started the runs.",
             active,
         )
     said = "The next try waits for the same runs." if fate is None else _FATES[fate]

@@ -14,6 +14,7 @@ from airflow_provider_testerarmy.exceptions import (
     RunCancelled,
     RunErrored,
     RunInterrupted,
+    RunNotFound,
     RunRejected,
     RunsForgotten,
     ServiceUnavailable,
@@ -42,6 +43,7 @@ DISPOSITIONS = {
     RunRejected: "fail",
     NothingTested: "fail",
     WaitTimedOut: "retry",
+    RunNotFound: "fail",
     ServiceUnavailable: "retry",
     RunInterrupted: "retry",
     CredentialsRejected: "fail",
@@ -176,6 +178,7 @@ def test_what_a_task_raises_for_a_submission(ended, remembered, error, words):
         (WaitEnd.DEADLINE, True, WaitTimedOut, "They were cancelled."),
         (WaitEnd.DEADLINE, False, WaitTimedOut, "may still be running"),
         (WaitEnd.DENIED, False, CredentialsRejected, "Check the password"),
+        (WaitEnd.NOT_FOUND, False, RunNotFound, "Check the run ids"),
         (WaitEnd.UNAVAILABLE, False, ServiceUnavailable, "the next try waits for the same runs"),
     ],
 )

@@ -15,6 +15,7 @@ from airflow_provider_testerarmy.client.http.retry import ONCE, RetryPolicy
 from airflow_provider_testerarmy.client.http.sender import SyncSender
 from airflow_provider_testerarmy.hooks import forms
 from airflow_provider_testerarmy.hooks.base import ServiceHook
+from airflow_provider_testerarmy.runs.cleaning import about, clean_result
 from airflow_provider_testerarmy.runs.results import Outcome, Phase, RunId, RunResult, Step
 from airflow_provider_testerarmy.runs.service import Match, RunRequest, Scope, Sighting, Submission
 
@@ -126,11 +127,11 @@ class DocketService:
 
     def fetch(self, run_id: RunId) -> Operation[RunResult]:
         """One run, whole."""
-        return docket.get_test_run(run_id).then(self.result)
+        return docket.get_test_run(run_id).then(about(run_id, self.result))
 
     def glance(self, run_id: RunId) -> Operation[RunResult]:
         """One run, only how far it is."""
-        return docket.glance_at_test_run(run_id).then(lambda run: RunResult(run.id, run.status, *_state(run)))
+        return docket.glance_at_test_run(run_id).then(about(run_id, _glimpse))
 
     def list_by_status(self, status: str, cursor: str) -> NoReturn:
         """Never asked: there are no statuses to list by."""
@@ -183,7 +184,7 @@ class DocketService:
         phase, outcome = _state(run)
         steps, video_url = _decisive_attempt(run)
         finished_at = run.updated_at if outcome else None
-        return RunResult(
+        found = RunResult(
             run_id=run.id,
             status=run.status,
             phase=phase,
@@ -204,6 +205,7 @@ class DocketService:
             flaky=outcome is Outcome.PASSED and bool(run.additional_attempts),
             video_url=video_url or "",
         )
+        return clean_result(found)
 
 
 def group_run_url(group_run_id: int | str | None) -> str:
@@ -223,6 +225,10 @@ def _submission(group: wire.GroupRun, wanted: int) -> Submission:
             f"{wanted} tests were to be run, and group run {group.id or '(no id)'} has fewer runs: {ids}"
         )
     return Submission(tuple(run.id for run in group.test_runs), batch_id=str(group.id or ""))
+
+
+def _glimpse(run: wire.TestRunGlimpse) -> RunResult:
+    return clean_result(RunResult(run.id, run.status, *_state(run)))
 
 
 def _state(run: wire.TestRunGlimpse) -> tuple[Phase, Outcome | None]:

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from airflow_provider_testerarmy.client.http import sender
 from airflow_provider_testerarmy.client.http.endpoint import Endpoint, Timeouts
-from airflow_provider_testerarmy.client.http.errors import ClientError, CredentialsRejected
+from airflow_provider_testerarmy.client.http.errors import ClientError, CredentialsRejected, RequestInvalid
 from airflow_provider_testerarmy.client.http.operation import Operation
 from airflow_provider_testerarmy.client.http.retry import ONCE, RetryPolicy
 from airflow_provider_testerarmy.client.http.sender import SyncSender
@@ -19,6 +19,7 @@ from airflow_provider_testerarmy.client.testerarmy import operations as testerar
 from airflow_provider_testerarmy.hooks import forms
 from airflow_provider_testerarmy.hooks.base import ServiceHook
 from airflow_provider_testerarmy.hooks.matching import match
+from airflow_provider_testerarmy.runs.cleaning import about, clean_result, clean_submission, usable_id
 from airflow_provider_testerarmy.runs.results import Issue, Outcome, Phase, RunId, RunResult, Step
 from airflow_provider_testerarmy.runs.service import (
     Page,
@@ -28,6 +29,7 @@ from airflow_provider_testerarmy.runs.service import (
     Submission,
     Tests,
 )
+from airflow_provider_testerarmy.runs.text import one_line
 
 DASHBOARD: Final = "https://tester.army/dashboard"
 API_KEYS_PAGE: Final = f"{DASHBOARD}/profile/api-keys"
@@ -168,16 +170,10 @@ class TesterArmyService:
     def prepare(self, request: RunRequest) -> Operation[Scope]:
         """Look at the test or group; for a prompt, which has no target, at the newest run."""
         if request.kind == "test":
-            return testerarmy.get_test(request.target).then(
-                lambda test: Scope(test.project_id or "", test.title or "")
-            )
+            return testerarmy.get_test(request.target).then(lambda test: _test_scope(test, request.target))
         if request.kind == "group":
             return testerarmy.get_group(request.target).then(
-                lambda group: Scope(
-                    group.project_id or "",
-                    group.name or "",
-                    frozenset((group.prep_test_id,) if group.prep_test_id else ()),
-                )
+                lambda group: _group_scope(group, request.target)
             )
         return testerarmy.list_runs(limit=1).then(lambda _page: Scope())
 
@@ -185,20 +181,24 @@ class TesterArmyService:
         """Start a test, a group or a prompt."""
         if request.kind == "test":
             single = testerarmy.trigger_test_run(request.target)
-            return replace(single, body=request.body).then(lambda queued: Submission((queued.run_id,)))
+            return replace(single, body=request.body).then(lambda queued: _single(queued, request.target))
         if request.kind == "group":
             group = testerarmy.trigger_group_run(request.target)
-            return replace(group, body=request.body).then(_group_submission)
+            return replace(group, body=request.body).then(
+                lambda queued: _group_submission(queued, request.target)
+            )
         prompt = testerarmy.submit_prompt_run(wire.PromptRunRequest(prompt="-"))
-        return replace(prompt, body=request.body).then(lambda queued: Submission((queued.id,)))
+        return replace(prompt, body=request.body).then(
+            lambda queued: clean_submission(Submission((queued.id,)))
+        )
 
     def fetch(self, run_id: RunId) -> Operation[RunResult]:
         """One run, whole."""
-        return testerarmy.get_run(str(run_id)).then(self.result)
+        return testerarmy.get_run(_usable(run_id)).then(about(run_id, self.result))
 
     def glance(self, run_id: RunId) -> Operation[RunResult]:
         """One run, only how far it is."""
-        return testerarmy.glance_at_run(str(run_id)).then(_glimpse)
+        return testerarmy.glance_at_run(_usable(run_id)).then(about(run_id, _glimpse))
 
     def list_by_status(self, status: str, cursor: str) -> Operation[Page]:
         """The account's runs in one status, only how far each is."""
@@ -254,7 +254,7 @@ class TesterArmyService:
         """A run as the domain has it."""
         phase = _phase(run)
         output = run.output or wire.Output()
-        return RunResult(
+        found = RunResult(
             run_id=run.id,
             status=run.status,
             phase=phase,
@@ -273,6 +273,7 @@ class TesterArmyService:
             started_at=run.started_at,
             finished_at=run.completed_at,
         )
+        return clean_result(found)
 
     def _page(self, page: wire.RunPage, request: RunRequest) -> Page:
         return Page(tuple(self._sighting(run, request) for run in page.runs), page.next_cursor or "")
@@ -295,12 +296,33 @@ def _sighted(run: wire.RunGlimpse) -> Sighting:
 @lru_cache(maxsize=10_000)
 def _still_active(run_id: str, status: str, phase: Phase) -> Sighting:
     """Lists show the same runs in the same state again and again: by the thousand that is worth keeping."""
-    return Sighting(RunResult(run_id, status, phase))
+    return Sighting(clean_result(RunResult(run_id, status, phase)))
 
 
 def _glimpse(run: wire.RunGlimpse) -> RunResult:
     phase = _phase(run)
-    return RunResult(run.id, run.status, phase, _outcome(run) if phase is Phase.FINISHED else None)
+    outcome = _outcome(run) if phase is Phase.FINISHED else None
+    return clean_result(RunResult(run.id, run.status, phase, outcome))
+
+
+def _usable(run_id: RunId) -> str:
+    if not usable_id(run_id):
+        raise RequestInvalid("A run id is a text without spaces, of at most 200 characters.")
+    return str(run_id)
+
+
+def _single(queued: wire.TestRunQueued, test_id: str) -> Submission:
+    """The run of a test.
+
+    :raises ValueError: when the answer is about another test.
+    """
+    _same("test", queued.test_id, test_id)
+    return clean_submission(Submission((queued.run_id,)))
+
+
+def _same(what: str, answered: str | None, asked: str) -> None:
+    if answered and answered.strip().casefold() != asked.strip().casefold():
+        raise ValueError(f"asked about {what} {asked}, answered about another one")
 
 
 def _phase(run: wire.RunGlimpse) -> Phase:
@@ -357,14 +379,26 @@ def _step(step: wire.Step) -> Step:
     )
 
 
-def _group_submission(queued: wire.GroupRunQueued) -> Submission:
+def _test_scope(test: wire.TestDefinition, test_id: str) -> Scope:
+    _same("test", test.id, test_id)
+    return Scope(one_line(test.project_id or ""), one_line(test.title or ""))
+
+
+def _group_scope(group: wire.Group, group_id: str) -> Scope:
+    _same("group", group.id, group_id)
+    companions = frozenset((group.prep_test_id,) if group.prep_test_id else ())
+    return Scope(one_line(group.project_id or ""), one_line(group.name or ""), companions)
+
+
+def _group_submission(queued: wire.GroupRunQueued, group_id: str) -> Submission:
+    _same("group", queued.group_id, group_id)
     rejected = queued.cancelled_run_ids
     if not rejected and queued.status == "cancelled":
         rejected = queued.run_ids
-    return Submission(queued.run_ids, rejected, queued.batch_id)
+    return clean_submission(Submission(queued.run_ids, rejected, queued.batch_id))
 
 
 def _tests(page: wire.TestPage) -> Tests:
-    titles = {test.id: test.title or "" for test in page.tests}
+    titles = {test.id: one_line(test.title or "") for test in page.tests}
     runnable = frozenset(test.id for test in page.tests if test.enabled is not False)
     return Tests(titles, runnable, page.next_cursor or "")

@@ -23,7 +23,7 @@ from airflow_provider_testerarmy.runs.results import RunId
 from airflow_provider_testerarmy.runs.service import Submission
 from airflow_provider_testerarmy.runs.submission.cancel import cancel
 from airflow_provider_testerarmy.runs.text import name_runs, one_line
-from airflow_provider_testerarmy.triggers.watchers import watcher_of
+from airflow_provider_testerarmy.triggers.watchers import wait_together
 
 EVENT_VERSION: Final = 1
 
@@ -147,7 +147,7 @@ class AwaitRunsTrigger(BaseTrigger):
         self.log.info("Waiting for %s.", name_runs(self.run_ids))
         pace = Pace(self.poll_interval, self.max_outage, self.deadline)
         while True:
-            waited = await watcher_of(self._hook).wait(self.run_ids, pace, self.log.info)
+            waited = await wait_together(self._hook, self.run_ids, pace, self.log.info)
             if waited.end is not WaitEnd.DENIED or not await self._has_another_key():
                 return waited
             self.log.info("The connection has changed since its key was rejected: waiting on with it.")
