@@ -68,6 +68,7 @@ class DocketHook(ServiceHook):
             key_prefix="",
             allow_http=self.allow_http,
             timeouts=PATIENT,
+            error_format=docket.ERROR_FORMAT,
         )
 
     def test_connection(self) -> tuple[bool, str]:

@@ -18,6 +18,7 @@ from airflow_provider_testerarmy.client.http.errors import (
     BadRequest,
     ClientError,
     CredentialsRejected,
+    Intercepted,
     NotSent,
     ProtocolError,
     RateLimited,
@@ -231,8 +232,8 @@ def test_a_redirect_is_not_followed(connect):
     """Following it could carry the key to another host."""
     with RawServer(always(PROJECTS)) as other:
         elsewhere = http_answer(status="302 Found", headers=[("Location", other.url)])
-        with RawServer(always(elsewhere)) as server, pytest.raises(BadRequest, match="not followed"):
-            connect(server.url).send(GET)
+        with RawServer(always(elsewhere)) as server, pytest.raises(Intercepted, match="not followed"):
+            connect(server.url, policy=ONCE).send(GET)
         assert (len(server.requests), other.requests) == (1, [])
 
 
@@ -361,6 +362,55 @@ def test_queries_are_not_in_errors(client, service):
     with pytest.raises(BadRequest) as caught:
         client.send(testerarmy.list_runs(cursor="xyz"))
     assert caught.value.request.url == f"{service.url}/runs"
+
+
+FOREIGN = {
+    "html": "<html>Blocked by policy</html>",
+    "empty": "",
+    "json of a proxy": {"fault": {"faultstring": "Invalid ApiKey"}},
+    "half of the format": {"error": "forbidden"},
+    "fields without content": {"error": "", "message": None},
+    "a list": '["error", "message"]',
+    "text": "error message",
+}
+
+
+@pytest.mark.parametrize("body", FOREIGN)
+@pytest.mark.parametrize("status", ["401 Unauthorized", "403 Forbidden", "451 Unavailable For Legal Reasons"])
+def test_a_refusal_that_is_not_the_services_is_a_hiccup(connect, status, body):
+    """A proxy's page says nothing about the key; a read is repeated, a trigger is not."""
+    with RawServer(
+        lambda n, _: [http_answer(FOREIGN[body], status=status) if n == 0 else PROJECTS]
+    ) as server:
+        assert connect(server.url).send(GET) == ()
+    with (
+        RawServer(always(http_answer(FOREIGN[body], status=status))) as server,
+        pytest.raises(Intercepted, match=f"{status[:3]} .*proxy") as caught,
+    ):
+        connect(server.url).send(TRIGGER)
+    assert caught.value.may_have_effect
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("status", ["302 Found", "303 See Other", "307 Temporary Redirect"])
+def test_a_login_page_is_a_hiccup(connect, status):
+    """It goes away when somebody has logged in, or the portal is passed."""
+    moved = http_answer(status=status, headers=[("Location", "https://login.example/?back=x&sig=secret")])
+    with RawServer(always(moved)) as server, pytest.raises(Intercepted, match="not followed") as caught:
+        connect(server.url, policy=ONCE).send(GET)
+    assert caught.value.response.headers["location"] == "https://login.example/"
+
+
+@pytest.mark.parametrize("status", ["408 Request Timeout", "425 Too Early", "499 Client Closed Request"])
+def test_a_timeout_at_the_service_is_ambiguous(connect, status):
+    """A read is repeated, a trigger may have taken effect."""
+    answer = http_answer({"error": "X", "message": "y"}, status=status)
+    with RawServer(lambda n, _: [answer if n == 0 else PROJECTS]) as server:
+        assert connect(server.url).send(GET) == ()
+    with RawServer(always(answer)) as server, pytest.raises(ServerError) as caught:
+        connect(server.url).send(TRIGGER)
+    assert caught.value.may_have_effect
+    assert len(server.requests) == 1
 
 
 @pytest.mark.parametrize(("key", "status"), [("sk_wrong", 401), ("sk_forbidden_x", 403)])
