@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -35,3 +36,27 @@ def service(running_service: SandboxServer) -> SandboxServer:
     """The service, with nothing left of the test before."""
     running_service.control.reset()
     return running_service
+
+
+class _Kept(logging.Handler):
+    """Keeps what is logged."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kept: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.kept.append(record.getMessage())
+
+
+@pytest.fixture
+def httpx_lines(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """What httpx logs, as a task's log has it."""
+    logger, handler = logging.getLogger("httpx"), _Kept()
+    monkeypatch.setattr(logger, "disabled", False)
+    before = logger.level
+    logger.setLevel(logging.INFO)
+    logger.addHandler(handler)
+    yield handler.kept
+    logger.setLevel(before)
+    logger.removeHandler(handler)

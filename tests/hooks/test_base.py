@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 import ssl
 import time
 
@@ -330,28 +329,6 @@ def test_the_test_button_ends(connect, vendor, way, monkeypatch):
         accepted, message = hook.test_connection()
         assert time.monotonic() - begun < SOON
     assert (accepted, "longer than 0.3 s" in message) == (False, True)
-
-
-class Lines(logging.Handler):
-    """Keeps what is logged."""
-
-    def __init__(self):
-        super().__init__()
-        self.kept = []
-
-    def emit(self, record):
-        self.kept.append(record.getMessage())
-
-
-@pytest.fixture
-def httpx_lines(monkeypatch):
-    """What httpx logs, as a task's log has it."""
-    logger, handler = logging.getLogger("httpx"), Lines()
-    monkeypatch.setattr(logger, "disabled", False)
-    monkeypatch.setattr(logger, "level", logging.INFO)
-    logger.addHandler(handler)
-    yield handler.kept
-    logger.removeHandler(handler)
 
 
 def test_requests_are_not_in_the_log(connect, vendor, httpx_lines):
