@@ -31,7 +31,7 @@ export UV_SYSTEM_CERTS := true
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo ui ui-pictures bench bench-ui test test-unit test-integration test-ui test-chaos test-matrix dist \
+.PHONY: help demo ui ui-pictures bench bench-bounds bench-ui test test-unit test-integration test-ui test-chaos test-matrix dist \
 	docs lint format lock vendor-lines python-version clean
 
 help: ## List the targets.
@@ -64,6 +64,9 @@ bench-ui: $(READY) ## How long the tab takes for a group of 1,000 tests; needs C
 test-chaos: $(READY) ## Kill things, and both vendors' lifecycles, on PostgreSQL (TESTERARMY_TEST_DATABASE_URL).
 	$(RUN) -m pytest tests/conformance $(ARGS)
 	$(RUN) -m pytest tests/chaos $(ARGS)
+
+bench-bounds: $(READY) ## What hostile answers cost at most, in memory and turns of the event loop.
+	@$(VENV)/bin/python -m benchmarks.bounds
 
 bench: $(BENCH_READY) ## Compare the cost of waiting with other providers'; parts by ARGS="--part triggers --sizes 100".
 	@$(BENCH)/bin/python -m benchmarks $(ARGS)

@@ -82,8 +82,9 @@ def connect(request: pytest.FixtureRequest) -> Iterator[Connect]:
         policy: RetryPolicy | None = None,
         key: str = DEFAULT_API_KEY,
         timeouts: Timeouts | None = None,
+        **options: Any,
     ) -> Client:
-        endpoint = Endpoint(url, key, timeouts=timeouts or Timeouts())
+        endpoint = Endpoint(url, key, timeouts=timeouts or Timeouts(), **options)
         opened.append(request.param(endpoint, policy))
         return opened[-1]
 

@@ -6,6 +6,7 @@ import asyncio
 import json
 import ssl
 import time
+from pathlib import Path
 
 import certifi
 import httpx
@@ -341,3 +342,9 @@ def test_requests_are_not_in_the_log(connect, vendor, httpx_lines):
         assert httpx_lines == []
         httpx.get(server.url, trust_env=False)
     assert len(httpx_lines) == 1
+
+
+def test_every_name_of_the_extra_is_documented(vendor):
+    """A form's field that the page does not name is not found."""
+    page = (Path(__file__).parents[2] / "docs" / "connections.md").read_text()
+    assert [name for name in VENDORS[vendor][2].extra if f"`{name}`" not in page] == []

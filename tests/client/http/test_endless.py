@@ -183,9 +183,10 @@ async def longest_block(sender):
     async def watch():
         nonlocal longest
         while not done:
-            before = time.perf_counter()
+            # CPU time of all threads, so that a busy machine makes no difference.
+            before = time.process_time()
             await asyncio.sleep(0.001)
-            longest = max(longest, time.perf_counter() - before - 0.001)
+            longest = max(longest, time.process_time() - before)
 
     watching = asyncio.create_task(watch())
     await asyncio.sleep(0)
@@ -198,7 +199,7 @@ async def longest_block(sender):
 
 @pytest.mark.parametrize("name", HEAVY)
 def test_the_loop_turns_while_a_heavy_answer_is_read(name):
-    """Half a second is generous for a busy machine; without care these take seconds."""
+    """As `make bench-bounds` measures more exactly; without care these take up to seconds."""
 
     async def measure(url):
         async with AsyncSender(Endpoint(url, "sk_key"), policy=ONCE) as sender:
@@ -206,5 +207,4 @@ def test_the_loop_turns_while_a_heavy_answer_is_read(name):
 
     with RawServer(always(http_answer(HEAVY[name]))) as server:
         longest = asyncio.run(measure(server.url))
-    print(f"\n{name}: {longest * 1000:.0f} ms")
-    assert longest < 0.5
+    assert longest < 0.15
