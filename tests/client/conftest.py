@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import pickle
+import traceback
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -17,6 +19,12 @@ from airflow_provider_testerarmy.sandbox.state import DEFAULT_API_KEY
 
 #: Long enough for a busy machine, short enough for a test of what never comes.
 SHORT = Timeouts(connect=2.0, read=1.0, total=1.5)
+
+
+def chain(error: BaseException) -> str:
+    """Return everything that a log could show of an error."""
+    shown = "".join(traceback.format_exception(error))
+    return f"{error!r} {error} {vars(error)!r} {shown} {pickle.dumps(error)!r}"
 
 
 class SyncClient:

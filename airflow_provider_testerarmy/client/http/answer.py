@@ -30,7 +30,7 @@ LARGE: Final = 256 * 1024
 _HUGE: Final = 1024 * 1024
 _MANY_VALUES: Final = 50_000
 #: Commas and brackets: an upper bound of the values of a document, each of which takes far more memory than bytes.
-MAX_VALUES: Final = 400_000
+MAX_VALUES: Final = 200_000
 #: Of one list; pages have 100. pydantic checks a list in one go, and takes 4 µs for each item that is wrong.
 MAX_ITEMS: Final = 5_000
 _EXCERPT: Final = 300

@@ -14,6 +14,7 @@ MAX_ERROR_BYTES: Final = 64 * 1024
 ACCEPT_ENCODING: Final = "gzip, deflate"
 #: Decoded bytes per step: about 1 ms of work.
 _PIECE: Final = 256 * 1024
+_ZLIB_HEADER: Final = 2
 _GZIP: Final = 16 + zlib.MAX_WBITS
 
 
@@ -83,31 +84,32 @@ class _Deflated:
     """A zlib decoder that never makes more than one step's bytes at once."""
 
     def __init__(self, *, gzip: bool) -> None:
-        self._gzip = gzip
-        self._zlib = zlib.decompressobj(_GZIP if gzip else zlib.MAX_WBITS)
-        self._begun = False
+        self._zlib = zlib.decompressobj(_GZIP) if gzip else None
+        self._head = b""
 
     @property
     def complete(self) -> bool:
         """Whether the end of the stream was seen; an empty body has none."""
-        return self._zlib.eof or not self._begun
+        return not self._head if self._zlib is None else self._zlib.eof or not self._head
 
     def pieces(self, chunk: bytes) -> Iterator[bytes]:
-        while chunk and not self._zlib.eof:
-            piece, chunk = self._step(chunk)
+        if self._zlib is None:
+            chunk = self._head + chunk
+            if len(chunk) >= _ZLIB_HEADER:
+                self._zlib = zlib.decompressobj(zlib.MAX_WBITS if _has_header(chunk) else -zlib.MAX_WBITS)
+        self._head = self._head or chunk[:_ZLIB_HEADER]
+        while self._zlib and chunk and not self._zlib.eof:
+            try:
+                piece = self._zlib.decompress(chunk, _PIECE)
+            except zlib.error as error:
+                raise BodyRefused(f"the body cannot be decoded: {error}") from None
+            chunk = self._zlib.unconsumed_tail
             yield piece
 
-    def _step(self, chunk: bytes) -> tuple[bytes, bytes]:
-        try:
-            piece = self._zlib.decompress(chunk, _PIECE)
-        except zlib.error as error:
-            if self._gzip or self._begun:
-                raise BodyRefused(f"the body cannot be decoded: {error}") from None
-            # Some servers send "deflate" without the zlib header (RFC 9110, 8.4.1.2).
-            self._zlib, self._begun = zlib.decompressobj(-zlib.MAX_WBITS), True
-            return self._step(chunk)
-        self._begun = True
-        return piece, self._zlib.unconsumed_tail
+
+def _has_header(chunk: bytes) -> bool:
+    """Whether zlib's header begins the bytes (RFC 1950, 2.2): some servers send "deflate" without it."""
+    return chunk[0] & 0x0F == zlib.DEFLATED and int.from_bytes(chunk[:2]) % 31 == 0
 
 
 def _decoder(coding: str, accepted: str) -> _Plain | _Deflated:

@@ -25,6 +25,7 @@ from airflow_provider_testerarmy.client.http.errors import (
     RequestInvalid,
 )
 from airflow_provider_testerarmy.client.http.exchange import Exchange
+from airflow_provider_testerarmy.client.http.network import bound
 from airflow_provider_testerarmy.client.http.operation import Answer, Operation
 from airflow_provider_testerarmy.client.http.retry import RetryPolicy
 
@@ -57,7 +58,7 @@ class SyncSender:
         self.endpoint = endpoint
         self._policy = policy or RetryPolicy()
         self._sleep = sleep
-        self._client = _bound(httpx.Client(transport=transport, **_client_options(endpoint)))
+        self._client = bound(httpx.Client(transport=transport, **_client_options(endpoint)))
 
     def send(self, operation: Operation[T]) -> Answer[T]:
         """Send one operation and return its parsed answer.
@@ -110,7 +111,7 @@ class AsyncSender:
         self.endpoint = endpoint
         self._policy = policy or RetryPolicy()
         self._sleep = sleep
-        self._client = _bound(httpx.AsyncClient(transport=transport, **_client_options(endpoint)))
+        self._client = bound(httpx.AsyncClient(transport=transport, **_client_options(endpoint)))
 
     async def send(self, operation: Operation[T]) -> Answer[T]:
         """Send one operation and return its parsed answer; raises as :meth:`SyncSender.send`."""
@@ -150,13 +151,6 @@ class AsyncSender:
 
     async def __aexit__(self, *_: object) -> None:
         await self.aclose()
-
-
-def _bound(client: Any) -> Any:
-    # httpcore takes 30 ms to import, and whoever parses a DAG file sends nothing.
-    from airflow_provider_testerarmy.client.http.network import bound
-
-    return bound(client)
 
 
 def _body(response: httpx.Response) -> Body:
