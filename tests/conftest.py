@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -43,7 +44,7 @@ WITH_AIRFLOWS_OWN_RECORDS = {"tests.lifecycle.test_stores", "tests.test_airflow_
 
 
 @pytest.fixture(autouse=True)
-def variables(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+def records_in_memory(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Before Airflow 3.3 a try keeps its record in a Variable, which needs an Airflow; tests use a dictionary."""
     from airflow_provider_testerarmy import airflow_compat
 
@@ -58,3 +59,27 @@ def variables(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(airflow_compat, "write_record", lambda ti, record: kept.update({name(ti): record}))
     monkeypatch.setattr(airflow_compat, "delete_record", lambda ti: kept.pop(name(ti), None))
     monkeypatch.setattr(airflow_compat, "prune_records", lambda older_than: 0)
+
+
+class _Kept(logging.Handler):
+    """Keeps what is logged."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kept: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.kept.append(record.getMessage())
+
+
+@pytest.fixture
+def httpx_lines(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """What httpx logs, as a task's log has it."""
+    logger, handler = logging.getLogger("httpx"), _Kept()
+    monkeypatch.setattr(logger, "disabled", False)
+    before = logger.level
+    logger.setLevel(logging.INFO)
+    logger.addHandler(handler)
+    yield handler.kept
+    logger.setLevel(before)
+    logger.removeHandler(handler)

@@ -13,8 +13,9 @@ from airflow_provider_testerarmy.client.http.errors import ClientError, Credenti
 from airflow_provider_testerarmy.client.http.operation import Operation
 from airflow_provider_testerarmy.client.http.retry import ONCE, RetryPolicy
 from airflow_provider_testerarmy.client.http.sender import SyncSender
-from airflow_provider_testerarmy.hooks import forms
+from airflow_provider_testerarmy.hooks import base, forms
 from airflow_provider_testerarmy.hooks.base import ServiceHook
+from airflow_provider_testerarmy.hooks.forms import ConnectionForm
 from airflow_provider_testerarmy.runs.cleaning import about, clean_result
 from airflow_provider_testerarmy.runs.results import Outcome, Phase, RunId, RunResult, Step
 from airflow_provider_testerarmy.runs.service import Match, RunRequest, Scope, Sighting, Submission
@@ -46,6 +47,7 @@ class DocketHook(ServiceHook):
     conn_type: ClassVar[str] = "docket"
     hook_name: ClassVar[str] = "Docket"
     default_base_url: ClassVar[str] = docket.DEFAULT_BASE_URL
+    form: ClassVar[ConnectionForm | None] = forms.DOCKET
 
     def __init__(self, docket_conn_id: str = default_conn_name, *, policy: RetryPolicy | None = None) -> None:
         super().__init__(docket_conn_id, policy=policy)
@@ -69,6 +71,7 @@ class DocketHook(ServiceHook):
             key_prefix="",
             allow_http=self.allow_http,
             timeouts=PATIENT,
+            error_format=docket.ERROR_FORMAT,
         )
 
     def test_connection(self) -> tuple[bool, str]:
@@ -77,7 +80,7 @@ class DocketHook(ServiceHook):
         Docket has no call that only checks a key, so a run is asked for that there is not.
         """
         try:
-            quick = replace(self.endpoint, timeouts=Timeouts(connect=3.0, read=5.0, total=10.0))
+            quick = replace(self.endpoint, timeouts=base.QUICK)
             with SyncSender(quick, policy=ONCE) as client:
                 client.send(docket.look_for_no_run())
         except CredentialsRejected as error:

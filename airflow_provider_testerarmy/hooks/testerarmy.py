@@ -9,15 +9,16 @@ from typing import Any, ClassVar, Final
 from urllib.parse import quote
 
 from airflow_provider_testerarmy.client.http import sender
-from airflow_provider_testerarmy.client.http.endpoint import Endpoint, Timeouts
+from airflow_provider_testerarmy.client.http.endpoint import Endpoint
 from airflow_provider_testerarmy.client.http.errors import ClientError, CredentialsRejected, RequestInvalid
 from airflow_provider_testerarmy.client.http.operation import Operation
 from airflow_provider_testerarmy.client.http.retry import ONCE, RetryPolicy
 from airflow_provider_testerarmy.client.http.sender import SyncSender
 from airflow_provider_testerarmy.client.testerarmy import models as wire
 from airflow_provider_testerarmy.client.testerarmy import operations as testerarmy
-from airflow_provider_testerarmy.hooks import forms
+from airflow_provider_testerarmy.hooks import base, forms
 from airflow_provider_testerarmy.hooks.base import ServiceHook
+from airflow_provider_testerarmy.hooks.forms import ConnectionForm
 from airflow_provider_testerarmy.hooks.matching import match
 from airflow_provider_testerarmy.runs.cleaning import about, clean_result, clean_submission, usable_id
 from airflow_provider_testerarmy.runs.results import Issue, Outcome, Phase, RunId, RunResult, Step
@@ -76,6 +77,7 @@ class TesterArmyHook(ServiceHook):
     conn_type: ClassVar[str] = "testerarmy"
     hook_name: ClassVar[str] = "TesterArmy"
     default_base_url: ClassVar[str] = testerarmy.DEFAULT_BASE_URL
+    form: ClassVar[ConnectionForm | None] = forms.TESTERARMY
 
     def __init__(
         self, testerarmy_conn_id: str = default_conn_name, *, policy: RetryPolicy | None = None
@@ -118,7 +120,7 @@ class TesterArmyHook(ServiceHook):
     def test_connection(self) -> tuple[bool, str]:
         """Whether the host answers and accepts the key, for the *Test* button; one cheap read, 10 s at most."""
         try:
-            quick = replace(self.endpoint, timeouts=Timeouts(connect=3.0, read=5.0, total=10.0))
+            quick = replace(self.endpoint, timeouts=base.QUICK)
             with SyncSender(quick, policy=ONCE) as client:
                 projects = client.send(testerarmy.list_projects()).value
         except CredentialsRejected as error:

@@ -93,7 +93,7 @@ def test_a_connection_as_a_uri(monkeypatch, uri):
         ({"password": ""}, "API key is empty"),
         ({"password": None}, "API key is empty"),
         ({"password": "sk_a\nsk_b"}, "line break"),
-        ({"password": "sk_a "}, "a space"),
+        ({"password": "sk_a sk_b"}, "a space"),
     ],
 )
 def test_a_connection_that_cannot_be_used(connect, fields, words):

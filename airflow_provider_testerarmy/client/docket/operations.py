@@ -27,6 +27,8 @@ from airflow_provider_testerarmy.client.http.wire import NOTHING, build_request
 
 DEFAULT_BASE_URL: Final = "https://api.docketqa.com"
 KEY_HEADER: Final = "X-API-KEY"
+#: The reference does not describe errors: one of these fields in a JSON object is taken for Docket's own.
+ERROR_FORMAT: Final = (("detail",), ("message",), ("error",), ("errors",), ("msg",))
 
 AnswerT = TypeVar("AnswerT", bound=BaseModel)
 
