@@ -38,7 +38,10 @@ def read(content: bytes) -> list[RunResult]:
 
     :raises ValueError: for anything else.
     """
-    document = json.loads(content)
+    try:
+        document = json.loads(content)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
     if not isinstance(document, dict) or document.get("schema_version") != SCHEMA_VERSION:
         raise ValueError(f"it is no report of version {SCHEMA_VERSION}")
     return _results().validate_python(document.get("runs"))

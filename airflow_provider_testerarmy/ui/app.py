@@ -20,7 +20,7 @@ from fastapi.responses import JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
 
 from airflow_provider_testerarmy.reports.pictures import link_folder
-from airflow_provider_testerarmy.ui import files, store
+from airflow_provider_testerarmy.ui import store
 from airflow_provider_testerarmy.ui.history import Filter, entry_of, history
 from airflow_provider_testerarmy.ui.pages import Pages
 from airflow_provider_testerarmy.ui.shapes import Json, is_copy
@@ -127,13 +127,11 @@ async def screenshot(task: TheTask, name: Text) -> Response:
 @app.get("/api/dags/{dag_id}/report", dependencies=[may_see])
 async def report(task: TheTask, index: Annotated[int, Query(ge=0, le=100)]) -> Response:
     """The task's HTML report, in an origin of its own: whatever is in it cannot act for the viewer."""
-    paths = files.report_paths(task.rendered)
-    path = paths[index] if index < len(paths) else ""
-    content = await asyncio.to_thread(files.read_page, path) if path.lower().endswith(".html") else None
-    if content is None:
+    found = await pages.report(task, index)
+    if found is None:
         raise HTTPException(404, "The report cannot be read from the API server.")
     headers = {"Content-Security-Policy": _REPORT_POLICY}
-    return Response(_relinked(content, path, task), media_type="text/html; charset=utf-8", headers=headers)
+    return Response(_relinked(*found, task), media_type="text/html; charset=utf-8", headers=headers)
 
 
 def _relinked(content: bytes, path: str, task: StoredTask) -> bytes:

@@ -7,13 +7,14 @@ import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 from airflow_provider_testerarmy.reports.text import https, line
 from airflow_provider_testerarmy.reports.view import ORDER
 from airflow_provider_testerarmy.runs.results import RunId, RunResult
 from airflow_provider_testerarmy.ui import files
 from airflow_provider_testerarmy.ui.history import group_of
+from airflow_provider_testerarmy.ui.readers import Readers
 from airflow_provider_testerarmy.ui.service import RunDetails, owner_of
 from airflow_provider_testerarmy.ui.shapes import (
     Json,
@@ -33,7 +34,6 @@ T = TypeVar("T")
 
 #: Seconds for which what was read, or was not there, holds.
 FILE_TTL: Final = 60.0
-FILE_SECONDS: Final = 10.0
 MAX_FILES: Final = 16
 #: Runs that the list has at the most.
 MAX_ROWS: Final = 5000
@@ -77,8 +77,9 @@ class Report:
 class Pages:
     """The answers on single tasks, with what they need kept for a while."""
 
-    def __init__(self) -> None:
+    def __init__(self, readers: Readers | None = None) -> None:
         self.service = RunDetails()
+        self.readers = readers or Readers()
         self._reports: Lately[Report | None] = Lately(MAX_FILES, FILE_TTL)
         self._copies: Lately[dict[str, tuple[str, str]]] = Lately(4 * MAX_FILES, FILE_TTL)
 
@@ -120,7 +121,18 @@ class Pages:
         """A copied screenshot: only what is beside the task's own reports has a place to be read from."""
         copies = await self._copies_of(task)
         folder, known = copies.get(name.partition(".")[0], ("", ""))
-        return await asyncio.to_thread(files.read_copy, folder, known) if known == name else None
+        if known != name:
+            return None
+        return await self.readers.read(files.place_of(folder), lambda: files.read_copy(folder, known), None)
+
+    async def report(self, task: StoredTask, index: int) -> tuple[bytes, str] | None:
+        """One of the task's HTML reports and its path; None where it cannot be read from here."""
+        paths = files.report_paths(task.rendered)
+        path = paths[index] if index < len(paths) else ""
+        if not path.lower().endswith(".html"):
+            return None
+        content = await self.readers.read(files.place_of(path), lambda: files.read_page(path), None)
+        return None if content is None else (content, path)
 
     async def _found(self, task: StoredTask, wanted: set[str]) -> tuple[dict[str, Json], str]:
         report = await self._report(task)
@@ -140,7 +152,9 @@ class Pages:
             return None
 
         async def read() -> Report | None:
-            return await _in_time(_read_report, paths[0], task, otherwise=None)
+            return await self.readers.read(
+                files.place_of(paths[0]), lambda: _read_report(paths[0], task), None
+            )
 
         return await self._reports.get(_key(task), read)
 
@@ -150,7 +164,7 @@ class Pages:
             return {}
 
         async def look() -> dict[str, tuple[str, str]]:
-            return await _in_time(files.list_copies, paths, otherwise={})
+            return await self.readers.read(files.place_of(paths[0]), lambda: files.list_copies(paths), {})
 
         return await self._copies.get(_key(task), look)
 
@@ -212,10 +226,3 @@ def _reports(task: StoredTask) -> list[Json]:
 
 def _key(task: StoredTask) -> tuple[object, ...]:
     return task.dag_id, task.run_id, task.task_id, task.map_index, task.try_number, task.ended
-
-
-async def _in_time(work: Callable[..., T], *arguments: Any, otherwise: T) -> T:
-    try:
-        return await asyncio.wait_for(asyncio.to_thread(work, *arguments), FILE_SECONDS)
-    except TimeoutError:
-        return otherwise

@@ -54,7 +54,9 @@ def test_a_report_has_everything(tmp_path):
     assert (set(found["runs"]), found["notice"]) == (set(ids[:2]), "")
 
 
-@pytest.mark.parametrize("content", ["", "{}", "[]", '{"schema_version": 99, "runs": []}', "<!doctype html>"])
+@pytest.mark.parametrize(
+    "content", ["", "{}", "[]", "[" * 200_000, '{"schema_version": 99, "runs": []}', "<!doctype html>"]
+)
 def test_a_file_that_is_no_report(tmp_path, content):
     """The summary stands in for it."""
     task = reported(tmp_path)
@@ -133,3 +135,34 @@ def test_where_the_ids_come_from():
     pushed = replace(task, xcoms={**task.xcoms, "run_ids": ["b"]}, rendered={"run_ids": ["a"]})
     assert known_ids(pushed) == ["b"]
     assert known_ids(replace(task, rendered={"run_ids": "a, b"})) == []
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device", "link", "folder"])
+def test_a_report_that_is_no_file(tmp_path, kind):
+    """The summary is shown at once, whatever is in the report's place."""
+    task = reported(tmp_path)
+    path = tmp_path / "night.json"
+    content = path.read_text()
+    path.unlink()
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "device":
+        path.symlink_to("/dev/zero")
+    elif kind == "folder":
+        path.mkdir()
+    else:
+        outside = tmp_path.parent / f"{tmp_path.name}.json"
+        outside.write_text(content)
+        path.symlink_to(outside)
+    assert overview(task)["source"] == "summary"
+
+
+def test_copies_behind_a_link(tmp_path):
+    """A folder that leads elsewhere has no copies of this report."""
+    task = reported(tmp_path, [RUN])
+    outside = tmp_path.parent / f"{tmp_path.name}.elsewhere"
+    outside.mkdir()
+    (stem,) = stems(RUN).values()
+    (outside / f"{stem}.png").write_bytes(draw("x"))
+    Path(folder_of(str(tmp_path / "night.json"))).symlink_to(outside)
+    assert asyncio.run(Pages().copy(task, f"{stem}.png")) is None
