@@ -99,6 +99,10 @@ class ServiceHook(BaseHook):
             self._connection = self.get_connection(self.conn_id)
         return self._connection
 
+    def use(self, connection: Any) -> None:
+        """Work with a connection that the caller has read, e.g. as the team of a DAG reads it."""
+        self._connection = connection
+
     async def aload(self) -> None:
         """Read the connection from an event loop, once, so that everything after finds it there."""
         if self._connection is None:

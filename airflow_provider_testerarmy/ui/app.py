@@ -23,8 +23,9 @@ from airflow_provider_testerarmy.reports.pictures import link_folder
 from airflow_provider_testerarmy.ui import store
 from airflow_provider_testerarmy.ui.history import Filter, entry_of, history
 from airflow_provider_testerarmy.ui.pages import Pages
-from airflow_provider_testerarmy.ui.shapes import Json, is_copy
+from airflow_provider_testerarmy.ui.shapes import is_copy
 from airflow_provider_testerarmy.ui.store import StoredTask
+from airflow_provider_testerarmy.ui.xcoms import References
 
 HERE: Final = Path(__file__).parent
 #: Runs that the browser asks for at a time.
@@ -44,6 +45,7 @@ _REPORT_POLICY: Final = (
 
 app = FastAPI(title="TesterArmy test runs", docs_url=None, redoc_url=None, openapi_url=None)
 pages = Pages()
+references = References(pages.readers)
 
 
 @app.middleware("http")
@@ -90,7 +92,8 @@ async def _task(dag_id: str, run_id: Text, task_id: Text, map_index: MapIndex = 
     task = await asyncio.to_thread(store.read_task, dag_id, run_id, task_id, map_index)
     if task is None:
         raise HTTPException(404, "There is no such task instance.")
-    return task
+    (resolved,) = await references.resolved([task])
+    return resolved
 
 
 TheTask = Annotated[StoredTask, Depends(_task)]
@@ -146,7 +149,7 @@ def _relinked(content: bytes, path: str, task: StoredTask) -> bytes:
 @app.get("/api/dags/{dag_id}/dag-run", dependencies=[may_see])
 async def dag_run(dag_id: str, run_id: Text) -> JSONResponse:
     """The test tasks of a DAG run."""
-    tasks = await asyncio.to_thread(store.read_dag_run, dag_id, run_id)
+    tasks = await references.resolved(await asyncio.to_thread(store.read_dag_run, dag_id, run_id))
     return JSONResponse({"tasks": [entry_of(task) for task in tasks], "most": store.MAX_TASKS})
 
 
@@ -159,11 +162,13 @@ async def history_of_dags(
     days: Annotated[int, Query(ge=1, le=366)] = 30,
 ) -> JSONResponse:
     """The test tasks of all DAGs that the user may see."""
-    found = await asyncio.to_thread(_history, user, Filter(dag_id, group, verdict), days)
-    return JSONResponse(found)
+    wanted = Filter(dag_id, group, verdict)
+    tasks = await references.resolved(await asyncio.to_thread(_tasks, user, days))
+    found = await asyncio.to_thread(history, tasks, wanted)
+    return JSONResponse({**found, "days": days, "cut": len(tasks) == MAX_HISTORY})
 
 
-def _history(user: Any, wanted: Filter, days: int) -> Json:
+def _tasks(user: Any, days: int) -> list[StoredTask]:
     manager = get_auth_manager()
     candidates = store.dags_with_runs() & manager.get_authorized_dag_ids(user=user, method="GET")
     visible = {
@@ -176,8 +181,7 @@ def _history(user: Any, wanted: Filter, days: int) -> Json:
             user=user,
         )
     }
-    tasks = store.read_history(visible, datetime.now(UTC) - timedelta(days=days), MAX_HISTORY)
-    return {**history(tasks, wanted), "days": days, "cut": len(tasks) == MAX_HISTORY}
+    return store.read_history(visible, datetime.now(UTC) - timedelta(days=days), MAX_HISTORY)
 
 
 def _details(dag_id: str) -> DagDetails:

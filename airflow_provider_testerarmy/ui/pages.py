@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Generic, TypeVar
+from typing import Final
 
 from airflow_provider_testerarmy.reports.text import https, line
 from airflow_provider_testerarmy.reports.view import ORDER
 from airflow_provider_testerarmy.runs.results import RunId, RunResult
 from airflow_provider_testerarmy.ui import files
 from airflow_provider_testerarmy.ui.history import group_of
+from airflow_provider_testerarmy.ui.lately import Lately
+from airflow_provider_testerarmy.ui.own import given_ids, own_keys, runs_named
 from airflow_provider_testerarmy.ui.readers import Readers
 from airflow_provider_testerarmy.ui.service import RunDetails, owner_of
 from airflow_provider_testerarmy.ui.shapes import (
@@ -30,37 +30,14 @@ from airflow_provider_testerarmy.ui.shapes import (
 )
 from airflow_provider_testerarmy.ui.store import StoredTask
 
-T = TypeVar("T")
-
 #: Seconds for which what was read, or was not there, holds.
 FILE_TTL: Final = 60.0
 MAX_FILES: Final = 16
+NOT_RECORDED: Final = (
+    "The task's own record does not name all of these runs, so the service is not asked about them."
+)
 #: Runs that the list has at the most.
 MAX_ROWS: Final = 5000
-
-
-class Lately(Generic[T]):
-    """The last few answers to a question that takes a while, each asked once for all who wait for it."""
-
-    def __init__(self, size: int, seconds: float) -> None:
-        self._size = size
-        self._seconds = seconds
-        self._kept: OrderedDict[object, tuple[float, asyncio.Task[T]]] = OrderedDict()
-
-    async def get(self, key: object, ask: Callable[[], Awaitable[T]]) -> T:
-        """The answer, a recent one if there is one."""
-        expires, task = self._kept.get(key, (0.0, None))
-        if task is None or expires < time.monotonic() or (task.done() and task.exception() is not None):
-
-            async def asked() -> T:
-                return await ask()
-
-            task = asyncio.ensure_future(asked())
-            self._kept[key] = (time.monotonic() + self._seconds, task)
-            while len(self._kept) > self._size:
-                self._kept.popitem(last=False)
-        # Whoever leaves does not take the answer from the others.
-        return await asyncio.shield(task)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +62,7 @@ class Pages:
 
     async def overview(self, task: StoredTask) -> Json:
         """The task's verdict, and its runs, one line each."""
-        owner = owner_of(task.rendered)
+        owner = owner_of(task.rendered, task.team)
         ids = known_ids(task)
         if not task.note and not task.summary and owner is None:
             return {"kind": "none", "task": _of_task(task)}
@@ -93,7 +70,8 @@ class Pages:
         if report is not None:
             rows, source = [run_row(run) for run in report.runs], "report"
         else:
-            rows, source = _rows(task, ids), "service" if owner else "summary"
+            asked = owner is not None and any(run_key(run_id) in own_keys(task) for run_id in ids)
+            rows, source = _rows(task, ids), "service" if asked else "summary"
         summary = shown_summary(task.summary)
         return {
             "kind": "tests",
@@ -139,12 +117,14 @@ class Pages:
         if report is not None:
             runs = report.find(wanted)
             return await asyncio.to_thread(lambda: {run_key(run.run_id): run_detail(run) for run in runs}), ""
-        owner = owner_of(task.rendered)
+        owner = owner_of(task.rendered, task.team)
         ids = [run_id for run_id in known_ids(task) if run_key(run_id) in wanted]
         if owner is None:
             return {}, "Airflow has dropped what this task was given, so there is only its summary."
-        found = await self.service.fetch(owner, ids)
-        return found.details, found.notice
+        own = own_keys(task)
+        found = await self.service.fetch(owner, [run_id for run_id in ids if run_key(run_id) in own])
+        foreign = any(run_key(run_id) not in own for run_id in ids)
+        return found.details, found.notice or (NOT_RECORDED if foreign else "")
 
     async def _report(self, task: StoredTask) -> Report | None:
         paths = [path for path in files.report_paths(task.rendered) if path.lower().endswith(".json")]
@@ -170,13 +150,12 @@ class Pages:
 
 
 def known_ids(task: StoredTask) -> list[RunId]:
-    """The ids of the task's runs: what it pushed, else what a sensor was given; those of earlier rounds too."""
+    """The ids of the task's runs: what it pushed, else what a sensor was given or the record names."""
     pushed = task.xcoms.get("run_ids")
     of_summary = task.summary.get("run_ids")
-    given = task.rendered.get("run_ids")
     lists = [value for value in (pushed, of_summary) if isinstance(value, list)]
-    if not lists and isinstance(given, list):
-        lists = [given]
+    if not lists:
+        lists = [given_ids(task) or sorted(runs_named(task.record), key=str)]
     return ids_of(value for values in lists for value in values)[:MAX_ROWS]
 
 

@@ -22,6 +22,7 @@ from airflow_provider_testerarmy.reports.text import line
 from airflow_provider_testerarmy.runs.results import RunId, RunResult
 from airflow_provider_testerarmy.runs.service import FaultKind, ServiceFault
 from airflow_provider_testerarmy.ui.shapes import Json, run_detail, run_key
+from airflow_provider_testerarmy.ui.store import connection_of_team
 
 if TYPE_CHECKING:
     from airflow_provider_testerarmy.hooks.base import ServiceHook
@@ -41,15 +42,19 @@ MAX_ENTRIES: Final = 3000
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """Whom to ask: the vendor's hook, and the Airflow connection."""
+    """Whom to ask: the vendor's hook, and the Airflow connection, as the DAG's team reads it.
+
+    :param team: None for a DAG of no team.
+    """
 
     hook: type[ServiceHook]
     conn_id: str
+    team: str | None = None
 
     @property
     def key(self) -> str:
         """What tells it from others."""
-        return f"{self.hook.__name__}:{self.conn_id}"
+        return f"{self.hook.__name__}:{self.team or ''}:{self.conn_id}"
 
 
 @cache
@@ -57,12 +62,12 @@ def _hooks() -> tuple[type[ServiceHook], ...]:
     return tuple(resolve_name(each["hook-class-name"]) for each in get_provider_info()["connection-types"])
 
 
-def owner_of(rendered: Mapping[str, Any]) -> Owner | None:
+def owner_of(rendered: Mapping[str, Any], team: str | None = None) -> Owner | None:
     """Whom a task asks, from its rendered fields: only hooks of this package, named by their connection's field."""
     for hook in _hooks():
         conn_id = rendered.get(getattr(hook, "conn_name_attr", ""))
         if isinstance(conn_id, str) and conn_id:
-            return Owner(hook, conn_id)
+            return Owner(hook, conn_id, team)
     return None
 
 
@@ -152,9 +157,8 @@ class RunDetails:
             self._settle(batch)
 
     async def _ask(self, owner: Owner, batch: _Batch) -> None:
-        hook = owner.hook(owner.conn_id)
         # Airflow's way to a connection may block, and does in the API server.
-        await asyncio.to_thread(lambda: hook.connection)
+        hook = await asyncio.to_thread(_opened, owner)
         service = hook.service()
         put, close = hook.async_asker()
 
@@ -198,9 +202,19 @@ class RunDetails:
         return shown
 
 
+def _opened(owner: Owner) -> ServiceHook:
+    """The owner's hook with its connection read."""
+    hook = owner.hook(owner.conn_id)
+    if owner.team is None:
+        _ = hook.connection
+    else:
+        hook.use(connection_of_team(owner.conn_id, owner.team))
+    return hook
+
+
 def _explained(fault: ServiceFault) -> str:
     if fault.kind is FaultKind.DENIED:
         return "The service rejected the connection's API key, so only the summary is shown."
     if fault.kind is FaultKind.RATE_LIMITED:
-        return "The service asks to be left alone for a moment, so only the summary is shown."
+        return "The service is rate-limiting requests, so only the summary is shown."
     return "The service does not answer at the moment, so only the summary is shown."

@@ -7,8 +7,9 @@ XCom can be edited by whoever may edit XComs, so of those nothing is read but wh
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -20,7 +21,11 @@ from airflow.utils.session import create_session
 from sqlalchemy import and_, func, select
 from sqlalchemy.orm import aliased
 
+from airflow_provider_testerarmy import airflow_compat
+from airflow_provider_testerarmy.runs.submission.record import KEY
 from airflow_provider_testerarmy.runs.verdict.summary import NOTE
+
+log = logging.getLogger(__name__)
 
 _RESULT: Final = "return_value"
 _KEYS: Final = (NOTE, _RESULT, "run_ids", "batch_id")
@@ -35,6 +40,8 @@ class StoredTask:
 
     :param xcoms: by key, those of ours that there are.
     :param rendered: its template fields as its worker rendered them; empty once Airflow has dropped them.
+    :param record: what it stored about its runs; None where there is none, or no place for one (before 3.3).
+    :param team: the team of its DAG, None for none.
     """
 
     dag_id: str
@@ -47,6 +54,8 @@ class StoredTask:
     ended: datetime | None
     xcoms: dict[str, Any] = field(default_factory=dict)
     rendered: dict[str, Any] = field(default_factory=dict)
+    record: object = None
+    team: str | None = None
 
     @property
     def finished(self) -> bool:
@@ -90,7 +99,19 @@ def read_task(dag_id: str, run_id: str, task_id: str, map_index: int) -> StoredT
         )
         xcoms = {key: _plain(value) for key, value in pairs}
         rendered = session.scalar(select(Rendered.rendered_fields).where(*_is(Rendered, ours)))
-    return _task(row, xcoms, rendered if isinstance(rendered, dict) else {})
+    task = _task(row, xcoms, rendered if isinstance(rendered, dict) else {})
+    return replace(task, record=_record(task), team=team_of(dag_id).get("team_name"))
+
+
+def _record(task: StoredTask) -> object:
+    if not airflow_compat.DURABLE_RETRIES.available:
+        return None
+    # Without the record there is still the summary to show.
+    try:
+        return airflow_compat.stored_task_state(task, KEY)
+    except Exception as error:
+        log.warning("The record of %s.%s cannot be read: %s", task.dag_id, task.task_id, error)
+        return None
 
 
 def read_dag_run(dag_id: str, run_id: str) -> list[StoredTask]:
@@ -176,3 +197,10 @@ def team_of(dag_id: str) -> dict[str, Any]:
     """The DAG's team, as the auth manager wants it; nothing before Airflow had teams."""
     ask = getattr(DagModel, "get_team_name", None)
     return {} if ask is None else {"team_name": ask(dag_id)}
+
+
+def connection_of_team(conn_id: str, team: str) -> Any:
+    """A connection as a task of this team reads it (`[core] multi_team`)."""
+    from airflow.models.connection import Connection
+
+    return Connection.get_connection_from_secrets(conn_id, team_name=team)

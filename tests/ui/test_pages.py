@@ -1,10 +1,11 @@
-"""What the endpoints on one task answer, from reports on a disk."""
+"""What the endpoints on one task answer, from reports on a disk and from the service."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,13 @@ import pytest
 from airflow_provider_testerarmy.lifecycle.reporting import render
 from airflow_provider_testerarmy.reports.pictures import folder_of, stems
 from airflow_provider_testerarmy.runs.results import Outcome
+from airflow_provider_testerarmy.runs.service import Submission
+from airflow_provider_testerarmy.runs.submission.record import Part, Record
 from airflow_provider_testerarmy.sandbox.screenshots import draw
 from airflow_provider_testerarmy.ui import files
-from airflow_provider_testerarmy.ui.pages import Pages, known_ids
+from airflow_provider_testerarmy.ui.own import own_keys
+from airflow_provider_testerarmy.ui.pages import NOT_RECORDED, Pages, known_ids
+from airflow_provider_testerarmy.ui.service import Found
 from tests.reports.cases import NIGHT, summary_of
 from tests.runs.scripted import finished
 from tests.ui.test_shapes import stored
@@ -134,7 +139,9 @@ def test_where_the_ids_come_from():
     assert known_ids(replace(task, rendered={"run_ids": ["a", 7, True, None, "a"]})) == ["a", 7]
     pushed = replace(task, xcoms={**task.xcoms, "run_ids": ["b"]}, rendered={"run_ids": ["a"]})
     assert known_ids(pushed) == ["b"]
-    assert known_ids(replace(task, rendered={"run_ids": "a, b"})) == []
+    assert known_ids(replace(task, rendered={"run_ids": "a, b"})) == ["a", "b"]
+    recorded = replace(task, record={"parts": {"0": {"submission": {"run_ids": ["c"]}}}})
+    assert known_ids(recorded) == ["c"]
 
 
 @pytest.mark.parametrize("kind", ["pipe", "device", "link", "folder"])
@@ -166,3 +173,71 @@ def test_copies_behind_a_link(tmp_path):
     (outside / f"{stem}.png").write_bytes(draw("x"))
     Path(folder_of(str(tmp_path / "night.json"))).symlink_to(outside)
     assert asyncio.run(Pages().copy(task, f"{stem}.png")) is None
+
+
+class Asked:
+    """The service's place: it notes which runs it is asked about."""
+
+    def __init__(self):
+        self.ids = []
+
+    async def fetch(self, owner, ids):
+        self.ids += ids
+        return Found({str(each): {"pictures": []} for each in ids})
+
+
+def fetched(task, wanted):
+    """Which runs the service is asked about, and the notice."""
+    pages = Pages()
+    pages.service = Asked()
+    answer = asyncio.run(pages.details(task, wanted))
+    return pages.service.ids, answer["notice"]
+
+
+def recorded(*ids):
+    """A record as the worker stores it."""
+    part = Part(datetime(2026, 2, 11, tzinfo=UTC), Submission(ids))
+    return Record(1, {"0": part}).to_json()
+
+
+FOREIGN = "10000000-0000-4000-8000-000000000009"
+
+
+@pytest.mark.parametrize("key", ["run_ids", "return_value"])
+def test_an_edited_xcom_is_no_way_to_a_foreign_run(key):
+    """The connection's key could read it; the record of the worker does not name it."""
+    task = stored(summary_of([finished("a")]))
+    edited = [FOREIGN, "a"] if key == "run_ids" else {**task.summary, "run_ids": [FOREIGN, "a"]}
+    task = replace(
+        task,
+        xcoms={**task.xcoms, key: edited},
+        rendered={"testerarmy_conn_id": "c"},
+        record=recorded("a"),
+    )
+    assert fetched(task, ["a", FOREIGN]) == (["a"], NOT_RECORDED)
+    assert fetched(task, ["a"]) == (["a"], "")
+    assert FOREIGN in [row["id"] for row in overview(task)["runs"]]
+
+
+@pytest.mark.parametrize("record", [None, {}, [], "x", {"version": 9}, {"parts": {"0": {"submission": 1}}}])
+def test_without_a_record_the_service_is_not_asked(record):
+    """The page shows what the XComs say."""
+    task = replace(stored(summary_of([finished("a")])), rendered={"docket_conn_id": "c"}, record=record)
+    assert fetched(task, ["a"]) == ([], NOT_RECORDED)
+    assert overview(task)["source"] == "summary"
+
+
+@pytest.mark.parametrize("given", [["a", 7], "['a', 7]", '["a", 7]', "a, 7"])
+def test_a_sensor_was_given_its_runs(given):
+    """By its rendered field, which only its worker writes; an XCom adds none to them."""
+    task = replace(stored(None), rendered={"testerarmy_conn_id": "c", "run_ids": given})
+    task = replace(task, xcoms={**task.xcoms, "run_ids": ["a", FOREIGN]})
+    assert fetched(task, ["a", FOREIGN]) == (["a"], NOT_RECORDED)
+    assert own_keys(task) == {"a", "7"}
+
+
+def test_the_runs_of_earlier_rounds_are_the_tasks_own():
+    """They passed then, and still count."""
+    record = Record(1, {"0": Part(None, Submission(("b",)))}, passed=("a",))
+    task = replace(stored(None), record=record.to_json())
+    assert own_keys(task) == {"a", "b"}
