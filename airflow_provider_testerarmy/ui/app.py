@@ -132,7 +132,7 @@ async def report(task: TheTask, index: Annotated[int, Query(ge=0, le=100)]) -> R
     """The task's HTML report, in an origin of its own: whatever is in it cannot act for the viewer."""
     found = await pages.report(task, index)
     if found is None:
-        raise HTTPException(404, "The report cannot be read from the API server.")
+        raise HTTPException(404, "The report belongs to another run, or cannot be read from the API server.")
     headers = {"Content-Security-Policy": _REPORT_POLICY}
     return Response(_relinked(*found, task), media_type="text/html; charset=utf-8", headers=headers)
 

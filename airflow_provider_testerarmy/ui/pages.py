@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from airflow_provider_testerarmy.reports import html
 from airflow_provider_testerarmy.reports.text import https, line
 from airflow_provider_testerarmy.reports.view import ORDER
 from airflow_provider_testerarmy.runs.results import RunId, RunResult
@@ -36,6 +37,8 @@ MAX_FILES: Final = 16
 NOT_RECORDED: Final = (
     "The task's own record does not name all of these runs, so the service is not asked about them."
 )
+NOT_OPENED: Final = "overwritten by another run, or not readable from the API server"
+MAX_REPORTS: Final = 20
 #: Runs that the list has at the most.
 MAX_ROWS: Final = 5000
 
@@ -58,6 +61,7 @@ class Pages:
         self.service = RunDetails()
         self.readers = readers or Readers()
         self._reports: Lately[Report | None] = Lately(MAX_FILES, FILE_TTL)
+        self._opens: Lately[list[bool]] = Lately(4 * MAX_FILES, FILE_TTL)
         self._copies: Lately[dict[str, tuple[str, str]]] = Lately(4 * MAX_FILES, FILE_TTL)
 
     async def overview(self, task: StoredTask) -> Json:
@@ -81,7 +85,7 @@ class Pages:
             "total": max(len(rows), len(ids), summary["counts"].get("total", 0)),
             "source": source,
             "url": https(task.summary.get("url")) or https(task.note.get("url")),
-            "reports": _reports(task),
+            "reports": await self._reports_of(task),
             **group_of(task),
         }
 
@@ -104,13 +108,31 @@ class Pages:
         return await self.readers.read(files.place_of(folder), lambda: files.read_copy(folder, known), None)
 
     async def report(self, task: StoredTask, index: int) -> tuple[bytes, str] | None:
-        """One of the task's HTML reports and its path; None where it cannot be read from here."""
+        """One of the task's HTML reports and its path; None where it is not here, or is another run's by now."""
         paths = files.report_paths(task.rendered)
         path = paths[index] if index < len(paths) else ""
         if not path.lower().endswith(".html"):
             return None
         content = await self.readers.read(files.place_of(path), lambda: files.read_page(path), None)
-        return None if content is None else (content, path)
+        return (content, path) if content is not None and _is_of(content, task) else None
+
+    async def _reports_of(self, task: StoredTask) -> list[Json]:
+        """The reports, by number: an address is never made of a path."""
+        paths = files.report_paths(task.rendered) if task.summary else []
+
+        async def look() -> list[bool]:
+            return [await self.report(task, index) is not None for index in range(len(paths[:MAX_REPORTS]))]
+
+        opens = await self._opens.get(_key(task), look) if task.finished else [False] * len(paths)
+        return [
+            {
+                "index": index,
+                "path": line(path, 400),
+                "opens": can,
+                "note": NOT_OPENED if task.finished and path.lower().endswith(".html") and not can else "",
+            }
+            for index, (path, can) in enumerate(zip(paths, opens, strict=False))
+        ]
 
     async def _found(self, task: StoredTask, wanted: set[str]) -> tuple[dict[str, Json], str]:
         report = await self._report(task)
@@ -194,13 +216,14 @@ def _of_task(task: StoredTask) -> Json:
     }
 
 
-def _reports(task: StoredTask) -> list[Json]:
-    """The reports, by number: an address is never made of a path."""
-    paths = files.report_paths(task.rendered) if task.summary else []
-    return [
-        {"index": index, "path": line(path, 400), "opens": path.lower().endswith(".html")}
-        for index, path in enumerate(paths[:20])
-    ]
+def _is_of(page: bytes, task: StoredTask) -> bool:
+    """Whether a page is about runs of this task alone: a path without the run's id has a later run's by now."""
+    known = {html.id_in_page(run_id) for run_id in known_ids(task)}
+    named = html.ids_in(page)
+    if named is None:
+        # A page of a version before: it shows the ids, but not in one place.
+        return any(run_id.encode() in page for run_id in known)
+    return named <= known if named else not known
 
 
 def _key(task: StoredTask) -> tuple[object, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -241,3 +242,50 @@ def test_the_runs_of_earlier_rounds_are_the_tasks_own():
     record = Record(1, {"0": Part(None, Submission(("b",)))}, passed=("a",))
     task = replace(stored(None), record=record.to_json())
     assert own_keys(task) == {"a", "b"}
+
+
+def opened(task, index=1):
+    return asyncio.run(Pages().report(task, index))
+
+
+def html_report(task, results, *, old=False):
+    """Write the HTML report of some runs to where the task's is."""
+    path = Path(task.rendered["report_path"][1])
+    page = render(str(path), summary_of(results), results)
+    path.write_text(re.sub("<meta name=.test-run-ids[^>]*>", "", page) if old else page)
+
+
+@pytest.mark.parametrize("old", [False, True], ids=["now", "version before"])
+def test_an_html_report_of_another_run_is_not_opened(tmp_path, old):
+    """A path without the run's id in it has been overwritten since; the page would name another verdict."""
+    task = reported(tmp_path)
+    html_report(task, NIGHT, old=old)
+    assert opened(task) is not None
+    assert [report["opens"] for report in overview(task)["reports"]] == [False, True]
+    html_report(task, [finished("another")], old=old)
+    assert opened(task) is None
+    shown = overview(task)["reports"][1]
+    assert (shown["opens"], "overwritten" in shown["note"]) == (False, True)
+
+
+def test_an_html_report_of_some_runs_of_others(tmp_path):
+    """One run that is not the task's makes it another's; none at all, too."""
+    task = reported(tmp_path)
+    for results in ([*NIGHT, finished("another")], []):
+        html_report(task, results)
+        assert opened(task) is None
+
+
+def test_a_site_cannot_forge_whose_report_it_is(tmp_path):
+    """What it writes comes after the head."""
+    task = reported(tmp_path)
+    ids = " ".join(str(run.run_id) for run in NIGHT)
+    html_report(task, [finished("another", title=f'"><meta name="test-run-ids" content="{ids}">')])
+    assert opened(task) is None
+
+
+def test_only_reports_are_opened(tmp_path):
+    """By their number among the task's own."""
+    task = reported(tmp_path)
+    html_report(task, NIGHT)
+    assert [opened(task, index) for index in (0, 2, 100)] == [None] * 3

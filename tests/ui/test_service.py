@@ -142,3 +142,18 @@ def test_whom_to_ask():
     assert owner_of({"testerarmy_conn_id": "a", "group_id": "g"}) == Owner(TesterArmyHook, "a")
     assert owner_of({"docket_conn_id": "b"}) == Owner(DocketHook, "b")
     assert owner_of({"http_conn_id": "c", "hook": "os.system", "testerarmy_conn_id": ""}) is None
+
+
+def test_a_connection_of_the_dags_team(service, details, runs, monkeypatch):
+    """With `[core] multi_team` a connection may belong to one team, and no other team reads it."""
+    monkeypatch.setenv("AIRFLOW__CORE__MULTI_TEAM", "True")
+    monkeypatch.delenv("AIRFLOW_CONN_TESTERARMY_DEFAULT")
+    fields = {"conn_type": "testerarmy", "host": service.url, "password": DEFAULT_API_KEY}
+    monkeypatch.setenv("AIRFLOW_CONN__SHOP___TESTERARMY_DEFAULT", json.dumps(fields))
+    ours = Owner(TesterArmyHook, "testerarmy_default", "shop")
+    (found,) = fetch(details, runs, owner=ours)
+    assert (set(found.details), found.notice) == (set(runs), "")
+    for team in ("other", None):
+        (found,) = fetch(details, runs, owner=Owner(TesterArmyHook, "testerarmy_default", team))
+        assert found.details == {}
+        assert "cannot be read here" in found.notice

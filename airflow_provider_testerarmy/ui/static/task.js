@@ -169,7 +169,7 @@ function head() {
 
 function reportPaths(reports) {
   if (!reports.length) return null;
-  return el("p", { class: "facts paths" }, "Reports: ", reports.map((report) => el("code", {}, report.path)));
+  return el("p", { class: "facts paths" }, "Reports: ", reports.map((report) => el("span", {}, el("code", {}, report.path), report.note ? ` (${report.note})` : "")));
 }
 
 function reasons() {
