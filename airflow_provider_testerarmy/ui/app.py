@@ -30,8 +30,9 @@ from airflow_provider_testerarmy.ui.xcoms import References
 HERE: Final = Path(__file__).parent
 #: Runs that the browser asks for at a time.
 PAGE_SIZE: Final = 50
-#: Tasks that the history looks at, the newest.
+#: Tasks that the history shows, and tasks that are searched for them; the newest.
 MAX_HISTORY: Final = 500
+MAX_SEARCHED: Final = 5000
 
 _POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
@@ -163,15 +164,33 @@ async def history_of_dags(
 ) -> JSONResponse:
     """The test tasks of all DAGs that the user may see."""
     wanted = Filter(dag_id, group, verdict)
-    tasks = await references.resolved(await asyncio.to_thread(_tasks, user, days))
+    visible = await asyncio.to_thread(_visible, user)
+    since = datetime.now(UTC) - timedelta(days=days)
+    tasks, cut = await _searched(visible & {dag_id} if dag_id else visible, since, wanted)
     found = await asyncio.to_thread(history, tasks, wanted)
-    return JSONResponse({**found, "days": days, "cut": len(tasks) == MAX_HISTORY})
+    found["choices"]["dags"] = sorted(visible)
+    return JSONResponse({**found, "days": days, "cut": cut, "searched": len(tasks)})
 
 
-def _tasks(user: Any, days: int) -> list[StoredTask]:
+async def _searched(dag_ids: set[str], since: datetime, wanted: Filter) -> tuple[list[StoredTask], bool]:
+    """The newest tasks until enough of them match, and whether there are more."""
+    tasks: list[StoredTask] = []
+    matched = 0
+    while True:
+        page = await asyncio.to_thread(store.read_history, dag_ids, since, MAX_HISTORY, len(tasks))
+        tasks += await references.resolved(page)
+        if len(page) < MAX_HISTORY:
+            return tasks, False
+        matched += sum(wanted.admits(entry_of(task)) for task in tasks[-len(page) :])
+        if matched >= MAX_HISTORY or len(tasks) >= MAX_SEARCHED:
+            return tasks, True
+
+
+def _visible(user: Any) -> set[str]:
+    """The DAGs with test runs whose XComs the user may read."""
     manager = get_auth_manager()
     candidates = store.dags_with_runs() & manager.get_authorized_dag_ids(user=user, method="GET")
-    visible = {
+    return {
         dag_id
         for dag_id in candidates
         if manager.is_authorized_dag(
@@ -181,7 +200,6 @@ def _tasks(user: Any, days: int) -> list[StoredTask]:
             user=user,
         )
     }
-    return store.read_history(visible, datetime.now(UTC) - timedelta(days=days), MAX_HISTORY)
 
 
 def _details(dag_id: str) -> DagDetails:

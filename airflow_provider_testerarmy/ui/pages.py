@@ -84,6 +84,8 @@ class Pages:
             "runs": rows[:MAX_ROWS],
             "total": max(len(rows), len(ids), summary["counts"].get("total", 0)),
             "source": source,
+            # A sensor; an operator that was refused has no label either.
+            "given": bool(given_ids(task)),
             "url": https(task.summary.get("url")) or https(task.note.get("url")),
             "reports": await self._reports_of(task),
             **group_of(task),

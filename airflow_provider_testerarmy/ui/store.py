@@ -116,9 +116,7 @@ def _record(task: StoredTask) -> object:
 
 def read_dag_run(dag_id: str, run_id: str) -> list[StoredTask]:
     """The tasks of a DAG run that have started test runs, in the order in which they began."""
-    return _with_results(
-        XComModel.dag_id == dag_id, XComModel.run_id == run_id, limit=MAX_TASKS, newest=False
-    )
+    return _with_results(XComModel.dag_id == dag_id, XComModel.run_id == run_id, limit=MAX_TASKS)
 
 
 def dags_with_runs() -> set[str]:
@@ -127,19 +125,23 @@ def dags_with_runs() -> set[str]:
         return set(session.scalars(select(XComModel.dag_id).where(XComModel.key == NOTE).distinct()))
 
 
-def read_history(dag_ids: Collection[str], since: datetime, limit: int) -> list[StoredTask]:
-    """The newest tasks of some DAGs that have started test runs, the newest first."""
+def read_history(dag_ids: Collection[str], since: datetime, limit: int, offset: int = 0) -> list[StoredTask]:
+    """The newest tasks of some DAGs that have started test runs, the newest first.
+
+    :param offset: how many of the newest to leave out.
+    """
     if not dag_ids:
         return []
     return _with_results(
-        XComModel.dag_id.in_(sorted(dag_ids)), TaskInstance.start_date >= since, limit=limit, newest=True
+        XComModel.dag_id.in_(sorted(dag_ids)), TaskInstance.start_date >= since, limit=limit, offset=offset
     )
 
 
-def _with_results(*conditions: Any, limit: int, newest: bool) -> list[StoredTask]:
+def _with_results(*conditions: Any, limit: int, offset: int | None = None) -> list[StoredTask]:
     result = aliased(XComModel)
     begun = func.coalesce(TaskInstance.start_date, TaskInstance.updated_at)
-    order = (begun.desc() if newest else begun.asc(), TaskInstance.task_id, TaskInstance.map_index)
+    # What begins at the same moment keeps its order from one page to the next.
+    order = (begun.asc() if offset is None else begun.desc(), *_COLUMNS[:4])
     query = (
         select(*_COLUMNS, XComModel.value, result.value)
         .join(TaskInstance, _same(XComModel, TaskInstance))
@@ -147,6 +149,7 @@ def _with_results(*conditions: Any, limit: int, newest: bool) -> list[StoredTask
         .where(XComModel.key == NOTE, *conditions)
         .order_by(*order)
         .limit(limit)
+        .offset(offset or 0)
     )
     with create_session() as session:
         rows = session.execute(query).all()
