@@ -25,7 +25,7 @@ from airflow_provider_testerarmy.exceptions import (
 )
 from airflow_provider_testerarmy.lifecycle.interrupts import Interrupted, Interrupts
 from airflow_provider_testerarmy.lifecycle.record_store import TaskMemory
-from airflow_provider_testerarmy.lifecycle.reporting import report_markdown, write_report
+from airflow_provider_testerarmy.lifecycle.reporting import push_summary, report_markdown, write_report
 from airflow_provider_testerarmy.runs.awaiting.pace import Pace
 from airflow_provider_testerarmy.runs.awaiting.single import await_runs, look
 from airflow_provider_testerarmy.runs.awaiting.watchlist import WIDTH, Waited, WaitEnd
@@ -414,8 +414,7 @@ class Lifecycle:
         if self._options.gate.report_only and isinstance(error, TestRunError):
             self._log.warning("The gate only reports, so the task succeeds all the same.")
             return summary
-        # The summary of a failed task is worth as much as that of a passed one.
-        self._ti.xcom_push(key="return_value", value=summary)
+        push_summary(self._ti, summary)
         raise error
 
     def unjudged(self) -> dict[str, Any]:

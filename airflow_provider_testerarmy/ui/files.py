@@ -41,13 +41,13 @@ def place_of(path: str) -> str:
     return "/".join(local.split("/")[:3])
 
 
-def read_results(path: str) -> list[RunResult] | None:
-    """The runs of a JSON report, None where it cannot be read from here."""
+def read_results(path: str) -> tuple[list[RunResult], dict[str, Any]] | None:
+    """The runs and the summary of a JSON report, None where it cannot be read from here."""
     content = _read(path, MAX_REPORT_BYTES)
     if content is None:
         return None
     try:
-        return json_report.read(content)
+        return json_report.read_whole(content)
     except ValueError as error:
         log.info("The report %s is none of ours: %s", path, error)
         return None

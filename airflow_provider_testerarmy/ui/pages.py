@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from airflow_provider_testerarmy.reports import html
 from airflow_provider_testerarmy.reports.text import https, line
@@ -48,6 +48,7 @@ class Report:
     """A JSON report as it was read, what needs a look first."""
 
     runs: tuple[RunResult, ...]
+    summary: dict[str, Any]
 
     def find(self, wanted: set[str]) -> list[RunResult]:
         """The runs with these ids."""
@@ -76,17 +77,19 @@ class Pages:
         else:
             asked = owner is not None and any(run_key(run_id) in own_keys(task) for run_id in ids)
             rows, source = _rows(task, ids), "service" if asked else "summary"
-        summary = shown_summary(task.summary)
+        # A task with `do_xcom_push=False` has its summary in the report alone.
+        given = task.summary or (report.summary if report is not None else {})
+        summary = shown_summary(given)
         return {
             "kind": "tests",
             "task": _of_task(task),
-            "summary": summary if task.summary else None,
+            "summary": summary if given else None,
             "runs": rows[:MAX_ROWS],
             "total": max(len(rows), len(ids), summary["counts"].get("total", 0)),
             "source": source,
             # A sensor; an operator that was refused has no label either.
             "given": bool(given_ids(task)),
-            "url": https(task.summary.get("url")) or https(task.note.get("url")),
+            "url": https(given.get("url")) or https(task.note.get("url")),
             "reports": await self._reports_of(task),
             **group_of(task),
         }
@@ -120,7 +123,7 @@ class Pages:
 
     async def _reports_of(self, task: StoredTask) -> list[Json]:
         """The reports, by number: an address is never made of a path."""
-        paths = files.report_paths(task.rendered) if task.summary else []
+        paths = files.report_paths(task.rendered) if task.summary or task.finished else []
 
         async def look() -> list[bool]:
             return [await self.report(task, index) is not None for index in range(len(paths[:MAX_REPORTS]))]
@@ -152,7 +155,7 @@ class Pages:
 
     async def _report(self, task: StoredTask) -> Report | None:
         paths = [path for path in files.report_paths(task.rendered) if path.lower().endswith(".json")]
-        if not paths or not task.summary or not task.finished:
+        if not paths or not task.finished:
             return None
 
         async def read() -> Report | None:
@@ -184,16 +187,17 @@ def known_ids(task: StoredTask) -> list[RunId]:
 
 
 def _read_report(path: str, task: StoredTask) -> Report | None:
-    results = files.read_results(path)
-    if results is None:
+    found = files.read_results(path)
+    if found is None:
         return None
+    results, summary = found
     # A path without the run's date has another run's report by now.
     ids = {run_key(run_id) for run_id in known_ids(task)}
     if not results or any(run_key(run.run_id) not in ids for run in results):
         return None
     rank = {str(kind): number for number, kind in enumerate(ORDER)}
     results.sort(key=lambda run: (rank.get(outcome_of(run), 0), not run.issues, not run.flaky))
-    return Report(tuple(results))
+    return Report(tuple(results), summary)
 
 
 def _rows(task: StoredTask, ids: Sequence[RunId]) -> list[Json]:

@@ -289,3 +289,15 @@ def test_only_reports_are_opened(tmp_path):
     task = reported(tmp_path)
     html_report(task, NIGHT)
     assert [opened(task, index) for index in (0, 2, 100)] == [None] * 3
+
+
+def test_a_task_without_its_summary_in_xcom(tmp_path):
+    """With `do_xcom_push=False` the report has the verdict."""
+    task = reported(tmp_path)
+    summary = task.summary
+    task = replace(task, xcoms={key: value for key, value in task.xcoms.items() if key != "return_value"})
+    page = overview(task)
+    assert (page["source"], page["summary"]["verdict"]) == ("report", summary["verdict"])
+    (tmp_path / "night.json").unlink()
+    page = overview(task)
+    assert (page["summary"], page["total"]) == (None, len(NIGHT))

@@ -177,6 +177,9 @@ function reportPaths(reports) {
 function reasons() {
   const { summary, task } = state.overview;
   if (!summary) {
+    if (task.state === "success" && state.overview.total) {
+      return notice("The task succeeded and left no summary in its XComs (do_xcom_push=False), so its verdict is not known here.");
+    }
     return task.finished ? notice(state.overview.total
       ? "The task ended without a verdict: it was stopped, timed out or failed before the runs were judged. Its log says why."
       : "Nothing was started. The task's log says why.") : null;
