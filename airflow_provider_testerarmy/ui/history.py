@@ -16,6 +16,8 @@ from airflow_provider_testerarmy.ui.store import StoredTask
 #: Outcomes of a test that are looked at, and tests that are listed.
 RECENT: Final = 30
 MAX_TESTS: Final = 200
+#: Reasons that a line of a list shows; the first may only count, those after it name the tests.
+MAX_REASONS: Final = 3
 _JUDGED: Final = ("passed", "failed", "errored")
 
 
@@ -59,7 +61,8 @@ def entry_of(task: StoredTask) -> Json:
         "finished": task.finished,
         "when": stamp(task.started),
         "verdict": summary["verdict"],
-        "reason": summary["reasons"][0] if summary["reasons"] else "",
+        "reasons": summary["reasons"][:MAX_REASONS],
+        "more_reasons": len(summary["reasons"][MAX_REASONS:]) + summary["more_reasons"],
         "counts": counts,
         "flaky": summary["flaky"],
         "issues": len(summary["issues"]) + summary["more_issues"],

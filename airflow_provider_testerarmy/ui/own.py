@@ -21,20 +21,28 @@ def own_keys(task: StoredTask) -> frozenset[str]:
     return frozenset(map(run_key, [*runs_named(task.record), *given_ids(task)]))
 
 
+def rejected_keys(stored: object) -> frozenset[str]:
+    """The runs, as text, that the service rejected at once: they never ran, so they were not cancelled."""
+    return frozenset(map(run_key, _ids(stored, "rejected_run_ids")))
+
+
 def runs_named(stored: object) -> frozenset[RunId]:
     """The ids of the runs that a stored record names; empty for what is no record."""
-    if not isinstance(stored, Mapping):
-        return frozenset()
-    parts, passed = stored.get("parts"), stored.get("passed")
-    lists = [passed, *_submitted(parts if isinstance(parts, Mapping) else {})]
-    return frozenset(ids_of(value for values in lists if isinstance(values, list) for value in values))
+    passed = stored.get("passed") if isinstance(stored, Mapping) else None
+    return frozenset([*_ids(stored, "run_ids"), *ids_of(passed if isinstance(passed, list) else ())])
 
 
-def _submitted(parts: Mapping[Any, Any]) -> Iterator[object]:
+def _ids(stored: object, name: str) -> list[RunId]:
+    parts = stored.get("parts") if isinstance(stored, Mapping) else None
+    lists = _submitted(parts if isinstance(parts, Mapping) else {}, name)
+    return ids_of(value for values in lists if isinstance(values, list) for value in values)
+
+
+def _submitted(parts: Mapping[Any, Any], name: str) -> Iterator[object]:
     for part in parts.values():
         submission = part.get("submission") if isinstance(part, Mapping) else None
         if isinstance(submission, Mapping):
-            yield submission.get("run_ids")
+            yield submission.get(name)
 
 
 def given_ids(task: StoredTask) -> list[RunId]:

@@ -14,7 +14,7 @@ from airflow_provider_testerarmy.runs.results import RunId, RunResult
 from airflow_provider_testerarmy.ui import files
 from airflow_provider_testerarmy.ui.history import group_of
 from airflow_provider_testerarmy.ui.lately import Lately
-from airflow_provider_testerarmy.ui.own import given_ids, own_keys, runs_named
+from airflow_provider_testerarmy.ui.own import given_ids, own_keys, rejected_keys, runs_named
 from airflow_provider_testerarmy.ui.readers import Readers
 from airflow_provider_testerarmy.ui.service import RunDetails, owner_of
 from airflow_provider_testerarmy.ui.shapes import (
@@ -80,6 +80,7 @@ class Pages:
         # A task with `do_xcom_push=False` has its summary in the report alone.
         given = task.summary or (report.summary if report is not None else {})
         summary = shown_summary(given)
+        rows = _with_rejected(rows, rejected_keys(task.record), summary["counts"])
         return {
             "kind": "tests",
             "task": _of_task(task),
@@ -99,8 +100,9 @@ class Pages:
         copies = await self._copies_of(task)
         names = {stem: name for stem, (_, name) in copies.items()}
         found, notice = await self._found(task, set(wanted))
+        rejected = rejected_keys(task.record)
         return {
-            "runs": {key: with_copies(detail, names) for key, detail in found.items()},
+            "runs": {key: with_copies(_rejected(detail, rejected), names) for key, detail in found.items()},
             "notice": notice,
         }
 
@@ -206,6 +208,20 @@ def _rows(task: StoredTask, ids: Sequence[RunId]) -> list[Json]:
     rest = [key for key in map(run_key, ids) if key not in told]
     blank: Json = {"title": "", "outcome": "", "seconds": None, "flaky": False}
     return [*rows, *({"id": run_id, **blank} for run_id in rest)]
+
+
+def _with_rejected(rows: Sequence[Json], rejected: frozenset[str], counts: Json) -> list[Json]:
+    """The rows and, in place, the counts, with the rejected runs told apart from the cancelled ones."""
+    shown = [_rejected(row, rejected) for row in rows]
+    moved = min(len(rejected), counts.get("cancelled", 0))
+    if moved:
+        counts["cancelled"] -= moved
+        counts["rejected"] = moved
+    return shown
+
+
+def _rejected(row: Json, rejected: frozenset[str]) -> Json:
+    return {**row, "outcome": "rejected"} if row["id"] in rejected and row["outcome"] == "cancelled" else row
 
 
 def _of_task(task: StoredTask) -> Json:

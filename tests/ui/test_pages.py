@@ -176,6 +176,21 @@ def test_copies_behind_a_link(tmp_path):
     assert asyncio.run(Pages().copy(task, f"{stem}.png")) is None
 
 
+def test_a_rejected_run_was_not_cancelled():
+    """The service refused to start it; the worker recorded that."""
+    results = [finished("a", Outcome.CANCELLED), finished("b", Outcome.CANCELLED), finished("c")]
+    part = Part(datetime(2026, 2, 11, tzinfo=UTC), Submission(("a", "b", "c"), ("a",)))
+    task = replace(stored(summary_of(results)), record=Record(1, {"0": part}).to_json())
+    page = overview(task)
+    assert {row["id"]: row["outcome"] for row in page["runs"]} == {
+        "a": "rejected",
+        "b": "cancelled",
+        "c": "passed",
+    }
+    counts = page["summary"]["counts"]
+    assert (counts["cancelled"], counts["rejected"], counts["passed"]) == (1, 1, 1)
+
+
 class Asked:
     """The service's place: it notes which runs it is asked about."""
 
@@ -184,7 +199,7 @@ class Asked:
 
     async def fetch(self, owner, ids):
         self.ids += ids
-        return Found({str(each): {"pictures": []} for each in ids})
+        return Found({str(each): {"id": str(each), "outcome": "passed", "pictures": []} for each in ids})
 
 
 def fetched(task, wanted):

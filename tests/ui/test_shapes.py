@@ -189,3 +189,10 @@ def test_a_test_is_flaky_in_its_own_place_alone():
     shown = history(tasks, Filter())["tests"]
     assert [(test["flakiness"], test["changes"]) for test in shown] == [(0.0, 0)] * 4
     assert {test["dag_id"] for test in shown} == {"staging", "production", "d"}
+
+
+def test_a_line_of_a_list_has_the_reasons_that_name_tests():
+    """The first one often only counts."""
+    summary = {**summary_of(NIGHT), "reasons": ["4 of 5 runs passed", "Checkout failed", "c", "d"]}
+    (entry,) = history([stored({**summary, "truncated": {"reasons": 2}})], Filter())["runs"]
+    assert (entry["reasons"], entry["more_reasons"]) == (["4 of 5 runs passed", "Checkout failed", "c"], 3)

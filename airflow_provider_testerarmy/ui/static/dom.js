@@ -97,9 +97,9 @@ export function airflow() {
 // -- words
 
 export const SIGNS = {
-  passed: "✓", failed: "✕", errored: "!", unknown: "?", cancelled: "–", skipped: "»", running: "●", queued: "○",
+  passed: "✓", failed: "✕", errored: "!", unknown: "?", cancelled: "–", rejected: "⊘", skipped: "»", running: "●", queued: "○",
 };
-export const ORDER = ["failed", "errored", "unknown", "cancelled", "skipped", "passed", "running", "queued", ""];
+export const ORDER = ["failed", "errored", "unknown", "cancelled", "rejected", "skipped", "passed", "running", "queued", ""];
 
 export function plural(count, noun) {
   return `${count.toLocaleString("en")} ${noun}${count === 1 ? "" : "s"}`;

@@ -239,3 +239,12 @@ def test_an_operator_that_was_refused_did_not_wait(site: Site, given: bool, coun
     site.open("task/d/r/t/-1")
     expect(site.page.get_by_text("Nothing was started.")).to_be_visible()
     expect(site.page.get_by_text("Waited for runs")).to_have_count(count)
+
+
+def test_a_dag_runs_list_names_the_test(site: Site) -> None:
+    """With every reason that there is room for, and how many more there are."""
+    (entry,) = history([stored({**summary_of(NIGHT), "reasons": list("abcd")})], Filter())["runs"]
+    site.answer = lambda path, query: {"tasks": [entry], "most": 500}
+    site.open("dag-run/d/r")
+    expect(site.page.locator(".task .reasons li")).to_have_text(["a", "b", "c"])
+    expect(site.page.locator(".task")).to_contain_text("and 1 further reason")
