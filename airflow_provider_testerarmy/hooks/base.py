@@ -137,7 +137,7 @@ class ServiceHook(BaseHook):
         return self._connection
 
     def use(self, connection: Any) -> None:
-        """Take a connection that somebody else has read."""
+        """Work with a connection that the caller has read, e.g. as the team of a DAG reads it."""
         self._connection = connection
 
     async def aload(self) -> None:

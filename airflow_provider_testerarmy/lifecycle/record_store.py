@@ -13,7 +13,13 @@ from airflow_provider_testerarmy.lifecycle.stores import Store, StoreUnavailable
 from airflow_provider_testerarmy.runs.service import RunRequest, Submission
 from airflow_provider_testerarmy.runs.submission.asked import UNKNOWN, Asked, Generation
 from airflow_provider_testerarmy.runs.submission.record import Intent, Part, PartState, Record, Stage
-from airflow_provider_testerarmy.runs.submission.stored import from_json, is_signed, signature, to_json
+from airflow_provider_testerarmy.runs.submission.stored import (
+    from_json,
+    identity,
+    is_signed,
+    signature,
+    to_json,
+)
 
 log = logging.getLogger(__name__)
 
@@ -45,9 +51,8 @@ def believe(
 
 def identity_of(ti: Any) -> str:
     """What names a task instance through all of its tries."""
-    mapped = getattr(ti, "map_index", None)
-    names = (getattr(ti, name, "") for name in ("dag_id", "run_id", "task_id"))
-    return "/".join(map(str, (*names, -1 if mapped is None else mapped)))
+    dag_id, run_id, task_id = (str(getattr(ti, name, "")) for name in ("dag_id", "run_id", "task_id"))
+    return identity(dag_id, run_id, task_id, getattr(ti, "map_index", None))
 
 
 def generation_of(context: Mapping[str, Any]) -> Generation:

@@ -85,6 +85,23 @@ def runs_named(data: object) -> tuple[RunId, ...]:
     return tuple(dict.fromkeys(found))
 
 
+def identity(dag_id: str, run_id: str, task_id: str, map_index: int | None) -> str:
+    """What names a task instance through all of its tries."""
+    return "/".join(map(str, (dag_id, run_id, task_id, -1 if map_index is None else map_index)))
+
+
+def rejected_runs(data: object) -> tuple[RunId, ...]:
+    """The runs that a stored record says the service rejected at once."""
+    parts = data.get("parts") if isinstance(data, Mapping) else None
+    submissions = [
+        part.get("submission")
+        for part in (parts.values() if isinstance(parts, Mapping) else ())
+        if isinstance(part, Mapping)
+    ]
+    lists = [one.get("rejected_run_ids") for one in submissions if isinstance(one, Mapping)]
+    return tuple(run_id for given in lists for run_id in _ids(given))
+
+
 def signature(data: Mapping[str, Any], identity: str, secret: str) -> str:
     """What proves that a task of this deployment wrote a record: only it knows the connection's secret.
 
