@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any, ClassVar, Final
@@ -230,6 +230,12 @@ class TesterArmyService:
         if request.kind != "group" or not request.body.keys() <= _TEST_FIELDS:
             return None
         return RunRequest("test", test_id, request.body)
+
+    def some_tests(self, request: RunRequest, test_ids: Sequence[str]) -> tuple[RunRequest, ...] | None:
+        """One request for each test: a trigger starts a group or one test."""
+        requests = tuple(self.single_test(request, test_id) for test_id in dict.fromkeys(test_ids) if test_id)
+        built = tuple(one for one in requests if one is not None)
+        return built if built and all(test_ids) and len(built) == len(requests) else None
 
     def submission_url(self, submission: Submission) -> str:
         """The first of the runs on the dashboard."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -53,6 +53,8 @@ class ServiceFault(Exception):
 
     :param may_have_effect: whether the service may have done what was asked all the same.
     :param retry_after: seconds that the service asked to wait.
+    :param candidates: runs that an unusable answer to a submission named.
+    :param batch_id: the batch that it named, empty without one.
     """
 
     def __init__(
@@ -62,12 +64,16 @@ class ServiceFault(Exception):
         *,
         may_have_effect: bool = False,
         retry_after: float | None = None,
+        candidates: tuple[RunId, ...] = (),
+        batch_id: str = "",
     ) -> None:
         super().__init__(message)
         self.kind = kind
         self.message = message
         self.may_have_effect = may_have_effect
         self.retry_after = retry_after
+        self.candidates = candidates
+        self.batch_id = batch_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,6 +233,12 @@ class RunService(Protocol):
 
     def single_test(self, request: RunRequest, test_id: str) -> RunRequest | None:
         """The request for one test of a request for several, None where it cannot be put that way."""
+
+    def some_tests(self, request: RunRequest, test_ids: Sequence[str]) -> tuple[RunRequest, ...] | None:
+        """The fewest requests that together run exactly these tests of a request for several.
+
+        None where some of them cannot be run that way, or where there are none.
+        """
 
     def submission_url(self, submission: Submission) -> str:
         """Where a person looks at what was started; empty where that is not known."""

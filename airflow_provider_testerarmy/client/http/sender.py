@@ -24,6 +24,7 @@ from airflow_provider_testerarmy.client.http.errors import (
     RequestInfo,
     RequestInvalid,
     ResponseInfo,
+    UnusableSubmission,
     status_error_class,
 )
 from airflow_provider_testerarmy.client.http.operation import Answer, Operation
@@ -242,6 +243,14 @@ def read_answer(
     data = _decode(content, request, info)
     try:
         value = operation.parse(data)
+    except UnusableSubmission as error:
+        raise ProtocolError(
+            endpoint.scrub(str(error))[:_EXCERPT],
+            request=request,
+            response=info,
+            candidates=error.candidates,
+            batch_id=error.batch_id,
+        ) from None
     except ValueError as error:
         # pydantic's own message quotes the input, which is remote text of any length.
         reason = endpoint.scrub(_shape_error(error))
