@@ -21,7 +21,7 @@ from airflow_provider_testerarmy.client.http.retry import ONCE, RetryPolicy
 from airflow_provider_testerarmy.client.http.sender import SyncSender
 from airflow_provider_testerarmy.hooks import forms
 from airflow_provider_testerarmy.hooks.base import ServiceHook
-from airflow_provider_testerarmy.runs.results import Outcome, Phase, RunId, RunResult, Step
+from airflow_provider_testerarmy.runs.results import Issue, Outcome, Phase, RunId, RunResult, Step
 from airflow_provider_testerarmy.runs.service import RunRequest, Scope, Submission
 
 DASHBOARD: Final = "https://app.docketqa.com/dashboard"
@@ -204,6 +204,7 @@ class DocketService:
             title=(run.blueprint_metadata.title or "") if run.blueprint_metadata else "",
             reason=next((step.result for step in steps if _failed(step) and step.result), ""),
             url=group_run_url(run.test_group_run_id),
+            issues=_contradictions(outcome, steps),
             steps=tuple(_steps(steps)),
             screenshots=tuple(dict.fromkeys(_screenshots(steps))),
             duration=(finished_at - run.created_at).total_seconds()
@@ -291,6 +292,21 @@ def _decisive_attempt(run: wire.TestRun) -> tuple[tuple[wire.StepResult, ...], s
             if attempt.results and not any(map(_failed, attempt.results)):
                 return attempt.results, attempt.test_video_url
     return run.results, run.test_video_url or run.test_video_download_url
+
+
+def _contradictions(outcome: Outcome | None, steps: Sequence[wire.StepResult]) -> tuple[Issue, ...]:
+    """A warning for each failed step of a run that is called passed, so that ``fail_on_warnings`` sees it."""
+    if outcome is not Outcome.PASSED:
+        return ()
+    return tuple(
+        Issue(
+            f"The run is called passed, but step {step.task or step.step_number or number!r} failed",
+            confirmed=False,
+            description=step.result or "",
+        )
+        for number, step in enumerate(steps, 1)
+        if _failed(step)
+    )
 
 
 def _failed(step: wire.StepResult) -> bool:

@@ -51,7 +51,7 @@ def render(summary: Mapping[str, Any], results: Sequence[RunResult], *, name: st
     """
     suite_name = line(name, 200) or DEFAULT_NAME
     verdict = verdict_of(summary)
-    kinds = [_kind(outcome_of(run), verdict) for run in results]
+    kinds = [_kind(outcome_of(run), verdict, contradicted=_contradicted(run)) for run in results]
     totals: Any = {
         "tests": str(len(results)),
         "failures": str(kinds.count("failure")),
@@ -73,10 +73,19 @@ def render(summary: Mapping[str, Any], results: Sequence[RunResult], *, name: st
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(top, encoding="unicode") + "\n"
 
 
-def _kind(outcome: Outcome, verdict: str) -> str:
+def _contradicted(run: RunResult) -> bool:
+    """Whether a run is called passed with a failed step and a finding that says so: no clean pass."""
+    return run.outcome is Outcome.PASSED and run.failed_step is not None and bool(run.issues)
+
+
+def _kind(outcome: Outcome, verdict: str, *, contradicted: bool = False) -> str:
     if outcome is Outcome.CANCELLED:
         return "skipped" if verdict in ("passed", "skipped") else "error"
-    return {Outcome.PASSED: "", Outcome.FAILED: "failure", Outcome.SKIPPED: "skipped"}.get(outcome, "error")
+    return {
+        Outcome.PASSED: "failure" if contradicted else "",
+        Outcome.FAILED: "failure",
+        Outcome.SKIPPED: "skipped",
+    }.get(outcome, "error")
 
 
 def _titles(results: Sequence[RunResult]) -> Iterator[str]:

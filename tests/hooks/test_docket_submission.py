@@ -109,3 +109,23 @@ def test_several_tests_are_run_again_by_one_request():
     assert DocketService().some_tests(CATEGORY, []) is None
     assert DocketService().some_tests(CATEGORY, ["181", ""]) is None
     assert DocketService().some_tests(RunRequest("tests", "1", {"github_context": {}}), ["1"]) is None
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ({"detail": "Blueprint 181 is archived"}, "Blueprint 181 is archived"),
+        (
+            {"detail": [{"loc": ["body", "test_blueprint_ids", 0], "msg": "not an integer"}]},
+            "body.test_blueprint_ids.0: not an integer",
+        ),
+        ({"errors": ["too many", "too old"]}, "too many; too old"),
+        ({"errors": {"test_blueprint_ids": ["unknown"]}}, "test_blueprint_ids: unknown"),
+        ({"msg": "No credits left"}, "No credits left"),
+        ({"message": "No credits left"}, "No credits left"),
+    ],
+)
+def test_a_refusal_says_why(docket_driver, service, body, words):
+    """Wherever the service puts its reason."""
+    service.control.faults.add("status", "docket_trigger_run", status=422, body=body)
+    assert words in docket_driver.submit(181).message

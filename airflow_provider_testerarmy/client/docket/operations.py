@@ -162,8 +162,17 @@ def glance_at_test_run(run_id: int | str) -> Operation[TestRunGlimpse]:
 
 
 def _test_run(run_id: int | str, answer: type[AnswerT]) -> Operation[AnswerT]:
-    path = f"/test_run/{check_id(run_id, 'run_id')}"
-    return Operation("get test run", "GET", path, answer.model_validate)
+    asked = check_id(run_id, "run_id")
+
+    def parse(data: Any) -> AnswerT:
+        parsed = answer.model_validate(data)
+        told = getattr(parsed, "test_run", None)
+        # A cache or a proxy may answer about another run; its end must not be taken for this one's.
+        if getattr(told, "id", None) != asked:
+            raise ValueError(f"it is about another run than {asked}")
+        return parsed
+
+    return Operation("get test run", "GET", f"/test_run/{asked}", parse)
 
 
 def look_for_no_run() -> Operation[None]:

@@ -310,7 +310,24 @@ def error_envelope(content: bytes) -> tuple[str, str]:
         return "", ""
     if not isinstance(data, dict):
         return "", ""
-    return str(data.get("error") or ""), str(data.get("message") or "")
+    code = data.get("error")
+    told = (_reason(data.get(name)) for name in ("message", "msg", "detail", "errors"))
+    return "" if isinstance(code, dict | list) else str(code or ""), next((text for text in told if text), "")
+
+
+def _reason(value: Any) -> str:
+    """A reason as text: as it is, or from a list or an object, e.g. ``[{"loc": [...], "msg": ...}]``."""
+    if isinstance(value, dict):
+        text = value.get("msg") or value.get("message") or value.get("detail")
+        where = value.get("loc")
+        place = ".".join(map(str, where)) if isinstance(where, list) else ""
+        if isinstance(text, str):
+            return f"{place}: {text}" if place else text
+        parts = [f"{name}: {_reason(item)}" for name, item in list(value.items())[:5] if item]
+        return "; ".join(parts)
+    if isinstance(value, list):
+        return "; ".join(text for text in map(_reason, value[:5]) if text)
+    return str(value or "")
 
 
 def _shape_error(error: ValueError) -> str:
