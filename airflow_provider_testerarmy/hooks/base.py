@@ -65,11 +65,14 @@ def as_fault(error: ClientError, operation: Operation[Any]) -> ServiceFault:
     """The client's error in the lifecycle's words; the one place where the two are mapped."""
     kind = next((kind for cls, kind in _FAULTS if isinstance(error, cls)), FaultKind.REFUSED)
     effect = error.may_have_effect and not operation.repeatable
+    named = error if isinstance(error, ProtocolError) else None
     return ServiceFault(
         kind,
         one_line(str(error), 500),
         may_have_effect=effect,
         retry_after=retry_after(error, datetime.now(UTC)),
+        candidates=named.candidates if named else (),
+        batch_id=named.batch_id if named else "",
     )
 
 

@@ -242,7 +242,9 @@ class TesterArmyService:
         """Tests of a group, each by itself; a test's own trigger knows neither address nor commit nor build."""
         if request.kind != "group" or not request.whole or not request.body.keys() <= _TEST_FIELDS:
             return None
-        return tuple(RunRequest("test", test_id, request.body) for test_id in test_ids)
+        if not test_ids or not all(test_ids):
+            return None
+        return tuple(RunRequest("test", test_id, request.body) for test_id in dict.fromkeys(test_ids))
 
     def submission_url(self, submission: Submission) -> str:
         """The first of the runs on the dashboard."""

@@ -53,8 +53,8 @@ class ServiceFault(Exception):
 
     :param may_have_effect: whether the service may have done what was asked all the same.
     :param retry_after: seconds that the service asked to wait.
-    :param candidates: runs that the answer names, though it cannot be taken for one.
-    :param batch_id: the batch that it names.
+    :param candidates: runs that an unusable answer to a submission named.
+    :param batch_id: the batch that it named, empty without one.
     """
 
     def __init__(
@@ -252,7 +252,10 @@ class RunService(Protocol):
         """Cancel what is active in a batch."""
 
     def some_tests(self, request: RunRequest, test_ids: Sequence[str]) -> tuple[RunRequest, ...] | None:
-        """Requests that together run exactly these tests of a request, None where it cannot be put that way."""
+        """The fewest requests that together run exactly these tests of a request for several.
+
+        None where some of them cannot be run that way, or where there are none.
+        """
 
     def submission_url(self, submission: Submission) -> str:
         """Where a person looks at what was started; empty where that is not known."""

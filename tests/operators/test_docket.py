@@ -288,3 +288,24 @@ def test_one_of_two_templates_renders_to_nothing():
         )
         task.render_template_fields({"params": {"ids": ids, "category": category, "context": None}})
         assert task.build_request().body == body
+
+
+@pytest.mark.parametrize(
+    "runs",
+    [
+        [{"id": 38, "test_blueprint_id": 181}, {"id": 38, "test_blueprint_id": 182}],
+        [{"id": 38, "test_blueprint_id": 181}, {"id": 39, "test_blueprint_id": 181}],
+        [
+            {"id": 38, "test_blueprint_id": 181},
+            {"id": 39, "test_blueprint_id": 182, "is_login_test_run": True},
+        ],
+        [{"id": 38, "test_blueprint_id": 181}],
+    ],
+)
+def test_an_answer_that_does_not_fit_is_never_a_pass(execute, service, runs):
+    """Nor is the trigger sent again."""
+    body = {"test_group_run": {"id": 35, "test_runs": runs}}
+    service.control.faults.add("status_after", "docket_trigger_run", status=200, body=body)
+    error, _ = execute(operator(test_blueprint_ids=[181, 182]))
+    assert isinstance(error, SubmissionUnclear)
+    assert len(service.control.log.entries("docket_trigger_run")) == 1

@@ -106,6 +106,8 @@ class StartedRun(DocketModel):
 
     id: Id
     test_blueprint_id: Lenient[Id] = None
+    test_group_run_id: Lenient[Id] = None
+    is_login_test_run: Lenient[bool] = None
 
 
 class GroupRun(DocketModel):

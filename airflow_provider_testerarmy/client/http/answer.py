@@ -16,6 +16,7 @@ from airflow_provider_testerarmy.client.http.errors import (
     ProtocolError,
     RequestInfo,
     ResponseInfo,
+    UnusableSubmission,
     status_error_class,
 )
 from airflow_provider_testerarmy.client.http.operation import Answer, Operation
@@ -63,6 +64,14 @@ def read_answer(
     data = _decode(content, request, info)
     try:
         value = operation.parse(data)
+    except UnusableSubmission as error:
+        raise ProtocolError(
+            endpoint.scrub(str(error))[:_EXCERPT],
+            request=request,
+            response=info,
+            candidates=error.candidates,
+            batch_id=error.batch_id,
+        ) from None
     except ValueError as error:
         # pydantic's own message quotes the input, which is remote text of any length.
         reason = endpoint.scrub(_shape_error(error))

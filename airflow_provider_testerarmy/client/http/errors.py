@@ -102,12 +102,43 @@ class AnswerLost(ClientError):
 
 
 class ProtocolError(ClientError):
-    """An answer that is not the API's: HTML, empty, not JSON, or JSON of another shape."""
+    """An answer that is not the API's: HTML, empty, not JSON, or JSON of another shape.
+
+    :param candidates: runs that an unusable answer to a trigger names.
+    :param batch_id: the group run that it names, empty without one.
+    """
 
     @property
     def may_have_effect(self) -> bool:
         """The status says success."""
         return True
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        request: RequestInfo | None = None,
+        response: ResponseInfo | None = None,
+        candidates: tuple[str | int, ...] = (),
+        batch_id: str = "",
+    ) -> None:
+        super().__init__(message, request=request, response=response)
+        self.candidates = candidates
+        self.batch_id = batch_id
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # BaseException restores the attributes from the state that follows.
+        state = {"candidates": self.candidates, "batch_id": self.batch_id}
+        return *super().__reduce__(), state
+
+
+class UnusableSubmission(ValueError):
+    """Raised by a parser of a trigger's answer; a sender makes a :class:`ProtocolError` of it."""
+
+    def __init__(self, message: str, candidates: tuple[str | int, ...] = (), batch_id: str = "") -> None:
+        super().__init__(message)
+        self.candidates = candidates
+        self.batch_id = batch_id
 
 
 class StatusError(ClientError):

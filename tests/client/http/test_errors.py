@@ -99,3 +99,10 @@ def test_which_errors_leave_it_open_whether_the_request_took_effect():
     """Exactly those after which a trigger must be looked for."""
     ambiguous = {cls.__name__ for cls in tree() if cls("no").may_have_effect}
     assert ambiguous == {"AnswerLost", "ProtocolError", "ServerError", "Intercepted"}
+
+
+def test_a_protocol_error_keeps_what_an_unusable_answer_named():
+    """Between processes too: the runs may exist, and are paid for."""
+    error = errors.ProtocolError("odd", request=REQUEST, candidates=(38, 39), batch_id="35")
+    again = pickle.loads(pickle.dumps(error))
+    assert (again.candidates, again.batch_id, again.request) == ((38, 39), "35", REQUEST)
