@@ -153,7 +153,8 @@ def test_states_that_are_committed_after_the_listener_was_called(database, in_st
     """As the API server does when a user fails a DAG run."""
     airflow_compat.write_record(task_instance(), RECORD)
     monkeypatch.setattr(records.time, "sleep", lambda _seconds: in_state(task_instance(), "failed"))
-    assert airflow_compat.stored_by_failed_tasks("shop", "manual", "test_runs") == [RECORD]
+    found = airflow_compat.stored_by_failed_tasks("shop", "manual", "test_runs")
+    assert found == [(airflow_compat.TaskName("shop", "manual", "tests"), RECORD)]
 
 
 def test_old_records_are_pruned(database, monkeypatch):

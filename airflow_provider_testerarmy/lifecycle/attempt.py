@@ -99,7 +99,7 @@ class Lifecycle:
         self._ender = Ender(
             self._line, self._store, self._origin, options, self._claims, ti, log, waits_only=request is None
         )
-        self._judge = Judge(self._line, options, request, ti, log, self._interrupts)
+        self._judge = Judge(self._line, options, request, context["task"], ti, log, self._interrupts)
         self._journal: PartJournal | None = None
         #: Waits for the runs, and says until when.
         self.waiter = Waiter(self._line, self._store, options, context["task"], ti, self._interrupts, log)

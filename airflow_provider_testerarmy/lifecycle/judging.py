@@ -33,6 +33,7 @@ class Judge:
         line: ServiceLine,
         options: Options,
         request: RunRequest | None,
+        task: Any,
         ti: Any,
         log: Any,
         interrupts: Interrupts,
@@ -40,6 +41,7 @@ class Judge:
         self._line = line
         self._options = options
         self._request = request
+        self._task = task
         self._ti = ti
         self._log = log
         self._interrupts = interrupts
@@ -90,8 +92,7 @@ class Judge:
 
     def push(self, summary: Mapping[str, Any]) -> None:
         """Push the summary of a task that fails: it is worth as much as that of a passed one."""
-        task = getattr(self._ti, "task", None)
-        if getattr(task, "do_xcom_push", True):
+        if self._task.do_xcom_push:
             self._ti.xcom_push(key="return_value", value=summary)
 
     def _reported(

@@ -81,15 +81,6 @@ def report_markdown(
         return ""
 
 
-def push_summary(ti: Any, summary: Mapping[str, Any]) -> None:
-    """Push a failed task's summary, which is worth as much as that of a passed one.
-
-    ``do_xcom_push=False`` is obeyed on a failure too.
-    """
-    if getattr(getattr(ti, "task", None), "do_xcom_push", True):
-        ti.xcom_push(key="return_value", value=summary)
-
-
 def render(
     path: str,
     summary: Mapping[str, Any],

@@ -105,7 +105,7 @@ def test_several_tests_are_run_again_by_one_request():
     (request,) = DocketService().some_tests(CATEGORY, ["181", "180", "181"])
     assert (request.label, request.body) == ("tests 181, 180", {"test_blueprint_ids": [181, 180]})
     (one,) = DocketService().some_tests(CATEGORY, ["181"])
-    assert one == DocketService().single_test(CATEGORY, "181")
+    assert (one.label, one.body) == ("test 181", {"test_blueprint_ids": [181]})
     assert DocketService().some_tests(CATEGORY, []) is None
     assert DocketService().some_tests(CATEGORY, ["181", ""]) is None
     assert DocketService().some_tests(RunRequest("tests", "1", {"github_context": {}}), ["1"]) is None

@@ -40,7 +40,7 @@ def test_an_answer_about_another_run_is_not_an_answer(service, method, asked, ri
     """Its pass would be somebody else's."""
     question = getattr(service, method)(asked)
     assert question.parse(right).outcome is Outcome.PASSED
-    with pytest.raises(ValueError, match="answered about run"):
+    with pytest.raises(ValueError, match=r"answered about (another )?run"):
         question.parse(wrong)
 
 

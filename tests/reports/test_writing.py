@@ -4,20 +4,17 @@ import json
 import stat
 
 import pytest
-from airflow.providers.standard.operators.empty import EmptyOperator
 from fsspec.implementations.memory import MemoryFileSystem
 
 from airflow_provider_testerarmy.client.http.errors import RequestInvalid
 from airflow_provider_testerarmy.lifecycle import parameters
 from airflow_provider_testerarmy.lifecycle.reporting import (
     SUFFIXES,
-    push_summary,
     report_markdown,
     write_report,
 )
 from airflow_provider_testerarmy.runs.results import Outcome
 from airflow_provider_testerarmy.runs.verdict.gate import QualityGate
-from tests.lifecycle.tries import TaskInstance
 from tests.reports.cases import NAME, NASTY, NIGHT, hostile_run, summary_of
 
 BEGINNINGS = {".json": "{", ".xml": "<?xml", ".html": "<!doctype html>", ".md": "❌"}
@@ -151,14 +148,3 @@ def test_what_are_no_report_paths(given, words):
     """The message names what is wrong."""
     with pytest.raises(RequestInvalid, match=words):
         parameters.report_path(given)
-
-
-@pytest.mark.parametrize(
-    ("pushes", "expected"), [(True, {"return_value": {"verdict": "failed"}}), (False, {})]
-)
-def test_a_task_that_keeps_nothing_in_xcom_keeps_nothing_on_a_failure(pushes, expected):
-    """`do_xcom_push=False` holds for every verdict."""
-    ti = TaskInstance(lambda: None, 1, 0)
-    ti.task = EmptyOperator(task_id="t", do_xcom_push=pushes)
-    push_summary(ti, {"verdict": "failed"})
-    assert ti.xcoms == expected

@@ -172,7 +172,7 @@ def _test_run(run_id: int | str, answer: type[AnswerT]) -> Operation[AnswerT]:
         told = getattr(parsed, "test_run", None)
         # A cache or a proxy may answer about another run; its end must not be taken for this one's.
         if getattr(told, "id", None) != asked:
-            raise ValueError(f"it is about another run than {asked}")
+            raise ValueError(f"asked about run {asked}, answered about another run")
         return parsed
 
     return Operation("get test run", "GET", f"/test_run/{asked}", parse)

@@ -226,9 +226,19 @@ def _said(value: Any, depth: int = 3) -> str:
     if not depth or not isinstance(value, list | dict):
         return ""
     if isinstance(value, dict):
-        named = [value[name] for name in _TEXTS if value.get(name)]
-        value = named[:1] or list(value.values())
+        return _said_of_fields(value, depth)
     return "; ".join(said for item in value[:3] if (said := _said(item, depth - 1)))
+
+
+def _said_of_fields(value: dict[Any, Any], depth: int) -> str:
+    """The text in an object: its own text with the place it is about, or a text for each of its names."""
+    told = next((said for name in _TEXTS if (said := _said(value.get(name), depth - 1))), "")
+    if told:
+        where = value.get("loc")
+        place = ".".join(map(str, where[:5])) if isinstance(where, list) else ""
+        return f"{place}: {told}" if place else told
+    parts = [(name, _said(item, depth - 1)) for name, item in list(value.items())[:3]]
+    return "; ".join(f"{name}: {said}" for name, said in parts if said)
 
 
 def _shape_error(error: ValueError) -> str:
