@@ -27,7 +27,6 @@ RETRY_AFTER: Final = 45
 def drills() -> list[Drill]:
     """Return the drills of this area."""
     orphan: dict[str, Any] = {"kind": "test", "tries": 2}
-    last: dict[str, Any] = {"posts": 0, "retries": 0, "state": "failed"}
     early = "SIGTERM before there is a connection"
     return [
         *(
