@@ -1,29 +1,18 @@
-"""What comes between a task and its runs: edits, clears, pauses, lost answers, and triggers that break."""
+"""What comes between a task and its runs: clears, edits, lost answers, refusals, late worker slots."""
 
 from __future__ import annotations
 
-import contextlib
-import os
-import signal
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any, Final
 
 from tests.chaos.cases import ANY, BOTH, Case, Drill, Mode
 from tests.chaos.catalog import other_test
-from tests.chaos.own import reading
 from tests.chaos.scene import FINAL, Scene
 from tests.chaos.stage import TASK, Stage
 from tests.chaos.worker_drills import hold_the_collection
-from tests.rig.airflow import WorkerProcess
 
 AREA: Final = "Attempt"
-WORKER_ONLY: Final = "worker_only"
-#: Seconds that the service asks to wait for, longer than Airflow takes to miss a worker.
-RETRY_AFTER: Final = 45
 DEADLINE: Final = 45
 
 Play = Callable[[Stage, list[Scene]], None]
@@ -34,20 +23,6 @@ CLEARED: Final = {
     "failed": ("fails", "passes", "success"),
     "active": ("endless", "passes", "success"),
 }
-
-#: A hook that only the DAG file knows, as somebody might write it.
-LOCAL_HOOK: Final = """
-from airflow_provider_testerarmy.hooks.testerarmy import TesterArmyHook
-from tests.chaos.own import RunTest
-
-class LocalHook(TesterArmyHook):
-    pass
-
-class LocalRunTest(RunTest):
-    @property
-    def hook(self):
-        return LocalHook(self.testerarmy_conn_id)
-"""
 
 
 def drills() -> list[Drill]:
@@ -64,22 +39,13 @@ def drills() -> list[Drill]:
         _drill("worker lost, then cleared", mode, lost_then_cleared, kind="test", **again) for mode in BOTH
     ]
     found += [_drill("target edited before a retry", mode, target_edited, **again) for mode in BOTH]
-    found += _broken_triggers()
-    found += [
-        _drill("Ctrl-C in airflow dags test", mode, interrupted_in_dags_test, state=ANY, retries=0)
-        for mode in BOTH
-    ]
     found += [
         _drill(f"twins, one POST reset {when} effect", mode, twins, state=ANY, posts=None)
         for when in ("before", "after")
         for mode in BOTH
     ]
-    orphan: dict[str, Any] = {"kind": "test", "tries": 2}
     return [
         *found,
-        _drill("supervisor lost during a Retry-After", "sync", orphaned, **orphan),
-        _drill("paused before the intent", "sync", paused, **orphan),
-        _drill("paused before the POST is sent again", "sync", paused, **orphan),
         *(
             _drill(f"one {answer} on a look", mode, one_refusal, kind="test", own_service=True)
             for answer in ("403 page", "401")
@@ -87,28 +53,6 @@ def drills() -> list[Drill]:
         ),
         _drill("the worker slot comes after the deadline", "deferrable", late_slot),
         *(_drill("execution_timeout in the POST", mode, cut_off_in_the_post, tries=2) for mode in BOTH),
-        _drill("SIGTERM before there is a connection", "sync", terminated_early, tries=2),
-        _drill(
-            "SIGTERM before there is a connection, on the last try",
-            "deferrable",
-            terminated_early,
-            posts=0,
-            retries=0,
-            state="failed",
-        ),
-    ]
-
-
-def _broken_triggers() -> list[Drill]:
-    failed: dict[str, Any] = {"state": "failed", "retries": 0}
-    found = [
-        _drill(what, "deferrable", trigger_breaks, **failed)
-        for what in ("trigger raises", "trigger cannot be imported", "connection unknown to the triggerer")
-    ]
-    return [
-        *found,
-        _drill("trigger raises on every try", "deferrable", trigger_breaks, state="failed", tries=3),
-        _drill("hook that only the DAG file knows", "deferrable", hook_in_the_dag_file, posts=0, **failed),
     ]
 
 
@@ -174,148 +118,6 @@ def target_edited(stage: Stage, scenes: list[Scene]) -> None:
     newer = [run.id for run in scene.runs() if run is not first]
     assert awaited == newer, f"the verdict is about {awaited}, the new target's runs are {newer}"
     assert first.cancelled is not None, "the old target's run was not stopped"
-
-
-# triggers
-
-
-def trigger_breaks(stage: Stage, scenes: list[Scene]) -> None:
-    """The deferral ends without an event, while another task keeps the DAG run going."""
-    (scene,) = scenes
-    keeper = other_test(scene.number)
-    scene.script("endless")
-    scene.sandbox.store.override_script(keeper, "endless")
-    options: dict[str, Any] = {"testerarmy_conn_id": WORKER_ONLY}
-    if scene.case.what.startswith("trigger"):
-        options = {"trigger": "missing" if "imported" in scene.case.what else "raises"}
-    scene.write_dag(keeper=keeper, **options)
-    scene.start()
-    try:
-        scene.settle()
-        (row,) = stage.rows(scene.dag_id, scene.run_id, "keeper")
-        assert row["state"] not in FINAL, f"the DAG run had ended: {row}"
-    finally:
-        for run in list(scene.sandbox.store.runs.values()):
-            if run.test is not None and run.test.id == keeper:
-                scene.sandbox.store.force(run.id, script="passes")
-
-
-def hook_in_the_dag_file(_stage: Stage, scenes: list[Scene]) -> None:
-    """No triggerer can import it, which shows before anything is started."""
-    (scene,) = scenes
-    scene.script("endless")
-    scene.write_dag(head=LOCAL_HOOK, operator="LocalRunTest")
-    scene.start()
-    scene.settle()
-    assert "Nothing was started" in scene.log()
-
-
-# signals
-
-
-def interrupted_in_dags_test(stage: Stage, scenes: list[Scene]) -> None:
-    """Ctrl-C in a terminal reaches the command and all that it has started."""
-    (scene,) = scenes
-    scene.script("endless")
-    scene.write_dag()
-    output = stage.airflow.home / f"{scene.dag_id}.txt"
-    with output.open("wb") as file:
-        command = [sys.executable, "-m", "airflow", "dags", "test", scene.dag_id]
-        process = subprocess.Popen(
-            command, env=stage.airflow.env, stdout=file, stderr=file, start_new_session=True
-        )
-    try:
-        scene.run_id = scene.until(lambda: stage.run_ids(scene.dag_id), "its DAG run", 60)[0]
-        scene.wait_polled(timeout=90)
-        scene.moment()
-        os.killpg(process.pid, signal.SIGINT)
-        process.wait(60)
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-    scene.until(lambda: not scene.active(), "the end of its run", 15)
-    scene.outcome.seconds = time.monotonic() - scene.since
-
-
-def terminated_early(stage: Stage, scenes: list[Scene]) -> None:
-    """SIGTERM while the connection is read: this try starts nothing any more."""
-    (scene,) = scenes
-    scene.write_dag(slow=True)
-    scene.start()
-    begun = reading(scene.dag_id, stage.airflow.home)
-    scene.until(begun.exists, "the connection being read")
-    scene.signal_worker(signal.SIGTERM)
-    scene.settle()
-    # One per try: the POST that comes must be the next try's.
-    log = scene.log(1)
-    assert "/runs" not in log or not scene.posts() or scene.tries() > 1, log
-
-
-def orphaned(_stage: Stage, scenes: list[Scene]) -> None:
-    """The task's process outlives its supervisor and waits out a `Retry-After`, while the next try submits."""
-    (scene,) = scenes
-    scene.fault("status", scene.submission, status=429, retry_after=RETRY_AFTER)
-    scene.start()
-    scene.wait_call(scene.submission)
-    worker = scene.worker()
-    scene.moment()
-    worker.kill_supervisor(signal.SIGKILL)
-    try:
-        scene.settle()
-        _until_gone(scene, worker)
-    finally:
-        _kill(worker)
-
-
-def paused(_stage: Stage, scenes: list[Scene]) -> None:
-    """Worker and supervisor stand still, the next try submits and waits, and then they go on."""
-    (scene,) = scenes
-    scene.script("endless")
-    if "intent" in scene.case.what:
-        looked_at = f"GET /tests/{scene.target}"
-        scene.fault("delay", looked_at, seconds=6)
-    else:
-        looked_at = scene.submission
-        scene.fault("status", looked_at, status=429, retry_after=8)
-    scene.start()
-    scene.wait_call(looked_at)
-    worker = scene.worker()
-    scene.moment()
-    with _standing_still(worker):
-        scene.until(lambda: scene.tries() > 1, "a second try", 90)
-        scene.wait_polled(timeout=90)
-    _until_gone(scene, worker)
-    scene.finish_runs()
-    scene.settle()
-
-
-@contextmanager
-def _standing_still(worker: WorkerProcess) -> Iterator[None]:
-    # The supervisor first: it must not see its task stand still, nor report anything.
-    worker.kill_supervisor(signal.SIGSTOP)
-    worker.kill(signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        worker.kill(signal.SIGCONT)
-        worker.kill_supervisor(signal.SIGCONT)
-
-
-def _until_gone(scene: Scene, worker: WorkerProcess) -> None:
-    scene.until(lambda: not _is_alive(worker.pid), "the end of the first try's process", RETRY_AFTER + 60)
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
-
-
-def _kill(worker: WorkerProcess) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(worker.pid, signal.SIGKILL)
 
 
 # answers

@@ -12,7 +12,9 @@ from concurrent.futures import ThreadPoolExecutor
 from tests.chaos import (
     attempt_drills,
     celery_drills,
+    deferral_drills,
     service_drills,
+    signal_drills,
     triggerer_drills,
     user_drills,
     worker_drills,
@@ -29,6 +31,8 @@ LOCAL: list[Drill] = [
     *triggerer_drills.drills(),
     *service_drills.drills(),
     *attempt_drills.drills(),
+    *deferral_drills.drills(),
+    *signal_drills.drills(),
 ]
 CELERY: list[Drill] = celery_drills.drills()
 

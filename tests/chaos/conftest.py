@@ -16,8 +16,8 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from tests.chaos import company, table
-from tests.chaos.attempt_drills import WORKER_ONLY
 from tests.chaos.cases import Case, Drill, Outcome
+from tests.chaos.deferral_drills import WORKER_ONLY
 from tests.chaos.stage import DAGS, LOST_AFTER, SPARE, Stage, connection, new_service
 from tests.rig.airflow import LocalAirflow
 from tests.rig.settings import connection_variables

@@ -82,12 +82,6 @@ class Stage:
             found = link.execute(query, wanted).scalar()
         return None if found is None else int(found)
 
-    def run_ids(self, dag_id: str) -> list[str]:
-        """Return the ids of all runs of a DAG, also of one that `airflow dags test` made."""
-        query = text("SELECT run_id FROM dag_run WHERE dag_id = :dag_id ORDER BY id")
-        with self._engine.connect() as link:
-            return list(link.execute(query, {"dag_id": dag_id}).scalars())
-
     def xcom(self, dag_id: str, run_id: str, key: str, map_index: int = -1) -> Any:
         """Return an XCom of the task, None while there is none."""
         try:

@@ -74,3 +74,24 @@ def timed_out_once(scene: Scene) -> None:
     scene.wait_waiting()
     scene.wait_try(2)
     scene.finish()
+
+
+def told_of_another_run(scene: Scene) -> None:
+    """Asked for the run, the service answers twice with another one that has passed."""
+    run_id = scene.wait_waiting()
+    fetch = scene.desk.fetch(run_id)
+    other = scene.desk.fetch(scene.desk.passed_elsewhere(scene.sandbox)).removeprefix("GET ")
+    fault = scene.fault("misroute", fetch, path=other, times=2)
+    scene.until(lambda: fault.hits == 2, "two wrong answers")
+    seen = scene.now()
+    scene.until(lambda: any(e.fault is None for e in scene.calls(fetch, seen)), "a further look")
+    scene.finish()
+
+
+def cleared_by_the_user(scene: Scene) -> None:
+    """The user clears the task while it waits, and the run of the new try passes."""
+    scene.wait_waiting()
+    scene.clear()
+    scene.until(lambda: len(scene.runs()) > 1, "a second run")
+    scene.wait_waiting()
+    scene.desk.finish(scene.sandbox, scene.runs()[-1])

@@ -150,6 +150,10 @@ class Scene:
         """Let the user mark the task as failed."""
         self._airflow.set_task_state(self.dag_id, self.run_id, TASK, "failed")
 
+    def clear(self) -> None:
+        """Let the user clear the task."""
+        self._airflow.clear_task(self.dag_id, self.run_id, TASK)
+
     def lose_worker(self) -> None:
         """SIGKILL the task together with its supervisor: Airflow only notices that heartbeats stop."""
         self.wait_state("running")

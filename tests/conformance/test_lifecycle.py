@@ -122,3 +122,21 @@ def test_after_a_time_out_only_what_was_stopped_is_started_again(scene: Scene) -
     )
     scene.wait_log(vendor.at_a_time_out)
     scene.wait_log(vendor.excuse)
+
+
+@everywhere(drills.told_of_another_run)
+def test_an_answer_about_another_run_is_no_answer(scene: Scene) -> None:
+    assert seen(scene) == expected("success", "passed")
+
+
+@everywhere(drills.cleared_by_the_user)
+def test_a_clear_starts_anew(scene: Scene) -> None:
+    vendor = scene.vendor
+    assert seen(scene) == expected(
+        "success",
+        "passed",
+        tries=2,
+        submissions=2,
+        cancellations=vendor.cancelled,
+        left_running=vendor.left_running,
+    )

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from airflow_provider_testerarmy.runs.results import RunId
-from airflow_provider_testerarmy.sandbox.docket.catalog import bulk_blueprint_id
+from airflow_provider_testerarmy.sandbox.docket.catalog import BLUEPRINT_PASSES, bulk_blueprint_id
 from airflow_provider_testerarmy.sandbox.server import SandboxServer
 from airflow_provider_testerarmy.sandbox.state import Sandbox
-from airflow_provider_testerarmy.sandbox.testerarmy.catalog import bulk_test_id
+from airflow_provider_testerarmy.sandbox.testerarmy.catalog import TEST_LOGIN, bulk_test_id
 from airflow_provider_testerarmy.sandbox.testerarmy.engine import is_active, status_at
+from airflow_provider_testerarmy.sandbox.testerarmy.store import RunRequest
 from tests.rig.sandbox import docket_connection, sandbox_connection
 
 
@@ -35,6 +36,14 @@ class TesterArmyDesk:
     def fetch(run_id: RunId) -> str:
         """The request that asks for a run, as faults and the request log have it."""
         return f"GET /runs/{run_id}"
+
+    @staticmethod
+    def passed_elsewhere(sandbox: Sandbox) -> RunId:
+        """A run that somebody else started, and that has passed."""
+        other = sandbox.store.catalog.tests[TEST_LOGIN]
+        run = sandbox.store.submit_test(other, RunRequest(foreign="dashboard"))
+        sandbox.store.force(run.id, script="passes", status="completed")
+        return run.id
 
     @staticmethod
     def script(sandbox: Sandbox, target: Any, name: str) -> None:
@@ -84,6 +93,13 @@ class DocketDesk:
     def fetch(run_id: RunId) -> str:
         """The request that asks for a run, as faults and the request log have it."""
         return f"GET /test_run/{run_id}"
+
+    @staticmethod
+    def passed_elsewhere(sandbox: Sandbox) -> RunId:
+        """A run that somebody else started, and that has passed."""
+        (run,) = sandbox.docket.submit([BLUEPRINT_PASSES]).runs
+        sandbox.docket.force(run.id, "passed")
+        return run.id
 
     @staticmethod
     def script(sandbox: Sandbox, target: Any, name: str) -> None:

@@ -1,0 +1,155 @@
+"""Signals at moments that no drill of the worker knows: before, during and long after a try is the current one."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+from tests.chaos.attempt_drills import Play
+from tests.chaos.cases import ANY, BOTH, Case, Drill, Mode
+from tests.chaos.own import reading
+from tests.chaos.scene import Scene
+from tests.chaos.stage import Stage
+from tests.rig.airflow import WorkerProcess
+
+AREA: Final = "Signal"
+#: Seconds that the service asks to wait for, longer than Airflow takes to miss a worker.
+RETRY_AFTER: Final = 45
+
+
+def drills() -> list[Drill]:
+    """Return the drills of this area."""
+    orphan: dict[str, Any] = {"kind": "test", "tries": 2}
+    early = "SIGTERM before there is a connection"
+    return [
+        *(
+            _drill("Ctrl-C in airflow dags test", mode, interrupted_in_dags_test, state=ANY, tries=0)
+            for mode in BOTH
+        ),
+        _drill(early, "sync", terminated_early, tries=2),
+        _drill(
+            f"{early}, on the last try", "deferrable", terminated_early, posts=0, retries=0, state="failed"
+        ),
+        _drill("supervisor lost during a Retry-After", "sync", orphaned, **orphan),
+        _drill("paused before the intent", "sync", paused, **orphan),
+        _drill("paused before the POST is sent again", "sync", paused, **orphan),
+    ]
+
+
+def _drill(what: str, mode: Mode, play: Play, *, kind: Any = "own", **expected: Any) -> Drill:
+    return Drill((Case(AREA, what, mode, kind=kind, **expected),), play)
+
+
+def interrupted_in_dags_test(stage: Stage, scenes: list[Scene]) -> None:
+    """Ctrl-C in a terminal, with neither scheduler nor triggerer behind the task."""
+    (scene,) = scenes
+    scene.script("endless")
+    scene.write_dag()
+    # A database of its own: the scheduler of the stage would take the task over.
+    database = f"sqlite:///{stage.airflow.home / scene.dag_id}.db"
+    env = stage.airflow.env | {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": database}
+    airflow = [sys.executable, "-m", "airflow"]
+    subprocess.run([*airflow, "db", "migrate"], env=env, check=True, capture_output=True, timeout=120)
+    subprocess.run([*airflow, "dags", "reserialize"], env=env, check=True, capture_output=True, timeout=120)
+    output = stage.airflow.home / f"{scene.dag_id}.txt"
+    with output.open("wb") as file:
+        command = [*airflow, "dags", "test", scene.dag_id]
+        process = subprocess.Popen(command, env=env, stdout=file, stderr=file, start_new_session=True)
+    scene.run_id = "of dags test"
+    try:
+        scene.wait_run(timeout=90)
+        scene.wait_polled(timeout=60)
+        scene.moment()
+        os.killpg(process.pid, signal.SIGINT)
+        process.wait(60)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        scene.outcome.details = output.read_text(errors="replace")[-4000:]
+    scene.until(lambda: not scene.active(), "the end of its run", 15)
+    scene.outcome.seconds = time.monotonic() - scene.since
+
+
+def terminated_early(stage: Stage, scenes: list[Scene]) -> None:
+    """SIGTERM while the connection is read: this try starts nothing any more."""
+    (scene,) = scenes
+    scene.write_dag(slow=True)
+    scene.start()
+    begun = reading(scene.dag_id, stage.airflow.home)
+    scene.until(begun.exists, "the connection being read")
+    scene.signal_worker(signal.SIGTERM)
+    scene.settle()
+
+
+def orphaned(_stage: Stage, scenes: list[Scene]) -> None:
+    """The task's process outlives its supervisor and waits out a `Retry-After`, while the next try submits."""
+    (scene,) = scenes
+    scene.fault("status", scene.submission, status=429, retry_after=RETRY_AFTER)
+    scene.start()
+    scene.wait_call(scene.submission)
+    worker = scene.worker()
+    scene.moment()
+    worker.kill_supervisor(signal.SIGKILL)
+    try:
+        scene.settle()
+        _until_gone(scene, worker)
+    finally:
+        _kill(worker)
+
+
+def paused(_stage: Stage, scenes: list[Scene]) -> None:
+    """Worker and supervisor stand still, the next try submits and waits, and then they go on."""
+    (scene,) = scenes
+    scene.script("endless")
+    if "intent" in scene.case.what:
+        looked_at = f"GET /tests/{scene.target}"
+        scene.fault("delay", looked_at, seconds=6)
+    else:
+        looked_at = scene.submission
+        scene.fault("status", looked_at, status=429, retry_after=8)
+    scene.start()
+    scene.wait_call(looked_at)
+    worker = scene.worker()
+    scene.moment()
+    with _standing_still(worker):
+        scene.until(lambda: scene.tries() > 1, "a second try", 90)
+        scene.wait_polled(timeout=90)
+    _until_gone(scene, worker)
+    scene.finish_runs()
+    scene.settle()
+
+
+@contextmanager
+def _standing_still(worker: WorkerProcess) -> Iterator[None]:
+    # The supervisor first: it must not see its task stand still, nor report anything.
+    worker.kill_supervisor(signal.SIGSTOP)
+    worker.kill(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        worker.kill(signal.SIGCONT)
+        worker.kill_supervisor(signal.SIGCONT)
+
+
+def _until_gone(scene: Scene, worker: WorkerProcess) -> None:
+    scene.until(lambda: not _is_alive(worker.pid), "the end of the first try's process", RETRY_AFTER + 60)
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def _kill(worker: WorkerProcess) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(worker.pid, signal.SIGKILL)
