@@ -26,6 +26,7 @@ from airflow.providers.common.compat.sdk import hookimpl
 
 from airflow_provider_testerarmy import airflow_compat
 from airflow_provider_testerarmy.get_provider_info import get_provider_info
+from airflow_provider_testerarmy.lifecycle.claims import KEPT, PREFIX
 from airflow_provider_testerarmy.lifecycle.stopping import name_active
 from airflow_provider_testerarmy.runs.submission.decision import Action, Ending, decide
 from airflow_provider_testerarmy.runs.submission.record import KEY, RecordUnreadable, Stage
@@ -91,8 +92,9 @@ def _stop_left_behind(dag_id: str, run_id: str) -> None:
 
 @lru_cache(maxsize=1)
 def _prune(_hour: int) -> None:
-    """Once an hour: before Airflow 3.3 nobody else prunes what tasks left that never concluded."""
+    """Once an hour: nobody else prunes the notes of tasks, nor, before Airflow 3.3, records left behind."""
     airflow_compat.prune_records(older_than=RECORDS_KEPT)
+    airflow_compat.prune_variables(PREFIX, older_than=KEPT)
 
 
 def _stop_stored(stored: Any, task: airflow_compat.TaskName, concluded: bool) -> None:

@@ -250,3 +250,22 @@ def test_a_connection_without_teams(database, monkeypatch):
     assert airflow_compat.get_connection_for("shop", "tests").password == "sk_all"
     with pytest.raises(AirflowNotFoundException):
         airflow_compat.get_connection_for("shop", "nowhere")
+
+
+def test_notes_are_pruned_by_age(database):
+    """Those of others stay, and so do young ones."""
+    now = time.time()
+    for key, value in {
+        "testerarmy_run:old": json.dumps({"at": now - 100}),
+        "testerarmy_run:young": json.dumps({"at": now}),
+        "testerarmy_run:odd": "{not JSON",
+        "my_testerarmy_run:old": json.dumps({"at": 0}),
+        "testerarmyXrun:old": json.dumps({"at": 0}),
+    }.items():
+        Variable.set(key, value)
+    assert airflow_compat.prune_variables("testerarmy_run:", older_than=50) == 2
+    with database.connect() as link:
+        left = set(link.execute(text("SELECT key FROM variable")).scalars())
+    assert left == {"testerarmy_run:young", "my_testerarmy_run:old", "testerarmyXrun:old"}
+    assert airflow_compat.stored_variable("testerarmy_run:young") == json.dumps({"at": now})
+    assert airflow_compat.stored_variable("testerarmy_run:old") is None

@@ -51,6 +51,7 @@ def database(monkeypatch, service):
     connection = BaseHook.get_connection
     monkeypatch.setattr(airflow_compat, "stored_task_state", lambda _ti, _key: has.record)
     monkeypatch.setattr(airflow_compat, "stored_by_failed_tasks", lambda *_: [(TASK, has.record)])
+    monkeypatch.setattr(airflow_compat, "prune_variables", lambda _prefix, older_than: 0)
     monkeypatch.setattr(airflow_compat, "rendered_fields", lambda _task: has.fields)
     monkeypatch.setattr(airflow_compat, "beginning_of", lambda _task: has.began)
     monkeypatch.setattr(airflow_compat, "stored_variable", has.variables.get)
@@ -342,7 +343,8 @@ def test_a_process_ends_after_what_goes_on_in_the_background():
 
 def test_records_that_nobody_concluded_are_pruned_once_an_hour(remembered, monkeypatch):
     """A DAG run may end every second."""
-    pruned = []
+    pruned, notes = [], []
+    monkeypatch.setattr(airflow_compat, "prune_variables", lambda prefix, older_than: notes.append(prefix))
     monkeypatch.setattr(airflow_compat, "prune_records", lambda older_than: pruned.append(older_than))  # noqa: PLW0108
     listener._prune.cache_clear()
     for second in (7200, 7201, 7203, 10799, 10800):
@@ -350,3 +352,4 @@ def test_records_that_nobody_concluded_are_pruned_once_an_hour(remembered, monke
         listener.on_dag_run_success(SimpleNamespace(dag_id="dag", run_id="manual"))
     listener._prune.cache_clear()
     assert pruned == [listener.RECORDS_KEPT] * 2
+    assert notes == ["testerarmy_run:"] * 2

@@ -54,9 +54,9 @@ from airflow_provider_testerarmy.airflow_compat.tasks import (
     trigger_failure,
 )
 from airflow_provider_testerarmy.airflow_compat.variables import (
-    delete_variable,
     get_variable,
     has_variables,
+    prune_variables,
     set_variable,
     stored_variable,
 )
@@ -77,7 +77,6 @@ __all__ = [
     "beginning_of",
     "dag_folders",
     "delete_record",
-    "delete_variable",
     "get_connection_for",
     "get_variable",
     "has_own_state_backend",
@@ -89,6 +88,7 @@ __all__ = [
     "named",
     "own_state",
     "prune_records",
+    "prune_variables",
     "read_record",
     "rendered_fields",
     "retry_follows",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import time
 from typing import Any
 
 from airflow_provider_testerarmy.airflow_compat.features import DATABASE_EVERYWHERE
@@ -56,16 +58,26 @@ def set_variable(key: str, value: str, description: str) -> None:
         ask_supervisor(PutVariable(key=key, value=value, description=description))
 
 
-def delete_variable(key: str) -> None:
-    """In a worker: delete a Variable, if there is one.
+def prune_variables(prefix: str, older_than: float) -> int:
+    """In the scheduler: delete Variables whose JSON says that they were written so many seconds ago (``at``).
 
-    :raises Exception: whatever keeps Airflow from it.
+    :param prefix: what their names begin with.
+    :return: how many.
     """
-    if DATABASE_EVERYWHERE:
-        from airflow.models.variable import Variable
+    from airflow.models.variable import Variable
+    from sqlalchemy import delete, select
 
-        Variable.delete(key)
-    else:
-        from airflow.sdk.execution_time.comms import DeleteVariable
+    query = select(Variable).where(Variable.key.startswith(prefix, autoescape=True))
+    with own_session() as session:
+        old = [each.key for each in session.scalars(query) if time.time() - _written(each.val) > older_than]
+        for key in old:
+            session.execute(delete(Variable).where(Variable.key == key))
+    return len(old)
 
-        ask_supervisor(DeleteVariable(key=key))
+
+def _written(value: str | None) -> float:
+    """When it was written; long ago where it does not say."""
+    try:
+        return float(json.loads(value or "")["at"])
+    except (KeyError, TypeError, ValueError):
+        return 0.0

@@ -1,14 +1,15 @@
 """Which task has recorded which run, so that a task that lost an answer never takes another task's run.
 
 A task's record is its own, and no other task can read it. So each task also leaves a note under one of its run ids
-where all tasks of this Airflow can read it: an Airflow Variable, removed when the task has concluded. Nothing
-secret is in it.
+where all tasks of this Airflow can read it: an Airflow Variable. It stays after the task has concluded, because a
+try that looks for a lost request may come hours later. The listener removes it after a day. It holds no secret.
 """
 
 from __future__ import annotations
 
 import json
 import logging
+import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -19,6 +20,8 @@ from airflow_provider_testerarmy.runs.results import RunId
 log = logging.getLogger(__name__)
 
 PREFIX: Final = "testerarmy_run:"
+#: Seconds for which notes are kept.
+KEPT: Final = 24 * 3600.0
 #: Runs of which a note is looked for at the most: each takes a call to Airflow.
 MOST: Final = 50
 
@@ -53,20 +56,11 @@ class TaskClaims:
         """Note the runs as this task's. Without the note only a lost answer elsewhere is harder to settle."""
         if not run_ids:
             return
-        note = json.dumps({"by": self._identity, "runs": pack(run_ids)})
+        note = json.dumps({"by": self._identity, "at": time.time(), "runs": pack(run_ids)})
         try:
             airflow_compat.set_variable(_first(run_ids), note, "A test run, and the task that started it.")
         except Exception as error:
             log.warning("Airflow did not take note of which task has started %s: %s", run_ids[0], error)
-
-    def release(self, run_ids: tuple[RunId, ...]) -> None:
-        """Remove the note."""
-        if not run_ids:
-            return
-        try:
-            airflow_compat.delete_variable(_first(run_ids))
-        except Exception as error:
-            log.info("The note %s was not removed: %s", _first(run_ids), error)
 
 
 def claims_of(identity: str) -> TaskClaims | None:

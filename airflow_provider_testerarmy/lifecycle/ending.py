@@ -112,8 +112,6 @@ class Ender:
     def conclude(self, record: Record) -> None:
         """Note that no retry follows."""
         self._store.keep(replace(record, stage=Stage.CONCLUDED))
-        if self._claims is not None:
-            self._claims.release(record.run_ids)
 
     def conclude_judged(self) -> None:
         """Note a final verdict."""

@@ -293,6 +293,12 @@ class LifecycleTask(BaseOperator):
     def _defer(self, lifecycle: Lifecycle) -> None:
         from airflow_provider_testerarmy.triggers.runs import AwaitRunsTrigger
 
+        if not airflow_compat.LISTENER.available:
+            self.log.info(
+                "On this Airflow, marking or clearing the deferred task while no triggerer is alive leaves its "
+                "runs to end by themselves (needs %s).",
+                airflow_compat.LISTENER.version,
+            )
         hook, pace, submission = self.hook, lifecycle.waiter.pace(), lifecycle.submission
         trigger = AwaitRunsTrigger(
             hook=hook.path,

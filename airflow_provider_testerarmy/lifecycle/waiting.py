@@ -19,6 +19,8 @@ from airflow_provider_testerarmy.runs.results import Outcome, RunId, RunResult
 
 #: Seconds by which the service's times and this machine's may differ.
 SKEW: Final = 60.0
+#: Seconds before the connection is read once more: a new key may be stored a moment after the old one was revoked.
+REREAD_AFTER: Final = 5.0
 
 
 class Waiter:
@@ -114,10 +116,18 @@ class Waiter:
                 waited = self._line.drive(
                     flow(self._line.service, run_ids, pace, self._line.clock, self._log.info, width=WIDTH)
                 )
-            if waited is None or waited.end is not WaitEnd.DENIED or not self._line.reload():
+            if waited is None or waited.end is not WaitEnd.DENIED or not self._has_another_key():
                 return waited
             self._log.info("The connection has been changed since the wait began: waiting on with it.")
             self._store.renew(self._line.secret)
+
+    def _has_another_key(self) -> bool:
+        """Whether the connection says something else by now, or in a moment, than when it was last read."""
+        if self._line.reload():
+            return True
+        with self._interrupts.waiting():
+            self._line.sleep(REREAD_AFTER)
+        return self._line.reload()
 
     def _ended_late(self, waited: Waited) -> bool:
         deadline = self.pace().deadline

@@ -54,7 +54,6 @@ def variables(monkeypatch):
     monkeypatch.setattr(
         airflow_compat, "set_variable", lambda key, value, _description: held.update({key: value})
     )
-    monkeypatch.setattr(airflow_compat, "delete_variable", lambda key: held.pop(key, None))
     return held
 
 

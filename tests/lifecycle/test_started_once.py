@@ -121,12 +121,25 @@ def test_a_lost_intent_of_long_ago_takes_nobody_elses_run(tries, service, variab
     assert tries.xcoms["run_ids"] != [foreign]
 
 
-def test_a_claim_is_released_when_the_task_has_concluded(tries, variables):
+def test_a_claim_outlives_its_task(twins, service):
+    """A try that looks for a lost request may come when the twin has long been judged."""
+    one, other = twins
+    lose_the_answer(service, effect=False)
+    other.store.on_set = lambda record: die() if "sending" in json.dumps(record) else None
+
+    def die():
+        raise Died
+
+    other.execute(single(), max_tries=1)
+    service.control.faults.clear()
+    other.store.on_set = lambda _record: None
     task = single(deferrable=True)
-    tries.execute(task)
-    assert [key.partition(":")[2] for key in variables] == tries.xcoms["run_ids"]
-    tries.through_trigger(task)
-    assert variables == {}
+    one.execute(task)
+    assert one.through_trigger(task)["verdict"] == "passed"
+    service.control.clock.advance(3600)
+    other.execute(single(deferrable=True), try_number=2, max_tries=1)
+    assert posts(service) == 2
+    assert one.xcoms["run_ids"] != other.xcoms["run_ids"]
 
 
 # -- who was away does not send

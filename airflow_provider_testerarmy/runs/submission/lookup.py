@@ -43,6 +43,8 @@ EFFECT_WITHIN: Final = timedelta(minutes=10)
 #: Seconds for which a run must have been seen without another task claiming it before it is taken: a task
 #: claims its runs as soon as it has their ids.
 UNCLAIMED_FOR: Final = 4.0
+#: Claims are kept for a day. What an older intent may have started can be anybody's by now.
+CLAIMS_TELL_FOR: Final = timedelta(hours=23)
 #: Seconds after a claim before it is read again: of two tasks that claim one run, the later one keeps it.
 CLAIM_SETTLES: Final = 2.0
 
@@ -70,7 +72,8 @@ def find(setting: Setting, intent: Intent, looks: Iterable[float] = BRIEF_LOOKS)
     if isinstance(scope_or_end, Submitted):
         gone = scope_or_end.end is not SubmitEnd.UNAVAILABLE
         return _unclear(scope_or_end.message, look_again=not gone)
-    return (yield from look_up(setting, scope_or_end[0], intent, looks))
+    scope, server_time = scope_or_end
+    return (yield from look_up(setting, scope, intent, looks, now=server_time))
 
 
 def look_up(
@@ -79,11 +82,14 @@ def look_up(
     intent: Intent,
     looks: Iterable[float],
     fault: ServiceFault | None = None,
+    *,
+    now: datetime | None = None,
 ) -> Flow[Submitted | None]:
     """Look for what a request started.
 
     :param looks: seconds before each look.
     :param fault: how the request ended, where this try knows: it may name runs.
+    :param now: the service's time, for a request of an earlier try.
     :return: None when it started nothing, the adopted submission, or an unclear end.
     """
     named = fault.candidates if fault else ()
@@ -110,6 +116,8 @@ def look_up(
                 look_again=True,
             )
         _sort(setting, hunt, seen, others)
+        if setting.claims is not None and now is not None and now - intent.until > CLAIMS_TELL_FOR:
+            hunt.doubtful, hunt.matching = [*hunt.matching, *hunt.doubtful], []
         settled = reconcile(hunt.matching, expected, scope.companions)
         if settled and (settled.submission is None or (yield from _is_ours(setting, hunt, settled))):
             return settled

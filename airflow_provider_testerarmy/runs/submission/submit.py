@@ -42,7 +42,7 @@ def submit(setting: Setting, intent: Intent | None = None) -> Flow[Submitted]:
     scope, server_time = scope_or_end
     if intent is not None:
         setting.report("An earlier try was about to submit this and was lost; looking for what it started.")
-        found = yield from look_up(setting, scope, intent, LOOKS)
+        found = yield from look_up(setting, scope, intent, LOOKS, now=server_time)
         if found is not None:
             return replace(_noted(setting, found), title=scope.title)
         setting.report("It started nothing; submitting.")

@@ -179,3 +179,15 @@ def test_a_group_of_another_task_is_left_out_whole():
     assert look(page(*theirs), claims=Claims({"b1": 0, "b2": 0}), port=port, tests=tests)[0] is None
     found, _ = look(page(*runs, *theirs), port=port, tests=tests)
     assert found.end is SubmitEnd.UNCLEAR
+
+
+def test_after_a_day_a_run_can_be_anybodys():
+    """The claims of that time are gone, so what is found makes the end unclear."""
+    world = World({"list_candidates": page(run("a", 1))})
+    claims = Claims()
+    setting = Setting(
+        Port(), RunRequest("test", "t"), None, 60.0, world.clock, world.lines.append, claims=claims
+    )
+    later = NOW + timedelta(hours=24)
+    found = world.run(look_up(setting, Scope("p"), Intent(NOW, NOW), LOOKS, now=later))
+    assert (found.end, found.candidates, claims.claimed) == (SubmitEnd.UNCLEAR, ("a",), [])
