@@ -142,6 +142,7 @@ class Vendor:
     :param at_a_kill: the same at a kill; empty where that may be in the API server's log: its listener can be the
         first to cancel, and the task then hears of a finished run.
     :param excuse: how the error of a time-out ends.
+    :param at_the_end: the verdict on a run that had not ended: it was stopped, or goes on.
     :param over_a_time_out: how many submissions a task makes that succeeds on the try after a time-out: what
         could not be stopped is waited for, and not started a second time.
     """
@@ -153,10 +154,11 @@ class Vendor:
     at_a_time_out: str
     at_a_kill: str
     excuse: str
+    at_the_end: str
     over_a_time_out: int
 
 
-GOES_ON = "Docket cannot cancel runs: 1 run ({run_id}) will go on to the end by themselves."
+GOES_ON = "Docket cannot cancel runs. 1 run ({run_id}) may run on to the end."
 
 VENDORS: Sequence[Vendor] = (
     Vendor(
@@ -166,7 +168,8 @@ VENDORS: Sequence[Vendor] = (
         cancelled=1,
         at_a_time_out="Cancelled 1 run ({run_id})",
         at_a_kill="",
-        excuse="They were cancelled.",
+        excuse="The runs that had not ended were cancelled.",
+        at_the_end="cancelled",
         over_a_time_out=2,
     ),
     Vendor(
@@ -176,7 +179,8 @@ VENDORS: Sequence[Vendor] = (
         cancelled=0,
         at_a_time_out=GOES_ON,
         at_a_kill=GOES_ON,
-        excuse="They were not cancelled and may still be running.",
+        excuse="The runs that had not ended were not cancelled and may still be running.",
+        at_the_end="errored",
         over_a_time_out=1,
     ),
 )
