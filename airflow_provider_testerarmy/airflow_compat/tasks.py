@@ -48,8 +48,17 @@ def beginning_of(task: TaskName) -> Any:
 
     query = select(DagRun).where(DagRun.dag_id == task.dag_id, DagRun.run_id == task.run_id)
     with own_session() as session:
-        run = session.scalar(query)
-        known = [getattr(run, name, None) for name in ("run_after", "start_date")]
+        return earliest_of(session.scalar(query))
+
+
+def earliest_of(dag_run: Any) -> Any:
+    """When a DAG run can have begun at the earliest; a clear does not change it. None where unknown.
+
+    ``start_date`` alone would: a clear of a DAG run that has ended sets it anew. Before Airflow 3.0 there is no
+    ``run_after``; there the beginning of the data interval has to do.
+    """
+    planned = getattr(dag_run, "run_after", None) or getattr(dag_run, "execution_date", None)
+    known = [planned, getattr(dag_run, "start_date", None)]
     return min((moment for moment in known if moment is not None), default=None)
 
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any, Final
 
+from airflow_provider_testerarmy import airflow_compat
 from airflow_provider_testerarmy.exceptions import RequestRefused, ServiceUnavailable
 from airflow_provider_testerarmy.get_provider_info import hook_classes
 from airflow_provider_testerarmy.lifecycle.line import ServiceLine
@@ -176,6 +177,5 @@ def examine(
 
 def _beginning(context: Mapping[str, Any]) -> datetime | None:
     """When the DAG run can have begun at the earliest; a clear does not change it."""
-    dag_run = context.get("dag_run")
-    known = [getattr(dag_run, name, None) for name in ("run_after", "start_date")]
-    return min((moment for moment in known if isinstance(moment, datetime)), default=None)
+    found = airflow_compat.earliest_of(context.get("dag_run"))
+    return found if isinstance(found, datetime) else None
