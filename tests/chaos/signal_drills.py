@@ -20,8 +20,9 @@ from tests.chaos.stage import Stage
 from tests.rig.airflow import WorkerProcess
 
 AREA: Final = "Signal"
-#: Seconds that the service asks to wait for, longer than Airflow takes to miss a worker.
-RETRY_AFTER: Final = 45
+#: Seconds that the service asks to wait for: longer than Airflow takes to miss a worker, and the next try to look
+#: for what the first has started before it submits.
+RETRY_AFTER: Final = 75
 
 
 def drills() -> list[Drill]:
