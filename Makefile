@@ -31,7 +31,7 @@ export UV_SYSTEM_CERTS := true
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo ui ui-pictures bench bench-ui test test-unit test-integration test-ui test-chaos test-matrix dist \
+.PHONY: help demo ui ui-pictures bench bench-bounds bench-ui test test-unit test-integration test-ui test-chaos test-chaos-version test-matrix dist \
 	docs lint format lock vendor-lines python-version clean
 
 help: ## List the targets.
@@ -64,6 +64,15 @@ bench-ui: $(READY) ## How long the tab takes for a group of 1,000 tests; needs C
 test-chaos: $(READY) ## Kill things, and both vendors' lifecycles, on PostgreSQL (TESTERARMY_TEST_DATABASE_URL).
 	$(RUN) -m pytest tests/conformance $(ARGS)
 	$(RUN) -m pytest tests/chaos $(ARGS)
+
+# What a user or a lost worker does to one task; the other rows need what only the newest Airflow has.
+CHAOS_ROWS := (User and not just and not triggerer) or (Worker and waiting)
+test-chaos-version: ## The kill, mark and clear rows on Airflow 3.0 to 3.2; OLD_PYTHON names a Python that has it.
+	@test -n "$(OLD_PYTHON)" || { echo "Name a Python: make test-chaos-version OLD_PYTHON=/path/to/python"; exit 1; }
+	$(OLD_PYTHON) -m pytest tests/chaos/test_chaos.py -k "$(CHAOS_ROWS)" $(ARGS)
+
+bench-bounds: $(READY) ## What hostile answers cost at most, in memory and turns of the event loop.
+	@$(VENV)/bin/python -m benchmarks.bounds
 
 bench: $(BENCH_READY) ## Compare the cost of waiting with other providers'; parts by ARGS="--part triggers --sizes 100".
 	@$(BENCH)/bin/python -m benchmarks $(ARGS)

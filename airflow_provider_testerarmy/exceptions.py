@@ -9,7 +9,9 @@
     │   └── RunRejected             the service rejected every run at submission: fail
     ├── NothingTested               there was nothing to run: fail
     ├── WaitTimedOut                not finished in time, so cancelled: Airflow's retries
+    ├── RunNotFound                 the service does not know the run: fail
     ├── ServiceUnavailable          no good answer for ``max_outage``: Airflow's retries, which reconnect
+    ├── TriggerFailed               the triggerer could not wait: Airflow's retries, which reconnect
     ├── RunInterrupted              the worker was stopped: Airflow's retries, which reconnect
     ├── CredentialsRejected         the key is wrong, revoked or not allowed: fail
     ├── RequestRefused              the service or this package refused the request: fail
@@ -28,7 +30,8 @@ from airflow.providers.common.compat.sdk import AirflowException, AirflowFailExc
 
 from airflow_provider_testerarmy.runs.awaiting.watchlist import Waited, WaitEnd
 from airflow_provider_testerarmy.runs.results import RunId
-from airflow_provider_testerarmy.runs.submission.submit import SubmitEnd, Submitted
+from airflow_provider_testerarmy.runs.submission.cancel import Fate
+from airflow_provider_testerarmy.runs.submission.setting import SubmitEnd, Submitted
 from airflow_provider_testerarmy.runs.text import name_runs
 from airflow_provider_testerarmy.runs.verdict.gate import Verdict, VerdictKind
 
@@ -82,6 +85,14 @@ class ServiceUnavailable(TestRunError):
     """The service gave no good answer for ``max_outage``. The next try reconnects to the same runs."""
 
 
+class TriggerFailed(TestRunError):
+    """The deferral ended without a word of the trigger. The next try reconnects to the same runs."""
+
+
+class RunNotFound(TestRunError, AirflowFailException):
+    """The service does not know a run, or its id can belong to none: waiting longer does not help."""
+
+
 class RunInterrupted(TestRunError):
     """The worker was told to stop while the task was waiting."""
 
@@ -132,28 +143,38 @@ def submit_error(ended: Submitted, label: str, *, remembered: bool) -> TestRunEr
     )
 
 
-def wait_error(waited: Waited, run_ids: Sequence[RunId], *, cancelled: bool) -> TestRunError:
+def wait_error(waited: Waited, run_ids: Sequence[RunId], fate: Fate | None = None) -> TestRunError:
     """The failure that a wait is which ended before its runs did.
 
     :param run_ids: the runs that were awaited.
-    :param cancelled: whether the runs were cancelled at the deadline.
+    :param fate: what became of the runs that had not ended; None where they are kept.
     """
     finished = {run_id for run_id, run in waited.results.items() if run.finished}
     active = [run_id for run_id in run_ids if run_id not in finished]
     if waited.end is WaitEnd.DEADLINE:
-        fate = "They were cancelled." if cancelled else "They were not cancelled and may still be running."
-        return WaitTimedOut(f"Timed out: {waited.message}. {fate}", active)
+        return WaitTimedOut(f"Timed out: {waited.message}. {_FATES[fate or Fate.UNKNOWN]}", active)
     if waited.end is WaitEnd.DENIED:
         return CredentialsRejected(
             f"The service stopped accepting the key while {name_runs(active)} ran: {waited.message}. {_CHECK_KEY}",
             active,
         )
-    return ServiceUnavailable(
-        f"Gave up waiting: {waited.message}. The runs may still be going on; with retries left, the next try "
-        "waits for the same runs.",
-        active,
-    )
+    if waited.end is WaitEnd.NOT_FOUND:
+        return RunNotFound(
+            f"Stopped waiting: {waited.message}. Check the run ids, and that the connection is the one that "
+            "started the runs.",
+            active,
+        )
+    said = "The next try waits for the same runs." if fate is None else _FATES[fate]
+    if waited.end is WaitEnd.LOST:
+        return TriggerFailed(f"Gave up waiting: {waited.message}. {said}", active)
+    return ServiceUnavailable(f"Gave up waiting: {waited.message}. {said}", active)
 
+
+_FATES = {
+    Fate.STOPPED: "The runs that had not ended were cancelled.",
+    Fate.RUNNING: "The runs that had not ended were not cancelled and may still be running.",
+    Fate.UNKNOWN: "The runs that had not ended may still be running.",
+}
 
 _CHECK_KEY = (
     "Check the password of the connection: the key may be revoked, mistyped, or not allowed to do this. "
@@ -175,8 +196,11 @@ def verdict_error(
     all_rejected: bool = False,
     retry_failed_tests: bool = False,
 ) -> TestRunError | TestsSkipped | None:
-    """What the task raises for a verdict, or None when it succeeds."""
-    if verdict.kind is VerdictKind.PASSED:
+    """What the task raises for a verdict, or None when it succeeds.
+
+    ``not_judged`` succeeds: whoever calls a test non-blocking says that its failure must not stop the DAG.
+    """
+    if verdict.kind in (VerdictKind.PASSED, VerdictKind.NOT_JUDGED):
         return None
     message = f"Verdict: {verdict.kind}. " + " | ".join(verdict.reasons[:20])
     if verdict.kind is VerdictKind.SKIPPED:

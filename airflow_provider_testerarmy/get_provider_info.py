@@ -37,6 +37,11 @@ def get_provider_info() -> dict[str, Any]:
     }
 
 
+def hook_classes() -> tuple[str, ...]:
+    """The import paths of the vendors' hooks: what a record may name."""
+    return tuple(each["hook-class-name"] for each in get_provider_info()["connection-types"])
+
+
 def _integration(name: str, docs: str) -> dict[str, Any]:
     return {"integration-name": name, "external-doc-url": docs, "tags": ["service"]}
 

@@ -18,21 +18,27 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from functools import cache
+from functools import cache, lru_cache
 from importlib import import_module
-from pkgutil import resolve_name
 from typing import Any, Final
 
 from airflow.providers.common.compat.sdk import hookimpl
 
 from airflow_provider_testerarmy import airflow_compat
 from airflow_provider_testerarmy.get_provider_info import get_provider_info
-from airflow_provider_testerarmy.runs.submission.record import KEY, Owner, Record, RecordUnreadable, Stage
+from airflow_provider_testerarmy.lifecycle.stopping import name_active
+from airflow_provider_testerarmy.runs.submission.decision import Action, Ending, decide
+from airflow_provider_testerarmy.runs.submission.record import KEY, RecordUnreadable, Stage
+from airflow_provider_testerarmy.runs.submission.stored import from_json
+from airflow_provider_testerarmy.runs.text import name_runs
 
 log = logging.getLogger(__name__)
 
 #: Seconds that a process which is about to end gives to what goes on in the background.
 LAST_WAIT: Final = 10.0
+
+#: Seconds for which the record of a task that never concluded is kept (before Airflow 3.3).
+RECORDS_KEPT: Final = 30 * 24 * 3600.0
 
 _working: set[threading.Thread] = set()
 
@@ -41,7 +47,7 @@ _working: set[threading.Thread] = set()
 def on_task_instance_failed(previous_state: Any, task_instance: Any) -> None:
     """A user marked the task, or its DAG run, as failed; or its worker was lost on the last try."""
     if previous_state is None or airflow_compat.lost_for_good(task_instance):
-        _ended(task_instance)
+        _ended(task_instance, concluded=True)
 
 
 @hookimpl
@@ -49,14 +55,14 @@ def on_task_instance_success(previous_state: Any, task_instance: Any) -> None:
     """A user marked the task, or its DAG run, as succeeded."""
     # The API server alone gives no previous state; elsewhere the task ended by itself.
     if previous_state is None:
-        _ended(task_instance)
+        _ended(task_instance, concluded=False)
 
 
 @hookimpl
 def on_task_instance_skipped(previous_state: Any, task_instance: Any) -> None:
     """A user marked the task as skipped."""
     if previous_state is None:
-        _ended(task_instance)
+        _ended(task_instance, concluded=False)
 
 
 @hookimpl
@@ -71,30 +77,40 @@ def on_dag_run_success(dag_run: Any) -> None:
     _in_background(_stop_left_behind, dag_run.dag_id, dag_run.run_id)
 
 
-def _ended(task_instance: Any) -> None:
+def _ended(task_instance: Any, *, concluded: bool) -> None:
     stored = airflow_compat.stored_task_state(task_instance, KEY)
     if stored is not None:
-        _in_background(_stop_stored, stored)
+        _in_background(_stop_stored, stored, airflow_compat.named(task_instance), concluded)
 
 
 def _stop_left_behind(dag_id: str, run_id: str) -> None:
-    for stored in airflow_compat.stored_by_failed_tasks(dag_id, run_id, KEY):
-        _stop_stored(stored)
+    for task, stored in airflow_compat.stored_by_failed_tasks(dag_id, run_id, KEY):
+        _stop_stored(stored, task, concluded=True)
+    _prune(int(time.time() // 3600))
 
 
-def _stop_stored(stored: Any) -> None:
+@lru_cache(maxsize=1)
+def _prune(_hour: int) -> None:
+    """Once an hour: before Airflow 3.3 nobody else prunes what tasks left that never concluded."""
+    airflow_compat.prune_records(older_than=RECORDS_KEPT)
+
+
+def _stop_stored(stored: Any, task: airflow_compat.TaskName, concluded: bool) -> None:
+    from airflow_provider_testerarmy.lifecycle.leaving import stop_left
+
     try:
-        record = Record.from_json(stored)
+        record = from_json(stored)
     except RecordUnreadable as error:
-        log.warning("What a task remembers of its test runs cannot be read (%s).", error)
+        named = f"; it names {name_runs(error.run_ids)}" if error.run_ids else ""
+        log.warning("The record of test runs that a task left cannot be read (%s)%s.", error, named)
         return
-    if (
-        record is not None
-        and record.stage is Stage.OPEN
-        and record.owner is not None
-        and record.owner.cancels
-    ):
-        stop(record, record.owner)
+    if record is None or not record.unsettled or (record.stage is Stage.CONCLUDED and not concluded):
+        return
+    action = decide(record, record.asked, record.generation, Ending.KILLED)
+    if action is Action.STOP and record.cancels:
+        stop_left(record, stored, task, log)
+    else:
+        log.info("A task that has ended leaves %s (cancel_on_kill=False).", name_active(record))
 
 
 def _in_background(work: Callable[..., None], *arguments: Any) -> None:
@@ -137,23 +153,6 @@ def _import_ahead() -> None:
     for integration in get_provider_info()["hooks"]:
         for module in integration["python-modules"]:
             import_module(module)
-    for module in ("airflow_provider_testerarmy.runs.submission.cancel", "encodings.idna"):
+    for module in ("airflow_provider_testerarmy.lifecycle.leaving", "encodings.idna", "httpcore"):
         import_module(module)
     airflow_compat.import_ahead()
-
-
-def stop(record: Record, owner: Owner) -> None:
-    """Cancel what a record says was started; by hooks of this package only, because users may edit records."""
-    from airflow_provider_testerarmy.runs.flow import drive
-    from airflow_provider_testerarmy.runs.submission.cancel import cancel
-
-    if owner.hook not in {each["hook-class-name"] for each in get_provider_info()["connection-types"]}:
-        log.warning("A task's record of test runs names %r, which is no hook of this provider.", owner.hook)
-        return
-    hook = resolve_name(owner.hook)(owner.conn_id)
-    put, close = hook.asker()
-    try:
-        for submission in record.submissions:
-            drive(cancel(hook.service(), submission, log.info), put, time.sleep)
-    finally:
-        close()

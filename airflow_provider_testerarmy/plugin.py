@@ -6,15 +6,7 @@ from typing import Any
 
 from airflow.providers.common.compat.sdk import AirflowPlugin
 
-from airflow_provider_testerarmy import airflow_compat
-
-
-def _listeners() -> list[Any]:
-    if not airflow_compat.LISTENER.available:
-        return []
-    from airflow_provider_testerarmy import listener
-
-    return [listener]
+from airflow_provider_testerarmy import airflow_compat, listener
 
 
 def _ui() -> tuple[list[Any], list[Any]]:
@@ -29,9 +21,9 @@ def _ui() -> tuple[list[Any], list[Any]]:
 class TesterArmyPlugin(AirflowPlugin):
     """Registers a listener and the tab on test runs.
 
-    The listener (Airflow 3.3+) stops the runs of tasks that nobody else can stop; the tab needs Airflow 3.1.
+    The listener stops the runs of tasks that nobody else can stop; the tab needs Airflow 3.1.
     """
 
     name = "testerarmy"
-    listeners = _listeners()
+    listeners = [listener]  # noqa: RUF012
     fastapi_apps, external_views = _ui()

@@ -18,6 +18,7 @@ GROUP_ID = "30000000-0000-4000-8000-000000000002"
 
 @dag(
     schedule="0 2 * * *",
+    max_active_runs=1,  # a scheduled and a manual run never test at the same time
     start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
     catchup=False,
     tags=["testerarmy"],

@@ -35,6 +35,7 @@ tell = SmtpNotifier and SmtpNotifier(
 
 @dag(
     schedule="0 2 * * *",
+    max_active_runs=1,  # a scheduled and a manual run never test at the same time
     start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
     catchup=False,
     tags=["testerarmy"],

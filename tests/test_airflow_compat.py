@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from importlib import metadata
 from importlib.resources import files
 from importlib.util import find_spec
+from types import SimpleNamespace
+from uuid import uuid4
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowPlugin, BaseHook
+from airflow.models.variable import Variable
+from airflow.providers.common.compat.sdk import AirflowNotFoundException, AirflowPlugin, BaseHook
 from airflow.triggers.base import BaseTrigger
+from sqlalchemy import inspect, text
 
-from airflow_provider_testerarmy import airflow_compat
-from airflow_provider_testerarmy.airflow_compat import FEATURES, Feature
+from airflow_provider_testerarmy import airflow_compat, listener
+from airflow_provider_testerarmy.airflow_compat import FEATURES, Feature, records, tasks
 from airflow_provider_testerarmy.plugin import TesterArmyPlugin
+from tests.metadata import database, empty_database, supervised, tables
+
+__all__ = ["database", "empty_database", "supervised", "tables"]
 
 VERSION = tuple(map(int, metadata.version("apache-airflow").split(".")[:2]))
 
@@ -32,10 +40,9 @@ def providers_manager() -> str:
 
 #: By feature: whether this Airflow has what it stands on, seen without asking for its version.
 SEEN = {
-    airflow_compat.DURABLE_RETRIES: lambda: has_module("airflow.state.metastore"),
-    airflow_compat.RETRY_ONLY_FAILED: lambda: has_module("airflow.state.metastore"),
+    airflow_compat.TASK_STATE_STORE: lambda: has_module("airflow.state.metastore"),
     airflow_compat.KILL_WHILE_DEFERRED: lambda: hasattr(BaseTrigger, "on_kill"),
-    airflow_compat.LISTENER: lambda: has_module("airflow.models.task_state_store"),
+    airflow_compat.LISTENER: lambda: has_module("airflow.api_fastapi.core_api"),
     airflow_compat.FORM_FROM_INFO: lambda: "conn-fields" in providers_manager(),
     airflow_compat.UI_TAB: lambda: hasattr(AirflowPlugin, "external_views"),
     airflow_compat.ASYNC_CONNECTION: lambda: hasattr(BaseHook, "aget_connection"),
@@ -66,12 +73,180 @@ def test_versions_are_numbers():
     assert not Feature("", (99, 0), "", "").available
 
 
-def test_the_listener_is_registered_where_it_can_read():
-    """Elsewhere each call would end in an error."""
-    assert bool(TesterArmyPlugin.listeners) == airflow_compat.LISTENER.available
+def test_the_listener_is_registered_on_every_airflow():
+    """In the scheduler it hears of lost workers and ended DAG runs everywhere."""
+    assert TesterArmyPlugin.listeners == [listener]
+
+
+def test_what_the_listener_needs_can_be_imported_ahead():
+    """On every version; a thread that imports while the scheduler forks stops the fork for ever."""
+    airflow_compat.import_ahead()
 
 
 def test_a_connection_is_read_from_an_event_loop(monkeypatch):
     """On every version."""
     monkeypatch.setenv("AIRFLOW_CONN_SHOP", json.dumps({"conn_type": "testerarmy", "password": "sk_1"}))
     assert asyncio.run(airflow_compat.aget_connection("shop")).password == "sk_1"
+
+
+# -- records before the task state store
+
+RECORD = {"version": 1, "generation": 0}
+
+
+def task_instance(task_id="tests", map_index=-1, run_id="manual"):
+    return SimpleNamespace(dag_id="shop", run_id=run_id, task_id=task_id, map_index=map_index)
+
+
+@pytest.fixture
+def in_state(tables):
+    """Puts a task instance into Airflow's table."""
+
+    def put(ti, state):
+        with tables.begin() as link:
+            fields = {
+                "dag_id": ti.dag_id,
+                "run_id": ti.run_id,
+                "task_id": ti.task_id,
+                "map_index": ti.map_index,
+            }
+            link.execute(text("PRAGMA foreign_keys=OFF"))
+            insert_task_instance(link, state=state, **fields)
+
+    return put
+
+
+def insert_task_instance(link, **fields):
+    """With something in every column that must not be null."""
+    for column in inspect(link).get_columns("task_instance"):
+        if not column["nullable"] and column["default"] is None and column["name"] not in fields:
+            fields[column["name"]] = 0 if "INT" in str(column["type"]) else uuid4().hex
+    names = ", ".join(fields)
+    link.execute(text(f"INSERT INTO task_instance ({names}) VALUES (:{', :'.join(fields)})"), fields)
+
+
+@pytest.mark.parametrize("worker", ["database", "supervised"])
+def test_the_listener_finds_what_a_worker_wrote(worker, request):
+    """One writes through the supervisor or the database, the other reads the database."""
+    request.getfixturevalue(worker)
+    airflow_compat.write_record(task_instance(), RECORD)
+    assert airflow_compat.stored_task_state(task_instance(), "test_runs") == RECORD
+    assert airflow_compat.stored_task_state(task_instance("other"), "test_runs") is None
+
+
+def test_the_records_of_failed_tasks(database, in_state, monkeypatch):
+    """Of this DAG run, mapped ones too; not of those that go on or passed."""
+    monkeypatch.setattr(records, "COMMITTED_AFTER", 0.0)
+    for number, state in enumerate(["failed", "skipped", "success", "deferred", "up_for_retry", None]):
+        ti = task_instance(map_index=number)
+        airflow_compat.write_record(ti, {**RECORD, "number": number})
+        in_state(ti, state)
+    elsewhere = task_instance(map_index=0, run_id="manual2")
+    airflow_compat.write_record(elsewhere, {**RECORD, "number": 9})
+    in_state(elsewhere, "failed")
+    found = airflow_compat.stored_by_failed_tasks("shop", "manual", "test_runs")
+    assert sorted(record["number"] for _task, record in found) == [0, 1]
+    assert airflow_compat.stored_by_failed_tasks("shop", "other", "test_runs") == []
+
+
+def test_states_that_are_committed_after_the_listener_was_called(database, in_state, monkeypatch):
+    """As the API server does when a user fails a DAG run."""
+    airflow_compat.write_record(task_instance(), RECORD)
+    monkeypatch.setattr(records.time, "sleep", lambda _seconds: in_state(task_instance(), "failed"))
+    found = airflow_compat.stored_by_failed_tasks("shop", "manual", "test_runs")
+    assert found == [(airflow_compat.TaskName("shop", "manual", "tests"), RECORD)]
+
+
+def test_old_records_are_pruned(database, monkeypatch):
+    """Their tasks never concluded; other Variables are nobody's business."""
+    Variable.set("testerarmy_runs", "mine")
+    Variable.set("testerarmy_runs_of_my_own", '{"a": 1}')
+    Variable.set("testerarmyXruns_1", '{"record": {}, "stored_at": 0}')
+    Variable.set("testerarmy_runs_broken", "{not JSON")
+    airflow_compat.write_record(task_instance("old"), RECORD)
+    now = time.time()
+    monkeypatch.setattr(records.time, "time", lambda: now + 100)
+    airflow_compat.write_record(task_instance("young"), RECORD)
+    assert airflow_compat.prune_records(older_than=50) == 1
+    assert airflow_compat.read_record(task_instance("old")) is None
+    assert airflow_compat.read_record(task_instance("young")) == RECORD
+    with database.connect() as link:
+        assert link.execute(text("SELECT count(*) FROM variable")).scalar() == 5
+
+
+@pytest.mark.parametrize("value", ["", "{not JSON", "[]", '{"record": {"version": 1}}'])
+@pytest.mark.parametrize("worker", ["database", "supervised"])
+def test_a_variable_that_was_overwritten_is_not_an_absent_record(worker, request, value):
+    """A task may have runs that it does not know of any more; the listener leaves it alone."""
+    request.getfixturevalue(worker)
+    airflow_compat.write_record(task_instance(), RECORD)
+    (name,) = dict(records._variables("testerarmy_runs_"))
+    Variable.set(name, value)
+    with pytest.raises(ValueError, match=r"record|Expecting"):
+        airflow_compat.read_record(task_instance())
+    assert airflow_compat.stored_task_state(task_instance(), "test_runs") is None
+
+
+def test_a_supervisor_that_reports_an_error_is_believed(supervised, monkeypatch):
+    """An API server that is ill has neither no record nor a new one."""
+    from airflow.sdk.exceptions import AirflowRuntimeError, ErrorType
+    from airflow.sdk.execution_time import task_runner
+
+    monkeypatch.setattr(task_runner.SUPERVISOR_COMMS, "error", ErrorType.API_SERVER_ERROR)
+    for deed in (
+        lambda: airflow_compat.read_record(task_instance()),
+        lambda: airflow_compat.write_record(task_instance(), RECORD),
+        lambda: airflow_compat.delete_record(task_instance()),
+    ):
+        with pytest.raises(AirflowRuntimeError):
+            deed()
+
+
+def test_a_listeners_queries_leave_the_callers_transaction_alone(database):
+    """Airflow calls a listener before it has committed the task's state."""
+    from airflow import settings
+
+    session = settings.Session()
+    pending = Variable(key="pending", val="1")
+    session.add(pending)
+    assert airflow_compat.stored_task_state(task_instance(), "test_runs") is None
+    assert pending in session.new
+    session.rollback()
+
+
+@pytest.mark.parametrize("state", ["deferred", "failed", None])
+@pytest.mark.parametrize("map_index", [-1, 3])
+def test_the_state_of_a_task_where_the_database_is_at_hand(database, in_state, monkeypatch, state, map_index):
+    """As on Airflow 2.11."""
+    monkeypatch.setattr(tasks, "DATABASE_EVERYWHERE", True)
+    in_state(task_instance(map_index=map_index), state)
+    assert airflow_compat.own_state(task_instance(map_index=map_index)) == state
+    assert airflow_compat.own_state(task_instance("deleted")) == airflow_compat.GONE
+
+
+# -- connections of a team
+
+
+@pytest.mark.skipif(VERSION < (3, 2), reason="connections have teams from Airflow 3.2 on")
+def test_a_connection_of_the_dags_team(database, monkeypatch):
+    """The listener and the tab see it as the DAG's tasks do; another team's DAG does not."""
+    from airflow.models.dag import DagModel
+
+    teams = {"shop": "web", "till": "retail"}
+    monkeypatch.setattr(DagModel, "get_team_name", staticmethod(teams.get))
+    monkeypatch.setenv("AIRFLOW__CORE__MULTI_TEAM", "True")
+    monkeypatch.setenv(
+        "AIRFLOW_CONN__WEB___TESTS", json.dumps({"conn_type": "testerarmy", "password": "sk_web"})
+    )
+    assert airflow_compat.get_connection_for("shop", "tests").password == "sk_web"
+    for dag_id in ("till", "of_no_team"):
+        with pytest.raises(AirflowNotFoundException):
+            airflow_compat.get_connection_for(dag_id, "tests")
+
+
+def test_a_connection_without_teams(database, monkeypatch):
+    """On every version."""
+    monkeypatch.setenv("AIRFLOW_CONN_TESTS", json.dumps({"conn_type": "testerarmy", "password": "sk_all"}))
+    assert airflow_compat.get_connection_for("shop", "tests").password == "sk_all"
+    with pytest.raises(AirflowNotFoundException):
+        airflow_compat.get_connection_for("shop", "nowhere")

@@ -14,6 +14,7 @@ from airflow_provider_testerarmy.exceptions import (
     RunCancelled,
     RunErrored,
     RunInterrupted,
+    RunNotFound,
     RunRejected,
     RunsForgotten,
     ServiceUnavailable,
@@ -22,6 +23,7 @@ from airflow_provider_testerarmy.exceptions import (
     TestsFailed,
     TestsFailedFinally,
     TestsSkipped,
+    TriggerFailed,
     WaitTimedOut,
     submit_error,
     verdict_error,
@@ -29,6 +31,7 @@ from airflow_provider_testerarmy.exceptions import (
 )
 from airflow_provider_testerarmy.runs.awaiting.watchlist import Waited, WaitEnd
 from airflow_provider_testerarmy.runs.results import Outcome, Phase, RunResult
+from airflow_provider_testerarmy.runs.submission.cancel import Fate
 from airflow_provider_testerarmy.runs.submission.submit import SubmitEnd, Submitted
 from airflow_provider_testerarmy.runs.verdict.gate import Verdict, VerdictKind
 
@@ -42,6 +45,8 @@ DISPOSITIONS = {
     RunRejected: "fail",
     NothingTested: "fail",
     WaitTimedOut: "retry",
+    RunNotFound: "fail",
+    TriggerFailed: "retry",
     ServiceUnavailable: "retry",
     RunInterrupted: "retry",
     CredentialsRejected: "fail",
@@ -171,18 +176,23 @@ def test_what_a_task_raises_for_a_submission(ended, remembered, error, words):
 
 
 @pytest.mark.parametrize(
-    ("end", "cancelled", "error", "words"),
+    ("end", "fate", "error", "words"),
     [
-        (WaitEnd.DEADLINE, True, WaitTimedOut, "They were cancelled."),
-        (WaitEnd.DEADLINE, False, WaitTimedOut, "may still be running"),
-        (WaitEnd.DENIED, False, CredentialsRejected, "Check the password"),
-        (WaitEnd.UNAVAILABLE, False, ServiceUnavailable, "the next try waits for the same runs"),
+        (WaitEnd.DEADLINE, Fate.STOPPED, WaitTimedOut, "were cancelled."),
+        (WaitEnd.DEADLINE, Fate.RUNNING, WaitTimedOut, "were not cancelled and may still be running"),
+        (WaitEnd.DEADLINE, Fate.UNKNOWN, WaitTimedOut, "may still be running"),
+        (WaitEnd.DENIED, Fate.STOPPED, CredentialsRejected, "Check the password"),
+        (WaitEnd.NOT_FOUND, Fate.STOPPED, RunNotFound, "Check the run ids"),
+        (WaitEnd.UNAVAILABLE, None, ServiceUnavailable, "The next try waits for the same runs"),
+        (WaitEnd.UNAVAILABLE, Fate.STOPPED, ServiceUnavailable, "were cancelled."),
+        (WaitEnd.LOST, None, TriggerFailed, "The next try waits for the same runs"),
+        (WaitEnd.LOST, Fate.STOPPED, TriggerFailed, "were cancelled."),
     ],
 )
-def test_what_a_task_raises_for_a_wait(end, cancelled, error, words):
+def test_what_a_task_raises_for_a_wait(end, fate, error, words):
     """It carries the runs that were not finished."""
     results = {"a": RunResult("a", "completed", Phase.FINISHED, Outcome.PASSED)}
-    found = wait_error(Waited(end, results, "why"), ["a", "b"], cancelled=cancelled)
+    found = wait_error(Waited(end, results, "why"), ["a", "b"], fate)
     assert type(found) is error
     assert words in str(found)
     assert found.run_ids == ("b",)

@@ -7,13 +7,17 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from datetime import timedelta
 from types import SimpleNamespace
 
 import pytest
+from airflow.providers.common.compat.sdk import BaseHook
 
 from airflow_provider_testerarmy import airflow_compat, listener
-from airflow_provider_testerarmy.runs.service import Submission
-from airflow_provider_testerarmy.runs.submission.record import Owner, Part, Record, Stage
+from airflow_provider_testerarmy.runs.service import RunRequest, Submission
+from airflow_provider_testerarmy.runs.submission.asked import Asked, Generation
+from airflow_provider_testerarmy.runs.submission.record import Part, PartState, Record
+from airflow_provider_testerarmy.runs.submission.stored import signature, to_json
 from airflow_provider_testerarmy.sandbox.state import DEFAULT_API_KEY
 from airflow_provider_testerarmy.sandbox.testerarmy import catalog
 from airflow_provider_testerarmy.sandbox.testerarmy.store import RunRequest as SandboxRequest
@@ -22,7 +26,7 @@ from tests.rig.waiting import eventually
 HOOK = "airflow_provider_testerarmy.hooks.testerarmy.TesterArmyHook"
 
 in_the_background = pytest.mark.skipif(
-    not airflow_compat.LISTENER.available, reason="the listener needs Airflow 3.3"
+    not airflow_compat.LISTENER.available, reason="there is an API server from Airflow 3.0 on"
 )
 
 
@@ -35,16 +39,38 @@ def run_id(service, monkeypatch):
     return service.control.store.submit_test(test, SandboxRequest()).id
 
 
-@pytest.fixture
-def remembered(run_id, monkeypatch):
-    """Sets what the task has stored, changed as told; the record of an open run."""
+TASK = airflow_compat.TaskName("dag", "manual", "tests")
+IDENTITY = "dag/manual/tests/-1"
+ASKED = Asked(HOOK, "testerarmy_default", "test", catalog.TEST_ENDLESS)
 
-    def remember(**changes):
-        record = Record(0, owner=Owner(HOOK, "testerarmy_default", cancels=True))
-        record = replace(record.with_part("run", Part(submission=Submission((run_id,)))), **changes)
-        stored = record.to_json()
-        monkeypatch.setattr(airflow_compat, "stored_task_state", lambda _ti, _key: stored)
-        monkeypatch.setattr(airflow_compat, "stored_by_failed_tasks", lambda *_: [stored])
+
+@pytest.fixture
+def database(monkeypatch, service):
+    """What Airflow's database has, as the listener reads it."""
+    has = SimpleNamespace(record=None, fields={}, began=service.control.clock.now(), variables={})
+    connection = BaseHook.get_connection
+    monkeypatch.setattr(airflow_compat, "stored_task_state", lambda _ti, _key: has.record)
+    monkeypatch.setattr(airflow_compat, "stored_by_failed_tasks", lambda *_: [(TASK, has.record)])
+    monkeypatch.setattr(airflow_compat, "rendered_fields", lambda _task: has.fields)
+    monkeypatch.setattr(airflow_compat, "beginning_of", lambda _task: has.began)
+    monkeypatch.setattr(airflow_compat, "stored_variable", has.variables.get)
+    monkeypatch.setattr(airflow_compat, "get_connection_for", lambda _dag_id, conn_id: connection(conn_id))
+    return has
+
+
+@pytest.fixture
+def remembered(run_id, database):
+    """Sets what the task has stored, changed as told; the record of an open run.
+
+    :param secret: signs it; None for an unsigned one.
+    """
+
+    def remember(secret=DEFAULT_API_KEY, **changes):
+        request = RunRequest("test", catalog.TEST_ENDLESS)
+        part = Part(request, PartState.STARTED, submission=Submission((run_id,)))
+        record = replace(Record(ASKED, Generation(0)).with_part("run", part), **changes)
+        data = to_json(record)
+        database.record = {**data, "signature": signature(data, IDENTITY, secret)} if secret else data
 
     remember()
     return remember
@@ -64,21 +90,26 @@ def seen_by_the_scheduler(state):
     """A task instance as the scheduler's listener gets it."""
     stored_in_the_database = type("TaskInstance", (), {"__module__": "airflow.models.taskinstance"})
     task_instance = stored_in_the_database()
-    task_instance.state = state
+    vars(task_instance).update(vars(a_task(state)))
     return task_instance
+
+
+def a_task(state):
+    """A task instance as the API server's listener gets it."""
+    return SimpleNamespace(state=state, dag_id="dag", run_id="manual", task_id="tests", map_index=-1)
 
 
 @pytest.mark.parametrize("end", ["failed", "success", "skipped"])
 def test_a_user_who_marks_a_task_stops_its_runs(end, service, run_id, remembered):
     """The API server gives no previous state."""
-    getattr(listener, f"on_task_instance_{end}")(None, SimpleNamespace(state=end))
+    getattr(listener, f"on_task_instance_{end}")(None, a_task(end))
     assert cancelled(service) == [run_id]
 
 
 @pytest.mark.parametrize("end", ["failed", "success", "skipped"])
 def test_a_task_that_ended_by_itself_is_left_alone(end, service, remembered):
     """In the worker, the task has seen to its runs."""
-    getattr(listener, f"on_task_instance_{end}")("running", SimpleNamespace(state=end))
+    getattr(listener, f"on_task_instance_{end}")("running", a_task(end))
     assert cancelled(service) == []
 
 
@@ -103,12 +134,12 @@ def test_the_end_of_a_dag_run_stops_what_failed_tasks_left(end, service, run_id,
 
 @pytest.mark.parametrize(
     "changes",
-    [{"stage": Stage.FINISHED}, {"owner": Owner(HOOK, "testerarmy_default", cancels=False)}, {"owner": None}],
-    ids=["judged", "cancel_on_kill=False", "not durable"],
+    [{"parts": {"run": Part(None, PartState.ENDED, submission=Submission(("a",)))}}, {"cancels": False}],
+    ids=["judged", "cancel_on_kill=False"],
 )
 def test_runs_that_are_not_to_be_stopped(changes, service, remembered):
     remembered(**changes)
-    listener.on_task_instance_failed(None, SimpleNamespace(state="failed"))
+    listener.on_task_instance_failed(None, a_task("failed"))
     assert cancelled(service) == []
 
 
@@ -116,11 +147,130 @@ def test_runs_that_are_not_to_be_stopped(changes, service, remembered):
 def test_a_record_cannot_make_anything_else_be_called(hook, service, remembered, tmp_path, caplog):
     """Task state can be edited through Airflow's API, and this runs in the API server and the scheduler."""
     trace = tmp_path / "trace"
-    remembered(owner=Owner(hook, f"touch {trace}", cancels=True))
-    listener.on_task_instance_failed(None, SimpleNamespace(state="failed"))
+    remembered(asked=Asked(hook, f"touch {trace}"))
+    listener.on_task_instance_failed(None, a_task("failed"))
     assert not trace.exists()
     assert "no hook of this provider" in caplog.text
     assert cancelled(service) == []
+
+
+# -- whose record it is
+
+
+AGREES = {"testerarmy_conn_id": "testerarmy_default", "test_id": catalog.TEST_ENDLESS}
+
+
+def test_an_unsigned_record_that_agrees_with_its_task_is_believed(service, run_id, remembered, database):
+    """The version before signed nothing, and the key may have been changed since."""
+    remembered(secret=None)
+    database.fields = AGREES
+    listener.on_task_instance_failed(None, a_task("failed"))
+    assert cancelled(service) == [run_id]
+
+
+@pytest.mark.parametrize(
+    ("secret", "fields"),
+    [
+        (None, {}),
+        (None, {**AGREES, "testerarmy_conn_id": "other"}),
+        (None, {**AGREES, "test_id": catalog.TEST_PASSES}),
+        ("sk_another_key", {}),
+    ],
+    ids=["no fields", "another connection", "another test", "signed with another key"],
+)
+def test_a_record_that_is_not_the_tasks_own_stops_nothing(
+    secret, fields, service, run_id, remembered, database, caplog
+):
+    """Users may edit task state; its runs are named and left alone."""
+    remembered(secret=secret)
+    database.fields = fields
+    listener.on_task_instance_failed(None, a_task("failed"))
+    assert cancelled(service) == []
+    assert run_id in caplog.text
+    assert "left alone" in caplog.text
+
+
+def test_the_record_of_another_task_proves_nothing(service, remembered):
+    """It was copied, signature and all."""
+    listener.on_task_instance_failed(None, SimpleNamespace(**{**vars(a_task("failed")), "task_id": "other"}))
+    assert cancelled(service) == []
+
+
+def test_an_unsigned_record_cannot_name_a_run_of_another_test(service, remembered, database):
+    """It agrees with its task in everything but the run."""
+    other = service.control.store.submit_test(
+        service.control.store.catalog.tests[catalog.TEST_PASSES], SandboxRequest()
+    ).id
+    request = RunRequest("test", catalog.TEST_ENDLESS)
+    part = Part(request, PartState.STARTED, submission=Submission((other,)))
+    remembered(secret=None, parts={"run": part})
+    database.fields = AGREES
+    listener.on_task_instance_failed(None, a_task("failed"))
+    assert cancelled(service) == []
+
+
+def test_an_unsigned_record_cannot_name_a_run_from_before_its_dag_run(service, remembered, database):
+    """It is another DAG run's."""
+    remembered(secret=None)
+    database.fields, database.began = AGREES, service.control.clock.now() + timedelta(hours=1)
+    listener.on_task_instance_failed(None, a_task("failed"))
+    assert cancelled(service) == []
+
+
+def test_an_unreadable_record_names_its_runs(service, database, caplog):
+    """It was written by a later version."""
+    database.record = {"version": 9, "parts": [{"run_ids": ["a-run"]}]}
+    listener.on_task_instance_failed(None, a_task("failed"))
+    assert "a-run" in caplog.text
+
+
+# -- what nobody has the answer to
+
+
+@pytest.fixture
+def lost_request(remembered, service, run_id):
+    """The task was killed while its request was under way; the run that it started is the newest."""
+    since = service.control.clock.now()
+
+    def remember(**changes):
+        part = Part(RunRequest("test", catalog.TEST_ENDLESS), PartState.SENDING, since, until=since)
+        remembered(parts={"run": replace(part, **changes)})
+
+    remember()
+    return remember
+
+
+def test_what_a_lost_request_started_is_found_and_stopped(service, run_id, lost_request):
+    listener.on_task_instance_failed(None, a_task("failed"))
+    assert cancelled(service) == [run_id]
+
+
+def test_what_another_task_has_started_is_left_alone(service, run_id, lost_request, database, caplog):
+    """It runs the same test, and has recorded its run."""
+    note = {"by": "other/run/tests/-1", "runs": [run_id]}
+    database.variables[f"testerarmy_run:{run_id}"] = json.dumps(note)
+    listener.on_task_instance_failed(None, a_task("failed"))
+    assert cancelled(service) == []
+
+
+def test_what_was_there_before_the_request_is_left_alone(service, run_id, lost_request):
+    lost_request(known=(run_id,))
+    listener.on_task_instance_failed(None, a_task("failed"))
+    assert cancelled(service) == []
+
+
+def test_what_cannot_be_settled_is_said(service, run_id, lost_request, caplog):
+    """The log names what may be running."""
+    service.control.store.submit_test(
+        service.control.store.catalog.tests[catalog.TEST_ENDLESS], SandboxRequest()
+    )
+    listener.on_task_instance_failed(None, a_task("failed"))
+    assert cancelled(service) == []
+    assert "may be running" in caplog.text
+    assert run_id in caplog.text
+
+
+# -- in the background
 
 
 @in_the_background
@@ -139,15 +289,20 @@ IMPORTS = """
 import json, sys
 import airflow.jobs.scheduler_job_runner
 from airflow.listeners.listener import get_listener_manager
-from airflow_provider_testerarmy import listener
-from airflow_provider_testerarmy.runs.submission.record import Owner, Part, Record
+from airflow_provider_testerarmy import airflow_compat, listener
+from airflow_provider_testerarmy.runs.submission.asked import Asked, Generation
+from airflow_provider_testerarmy.runs.submission.record import Part, PartState, Record
+from airflow_provider_testerarmy.runs.submission.stored import signature, to_json
 from airflow_provider_testerarmy.runs.service import Submission
 
 get_listener_manager()
 listener._import_ahead()
 known = set(sys.modules)
-owner = Owner(sys.argv[1], "testerarmy_default", cancels=True)
-listener.stop(Record(0, owner=owner).with_part("run", Part(submission=Submission((sys.argv[2],)))), owner)
+hook, run_id, secret = sys.argv[1:]
+part = Part(None, PartState.STARTED, submission=Submission((run_id,)))
+data = to_json(Record(Asked(hook, "testerarmy_default"), Generation(0)).with_part("run", part))
+data["signature"] = signature(data, "dag/manual/tests/-1", secret)
+listener._stop_stored(data, airflow_compat.TaskName("dag", "manual", "tests"), True)
 print("imported:", sorted(set(sys.modules) - known))
 """
 
@@ -156,7 +311,7 @@ print("imported:", sorted(set(sys.modules) - known))
 def test_nothing_is_imported_in_the_background(service, run_id):
     """A worker that the scheduler forks meanwhile would wait for ever for the lock on that module."""
     done = subprocess.run(
-        [sys.executable, "-c", IMPORTS, HOOK, run_id],
+        [sys.executable, "-c", IMPORTS, HOOK, run_id, DEFAULT_API_KEY],
         env={**os.environ, "_AIRFLOW_PROCESS_CONTEXT": "server"},
         capture_output=True,
         check=False,
@@ -183,3 +338,15 @@ def test_a_process_ends_after_what_goes_on_in_the_background():
     command = [sys.executable, "-W", "ignore", "-c", code]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
     assert ended.stdout.splitlines()[-2:] == ["runs stopped", "connections closed"]
+
+
+def test_records_that_nobody_concluded_are_pruned_once_an_hour(remembered, monkeypatch):
+    """A DAG run may end every second."""
+    pruned = []
+    monkeypatch.setattr(airflow_compat, "prune_records", lambda older_than: pruned.append(older_than))  # noqa: PLW0108
+    listener._prune.cache_clear()
+    for second in (7200, 7201, 7203, 10799, 10800):
+        monkeypatch.setattr(listener.time, "time", lambda second=second: second)
+        listener.on_dag_run_success(SimpleNamespace(dag_id="dag", run_id="manual"))
+    listener._prune.cache_clear()
+    assert pruned == [listener.RECORDS_KEPT] * 2

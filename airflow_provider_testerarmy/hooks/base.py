@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+import json
 import math
 import re
 from abc import abstractmethod
@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property
+from pathlib import Path
 from typing import Any, ClassVar, Final, TypeVar
 from urllib.parse import urlsplit
 
@@ -22,6 +23,7 @@ from airflow_provider_testerarmy.client.http.errors import (
     ClientError,
     Conflict,
     CredentialsRejected,
+    Intercepted,
     NotFound,
     NotSent,
     ProtocolError,
@@ -31,7 +33,8 @@ from airflow_provider_testerarmy.client.http.errors import (
 )
 from airflow_provider_testerarmy.client.http.operation import Answer, Operation
 from airflow_provider_testerarmy.client.http.retry import ONCE, RetryPolicy, retry_after
-from airflow_provider_testerarmy.client.http.sender import AsyncSender, SyncSender
+from airflow_provider_testerarmy.client.http.sender import AsyncSender, SyncSender, tls_context
+from airflow_provider_testerarmy.hooks.forms import ConnectionForm
 from airflow_provider_testerarmy.runs.service import Ask, FaultKind, Reply, RunService, ServiceFault
 from airflow_provider_testerarmy.runs.text import one_line
 
@@ -42,6 +45,9 @@ _PORT: Final = re.compile(r":\d+$")
 #: Requests per second that all triggers of one process make through one connection; its extra may say otherwise.
 MAX_REQUESTS_PER_SECOND: Final = 20.0
 
+#: For the Test button, which a person waits for, and which holds a thread of the API server.
+QUICK: Final = Timeouts(connect=3.0, read=5.0, total=10.0)
+
 _FAULTS: tuple[tuple[type[ClientError], FaultKind], ...] = (
     (CredentialsRejected, FaultKind.DENIED),
     (NotFound, FaultKind.NOT_FOUND),
@@ -51,6 +57,7 @@ _FAULTS: tuple[tuple[type[ClientError], FaultKind], ...] = (
     (AnswerLost, FaultKind.TRANSIENT),
     (ProtocolError, FaultKind.TRANSIENT),
     (ServerError, FaultKind.TRANSIENT),
+    (Intercepted, FaultKind.TRANSIENT),
 )
 
 
@@ -58,11 +65,40 @@ def as_fault(error: ClientError, operation: Operation[Any]) -> ServiceFault:
     """The client's error in the lifecycle's words; the one place where the two are mapped."""
     kind = next((kind for cls, kind in _FAULTS if isinstance(error, cls)), FaultKind.REFUSED)
     effect = error.may_have_effect and not operation.repeatable
+    named = error if isinstance(error, ProtocolError) else None
     return ServiceFault(
         kind,
         one_line(str(error), 500),
         may_have_effect=effect,
         retry_after=retry_after(error, datetime.now(UTC)),
+        candidates=named.candidates if named else (),
+        batch_id=named.batch_id if named else "",
+    )
+
+
+_YES: Final = ("true", "1", "yes", "on")
+_NO: Final = ("false", "0", "no", "off")
+
+#: What this process has warned of: a hook is made anew for every try, trigger and page.
+_WARNED: Final[set[tuple[str, str]]] = set()
+
+
+def _object(text: Any, conn_id: str) -> dict[str, Any]:
+    """A connection's extra as an object; Airflow itself fails on anything else.
+
+    :raises RequestInvalid: for text that is not the JSON of an object; its content may be secret and is not shown.
+    """
+    if not text or not str(text).strip():
+        return {}
+    try:
+        extra = text if isinstance(text, dict) else json.loads(text)
+    except (TypeError, ValueError, RecursionError):
+        extra = text
+    if extra is None or isinstance(extra, dict):
+        return extra or {}
+    raise RequestInvalid(
+        f"The extra of the connection {conn_id!r} must be a JSON object, such as "
+        '{"read_timeout": 30}, or empty.'
     )
 
 
@@ -77,6 +113,10 @@ class ServiceHook(BaseHook):
 
     #: The vendor's default base URL, for a connection without a host.
     default_base_url: ClassVar[str]
+    #: The connection's type in Airflow.
+    conn_type: ClassVar[str]
+    #: The vendor's connection form, which names what the extra may hold.
+    form: ClassVar[ConnectionForm | None] = None
 
     def __init__(self, conn_id: str, *, policy: RetryPolicy | None = None) -> None:
         super().__init__()
@@ -99,6 +139,10 @@ class ServiceHook(BaseHook):
             self._connection = self.get_connection(self.conn_id)
         return self._connection
 
+    def use(self, connection: Any) -> None:
+        """Work with a connection that the caller has read, e.g. as the team of a DAG reads it."""
+        self._connection = connection
+
     async def aload(self) -> None:
         """Read the connection from an event loop, once, so that everything after finds it there."""
         if self._connection is None:
@@ -107,9 +151,31 @@ class ServiceHook(BaseHook):
     @cached_property
     def extra(self) -> Mapping[str, Any]:
         """The connection's extra; fields that a form left empty arrive as null or blank and are left out."""
-        # Kept, because Airflow has its secrets masked by another process each time it is read.
-        extra: dict[str, Any] = self.connection.extra_dejson or {}
+        extra = _object(self.connection.extra, self.conn_id)
+        if not extra:
+            return {}
+        # Airflow masks the secrets in it. Kept, because another process does so each time it is read.
+        extra = self.connection.extra_dejson
+        self._warn_of_unknown(extra)
         return {name: value for name, value in extra.items() if value not in (None, "")}
+
+    def _warn_of_unknown(self, extra: Mapping[str, Any]) -> None:
+        if self.form is None:
+            return
+        # Airflow before 2.3 put this before the names of a form's fields, and some connections still have it.
+        prefix = f"extra__{self.conn_type}__"
+        unknown = sorted(
+            name for name in extra if name not in self.form.extra and not name.startswith(prefix)
+        )
+        shown = ", ".join(one_line(name, 50) for name in unknown[:10])
+        if shown and (self.conn_id, shown) not in _WARNED:
+            _WARNED.add((self.conn_id, shown))
+            self.log.warning(
+                "Unknown names in the extra of the connection %r: %s. They have no effect. Known names: %s.",
+                self.conn_id,
+                shown,
+                ", ".join(sorted(self.form.extra)),
+            )
 
     @property
     def endpoint(self) -> Endpoint:
@@ -118,7 +184,38 @@ class ServiceHook(BaseHook):
         :raises RequestInvalid: when the connection's host, password or time-outs cannot be used.
         """
         usual = self._endpoint(self.base_url(), self.connection.password or "")
-        return replace(usual, timeouts=self._timeouts(usual.timeouts))
+        return replace(usual, timeouts=self._timeouts(usual.timeouts), verify=self.verify)
+
+    @property
+    def verify(self) -> bool | str:
+        """Whether TLS certificates are verified, or the path of the CA bundle that verifies them.
+
+        :raises RequestInvalid: for a bundle that cannot be read.
+        """
+        given = str(self.extra.get("verify", True)).strip()
+        if given.lower() in _YES:
+            return True
+        if given.lower() in _NO:
+            self._warn_of_no_verification()
+            return False
+        path = str(Path(given).expanduser())
+        try:
+            tls_context(path)
+        except (OSError, ValueError) as error:
+            raise RequestInvalid(
+                f"verify in the extra of the connection {self.conn_id!r} is neither true, false nor "
+                f"a CA bundle that can be read: {one_line(given, 200)!r} ({error})."
+            ) from None
+        return path
+
+    def _warn_of_no_verification(self) -> None:
+        if (self.conn_id, "verify") not in _WARNED:
+            _WARNED.add((self.conn_id, "verify"))
+            self.log.warning(
+                "TLS certificates are not verified, because the extra of the connection %r says so: whoever is on "
+                "the network can read the API key. Set verify to the path of a CA bundle instead.",
+                self.conn_id,
+            )
 
     def _timeouts(self, usual: Timeouts) -> Timeouts:
         connect = self._seconds("connect_timeout", usual.connect)
@@ -154,10 +251,16 @@ class ServiceHook(BaseHook):
         host = (connection.host or "").strip()
         if not host:
             return self.default_base_url
-        schema = (connection.schema or "").strip("/")
+        schema = (connection.schema or "").strip().strip("/")
+        # A scheme is the same in upper case; anything else in this field is a path.
+        schema = schema.lower() if schema.lower() in ("http", "https") else schema
         if "://" not in host:
             host = f"{schema if schema in ('http', 'https') else 'https'}://{host}"
-        parts = urlsplit(host)
+        try:
+            parts = urlsplit(host)
+        except ValueError:
+            # The endpoint says what is wrong with it.
+            return host
         netloc, path = parts.netloc, parts.path.rstrip("/")
         # The connection form posts port 0 where none was given.
         if connection.port and not _PORT.search(netloc):
@@ -175,7 +278,7 @@ class ServiceHook(BaseHook):
     @property
     def allow_http(self) -> bool:
         """Whether the connection allows plain http beyond loopback."""
-        return str(self.extra.get("allow_http", "")).lower() in ("true", "1", "yes")
+        return str(self.extra.get("allow_http", "")).strip().lower() in _YES
 
     # -- the client
 
@@ -237,13 +340,8 @@ class ServiceHook(BaseHook):
         sender = AsyncSender(self.endpoint, policy=ONCE)
 
         async def put(question: Any) -> Answer[Any]:
-            limit = sender.endpoint.timeouts.total
             try:
-                async with asyncio.timeout(limit):
-                    return await sender.send(question)
-            except TimeoutError as error:
-                lost = AnswerLost(f"{question.name}: no whole answer within {limit:g} s")
-                raise as_fault(lost, question) from error
+                return await sender.send(question)
             except ClientError as error:
                 raise as_fault(error, question) from error
 

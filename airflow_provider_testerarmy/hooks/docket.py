@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, Final, NoReturn
@@ -9,14 +10,21 @@ from typing import Any, ClassVar, Final, NoReturn
 from airflow_provider_testerarmy.client.docket import models as wire
 from airflow_provider_testerarmy.client.docket import operations as docket
 from airflow_provider_testerarmy.client.http.endpoint import Endpoint, Timeouts
-from airflow_provider_testerarmy.client.http.errors import ClientError, CredentialsRejected, NotFound
+from airflow_provider_testerarmy.client.http.errors import (
+    ClientError,
+    CredentialsRejected,
+    NotFound,
+    UnusableSubmission,
+)
 from airflow_provider_testerarmy.client.http.operation import Operation
 from airflow_provider_testerarmy.client.http.retry import ONCE, RetryPolicy
 from airflow_provider_testerarmy.client.http.sender import SyncSender
-from airflow_provider_testerarmy.hooks import forms
+from airflow_provider_testerarmy.hooks import base, forms
 from airflow_provider_testerarmy.hooks.base import ServiceHook
-from airflow_provider_testerarmy.runs.results import Outcome, Phase, RunId, RunResult, Step
-from airflow_provider_testerarmy.runs.service import RunRequest, Scope, Submission
+from airflow_provider_testerarmy.hooks.forms import ConnectionForm
+from airflow_provider_testerarmy.runs.cleaning import about, clean_result
+from airflow_provider_testerarmy.runs.results import Issue, Outcome, Phase, RunId, RunResult, Step
+from airflow_provider_testerarmy.runs.service import Match, RunRequest, Scope, Sighting, Submission
 
 DASHBOARD: Final = "https://app.docketqa.com/dashboard"
 
@@ -24,10 +32,22 @@ DASHBOARD: Final = "https://app.docketqa.com/dashboard"
 #: it 45 s.
 PATIENT: Final = Timeouts(read=60.0, total=90.0)
 
+#: Ids that a label shows at the most.
+SHOWN_IDS: Final = 5
+
+#: The reference names `passed`, `failed`, `stopped` and `error`; the other words are assumed (docs/docket.md).
 _OUTCOMES: Final = {
     "passed": Outcome.PASSED,
     "failed": Outcome.FAILED,
+    "error": Outcome.ERRORED,
+    "errored": Outcome.ERRORED,
     "stopped": Outcome.CANCELLED,
+    "cancelled": Outcome.CANCELLED,
+    "canceled": Outcome.CANCELLED,
+    "aborted": Outcome.CANCELLED,
+    "timeout": Outcome.ERRORED,
+    "timed_out": Outcome.ERRORED,
+    "skipped": Outcome.SKIPPED,
 }
 
 
@@ -45,6 +65,7 @@ class DocketHook(ServiceHook):
     conn_type: ClassVar[str] = "docket"
     hook_name: ClassVar[str] = "Docket"
     default_base_url: ClassVar[str] = docket.DEFAULT_BASE_URL
+    form: ClassVar[ConnectionForm | None] = forms.DOCKET
 
     def __init__(self, docket_conn_id: str = default_conn_name, *, policy: RetryPolicy | None = None) -> None:
         super().__init__(docket_conn_id, policy=policy)
@@ -68,6 +89,7 @@ class DocketHook(ServiceHook):
             key_prefix="",
             allow_http=self.allow_http,
             timeouts=PATIENT,
+            error_format=docket.ERROR_FORMAT,
         )
 
     def test_connection(self) -> tuple[bool, str]:
@@ -76,7 +98,7 @@ class DocketHook(ServiceHook):
         Docket has no call that only checks a key, so a run is asked for that there is not.
         """
         try:
-            quick = replace(self.endpoint, timeouts=Timeouts(connect=3.0, read=5.0, total=10.0))
+            quick = replace(self.endpoint, timeouts=base.QUICK)
             with SyncSender(quick, policy=ONCE) as client:
                 client.send(docket.look_for_no_run())
         except CredentialsRejected as error:
@@ -121,16 +143,16 @@ class DocketService:
 
     def submit(self, request: RunRequest) -> Operation[Submission]:
         """Start a run of each test."""
-        wanted = len(set(request.body.get("test_blueprint_ids", ())))
-        return docket.trigger(request.body).then(lambda group: _submission(group, wanted))
+        asked = request.body.get("test_blueprint_ids")
+        return docket.trigger(request.body).then(lambda group: _submission(group, asked))
 
     def fetch(self, run_id: RunId) -> Operation[RunResult]:
         """One run, whole."""
-        return docket.get_test_run(run_id).then(self.result)
+        return docket.get_test_run(run_id).then(about(run_id, self.result))
 
     def glance(self, run_id: RunId) -> Operation[RunResult]:
         """One run, only how far it is."""
-        return docket.glance_at_test_run(run_id).then(lambda run: RunResult(run.id, run.status, *_state(run)))
+        return docket.glance_at_test_run(run_id).then(about(run_id, _glimpse))
 
     def list_by_status(self, status: str, cursor: str) -> NoReturn:
         """Never asked: there are no statuses to list by."""
@@ -139,6 +161,21 @@ class DocketService:
     def list_candidates(self, request: RunRequest, scope: Scope, cursor: str) -> NoReturn:
         """Never asked: there are no statuses to list by."""
         raise NotImplementedError("Docket has no list of runs.")
+
+    def list_newest(self, request: RunRequest, scope: Scope) -> NoReturn:
+        """Never asked: there are no statuses to list by."""
+        raise NotImplementedError("Docket has no list of runs.")
+
+    def examine(self, run_id: RunId, request: RunRequest) -> Operation[Sighting]:
+        """One run, and whether it stems from the request: of a category, no run tells that it is not."""
+        wanted = frozenset(map(str, request.body.get("test_blueprint_ids", ())))
+
+        def sighting(run: wire.TestRun) -> Sighting:
+            result = self.result(run)
+            other = bool(wanted and result.test_id) and result.test_id not in wanted
+            return Sighting(result, Match.NO if other else Match.YES)
+
+        return docket.get_test_run(run_id).then(sighting)
 
     def list_tests(self, request: RunRequest, scope: Scope, cursor: str) -> None:
         """What a category holds cannot be listed; a run carries its test's title itself."""
@@ -151,11 +188,16 @@ class DocketService:
         """Never asked: ``can_cancel`` is false."""
         raise NotImplementedError("Docket cannot cancel runs.")
 
-    def single_test(self, request: RunRequest, test_id: str) -> RunRequest | None:
-        """One test by itself; not of a CI run, whose commit would show the outcome of that test alone."""
-        if "github_context" in request.body or not test_id:
+    def some_tests(self, request: RunRequest, test_ids: Sequence[str]) -> tuple[RunRequest, ...] | None:
+        """One request for all of them; None for a CI run, whose commit would show the outcome of these alone."""
+        if "github_context" in request.body or not request.whole or not test_ids or not all(test_ids):
             return None
-        return RunRequest("test", test_id, {"test_blueprint_ids": [docket.check_id(test_id, "test_id")]})
+        ids = [docket.check_id(test_id, "test_id") for test_id in dict.fromkeys(test_ids)]
+        label = ", ".join(map(str, ids[:SHOWN_IDS]))
+        if len(ids) > SHOWN_IDS:
+            label += f", ... ({len(ids)} in all)"
+        body = {"test_blueprint_ids": ids}
+        return (RunRequest("tests" if len(ids) > 1 else "test", label, body),)
 
     def submission_url(self, submission: Submission) -> str:
         """The group run on the dashboard."""
@@ -166,7 +208,7 @@ class DocketService:
         phase, outcome = _state(run)
         steps, video_url = _decisive_attempt(run)
         finished_at = run.updated_at if outcome else None
-        return RunResult(
+        found = RunResult(
             run_id=run.id,
             status=run.status,
             phase=phase,
@@ -175,6 +217,7 @@ class DocketService:
             title=(run.blueprint_metadata.title or "") if run.blueprint_metadata else "",
             reason=next((step.result for step in steps if _failed(step) and step.result), ""),
             url=group_run_url(run.test_group_run_id),
+            issues=_contradictions(outcome, steps),
             steps=tuple(_steps(steps)),
             screenshots=tuple(dict.fromkeys(_screenshots(steps))),
             duration=(finished_at - run.created_at).total_seconds()
@@ -187,6 +230,7 @@ class DocketService:
             flaky=outcome is Outcome.PASSED and bool(run.additional_attempts),
             video_url=video_url or "",
         )
+        return clean_result(found)
 
 
 def group_run_url(group_run_id: int | str | None) -> str:
@@ -194,18 +238,60 @@ def group_run_url(group_run_id: int | str | None) -> str:
     return f"{DASHBOARD}/grouprun/{group_run_id}" if group_run_id else ""
 
 
-def _submission(group: wire.GroupRun, wanted: int) -> Submission:
-    """What was started.
+def _submission(group: wire.GroupRun, asked: Sequence[int] | None) -> Submission:
+    """What was started, held against what was asked.
 
-    :param wanted: how many runs there must be at least, 0 where that is not known.
-    :raises ValueError: when some are missing: what nobody awaits would count as tested.
+    :param asked: the tests, None for a category, which stands for an unknown number of them.
+    :raises UnusableSubmission: when a test is missing, doubled or another's: what nobody awaits would count as
+        tested.
     """
-    if len(group.test_runs) < wanted:
-        ids = ", ".join(str(run.id) for run in group.test_runs) or "none"
-        raise ValueError(
-            f"{wanted} tests were to be run, and group run {group.id or '(no id)'} has fewer runs: {ids}"
-        )
-    return Submission(tuple(run.id for run in group.test_runs), batch_id=str(group.id or ""))
+    tests = [run for run in group.test_runs if not run.is_login_test_run]
+    ids = tuple(dict.fromkeys(run.id for run in group.test_runs))
+    wrong = _malformed(group) or _unlike([run.test_blueprint_id for run in tests], asked)
+    if not wrong:
+        return Submission(tuple(run.id for run in tests), batch_id=str(group.id))
+    named = ", ".join(map(str, ids[:10])) or "none"
+    count = (
+        f"{len(asked)} tests were"
+        if asked and len(asked) > 1
+        else "a test was"
+        if asked
+        else "a category was"
+    )
+    has = "has fewer runs" if asked and len(group.test_runs) < len(asked) else "has other runs"
+    message = f"{count} to be run, and group run {group.id or '(no id)'} {has}: {named} ({wrong})"
+    raise UnusableSubmission(message, ids, str(group.id or ""))
+
+
+def _malformed(group: wire.GroupRun) -> str:
+    """What contradicts itself in an answer to a trigger, empty for nothing."""
+    if group.id is None:
+        return "the answer names no group run"
+    if len({run.id for run in group.test_runs}) < len(group.test_runs):
+        return "a run is named twice"
+    if any(run.test_group_run_id not in (None, group.id) for run in group.test_runs):
+        return "a run belongs to another group run"
+    return ""
+
+
+def _unlike(tests: Sequence[int | None], asked: Sequence[int] | None) -> str:
+    """How the tests that were started differ from those that were asked for, empty for not at all."""
+    if not tests:
+        return "no test was started"
+    started = Counter(tests)
+    if asked is None:
+        twice = any(count > 1 for test_id, count in started.items() if test_id is not None)
+        return "a test was started twice" if twice else ""
+    wanted: Counter[int | None] = Counter(asked)
+    missing, other = wanted - started, started - wanted
+    if not missing and not other:
+        return ""
+    lists = [", ".join(sorted(map(str, tests))[:5]) or "none" for tests in (missing, other)]
+    return "tests missing: {}; tests not asked for: {}".format(*lists)
+
+
+def _glimpse(run: wire.TestRunGlimpse) -> RunResult:
+    return clean_result(RunResult(run.id, run.status, *_state(run)))
 
 
 def _state(run: wire.TestRunGlimpse) -> tuple[Phase, Outcome | None]:
@@ -224,6 +310,21 @@ def _decisive_attempt(run: wire.TestRun) -> tuple[tuple[wire.StepResult, ...], s
             if attempt.results and not any(map(_failed, attempt.results)):
                 return attempt.results, attempt.test_video_url
     return run.results, run.test_video_url or run.test_video_download_url
+
+
+def _contradictions(outcome: Outcome | None, steps: Sequence[wire.StepResult]) -> tuple[Issue, ...]:
+    """A warning for each failed step of a run that is called passed, so that ``fail_on_warnings`` sees it."""
+    if outcome is not Outcome.PASSED:
+        return ()
+    return tuple(
+        Issue(
+            f"The run is called passed, but step {step.task or step.step_number or number!r} failed",
+            confirmed=False,
+            description=step.result or "",
+        )
+        for number, step in enumerate(steps, 1)
+        if _failed(step)
+    )
 
 
 def _failed(step: wire.StepResult) -> bool:

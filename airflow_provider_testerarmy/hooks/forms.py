@@ -62,13 +62,17 @@ class ConnectionForm:
         }
 
 
-_ALLOW_HTTP = ExtraField(
-    "Allow plain http",
-    "boolean",
-    "Send the API key unencrypted to a host other than this machine. Leave off.",
-)
-
-_LIMITS = {
+_NETWORK = {
+    "allow_http": ExtraField(
+        "Allow plain http",
+        "boolean",
+        "Send the API key unencrypted to a host other than this machine. Leave off.",
+    ),
+    "verify": ExtraField(
+        "CA bundle",
+        description="Path of the certificate authorities that verify the service; the usual ones when empty. "
+        "false turns verification off: anyone on the network can then read the API key.",
+    ),
     "connect_timeout": ExtraField(
         "Connect time-out", description="Seconds to wait for a connection to the service; 5 when empty."
     ),
@@ -92,8 +96,7 @@ TESTERARMY = ConnectionForm(
         "project_short_id": ExtraField(
             "Project short id", description="The project's id in dashboard addresses; needed for links too."
         ),
-        "allow_http": _ALLOW_HTTP,
-        **_LIMITS,
+        **_NETWORK,
     },
 )
 
@@ -101,5 +104,5 @@ DOCKET = ConnectionForm(
     hidden=("schema", "login", "port", "extra"),
     labels={"host": "Base URL", "password": "API key"},
     placeholders={"host": "https://api.docketqa.com"},
-    extra={"allow_http": _ALLOW_HTTP, **_LIMITS},
+    extra=_NETWORK,
 )

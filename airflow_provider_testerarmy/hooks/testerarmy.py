@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any, ClassVar, Final
 from urllib.parse import quote
 
 from airflow_provider_testerarmy.client.http import sender
-from airflow_provider_testerarmy.client.http.endpoint import Endpoint, Timeouts
-from airflow_provider_testerarmy.client.http.errors import ClientError, CredentialsRejected
+from airflow_provider_testerarmy.client.http.endpoint import Endpoint
+from airflow_provider_testerarmy.client.http.errors import ClientError, CredentialsRejected, RequestInvalid
 from airflow_provider_testerarmy.client.http.operation import Operation
 from airflow_provider_testerarmy.client.http.retry import ONCE, RetryPolicy
 from airflow_provider_testerarmy.client.http.sender import SyncSender
 from airflow_provider_testerarmy.client.testerarmy import models as wire
 from airflow_provider_testerarmy.client.testerarmy import operations as testerarmy
-from airflow_provider_testerarmy.hooks import forms
+from airflow_provider_testerarmy.hooks import base, forms
 from airflow_provider_testerarmy.hooks.base import ServiceHook
+from airflow_provider_testerarmy.hooks.forms import ConnectionForm
+from airflow_provider_testerarmy.hooks.matching import match
+from airflow_provider_testerarmy.runs.cleaning import about, clean_result, clean_submission, usable_id
 from airflow_provider_testerarmy.runs.results import Issue, Outcome, Phase, RunId, RunResult, Step
 from airflow_provider_testerarmy.runs.service import (
     Page,
@@ -27,6 +30,7 @@ from airflow_provider_testerarmy.runs.service import (
     Submission,
     Tests,
 )
+from airflow_provider_testerarmy.runs.text import one_line
 
 DASHBOARD: Final = "https://tester.army/dashboard"
 API_KEYS_PAGE: Final = f"{DASHBOARD}/profile/api-keys"
@@ -43,6 +47,9 @@ ERROR_HINTS: Final = {
     "STEP_DEADLINE_EXHAUSTED": "split the step, or see why the page is slow: the agent ran out of time",
     "STEP_NO_CONCLUSION": "say in the step what is to be seen: the agent came to no conclusion",
 }
+
+#: Ids that are noted before a request: enough for one of them to be in the list still when it is read again.
+NEWEST: Final = 20
 
 _TEST_FIELDS: Final = frozenset(("platform", "deviceModel", "projectEnvironmentId"))
 
@@ -70,6 +77,7 @@ class TesterArmyHook(ServiceHook):
     conn_type: ClassVar[str] = "testerarmy"
     hook_name: ClassVar[str] = "TesterArmy"
     default_base_url: ClassVar[str] = testerarmy.DEFAULT_BASE_URL
+    form: ClassVar[ConnectionForm | None] = forms.TESTERARMY
 
     def __init__(
         self, testerarmy_conn_id: str = default_conn_name, *, policy: RetryPolicy | None = None
@@ -112,7 +120,7 @@ class TesterArmyHook(ServiceHook):
     def test_connection(self) -> tuple[bool, str]:
         """Whether the host answers and accepts the key, for the *Test* button; one cheap read, 10 s at most."""
         try:
-            quick = replace(self.endpoint, timeouts=Timeouts(connect=3.0, read=5.0, total=10.0))
+            quick = replace(self.endpoint, timeouts=base.QUICK)
             with SyncSender(quick, policy=ONCE) as client:
                 projects = client.send(testerarmy.list_projects()).value
         except CredentialsRejected as error:
@@ -164,16 +172,10 @@ class TesterArmyService:
     def prepare(self, request: RunRequest) -> Operation[Scope]:
         """Look at the test or group; for a prompt, which has no target, at the newest run."""
         if request.kind == "test":
-            return testerarmy.get_test(request.target).then(
-                lambda test: Scope(test.project_id or "", test.title or "")
-            )
+            return testerarmy.get_test(request.target).then(lambda test: _test_scope(test, request.target))
         if request.kind == "group":
             return testerarmy.get_group(request.target).then(
-                lambda group: Scope(
-                    group.project_id or "",
-                    group.name or "",
-                    frozenset((group.prep_test_id,) if group.prep_test_id else ()),
-                )
+                lambda group: _group_scope(group, request.target)
             )
         return testerarmy.list_runs(limit=1).then(lambda _page: Scope())
 
@@ -181,20 +183,24 @@ class TesterArmyService:
         """Start a test, a group or a prompt."""
         if request.kind == "test":
             single = testerarmy.trigger_test_run(request.target)
-            return replace(single, body=request.body).then(lambda queued: Submission((queued.run_id,)))
+            return replace(single, body=request.body).then(lambda queued: _single(queued, request.target))
         if request.kind == "group":
             group = testerarmy.trigger_group_run(request.target)
-            return replace(group, body=request.body).then(_group_submission)
+            return replace(group, body=request.body).then(
+                lambda queued: _group_submission(queued, request.target)
+            )
         prompt = testerarmy.submit_prompt_run(wire.PromptRunRequest(prompt="-"))
-        return replace(prompt, body=request.body).then(lambda queued: Submission((queued.id,)))
+        return replace(prompt, body=request.body).then(
+            lambda queued: clean_submission(Submission((queued.id,)))
+        )
 
     def fetch(self, run_id: RunId) -> Operation[RunResult]:
         """One run, whole."""
-        return testerarmy.get_run(str(run_id)).then(self.result)
+        return testerarmy.get_run(_usable(run_id)).then(about(run_id, self.result))
 
     def glance(self, run_id: RunId) -> Operation[RunResult]:
         """One run, only how far it is."""
-        return testerarmy.glance_at_run(str(run_id)).then(_glimpse)
+        return testerarmy.glance_at_run(_usable(run_id)).then(about(run_id, _glimpse))
 
     def list_by_status(self, status: str, cursor: str) -> Operation[Page]:
         """The account's runs in one status, only how far each is."""
@@ -203,12 +209,19 @@ class TesterArmyService:
 
     def list_candidates(self, request: RunRequest, scope: Scope, cursor: str) -> Operation[Page]:
         """The newest runs of the test, of the group's project, or for a prompt of the account."""
-        listing = testerarmy.list_runs(
-            test_id=request.target if request.kind == "test" else None,
-            project_id=(scope.project_id or None) if request.kind == "group" else None,
-            cursor=cursor or None,
-        )
+        test_id, project_id = _listed_by(request, scope)
+        listing = testerarmy.list_runs(test_id=test_id, project_id=project_id, cursor=cursor or None)
         return listing.then(lambda page: self._page(page, request))
+
+    def list_newest(self, request: RunRequest, scope: Scope) -> Operation[tuple[RunId, ...]]:
+        """The ids of the newest such runs."""
+        test_id, project_id = _listed_by(request, scope)
+        listing = testerarmy.glance_at_runs(test_id=test_id, project_id=project_id, limit=NEWEST)
+        return listing.then(lambda page: tuple(run.id for run in page.runs))
+
+    def examine(self, run_id: RunId, request: RunRequest) -> Operation[Sighting]:
+        """One run, and whether it stems from the request."""
+        return testerarmy.get_run(str(run_id)).then(lambda run: self._sighting(run, request))
 
     def list_tests(self, request: RunRequest, scope: Scope, cursor: str) -> Operation[Tests] | None:
         """The tests of a group; a test or a prompt is one run."""
@@ -225,11 +238,13 @@ class TesterArmyService:
         """Cancel what is active in a batch."""
         return testerarmy.cancel_batch(batch_id)
 
-    def single_test(self, request: RunRequest, test_id: str) -> RunRequest | None:
-        """A test of a group by itself; a test's own trigger knows neither address nor commit nor build."""
-        if request.kind != "group" or not request.body.keys() <= _TEST_FIELDS:
+    def some_tests(self, request: RunRequest, test_ids: Sequence[str]) -> tuple[RunRequest, ...] | None:
+        """Tests of a group, each by itself; a test's own trigger knows neither address nor commit nor build."""
+        if request.kind != "group" or not request.whole or not request.body.keys() <= _TEST_FIELDS:
             return None
-        return RunRequest("test", test_id, request.body)
+        if not test_ids or not all(test_ids):
+            return None
+        return tuple(RunRequest("test", test_id, request.body) for test_id in dict.fromkeys(test_ids))
 
     def submission_url(self, submission: Submission) -> str:
         """The first of the runs on the dashboard."""
@@ -243,7 +258,7 @@ class TesterArmyService:
         """A run as the domain has it."""
         phase = _phase(run)
         output = run.output or wire.Output()
-        return RunResult(
+        found = RunResult(
             run_id=run.id,
             status=run.status,
             phase=phase,
@@ -262,10 +277,19 @@ class TesterArmyService:
             started_at=run.started_at,
             finished_at=run.completed_at,
         )
+        return clean_result(found)
 
     def _page(self, page: wire.RunPage, request: RunRequest) -> Page:
-        sightings = tuple(Sighting(self.result(run), _stems_from(run, request)) for run in page.runs)
-        return Page(sightings, page.next_cursor or "")
+        return Page(tuple(self._sighting(run, request) for run in page.runs), page.next_cursor or "")
+
+    def _sighting(self, run: wire.Run, request: RunRequest) -> Sighting:
+        return Sighting(self.result(run), match(run, request))
+
+
+def _listed_by(request: RunRequest, scope: Scope) -> tuple[str | None, str | None]:
+    """The test and the project by which the list is filtered for what a request starts."""
+    test_id = request.target if request.kind == "test" else None
+    return test_id, (scope.project_id or None) if request.kind == "group" else None
 
 
 def _sighted(run: wire.RunGlimpse) -> Sighting:
@@ -276,12 +300,33 @@ def _sighted(run: wire.RunGlimpse) -> Sighting:
 @lru_cache(maxsize=10_000)
 def _still_active(run_id: str, status: str, phase: Phase) -> Sighting:
     """Lists show the same runs in the same state again and again: by the thousand that is worth keeping."""
-    return Sighting(RunResult(run_id, status, phase))
+    return Sighting(clean_result(RunResult(run_id, status, phase)))
 
 
 def _glimpse(run: wire.RunGlimpse) -> RunResult:
     phase = _phase(run)
-    return RunResult(run.id, run.status, phase, _outcome(run) if phase is Phase.FINISHED else None)
+    outcome = _outcome(run) if phase is Phase.FINISHED else None
+    return clean_result(RunResult(run.id, run.status, phase, outcome))
+
+
+def _usable(run_id: RunId) -> str:
+    if not usable_id(run_id):
+        raise RequestInvalid("A run id is a text without spaces, of at most 200 characters.")
+    return str(run_id)
+
+
+def _single(queued: wire.TestRunQueued, test_id: str) -> Submission:
+    """The run of a test.
+
+    :raises ValueError: when the answer is about another test.
+    """
+    _same("test", queued.test_id, test_id)
+    return clean_submission(Submission((queued.run_id,)))
+
+
+def _same(what: str, answered: str | None, asked: str) -> None:
+    if answered and answered.strip().casefold() != asked.strip().casefold():
+        raise ValueError(f"asked about {what} {asked}, answered about another one")
 
 
 def _phase(run: wire.RunGlimpse) -> Phase:
@@ -338,26 +383,26 @@ def _step(step: wire.Step) -> Step:
     )
 
 
-def _group_submission(queued: wire.GroupRunQueued) -> Submission:
+def _test_scope(test: wire.TestDefinition, test_id: str) -> Scope:
+    _same("test", test.id, test_id)
+    return Scope(one_line(test.project_id or ""), one_line(test.title or ""))
+
+
+def _group_scope(group: wire.Group, group_id: str) -> Scope:
+    _same("group", group.id, group_id)
+    companions = frozenset((group.prep_test_id,) if group.prep_test_id else ())
+    return Scope(one_line(group.project_id or ""), one_line(group.name or ""), companions)
+
+
+def _group_submission(queued: wire.GroupRunQueued, group_id: str) -> Submission:
+    _same("group", queued.group_id, group_id)
     rejected = queued.cancelled_run_ids
     if not rejected and queued.status == "cancelled":
         rejected = queued.run_ids
-    return Submission(queued.run_ids, rejected, queued.batch_id)
+    return clean_submission(Submission(queued.run_ids, rejected, queued.batch_id))
 
 
 def _tests(page: wire.TestPage) -> Tests:
-    titles = {test.id: test.title or "" for test in page.tests}
+    titles = {test.id: one_line(test.title or "") for test in page.tests}
     runnable = frozenset(test.id for test in page.tests if test.enabled is not False)
     return Tests(titles, runnable, page.next_cursor or "")
-
-
-def _stems_from(run: wire.Run, request: RunRequest) -> bool:
-    """Whether a listed run can stem from the request: nothing that both of them say contradicts it."""
-    if run.source not in (None, "api"):
-        return False
-    if request.kind == "test" and run.test_id not in (None, request.target):
-        return False
-    given = run.input or {}
-    if request.kind == "prompt":
-        return given.get("prompt") == request.body.get("prompt")
-    return all(given.get(name, value) == value for name, value in request.body.items() if name != "mobile")

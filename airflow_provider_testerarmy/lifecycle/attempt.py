@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
 
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowTaskTimeout
 
-from airflow_provider_testerarmy import airflow_compat
 from airflow_provider_testerarmy.exceptions import (
     RequestRefused,
     RunErrored,
@@ -23,68 +20,51 @@ from airflow_provider_testerarmy.exceptions import (
     verdict_error,
     wait_error,
 )
+from airflow_provider_testerarmy.lifecycle.claims import claims_of
+from airflow_provider_testerarmy.lifecycle.ending import Ender
 from airflow_provider_testerarmy.lifecycle.interrupts import Interrupted, Interrupts
-from airflow_provider_testerarmy.lifecycle.record_store import TaskMemory
-from airflow_provider_testerarmy.lifecycle.reporting import report_markdown, write_report
-from airflow_provider_testerarmy.runs.awaiting.pace import Pace
-from airflow_provider_testerarmy.runs.awaiting.single import await_runs, look
-from airflow_provider_testerarmy.runs.awaiting.watchlist import WIDTH, Waited, WaitEnd
-from airflow_provider_testerarmy.runs.flow import Flow, drive, side_by_side
+from airflow_provider_testerarmy.lifecycle.judging import Judge, as_one
+from airflow_provider_testerarmy.lifecycle.line import ServiceLine
+from airflow_provider_testerarmy.lifecycle.options import Options
+from airflow_provider_testerarmy.lifecycle.origin import Origin
+from airflow_provider_testerarmy.lifecycle.record_store import PartJournal, RecordStore, identity_of
+from airflow_provider_testerarmy.lifecycle.stopping import name_active
+from airflow_provider_testerarmy.lifecycle.waiting import Waiter
+from airflow_provider_testerarmy.runs.awaiting.watchlist import Waited, WaitEnd
 from airflow_provider_testerarmy.runs.results import RunId, RunResult
-from airflow_provider_testerarmy.runs.service import RunRequest, ServiceFault, Submission
-from airflow_provider_testerarmy.runs.submission.cancel import cancel
-from airflow_provider_testerarmy.runs.submission.record import (
-    Owner,
-    Part,
-    Record,
-    RecordUnreadable,
-    Stage,
-    Start,
-)
+from airflow_provider_testerarmy.runs.service import RunRequest, Submission
+from airflow_provider_testerarmy.runs.submission.asked import asked_for
+from airflow_provider_testerarmy.runs.submission.cancel import Fate
+from airflow_provider_testerarmy.runs.submission.decision import Action, Ending, decide
+from airflow_provider_testerarmy.runs.submission.record import Part, PartState, Record, Stage
 from airflow_provider_testerarmy.runs.submission.rounds import (
     WHOLE,
-    marked_flaky,
+    closed,
+    first_round,
     next_round,
-    planned,
-    titles_used,
-    with_failures,
+    request_of,
+    without_test,
 )
-from airflow_provider_testerarmy.runs.submission.submit import Journal, Setting, find, submit
+from airflow_provider_testerarmy.runs.submission.setting import Setting
+from airflow_provider_testerarmy.runs.submission.submit import submit
 from airflow_provider_testerarmy.runs.text import name_runs, one_line
-from airflow_provider_testerarmy.runs.verdict.gate import QualityGate, Verdict
-from airflow_provider_testerarmy.runs.verdict.summary import summarize
-from airflow_provider_testerarmy.runs.verdict.titles import titles_of
 
 if TYPE_CHECKING:
     from airflow_provider_testerarmy.hooks.base import ServiceHook
 
-R = TypeVar("R")
+#: Parts of earlier generations that are still remembered, should they not be settled.
+MOST_LEFTOVERS: Final = 5
 
-#: The states of a task that a user ended: marked, cleared (``restarting``), or deleted. In any other one Airflow
-#: takes this worker for lost, and the next try may be on its way to the same runs already.
-ENDED_BY_HAND: Final = frozenset(
-    {"failed", "success", "skipped", "upstream_failed", "removed", "restarting", airflow_compat.GONE}
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """The parameters that operators and sensors share, rendered and checked.
-
-    :param poll_interval: seconds.
-    :param timeout: seconds from the submission to the deadline, None for no deadline.
-    :param max_outage: seconds.
-    """
-
-    gate: QualityGate
-    poll_interval: float
-    timeout: float | None
-    max_outage: float
-    cancel_on_kill: bool
-    durable: bool
-    report_path: str | Sequence[str] | None = None
-    copy_screenshots: bool = False
-    retry_failed_tests: bool = False
+_ENDINGS: Final = {
+    WaitEnd.DEADLINE: Ending.DEADLINE,
+    WaitEnd.UNAVAILABLE: Ending.OUTAGE,
+    WaitEnd.LOST: Ending.TRIGGER_LOST,
+}
+_STOPPED: Final = {
+    Fate.STOPPED: "stopped",
+    Fate.RUNNING: "not stopped",
+    Fate.UNKNOWN: "perhaps not stopped",
+}
 
 
 class Lifecycle:
@@ -104,51 +84,60 @@ class Lifecycle:
         context: Mapping[str, Any],
         log: Any,
     ) -> None:
-        self._hook = hook
         self._options = options
         self._request = request
         self._log = log
-        self._ti = context["ti"]
-        self._task = context["task"]
-        self._service = hook.service()
+        ti = context["ti"]
         self._interrupts = Interrupts()
-        self._judged = False
+        self._line = ServiceLine(hook, self._interrupts)
+        self._asked = asked_for(hook.path, hook.conn_id, request, options.gate.digest())
+        self._store = RecordStore(
+            context, self._asked, self._line.secret, cancels=options.cancel_on_kill, durable=options.durable
+        )
+        self._origin = Origin(self._store, self._line, request, context, log)
+        self._claims = claims_of(identity_of(ti))
+        self._ender = Ender(
+            self._line, self._store, self._origin, options, self._claims, ti, log, waits_only=request is None
+        )
+        self._judge = Judge(self._line, options, request, context["task"], ti, log, self._interrupts)
+        self._journal: PartJournal | None = None
+        #: Waits for the runs, and says until when.
+        self.waiter = Waiter(self._line, self._store, options, context["task"], ti, self._interrupts, log)
+        #: Whether the runs have been judged, or are not to be.
+        self.judged = False
         #: What a person calls what was started, where the service told it to this try.
         self.title = ""
         #: Whether this try waits for what an earlier one started.
         self.reconnected = False
-        self._memory = self._open_memory(context, Owner(hook.path, hook.conn_id, options.cancel_on_kill))
-        self._put, self._close = hook.asker()
-
-    def _open_memory(self, context: Mapping[str, Any], owner: Owner) -> TaskMemory:
-        try:
-            return TaskMemory(context, owner, durable=self._options.durable)
-        except RecordUnreadable as error:
-            raise RequestRefused(
-                f"What an earlier try remembered cannot be read ({error}). Look on the dashboard for runs that "
-                "it left, then run the task with durable=False or in a new DAG run."
-            ) from error
-
-    @property
-    def run_ids(self) -> tuple[RunId, ...]:
-        """What is judged: the runs of this round, and those of earlier rounds that passed and still count."""
-        return (*self.record.passed, *self.record.run_ids)
 
     @property
     def record(self) -> Record:
         """What is known to have been started."""
-        return self._memory.record
+        return self._store.record
+
+    @property
+    def run_ids(self) -> tuple[RunId, ...]:
+        """What is judged: the runs of this round, and those of earlier rounds that still count."""
+        return tuple(dict.fromkeys((*self.record.carried, *self.record.run_ids)))
 
     @property
     def submission(self) -> Submission:
         """All that was started, as one."""
-        parts = self.record.submissions
-        batches = {part.batch_id for part in parts}
-        return Submission(
-            self.record.run_ids,
-            tuple(run_id for part in parts for run_id in part.rejected_run_ids),
-            batches.pop() if len(batches) == 1 else "",
-        )
+        return as_one(self.record)
+
+    @property
+    def can_be_active(self) -> bool:
+        """Whether there is a run that can be active."""
+        return bool(set(self.record.run_ids) - set(self.submission.rejected_run_ids))
+
+    @property
+    def label(self) -> str:
+        """What was started, in the vendor's words; empty for a task that only waits."""
+        return one_line(self._request.label, 200) if self._request else ""
+
+    def url(self, run_ids: Sequence[RunId]) -> str:
+        """Where a person looks at the runs, empty where that is not known."""
+        return self._judge.url(self.record, run_ids)
 
     @contextmanager
     def guarded(self) -> Iterator[Lifecycle]:
@@ -161,27 +150,34 @@ class Lifecycle:
         except Interrupted:
             raise self._interrupted() from None
         except AirflowTaskTimeout:
-            self._log.info("The task's execution_timeout is over.")
-            self.give_up()
+            if not self.judged:
+                self._execution_timed_out()
+            raise
+        except (KeyboardInterrupt, SystemExit):
+            # `airflow dags test` runs tasks in the foreground.
+            self._ender.end(Ending.KILLED, follows=False)
             raise
         except Exception as error:
-            if not self._judged and not self._reconnects_after(error):
-                self._stop(self.record)
+            if not self.judged:
+                self._ender.end_with(error)
             raise
         finally:
-            self._close()
+            self._line.close()
 
     def kill(self) -> None:
         """The task is told to stop; see :class:`~airflow_provider_testerarmy.lifecycle.interrupts.Interrupts`."""
-        if not self._judged:
-            self._interrupts.kill()
+        if self.judged:
+            return
+        if self._journal is not None and self._journal.sending:
+            # Airflow may end the process before the answer comes.
+            self._log.warning(
+                "The request for the %s has been sent and is not answered. It may start runs: unless a later line "
+                "names them, check the dashboard.",
+                self.label,
+            )
+        self._interrupts.kill()
 
-    @property
-    def label(self) -> str:
-        """What was started, in the vendor's words; empty for a task that only waits."""
-        return one_line(self._request.label, 200) if self._request else ""
-
-    # -- submitting
+    # -- beginning
 
     def submit(self) -> Record:
         """Start the request, or reconnect to what an earlier try of this generation started.
@@ -189,181 +185,166 @@ class Lifecycle:
         :raises TestRunError: when nothing was started, or when that is not clear.
         """
         assert self._request is not None  # noqa: S101
+        self._interrupts.check()
         self._begin(self._request)
-        for name, request in planned(self._service, self._request, self.record).items():
-            part = self.record.parts.get(name, Part())
-            if part.submission is None:
-                self._submit_part(name, request, part)
-            else:
+        for name in list(self.record.parts):
+            part = self.record.parts[name]
+            if part.unknown or part.state is PartState.PLANNED:
+                self._submit_part(name, part, self._request)
+            elif part.submission is not None:
                 runs = name_runs(part.submission.run_ids)
                 self._log.info("Reconnecting to %s, started by an earlier try.", runs)
                 self.reconnected = True
-        self.start_timeout()
+        self.waiter.start_timeout()
         self._interrupts.check()
         return self.record
 
-    def start_timeout(self) -> None:
-        """From now on the time-out counts, unless an earlier try began to count."""
-        if self._options.timeout is not None and self.record.deadline is None:
-            self._memory.keep(replace(self.record, deadline=time.time() + self._options.timeout))
-
     def _begin(self, request: RunRequest) -> None:
         """Make of what earlier tries left the record of this one."""
-        start = self._memory.start()
-        if start is Start.REPLACE:
-            self._stop_earlier_generation()
-            self._memory.keep(self._memory.fresh)
-        if start is Start.AGAIN:
-            only_failed = self._options.retry_failed_tests
-            self._memory.keep(next_round(self._service, request, self.record, only_failed=only_failed))
+        record, believed = self._origin.earlier()
+        action = decide(record, self._asked, self._store.generation, believed=believed)
+        if record is None or action is Action.IGNORE:
+            self._store.record = first_round(self._store.fresh, request)
+        elif action is Action.REPLACE:
+            self._replace(record, request)
+        else:
+            self._store.record = record
+            if record.stage is Stage.AGAIN:
+                self._next_round(record, request)
 
-    def _submit_part(self, name: str, request: RunRequest, part: Part) -> None:
+    def _replace(self, record: Record, request: RunRequest) -> None:
+        """Stop what is not wanted any more, and begin anew."""
+        fresh = self._store.fresh
+        if record.unsettled:
+            self._log.info(
+                "The task was cleared or changed: stopping %s, which it started before.", name_active(record)
+            )
+            stopped, _ = self._ender.stop(record, patient=True)
+            fresh = replace(fresh, leftovers=stopped.unsettled[-MOST_LEFTOVERS:])
+        self._store.record = first_round(fresh, request)
+
+    def _next_round(self, record: Record, request: RunRequest) -> None:
+        # A time-out ends the wait and not the round: what has passed in it still counts.
+        timed_out = any(part.state is PartState.STOPPED for part in record.parts.values())
+        self._store.keep(
+            next_round(
+                self._line.service,
+                request,
+                record,
+                only_blocking=self._options.retry_failed_tests or timed_out,
+                same_gate=record.asked.same_gate(self._asked),
+            )
+        )
+
+    def _submit_part(self, name: str, part: Part, whole: RunRequest) -> None:
         self._interrupts.check()
-        ended = self._drive(submit(self._setting(request, self._memory.journal(name)), part.since))
+        request = request_of(self._line.service, name, part, whole)
+        if request is None:
+            raise RequestRefused(f"The {name} of an earlier round can no longer be started by itself.")
+        self._journal = self._store.journal(name, request)
+        ended = self._line.drive(
+            submit(self._setting(request, self._journal), part.intent if part.unknown else None)
+        )
         if ended.submission is None:
-            raise submit_error(ended, request.label, remembered=self._memory.remembered)
+            if ended.gone and self.record.again and name != WHOLE:
+                self._log.warning("The service no longer has the %s: %s.", request.label, ended.message)
+                self._store.keep(without_test(self.record, name))
+                return
+            raise submit_error(ended, request.label, remembered=self._store.remembered)
+        if self._claims is not None:
+            self._claims.claim(ended.submission.run_ids)
         if name == WHOLE:
             self.title = one_line(ended.title, 200)
         how = "Found" if ended.submission.adopted else "Started"
         self._log.info("%s %s: %s.", how, request.label, name_runs(ended.submission.run_ids))
         if rejected := ended.submission.rejected_run_ids:
-            self._log.warning("%s rejected %s at once.", self._service.vendor, name_runs(rejected))
+            self._log.warning("%s rejected %s at once.", self._line.service.vendor, name_runs(rejected))
 
-    def _setting(self, request: RunRequest, journal: Journal) -> Setting:
-        records = [record for record in (self._memory.earlier, self.record) if record]
-        known = frozenset(run_id for record in records for run_id in record.run_ids)
+    def _setting(self, request: RunRequest, journal: PartJournal) -> Setting:
+        known = frozenset((*self.record.all_run_ids, *self._origin.run_ids))
         return Setting(
-            self._service, request, journal, self._options.max_outage, time.time, self._log.info, known
+            self._line.service,
+            request,
+            journal,
+            self._options.max_outage,
+            self._line.clock,
+            self._log.info,
+            known,
+            self._claims,
         )
 
-    # -- awaiting
-
-    def pace(self) -> Pace:
-        """How to wait, until the earlier of the task's deadlines."""
-        deadlines = [self.record.deadline, self._execution_deadline()]
-        known = [deadline for deadline in deadlines if deadline is not None]
-        return Pace(self._options.poll_interval, self._options.max_outage, min(known, default=None))
-
-    def _execution_deadline(self) -> float | None:
-        # Airflow does not enforce execution_timeout while a task is deferred, and starts it anew on resume.
-        limit, began = self._task.execution_timeout, self._ti.start_date
-        return (began + limit).timestamp() if limit and began else None
-
-    @property
-    def can_be_active(self) -> bool:
-        """Whether there is a run that can be active."""
-        return bool(set(self.record.run_ids) - set(self.submission.rejected_run_ids))
-
-    def time_left(self, grace: timedelta) -> timedelta | None:
-        """The time from now to the deadline and ``grace`` beyond it, None without a deadline."""
-        deadline = self.pace().deadline
-        return None if deadline is None else timedelta(seconds=max(0.0, deadline - time.time())) + grace
-
-    def wait(self, run_ids: Sequence[RunId]) -> Waited:
-        """Wait in this worker."""
-        with self._interrupts.waiting():
-            return self._drive(
-                await_runs(self._service, run_ids, self.pace(), time.time, self._log.info, width=WIDTH)
-            )
-
-    def look(self, run_ids: Sequence[RunId]) -> Waited | None:
-        """Look once; None while something is still to be waited for."""
-        with self._interrupts.waiting():
-            return self._drive(
-                look(self._service, run_ids, self.pace(), time.time, self._log.info, width=WIDTH)
-            )
-
-    def adopt(self, started: Callable[[], Submission]) -> Record:
+    def adopt(self, started: Callable[[], Submission], trusted: frozenset[RunId] = frozenset()) -> Record:
         """Take over what was started before the task was deferred, or what a sensor was given.
 
         :param started: tells it where there is no record.
+        :param trusted: the runs that the trigger has waited for; no user can have named them to it.
         :raises RunsForgotten: when it is not known either way.
         """
-        self._memory.start()
-        if not self.record.run_ids:
-            self._memory.record = self.record.with_part(WHOLE, Part(submission=started()))
+        record = self._origin.resumed(trusted)
+        if record is not None and (record.run_ids or record.carried):
+            self._store.record = record
+            if not record.generation.same(self._store.generation):
+                # A task that resumes was not cleared itself; something else in its DAG run was.
+                self._store.keep(replace(record, generation=self._store.generation))
+            return self.record
+        submission = started()
+        if not self._origin.can_be_ours(submission.run_ids, trusted):
+            submission = Submission(())
+        part = Part(self._request, PartState.STARTED, submission=submission)
+        self._store.record = self._store.fresh.with_part(WHOLE, part)
         if not self.record.run_ids:
             raise RunsForgotten(
-                "The ids of the runs that this task waited for are gone: neither the task state store nor the "
-                "XCom run_ids has them. Look for the runs on the dashboard."
+                "The ids of the runs that this task waited for are gone: neither its record nor its trigger has "
+                "them. Check the dashboard for the runs."
             )
         return self.record
 
-    # -- stopping
+    # -- ending
+
+    def abandon(self) -> str:
+        """Stop what an earlier try started, because this one cannot go on; what became of it, for a message."""
+        record, believed = self._origin.earlier()
+        if record is None or not believed or not record.unsettled:
+            return "Nothing was started."
+        what = name_active(record)
+        self._store.record = record
+        fate = self._ender.end(Ending.REFUSED, follows=False)
+        return f"Nothing new was started. From an earlier try, {what}: {_STOPPED[fate or Fate.UNKNOWN]}."
 
     def _interrupted(self) -> RunInterrupted:
         """A user who kills a task wants its runs stopped; whoever takes the worker away does not."""
         ids = self.record.run_ids
         what = name_runs(ids) if ids else "no run yet"
-        if self._memory.remembered and self._next_try_comes():
-            return RunInterrupted(f"The worker was stopped; the next try reconnects ({what}).", ids)
-        stopped = self._stop(self.record)
-        fate = "stopped" if stopped else "not stopped"
-        return RunInterrupted(f"The task was stopped, its runs were {fate} ({what}).", ids)
-
-    def _next_try_comes(self) -> bool:
-        try:
-            state = airflow_compat.own_state(self._ti)
-        except Exception as error:
-            self._log.info("Airflow did not say why the task is stopped (%s); assuming a lost worker.", error)
-            return self._retries_left()
-        # A scheduler that was away resets the state of running tasks to none, and starts them anew.
-        return state is None or (state not in ENDED_BY_HAND and self._retries_left())
-
-    def _retries_left(self) -> bool:
-        return int(self._ti.try_number) <= int(self._ti.max_tries or 0)
-
-    def _reconnects_after(self, error: Exception) -> bool:
-        """Whether a next try will come, and will find what this one started."""
-        final = isinstance(error, AirflowFailException)
-        return self._memory.remembered and self._retries_left() and not final
-
-    def _stop_earlier_generation(self) -> None:
-        earlier = self._memory.earlier
-        if earlier is not None and earlier.stage is Stage.OPEN:
-            self._log.info("The task was cleared: stopping what it started before.")
-            self._stop(earlier)
-
-    def give_up(self) -> None:
-        """The deadline is over: stop the runs, and let a further try start new ones.
-
-        What could not be stopped is still going on, so a further try waits for it instead, for as long again.
-        """
-        if self._stop(self.record):
-            self._memory.note(Stage.AGAIN)
+        ending, follows = self._ender.why_interrupted()
+        fate = self._ender.end(ending, follows=follows)
+        if fate is None:
+            message = f"The worker was stopped; the next try reconnects ({what})."
         else:
-            self._memory.keep(replace(self.record, deadline=None))
+            message = f"The task was stopped, its runs were {_STOPPED[fate]} ({what})."
+        self._push_known(message, fate)
+        return RunInterrupted(message, ids)
 
-    def _stop(self, record: Record) -> bool:
-        """Cancel what a record started, as far as it is known; whether nothing is left running."""
-        if not self._options.cancel_on_kill:
-            if record.run_ids:
-                self._log.info("Not cancelling %s (cancel_on_kill=False).", name_runs(record.run_ids))
-            return False
-        submissions = [*record.submissions, *self._lost_submissions(record)]
-        outcomes = [
-            self._drive(cancel(self._service, one, self._log.info), time.sleep) for one in submissions
-        ]
-        return all(outcomes)
+    def _execution_timed_out(self) -> None:
+        self._log.info("The task's execution_timeout has passed.")
+        follows = self._ender.retry_follows()
+        fate = self._ender.end(Ending.EXECUTION_TIMEOUT, follows=follows)
+        if self.run_ids:
+            self.waiter.look(self.run_ids)
+        results = self._push_known("execution_timeout has passed.", fate)
+        if follows and fate is Fate.STOPPED and results:
+            self._store.keep(closed(self.record, results, self._options.gate.blocks))
 
-    def _lost_submissions(self, record: Record) -> Iterator[Submission]:
-        """What was started by a submission whose answer nobody has."""
-        if self._request is None:
-            return
-        for name, request in planned(self._service, self._request, record).items():
-            part = record.parts.get(name, Part())
-            if part.since is None or part.submission is not None:
-                continue
-            setting = replace(self._setting(request, self._memory.journal(name)), max_outage=0.0)
-            found = self._drive(find(setting, part.since), time.sleep)
-            if found is None:
-                self._log.info("The lost submission of the %s started nothing.", request.label)
-            elif found.submission:
-                yield found.submission
-            else:
-                self._log.warning("The %s may still be running: %s.", request.label, found.message)
-
-    # -- judging
+    def _push_known(self, why: str, fate: Fate | None) -> list[RunResult]:
+        """Judge and report what this try has seen of its runs; asks the service nothing more."""
+        if not self.run_ids:
+            return []
+        known = self.waiter.known(self.run_ids)
+        stopped = fate is Fate.STOPPED
+        _, results, summary = self._judge.judge_early(
+            known, self.record, self.run_ids, why, stopped=stopped, brief=True
+        )
+        self._judge.push(summary)
+        return results
 
     def conclude(self, waited: Waited, run_ids: Sequence[RunId]) -> dict[str, Any]:
         """Judge what a wait came to, and return the summary.
@@ -371,51 +352,48 @@ class Lifecycle:
         :raises TestRunError, TestsSkipped: for every verdict but passed, and for a wait that ended early.
         """
         if waited.end is WaitEnd.DEADLINE:
-            self.give_up()
-            self._judged = True
-        if waited.end is not WaitEnd.FINISHED:
-            cancelled = self._options.cancel_on_kill and self._service.can_cancel
-            raise wait_error(waited, run_ids, cancelled=cancelled)
-        return self._judge([waited.results[run_id] for run_id in dict.fromkeys(run_ids)], run_ids)
+            waited = self.waiter.after_deadline(waited, run_ids)
+        if waited.end is WaitEnd.FINISHED:
+            return self._final(waited.results, run_ids)
+        raise self._early(waited, run_ids)
 
-    def _judge(self, unnamed: Sequence[RunResult], run_ids: Sequence[RunId]) -> dict[str, Any]:
-        results = marked_flaky(self._named(unnamed), self.record)
-        verdict = self._options.gate.judge(results)
-        batch_id = self.submission.batch_id
-        url = self.url(run_ids) or next((run.url for run in results if run.url), "")
-        markdown = self._markdown(verdict, results, total=len(run_ids), url=url)
-        summary = summarize(
-            verdict, results, run_ids=run_ids, batch_id=batch_id, url=url, report_markdown=markdown
+    def _early(self, waited: Waited, run_ids: Sequence[RunId]) -> TestRunError:
+        """End a wait that is over before its runs are; the failure that it is."""
+        ending = _ENDINGS.get(waited.end, Ending.ERROR)
+        follows = self._ender.retry_follows(wait_error(waited, run_ids))
+        fate = self._ender.end(ending, follows=follows)
+        known = {**self.waiter.known(run_ids), **waited.results}
+        error = wait_error(replace(waited, results=known), run_ids, fate)
+        stopped, brief = fate is Fate.STOPPED, ending is not Ending.DEADLINE
+        _, results, summary = self._judge.judge_early(
+            known, self.record, run_ids, str(error), stopped=stopped, brief=brief
         )
-        self._log.info("Verdict: %s. %s", verdict.kind, " | ".join(verdict.reasons))
-        if self._options.report_path:
-            write_report(
-                self._options.report_path,
-                summary,
-                results,
-                self._log,
-                name=self._name,
-                screenshots=self._options.copy_screenshots,
-                loopback=self._hook.endpoint.on_loopback,
-            )
+        if ending is Ending.DEADLINE and follows and stopped:
+            self._store.keep(closed(self.record, results, self._options.gate.blocks))
+        self.judged = True
+        self._judge.push(summary)
+        return error
+
+    def _final(self, known: Mapping[RunId, RunResult], run_ids: Sequence[RunId]) -> dict[str, Any]:
+        verdict, results, summary = self._judge.judge(known, self.record, run_ids)
         error = verdict_error(
             verdict,
             run_ids,
             all_rejected=self.submission.all_rejected,
             retry_failed_tests=self._options.retry_failed_tests,
         )
-        if isinstance(error, RunErrored | TestsFailed) and not isinstance(error, AirflowFailException):
-            self._memory.keep(with_failures(self.record, results))
+        retried = isinstance(error, RunErrored | TestsFailed) and not isinstance(error, AirflowFailException)
+        if retried and self._ender.retry_follows(error) and not self._options.gate.report_only:
+            self._store.keep(closed(self.record, results, self._options.gate.blocks))
         else:
-            self._memory.note(Stage.FINISHED)
-        self._judged = True
+            self._ender.conclude_judged()
+        self.judged = True
         if error is None:
             return summary
         if self._options.gate.report_only and isinstance(error, TestRunError):
             self._log.warning("The gate only reports, so the task succeeds all the same.")
             return summary
-        # The summary of a failed task is worth as much as that of a passed one.
-        self._ti.xcom_push(key="return_value", value=summary)
+        self._judge.push(summary)
         raise error
 
     def unjudged(self) -> dict[str, Any]:
@@ -423,38 +401,9 @@ class Lifecycle:
 
         :raises TestRunError: when there is nothing that could run.
         """
-        run_ids, submission = self.record.run_ids, self.submission
+        run_ids = self.record.run_ids
         if not self.can_be_active:
-            return self.conclude(self.wait(run_ids), run_ids)
-        self._judged = True
-        url, batch_id = self.url(run_ids), submission.batch_id
-        markdown = self._markdown(None, (), total=len(run_ids), url=url)
-        return summarize(None, (), run_ids=run_ids, batch_id=batch_id, url=url, report_markdown=markdown)
-
-    @property
-    def _name(self) -> str:
-        return f"{self._ti.dag_id}.{self._ti.task_id}"
-
-    def _markdown(
-        self, verdict: Verdict | None, results: Sequence[RunResult], *, total: int, url: str
-    ) -> str:
-        return report_markdown(verdict, results, self._log, total=total, name=self._name, url=url)
-
-    def url(self, run_ids: Sequence[RunId]) -> str:
-        """Where a person looks at the runs, empty where that is not known."""
-        return self._service.submission_url(self.submission) if run_ids else ""
-
-    def _named(self, results: Sequence[RunResult]) -> list[RunResult]:
-        project_id = next((run.project_id for run in results if run.project_id), "")
-        if self._request is None or not results or not any(run.test_id for run in results):
-            return list(results)
-        try:
-            with self._interrupts.waiting():
-                titles = self._drive(titles_of(self._service, self._request, project_id))
-        except ServiceFault as fault:
-            self._log.info("The tests' titles could not be read (%s); showing what the runs say.", fault)
-            return list(results)
-        return titles_used(results, titles)
-
-    def _drive(self, flow: Flow[R], sleep: Callable[[float], None] | None = None) -> R:
-        return drive(flow, self._put, sleep or self._interrupts.sleep, side_by_side)
+            return self.conclude(self.waiter.wait(run_ids), run_ids)
+        self.judged = True
+        self._ender.conclude(self.record)
+        return self._judge.unjudged(self.record, run_ids)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -50,7 +49,7 @@ class Interrupts:
         finally:
             self._waiting = outer and self._waiting
 
-    def sleep(self, seconds: float, sleep: Callable[[float], None] = time.sleep) -> None:
+    def sleep(self, seconds: float, sleep: Callable[[float], None]) -> None:
         """Wait that many seconds, or until told to stop."""
         with self.waiting():
             sleep(seconds)

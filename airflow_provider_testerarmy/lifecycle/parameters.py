@@ -2,69 +2,194 @@
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
+from contextlib import suppress
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from os import PathLike
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from uuid import UUID
 
 from airflow_provider_testerarmy.client.http.errors import RequestInvalid
 
 if TYPE_CHECKING:
     from airflow_provider_testerarmy.runs.verdict.gate import QualityGate
 
-Seconds = float | int | timedelta | str
+#: What Airflow users have where a value is meant: the value itself, a template, or another task's output. mypy
+#: and pyright know an XComArg by its methods; Airflow's own class is not imported while a DAG file is parsed.
+Seconds: TypeAlias = "float | int | timedelta | str | Deferred"
+Text: TypeAlias = "str | int | UUID | Deferred"
+Paths: TypeAlias = "str | PathLike[str] | Sequence[str | PathLike[str]] | Deferred"
+Gate: TypeAlias = "QualityGate | Mapping[str, Any] | str | Deferred"
+Ids: TypeAlias = "Iterable[Any] | str | int | UUID | Deferred"
 
 
-def seconds(value: Seconds, name: str) -> float:
+class Deferred(Protocol):
+    """A value that Airflow resolves when the task runs: ``task.output``, or what a decorated task returns."""
+
+    def resolve(self, context: Any) -> Any:
+        """The value."""
+
+
+def seconds(value: object, name: str) -> float:
     """A duration in seconds from a number, a timedelta or rendered text.
 
     :raises RequestInvalid: when it is none, or not positive.
     """
-    try:
-        number = value.total_seconds() if isinstance(value, timedelta) else float(value)
-    except (TypeError, ValueError):
-        number = math.nan
+    number = math.nan
+    if isinstance(value, timedelta):
+        number = value.total_seconds()
+    # Python takes True for 1.
+    elif isinstance(value, str | int | float) and not isinstance(value, bool):
+        with suppress(ValueError, OverflowError):
+            number = float(value)
     if not math.isfinite(number) or number <= 0:
         raise RequestInvalid(f"{name} must be a positive number of seconds or a timedelta, not {value!r}.")
     return number
 
 
-def gate(value: QualityGate | Mapping[str, Any] | str | None) -> QualityGate:
-    """The gate from what the operator was given, rendered JSON text included.
+def flag(value: object, name: str) -> bool:
+    """A switch from a boolean or from its text, which an expanded parameter may be.
+
+    :raises ValueError: for anything else, because ``bool("False")`` is True.
+    """
+    word = str(value).strip().lower()
+    if isinstance(value, bool | int | str) and word in ("true", "1", "yes", "on"):
+        return True
+    if isinstance(value, bool | int | str) and word in ("false", "0", "no", "off"):
+        return False
+    raise ValueError(f"{name} must be True or False, not {value!r}. It is not a templated field.")
+
+
+def gate(value: object) -> QualityGate:
+    """The gate from what the operator was given, rendered text included: JSON, or a dict as Python writes it.
 
     :raises GateInvalid: naming what is wrong.
     """
+    from airflow_provider_testerarmy.runs.rendered import is_nothing, literal
     from airflow_provider_testerarmy.runs.verdict.gate import GateInvalid, QualityGate
 
+    if is_nothing(value):
+        return QualityGate()
     if not isinstance(value, str):
-        return QualityGate.of(value)
-    try:
-        fields = json.loads(value) if value.strip() else None
-    except ValueError as error:
-        raise GateInvalid(f"The gate {value[:80]!r} is text, and not the JSON of its fields.") from error
+        return QualityGate.of(value)  # type: ignore[arg-type]
+    fields = literal(value.strip())
+    if fields is None:
+        raise GateInvalid(
+            f"The gate {value[:80]!r} is text, and not the JSON of its fields; in a template, end the expression "
+            "with | tojson."
+        )
     return QualityGate.of(fields)
 
 
-def report_path(value: str | Sequence[str] | None) -> str | Sequence[str] | None:
-    """Where the reports go, one path or several, or None.
+def report_path(value: object) -> str | Sequence[str] | None:
+    """Where the reports go, one path or several, or None; ``~`` is the home directory.
 
-    :raises RequestInvalid: when a template rendered to nothing, or for a kind of report there is not.
+    :raises RequestInvalid: when one of several is empty, or for a kind of report there is not.
     """
+    from airflow_provider_testerarmy.runs.rendered import is_nothing, literal
+
+    if is_nothing(value):
+        return None
+    if isinstance(value, str) and value.strip().startswith("["):
+        value = literal(value.strip()) or value
+    if isinstance(value, str) or hasattr(value, "__fspath__") or _is_object_path(value):
+        return _path(value)
+    if not isinstance(value, Iterable) or isinstance(value, Mapping | bytes):
+        raise RequestInvalid(f"report_path must be a path or a list of paths, not {value!r}.")
+    # Sorted where there is no order, so that each try writes them in the same one.
+    paths = sorted(value, key=str) if isinstance(value, Set) else list(value)
+    if not paths:
+        raise RequestInvalid("report_path is empty; a template may have rendered to nothing.")
+    found = [_path(path) for path in paths]
+    return tuple(found) if isinstance(value, tuple) else found
+
+
+def _path(value: object) -> str:
     from airflow_provider_testerarmy.lifecycle.reporting import SUFFIXES, suffix_of
 
-    if value is None:
-        return None
-    paths = [value] if isinstance(value, str) else value
-    if not isinstance(paths, list | tuple) or not all(isinstance(path, str) for path in paths):
+    if not isinstance(value, str | PurePath) and not _is_object_path(value):
         raise RequestInvalid(f"report_path must be a path or a list of paths, not {value!r}.")
-    if not paths or not all(path.strip() for path in paths):
+    path = str(value)
+    if not path.strip():
         raise RequestInvalid("report_path is empty; a template may have rendered to nothing.")
-    for path in paths:
-        if suffix_of(path) is None:
-            raise RequestInvalid(
-                f"report_path {path!r} must end in one of {', '.join(SUFFIXES)}, the kinds of report there are."
-            )
+    if suffix_of(path) is None:
+        raise RequestInvalid(
+            f"report_path {path!r} must end in one of {', '.join(SUFFIXES)}, the kinds of report there are."
+        )
+    return str(Path(path.strip()).expanduser()) if path.strip().startswith("~") else path
+
+
+def _is_object_path(value: object) -> bool:
+    # Airflow's ObjectStoragePath is no os.PathLike on every version.
+    return hasattr(value, "protocol") and hasattr(value, "parts")
+
+
+def mapping(value: object, name: str) -> Mapping[str, Any]:
+    """The fields of a parameter that is a dict, or its text as a template makes it.
+
+    :raises RequestInvalid: naming the parameter.
+    """
+    from airflow_provider_testerarmy.runs.rendered import literal
+
+    fields = literal(value.strip()) if isinstance(value, str) else value
+    if isinstance(fields, Mapping):
+        return fields
+    if isinstance(value, str):
+        raise RequestInvalid(
+            f"{name} {value[:80]!r} is text, and not the JSON of its fields; in a template, end the expression "
+            "with | tojson."
+        )
+    raise RequestInvalid(f"{name} must be a dict of its fields, not {type(value).__name__}.")
+
+
+def ids(value: object, name: str) -> list[Any]:
+    """Ids from a list however nested or lazy, one id, their text, or summaries of tasks that started runs.
+
+    :param name: of the parameter, e.g. ``run_ids``.
+    :raises RequestInvalid: when there is none, or when a summary does not have all of them.
+    """
+    from airflow_provider_testerarmy.runs.rendered import listed
+
+    if isinstance(value, str) and value.strip().startswith("[") and not value.strip().endswith("]"):
+        raise RequestInvalid(f"{name} {value[:80]!r} is not a list of ids.")
+    items = listed(value)
+    found = [
+        each for item in items for each in (_of_summary(item, name) if isinstance(item, Mapping) else [item])
+    ]
+    if found:
+        return list(dict.fromkeys(found))
+    raise RequestInvalid(f"{name} is empty; a template may have rendered to nothing.")
+
+
+def _of_summary(summary: Mapping[str, Any], name: str) -> list[Any]:
+    from airflow_provider_testerarmy.runs.rendered import listed
+
+    if name not in summary:
+        raise RequestInvalid(
+            f'{name} is a dict without {name}: give the ids, e.g. task.output["{name}"], or a task\'s summary.'
+        )
+    truncated = summary.get("truncated")
+    if left_out := isinstance(truncated, Mapping) and truncated.get(name):
+        raise RequestInvalid(
+            f'{name} is a summary that leaves out {left_out} of its ids: use task.output["{name}"], which has all.'
+        )
+    return listed(summary[name])
+
+
+def stable(value: Any) -> Any:
+    """The value with every set as a sorted list and paths as text, which serialize the same in every process."""
+    if hasattr(value, "model_dump"):
+        return value.model_dump(mode="json")
+    if isinstance(value, Mapping):
+        return {key: stable(item) for key, item in value.items()}
+    if isinstance(value, set | frozenset):
+        return sorted(map(stable, value), key=str)
+    if isinstance(value, tuple | list):
+        return [stable(item) for item in value]
+    if isinstance(value, UUID | PurePath) or _is_object_path(value):
+        return str(value)
     return value
 
 
@@ -74,7 +199,7 @@ def is_template(value: object) -> bool:
         return "{{" in value or "{%" in value
     if isinstance(value, Mapping):
         return any(is_template(item) for item in value.values())
-    if isinstance(value, Sequence):
+    if isinstance(value, Sequence | Set):
         return any(is_template(item) for item in value)
-    # An XComArg, or whatever else resolves itself at run time.
-    return hasattr(value, "resolve")
+    # An XComArg, or whatever else resolves itself at run time; a path has a method of that name too.
+    return hasattr(value, "resolve") and not isinstance(value, PurePath) and not _is_object_path(value)

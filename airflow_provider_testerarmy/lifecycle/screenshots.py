@@ -7,15 +7,19 @@ kept only if it begins like a picture.
 
 from __future__ import annotations
 
-import ipaddress
+import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
+from urllib.request import getproxies
 
+from airflow_provider_testerarmy.client.http.body import Body
 from airflow_provider_testerarmy.client.http.endpoint import USER_AGENT, is_loopback
+from airflow_provider_testerarmy.client.http.exchange import Exchange
+from airflow_provider_testerarmy.lifecycle.addresses import NotCopied, check_address, check_host
 from airflow_provider_testerarmy.reports.pictures import kind_of, stems
 from airflow_provider_testerarmy.runs.results import Outcome, RunResult
 
@@ -29,10 +33,6 @@ MAX_PICTURES: Final = 300
 #: Seconds for one picture, and for all of them.
 TIMEOUT: Final = 10.0
 MAX_SECONDS: Final = 120.0
-
-
-class NotCopied(Exception):
-    """A picture that is left where it is, and why."""
 
 
 @dataclass(slots=True)
@@ -62,19 +62,18 @@ def copy_screenshots(
     wanted = [(url, stem) for run in ranked for url, stem in stems(run).items()]
     failed: list[str] = []
     with ExitStack() as stack:
-        fetch = _fetcher(stack)
+        fetch = _fetcher(stack, loopback=loopback)
         for number, (url, stem) in enumerate(wanted):
             if not budget.left():
                 log.warning("%d screenshots are not copied: the bound is reached.", len(wanted) - number)
                 break
             try:
-                _check(url, loopback=loopback)
-                content = b"".join(fetch(url, min(MAX_BYTES, budget.bytes)))
+                content = fetch(url, min(MAX_BYTES, budget.bytes))
                 name = _named(stem, content)
                 write(name, content)
             # Whatever a host or a store says, the other pictures and the verdict come first.
             except Exception as error:
-                failed.append(f"{url[:200]!r}: {error}")
+                failed.append(f"{without_query(url)!r}: {_reason(error, url)}")
                 continue
             copies[url] = name
             budget.bytes -= len(content)
@@ -84,59 +83,96 @@ def copy_screenshots(
     return copies
 
 
-def _check(url: str, *, loopback: bool) -> None:
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    if parts.username or parts.password or not host:
-        raise NotCopied("not a plain address")
-    here = is_loopback(host)
-    if here and loopback and parts.scheme in ("http", "https"):
-        return
-    if parts.scheme != "https":
-        raise NotCopied("not https")
-    if here or _inside(host):
-        raise NotCopied("the host is inside this network")
+def without_query(url: str) -> str:
+    """An address as a log may show it: what is behind its path may be a signature, before its host a password."""
+    begin = re.split(r"[?#;]", url, maxsplit=1)[0]
+    scheme, separator, rest = begin.partition("://")
+    authority, slash, path = rest.partition("/")
+    return f"{scheme}{separator}{authority.rpartition('@')[2]}{slash}{path}"[:200]
 
 
-def _inside(host: str) -> bool:
-    try:
-        return not ipaddress.ip_address(host).is_global
-    except ValueError:
-        return False
+def _reason(error: Exception, url: str) -> str:
+    """What an error says, without what `without_query` takes out of the address."""
+    shown = without_query(url)
+    text = str(error).replace(url, shown)
+    hidden = [part for part in re.split(r"[?#;&]", url)[1:] if part]
+    for secret in sorted(hidden, key=len, reverse=True):
+        text = text.replace(secret, "***")
+    return (text or type(error).__name__)[:300]
 
 
-def _fetcher(stack: ExitStack) -> Callable[[str, int], Iterator[bytes]]:
+def _fetcher(stack: ExitStack, *, loopback: bool) -> Callable[[str, int], bytes]:
     import httpx
+
+    from airflow_provider_testerarmy.client.http.network import bound, resolve
+    from airflow_provider_testerarmy.client.http.sender import tls_context
 
     options: dict[str, Any] = {
         "follow_redirects": False,
         "timeout": TIMEOUT,
-        "headers": {"User-Agent": USER_AGENT, "Accept": "image/*"},
+        "verify": tls_context(),
+        "headers": {"User-Agent": USER_AGENT, "Accept": "image/*", "Accept-Encoding": "identity"},
     }
-    # A corporate proxy cannot reach this machine's loopback.
     clients: dict[bool, httpx.Client] = {}
 
-    def fetch(url: str, limit: int) -> Iterator[bytes]:
-        here = is_loopback(urlsplit(url).hostname or "")
+    def client(*, here: bool) -> httpx.Client:
         if here not in clients:
-            clients[here] = stack.enter_context(httpx.Client(trust_env=not here, **options))
-        with clients[here].stream("GET", url) as response:
-            if not response.is_success:
-                raise NotCopied(f"status {response.status_code}")
-            yield from _bounded(response, limit)
+            # A corporate proxy cannot reach this machine's loopback.
+            made = httpx.Client(trust_env=not here, **options)
+            clients[here] = stack.enter_context(bound(made, partial(check_address, here=here)))
+        return clients[here]
+
+    def fetch(url: str, limit: int) -> bytes:
+        target = httpx.URL(url)
+        here = _check(target, loopback=loopback)
+        if not here and getproxies():
+            _check_behind_proxy(target.host, resolve)
+        return _fetched(client(here=here), target, limit)
 
     return fetch
 
 
-def _bounded(response: httpx.Response, limit: int) -> Iterator[bytes]:
-    deadline = time.monotonic() + TIMEOUT
-    for chunk in response.iter_bytes():
-        limit -= len(chunk)
-        if limit < 0:
-            raise NotCopied("too large")
-        if time.monotonic() > deadline:
-            raise NotCopied(f"not whole within {TIMEOUT:g} s")
-        yield chunk
+def _check(url: httpx.URL, *, loopback: bool) -> bool:
+    """Whether an address is on this machine, and may be.
+
+    :raises NotCopied: for an address that is not fetched.
+    """
+    if url.userinfo or not url.host:
+        raise NotCopied("not a plain address")
+    here = is_loopback(url.host)
+    if here and loopback and url.scheme in ("http", "https"):
+        return True
+    if url.scheme != "https":
+        raise NotCopied("not https")
+    check_host(url.host)
+    return False
+
+
+def _check_behind_proxy(host: str, resolve: Callable[[str, int, float | None], list[str]]) -> None:
+    """Refuse a name that leads inside as far as this machine knows: a proxy connects, and resolves, by itself."""
+    import httpcore
+
+    try:
+        addresses = resolve(host, 443, TIMEOUT)
+    except (httpcore.ConnectError, httpcore.ConnectTimeout):
+        # Where a proxy is needed, names outside are often not known.
+        return
+    for address in addresses:
+        check_address(address, here=False)
+
+
+def _fetched(client: httpx.Client, url: httpx.URL, limit: int) -> bytes:
+    with Exchange(TIMEOUT).current() as exchange, client.stream("GET", url) as response:
+        exchange.head_complete()
+        if not response.is_success:
+            raise NotCopied(f"status {response.status_code}")
+        coding = response.headers.get("content-encoding", "")
+        body = Body(coding, limit=limit, accepted="identity")
+        for chunk in response.iter_raw():
+            for _ in body.feed(chunk):
+                if exchange.expired:
+                    raise NotCopied(f"not whole within {TIMEOUT:g} s")
+        return bytes(body.content)
 
 
 def _named(stem: str, content: bytes) -> str:

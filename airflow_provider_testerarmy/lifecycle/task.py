@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from airflow.providers.common.compat.sdk import BaseOperatorLink
 
 from airflow_provider_testerarmy import airflow_compat
 from airflow_provider_testerarmy.lifecycle import parameters
-from airflow_provider_testerarmy.lifecycle.parameters import Seconds
+from airflow_provider_testerarmy.lifecycle.mapping import stable_fields, stable_partial
+from airflow_provider_testerarmy.lifecycle.parameters import Gate, Paths, Seconds
+from airflow_provider_testerarmy.runs.rendered import is_nothing
 
 # The DAG processor imports this module over and over and never executes a task: what only a task needs is
 # imported where it is used.
@@ -20,11 +22,19 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseOperator
 
     from airflow_provider_testerarmy.hooks.base import ServiceHook
-    from airflow_provider_testerarmy.lifecycle.attempt import Lifecycle, Options
+    from airflow_provider_testerarmy.lifecycle.attempt import Lifecycle
+    from airflow_provider_testerarmy.lifecycle.options import Options
+    from airflow_provider_testerarmy.runs.results import RunId
     from airflow_provider_testerarmy.runs.service import RunRequest, Submission
-    from airflow_provider_testerarmy.runs.verdict.gate import QualityGate
 else:
     BaseOperator = object
+
+#: What a duration is that rendered to nothing, the same as when it is not given.
+DEFAULTS: Final[dict[str, float | timedelta]] = {
+    "poll_interval": 10.0,
+    "timeout": timedelta(hours=3),
+    "max_outage": timedelta(minutes=10),
+}
 
 #: How long after the trigger's own deadline Airflow ends the deferral, should the trigger not have.
 BACKSTOP = timedelta(seconds=60)
@@ -45,6 +55,12 @@ class LifecycleTask(BaseOperator):
 
     retry_failed_tests: bool = False
     _lifecycle: Lifecycle | None = None
+    _killed: bool = False
+
+    @classmethod
+    def partial(cls, **kwargs: Any) -> Any:
+        """As Airflow's, with parameters that serialize the same in every process."""
+        return stable_partial(super().partial(**stable_fields(kwargs, cls.template_fields)))
 
     def _set_common(
         self,
@@ -53,28 +69,27 @@ class LifecycleTask(BaseOperator):
         poll_interval: Seconds,
         timeout: Seconds | None,
         max_outage: Seconds,
-        gate: QualityGate | Mapping[str, Any] | str | None,
+        gate: Gate | None,
         cancel_on_kill: bool,
         durable: bool,
-        report_path: str | Sequence[str] | None,
+        report_path: Paths | None,
         copy_screenshots: bool,
     ) -> None:
         """Keep the common parameters, and let a mistake that needs no rendering fail the DAG file.
 
         :raises ValueError: naming the parameter.
         """
-        self.deferrable = deferrable
+        self.deferrable = parameters.flag(deferrable, "deferrable")
         self.poll_interval = poll_interval
         self.timeout: Any = timeout
         self.max_outage = max_outage
-        # Templates look into dicts, not into models.
-        as_dict = getattr(gate, "model_dump", None)
-        self.gate: Any = as_dict(mode="json") if as_dict else gate
-        self.cancel_on_kill = cancel_on_kill
-        self.durable = durable
-        self.report_path = report_path
-        self.copy_screenshots = copy_screenshots
-        if copy_screenshots and report_path is None:
+        # Templates look into dicts, not into models; and a set would give each process another DAG version.
+        self.gate: Any = parameters.stable(gate)
+        self.cancel_on_kill = parameters.flag(cancel_on_kill, "cancel_on_kill")
+        self.durable = parameters.flag(durable, "durable")
+        self.report_path: Any = parameters.stable(report_path)
+        self.copy_screenshots = parameters.flag(copy_screenshots, "copy_screenshots")
+        if self.copy_screenshots and report_path is None:
             raise ValueError("copy_screenshots needs a report_path: the copies are put beside the report.")
         checks: dict[str, Callable[[Any], object]] = {
             "gate": parameters.gate,
@@ -85,7 +100,7 @@ class LifecycleTask(BaseOperator):
         }
         for name, check in checks.items():
             value = getattr(self, name)
-            if value is not None and not parameters.is_template(value):
+            if not is_nothing(value) and not parameters.is_template(value):
                 check(value)
 
     @property
@@ -101,65 +116,134 @@ class LifecycleTask(BaseOperator):
         """Collect and judge what the trigger waited for."""
         from airflow_provider_testerarmy.runs.awaiting.watchlist import WaitEnd
         from airflow_provider_testerarmy.runs.text import name_runs
-        from airflow_provider_testerarmy.triggers.runs import read_event
+        from airflow_provider_testerarmy.triggers.runs import is_known, read_event, runs_of
 
-        with self._open(context, self._checked(self.target)).guarded() as lifecycle:
-            lifecycle.adopt(lambda: self._pushed(context))
+        with self._open(context, self._outline).guarded() as lifecycle:
+            waited, seen = read_event(event), runs_of(event)
+            lifecycle.adopt(lambda: self._started(context, seen), frozenset(seen))
             run_ids = lifecycle.run_ids
-            waited = read_event(event)
             if waited.end is WaitEnd.FINISHED:
                 self.log.info("The trigger saw the end of %s; collecting the results.", name_runs(run_ids))
-                waited = lifecycle.wait(run_ids)
+                waited = lifecycle.waiter.collect(run_ids)
+            elif waited.end is WaitEnd.LOST:
+                self.log.warning("%s", waited.message)
+                looked = lifecycle.waiter.look(run_ids)
+                if looked is not None and looked.end is WaitEnd.FINISHED:
+                    waited = looked
+                elif not is_known(event):
+                    # During an upgrade: the trigger is fine, only what it says cannot be read.
+                    waited = lifecycle.waiter.wait(run_ids)
             return lifecycle.conclude(waited, run_ids)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Any) -> Any:
-        """As Airflow's; where Airflow itself ended the deferral, the runs are stopped first."""
-        if airflow_compat.is_deferral_timeout(next_method, next_kwargs):
-            with self._open(context, self._checked(self.target)).guarded() as lifecycle:
-                lifecycle.adopt(lambda: self._pushed(context))
-                lifecycle.give_up()
-        return super().resume_execution(next_method, next_kwargs, context)
+        """As Airflow's; where the deferral ended without the trigger's event, what is known is judged first."""
+        from airflow_provider_testerarmy.runs.awaiting.watchlist import Waited, WaitEnd
+
+        if not airflow_compat.is_trigger_failure(next_method):
+            return super().resume_execution(next_method, next_kwargs, context)
+        timed_out = airflow_compat.is_deferral_timeout(next_method, next_kwargs)
+        with self._open(context, self._outline).guarded() as lifecycle:
+            lifecycle.adopt(lambda: self._started(context, ()))
+            run_ids = lifecycle.run_ids
+            looked = lifecycle.waiter.look(run_ids)
+            if looked is not None and looked.end is WaitEnd.FINISHED and not timed_out:
+                return lifecycle.conclude(looked, run_ids)
+            known = lifecycle.waiter.known(run_ids)
+            if timed_out:
+                waited = Waited(WaitEnd.DEADLINE, known, "the trigger gave no sign by the deadline")
+            else:
+                why = airflow_compat.trigger_failure(next_kwargs)
+                waited = Waited(WaitEnd.LOST, known, f"the trigger failed ({why})")
+            return lifecycle.conclude(waited, run_ids)
 
     def on_kill(self) -> None:
         """Stop, and stop the runs too when it was a user who killed the task."""
+        # Airflow calls this once, perhaps before there is anything to stop, and lets the task go on.
+        self._killed = True
         if self._lifecycle is not None:
             self._lifecycle.kill()
 
-    def _open(self, context: Any, request: RunRequest | None) -> Lifecycle:
-        from airflow_provider_testerarmy.lifecycle.attempt import Lifecycle
+    def _open(self, context: Any, build_request: Callable[[], RunRequest | None]) -> Lifecycle:
+        """Begin a try from what the user gave; a mistake fails the task before anything is sent.
 
-        options = self._checked(self._options)
-        self._lifecycle = self._checked(lambda: Lifecycle(self.hook, options, request, context, self.log))
-        assert self._lifecycle is not None  # noqa: S101
-        return self._lifecycle
+        :raises RequestRefused: for a mistake; what earlier tries started is stopped then.
+        """
+        from airflow_provider_testerarmy.client.http.errors import RequestInvalid
+        from airflow_provider_testerarmy.exceptions import RequestRefused
+        from airflow_provider_testerarmy.lifecycle.attempt import Lifecycle
+        from airflow_provider_testerarmy.runs.verdict.gate import GateInvalid
+
+        try:
+            options, request = self._options(), build_request()
+            lifecycle = Lifecycle(self.hook, options, request, context, self.log)
+        except (RequestInvalid, GateInvalid) as error:
+            raise RequestRefused(f"{error} {self._abandon(context)}") from error
+        self._lifecycle = lifecycle
+        if self._killed:
+            lifecycle.kill()
+        return lifecycle
+
+    def _check_hook(self, context: Any) -> None:
+        """Find out whether the triggerer can import the hook, before there are runs that it cannot wait for.
+
+        :raises RequestRefused: when it cannot.
+        """
+        from airflow_provider_testerarmy.exceptions import RequestRefused
+        from airflow_provider_testerarmy.triggers.importable import importable_elsewhere
+
+        path = self.hook.path
+        if not importable_elsewhere(path, airflow_compat.dag_folders(context["ti"])):
+            raise RequestRefused(
+                f"The triggerer cannot import the hook {path}, because it is part of a DAG file. Move it into a "
+                f"module that is installed there too, or set deferrable=False. {self._abandon(context)}"
+            )
+
+    def _abandon(self, context: Any) -> str:
+        """Stop what an earlier try started, as this one cannot go on; what became of it."""
+        from airflow_provider_testerarmy.lifecycle.abandoning import abandon
+
+        return abandon(
+            lambda: self.hook,
+            self._outline,
+            context,
+            self.log,
+            cancel_on_kill=self.cancel_on_kill,
+            durable=self.durable,
+        )
+
+    def _outline(self) -> RunRequest | None:
+        """What the runs are of, where the body is not needed."""
+        from dataclasses import replace
+
+        target = self.target()
+        return None if target is None else replace(target, whole=False)
 
     def _options(self) -> Options:
-        from airflow_provider_testerarmy.lifecycle.attempt import Options
+        from airflow_provider_testerarmy.lifecycle.options import Options
 
         return Options(
             gate=parameters.gate(self.gate),
-            poll_interval=parameters.seconds(self.poll_interval, "poll_interval"),
-            # Infinity is what a rescheduling sensor makes of None for Airflow's own loop.
-            timeout=None if self.timeout in (None, math.inf) else parameters.seconds(self.timeout, "timeout"),
-            max_outage=parameters.seconds(self.max_outage, "max_outage"),
+            poll_interval=parameters.seconds(self._or_default("poll_interval"), "poll_interval"),
+            timeout=self._timeout(),
+            max_outage=parameters.seconds(self._or_default("max_outage"), "max_outage"),
             cancel_on_kill=self.cancel_on_kill,
             durable=self.durable,
             report_path=parameters.report_path(self.report_path),
             copy_screenshots=self.copy_screenshots,
             retry_failed_tests=self.retry_failed_tests,
+            softened=bool(getattr(self, "soft_fail", False) or getattr(self, "never_fail", False)),
         )
 
-    @staticmethod
-    def _checked(build: Callable[[], Any]) -> Any:
-        """Build something from what the user gave; a mistake fails the task before anything is sent."""
-        from airflow_provider_testerarmy.client.http.errors import RequestInvalid
-        from airflow_provider_testerarmy.exceptions import RequestRefused
-        from airflow_provider_testerarmy.runs.verdict.gate import GateInvalid
+    def _or_default(self, name: str) -> Any:
+        """The parameter; its default where it rendered to nothing."""
+        value = getattr(self, name)
+        return DEFAULTS[name] if is_nothing(value) else value
 
-        try:
-            return build()
-        except (RequestInvalid, GateInvalid) as error:
-            raise RequestRefused(f"{error} Nothing was started.") from error
+    def _timeout(self) -> float | None:
+        # Infinity is what a rescheduling sensor makes of None for Airflow's own loop.
+        if self.timeout is None or self.timeout == math.inf:
+            return None
+        return parameters.seconds(self._or_default("timeout"), "timeout")
 
     def _push_what_is_known(self, context: Any, lifecycle: Lifecycle) -> None:
         ti, submission = context["ti"], lifecycle.submission
@@ -176,25 +260,40 @@ class LifecycleTask(BaseOperator):
 
     def _push_note(self, context: Any, lifecycle: Lifecycle) -> str:
         """Say for lists of tasks what this one is about; returns where a person looks at the runs."""
-        from airflow_provider_testerarmy.runs.verdict.summary import NOTE, note
+        from airflow_provider_testerarmy.runs.verdict.summary import NOTE
 
         url = lifecycle.url(lifecycle.submission.run_ids)
-        context["ti"].xcom_push(key=NOTE, value=note(lifecycle.label, lifecycle.title, url))
+        context["ti"].xcom_push(key=NOTE, value=self._note(lifecycle, url))
         return url
 
-    def _pushed(self, context: Any) -> Submission:
-        """What this try has started, from its XComs: ``airflow dags test`` loses a deferral's own arguments."""
+    @staticmethod
+    def _note(lifecycle: Lifecycle, url: str) -> dict[str, Any]:
+        from airflow_provider_testerarmy.runs.verdict.summary import note
+
+        return {**note(lifecycle.label, lifecycle.title, url), "batch_id": lifecycle.submission.batch_id}
+
+    def _started(self, context: Any, seen: Sequence[RunId]) -> Submission:
+        """What this try has started, where no record says it.
+
+        :param seen: the runs that the trigger waited for. Without them the task's XComs have to do, of which only
+            runs are believed that the target can have.
+        """
         from airflow_provider_testerarmy.runs.service import Submission
+        from airflow_provider_testerarmy.runs.verdict.summary import NOTE
 
         ti = context["ti"]
-        run_ids = ti.xcom_pull(task_ids=self.task_id, key="run_ids", map_indexes=ti.map_index)
-        batch_id = ti.xcom_pull(task_ids=self.task_id, key="batch_id", map_indexes=ti.map_index)
-        return Submission(tuple(run_ids or ()), batch_id=batch_id or "")
+        run_ids = seen or ti.xcom_pull(task_ids=self.task_id, key="run_ids", map_indexes=ti.map_index)
+        # Airflow warns of each XCom that is not there, and not every run has a batch.
+        known = ti.xcom_pull(task_ids=self.task_id, key=NOTE, map_indexes=ti.map_index) or {}
+        batch_id = known.get("batch_id")
+        if batch_id is None:
+            batch_id = ti.xcom_pull(task_ids=self.task_id, key="batch_id", map_indexes=ti.map_index)
+        return Submission(tuple(run_ids or ()), batch_id=str(batch_id or ""))
 
     def _defer(self, lifecycle: Lifecycle) -> None:
         from airflow_provider_testerarmy.triggers.runs import AwaitRunsTrigger
 
-        hook, pace, submission = self.hook, lifecycle.pace(), lifecycle.submission
+        hook, pace, submission = self.hook, lifecycle.waiter.pace(), lifecycle.submission
         trigger = AwaitRunsTrigger(
             hook=hook.path,
             conn_id=hook.conn_id,
@@ -209,7 +308,7 @@ class LifecycleTask(BaseOperator):
         self.defer(
             trigger=trigger,
             method_name="execute_complete",
-            timeout=lifecycle.time_left(BACKSTOP),
+            timeout=lifecycle.waiter.time_left(BACKSTOP),
         )
 
 

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import AirflowException, BaseOperator, conf
+from airflow.providers.common.compat.sdk import BaseOperator, conf
 
-from airflow_provider_testerarmy import airflow_compat
-from airflow_provider_testerarmy.lifecycle.parameters import Seconds
+from airflow_provider_testerarmy.lifecycle.parameters import Gate, Paths, Seconds, flag
 from airflow_provider_testerarmy.lifecycle.task import LifecycleTask
 
 if TYPE_CHECKING:
     from airflow_provider_testerarmy.runs.service import RunRequest
-    from airflow_provider_testerarmy.runs.verdict.gate import QualityGate
 
 
 class RunOperator(LifecycleTask, BaseOperator):
@@ -49,17 +46,17 @@ class RunOperator(LifecycleTask, BaseOperator):
         poll_interval: Seconds = 10.0,
         timeout: Seconds | None = timedelta(hours=3),
         max_outage: Seconds = timedelta(minutes=10),
-        gate: QualityGate | Mapping[str, Any] | str | None = None,
+        gate: Gate | None = None,
         cancel_on_kill: bool = True,
         durable: bool = True,
         retry_failed_tests: bool = False,
-        report_path: str | Sequence[str] | None = None,
+        report_path: Paths | None = None,
         copy_screenshots: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.wait_for_completion = wait_for_completion
-        self.retry_failed_tests = retry_failed_tests
+        self.wait_for_completion = flag(wait_for_completion, "wait_for_completion")
+        self.retry_failed_tests = flag(retry_failed_tests, "retry_failed_tests")
         self._set_common(
             deferrable=deferrable,
             poll_interval=poll_interval,
@@ -81,7 +78,9 @@ class RunOperator(LifecycleTask, BaseOperator):
 
     def execute(self, context: Any) -> dict[str, Any]:
         """Start the runs, or reconnect to them, and wait here or in the triggerer."""
-        with self._open(context, self._checked(self.build_request)).guarded() as lifecycle:
+        if self.deferrable and self.wait_for_completion:
+            self._check_hook(context)
+        with self._open(context, self.build_request).guarded() as lifecycle:
             lifecycle.submit()
             self._push_what_is_known(context, lifecycle)
             if not self.wait_for_completion:
@@ -90,18 +89,7 @@ class RunOperator(LifecycleTask, BaseOperator):
             if self.deferrable and lifecycle.can_be_active:
                 # A trigger that fires at once can overtake the news of the deferral, and the scheduler then fails
                 # the try; so what an earlier try left, and is over by now, is judged here.
-                waited = lifecycle.look(run_ids) if lifecycle.reconnected else None
+                waited = lifecycle.waiter.look(run_ids) if lifecycle.reconnected else None
                 if waited is None:
                     self._defer(lifecycle)
-            return lifecycle.conclude(waited or lifecycle.wait(run_ids), run_ids)
-
-    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Any) -> Any:
-        """As Airflow's; a deferral that Airflow itself ended is a time-out like any other."""
-        from airflow_provider_testerarmy.exceptions import WaitTimedOut
-
-        try:
-            return super().resume_execution(next_method, next_kwargs, context)
-        except AirflowException as error:
-            if airflow_compat.is_deferral_timeout(next_method, next_kwargs):
-                raise WaitTimedOut("Timed out: the trigger gave no sign by the deadline.") from error
-            raise
+            return lifecycle.conclude(waited or lifecycle.waiter.wait(run_ids), run_ids)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.common.compat.sdk import BaseOperatorLink, XCom
 
-from airflow_provider_testerarmy.client.http.errors import RequestInvalid
-from airflow_provider_testerarmy.lifecycle.parameters import is_template
+from airflow_provider_testerarmy.lifecycle.parameters import Deferred, Ids, Text, is_template, mapping, stable
 from airflow_provider_testerarmy.lifecycle.task import with_common_fields
 from airflow_provider_testerarmy.operators.base import RunOperator
+from airflow_provider_testerarmy.runs.rendered import given, listed
 
 # Imported where they are used, see lifecycle/task.py.
 if TYPE_CHECKING:
@@ -61,19 +60,22 @@ class DocketRunTestsOperator(RunOperator):
     def __init__(
         self,
         *,
-        test_blueprint_ids: Sequence[int] | int | str | None = None,
-        test_blueprint_category_id: int | str | None = None,
-        github_context: Mapping[str, Any] | str | None = None,
+        test_blueprint_ids: Ids | None = None,
+        test_blueprint_category_id: Text | None = None,
+        github_context: Mapping[str, Any] | Deferred | str | None = None,
         docket_conn_id: str = "docket_default",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.test_blueprint_ids = test_blueprint_ids
-        self.test_blueprint_category_id = test_blueprint_category_id
-        self.github_context = github_context
+        self.test_blueprint_ids: Any = stable(test_blueprint_ids)
+        self.test_blueprint_category_id: Any = test_blueprint_category_id
+        self.github_context: Any = github_context
         self.docket_conn_id = docket_conn_id
-        self._check_choice()
-        if not any(map(is_template, (test_blueprint_ids, test_blueprint_category_id, github_context))):
+        known = not any(map(is_template, (test_blueprint_ids, test_blueprint_category_id, github_context)))
+        # Of two templates one may render to nothing.
+        if known or test_blueprint_ids is None or test_blueprint_category_id is None:
+            self._check_choice()
+        if known:
             self.build_request()
 
     @property
@@ -81,12 +83,20 @@ class DocketRunTestsOperator(RunOperator):
         """The hook for the operator's connection."""
         from airflow_provider_testerarmy.hooks.docket import DocketHook
 
-        return DocketHook(self.docket_conn_id)
+        return DocketHook(given(self.docket_conn_id) or "docket_default")
 
     def _check_choice(self) -> None:
         from airflow_provider_testerarmy.client.docket.operations import check_choice
 
-        check_choice(self.test_blueprint_ids, self.test_blueprint_category_id)
+        check_choice(*self._choice())
+
+    def _choice(self) -> tuple[Any, Any]:
+        """Both ways to say what to run, None for the one that rendered to nothing."""
+        return given(self.test_blueprint_ids), given(self.test_blueprint_category_id)
+
+    def _ids(self) -> list[Any]:
+        """The ids in one list, whatever a mapped task or a template made of them."""
+        return listed(given(self.test_blueprint_ids))
 
     def target(self) -> RunRequest:
         """The tests or the category, in words: one request starts them all."""
@@ -94,10 +104,10 @@ class DocketRunTestsOperator(RunOperator):
         from airflow_provider_testerarmy.runs.service import RunRequest
 
         self._check_choice()
-        if self.test_blueprint_ids is None:
+        if given(self.test_blueprint_ids) is None:
             name = "test_blueprint_category_id"
             return RunRequest("category", str(docket.check_id(self.test_blueprint_category_id, name)))
-        ids = docket.check_ids(self.test_blueprint_ids, "test_blueprint_ids")
+        ids = docket.check_ids(self._ids(), "test_blueprint_ids")
         shown = ", ".join(map(str, ids[:SHOWN_IDS]))
         more = f", ... ({len(ids)} in all)" if len(ids) > SHOWN_IDS else ""
         return RunRequest("tests" if len(ids) > 1 else "test", f"{shown}{more}")
@@ -107,28 +117,13 @@ class DocketRunTestsOperator(RunOperator):
         from airflow_provider_testerarmy.client.docket import operations as docket
 
         target = self.target()
+        ids, category_id = self._choice()
         tests = {
-            "test_blueprint_ids": self.test_blueprint_ids,
-            "test_blueprint_category_id": self.test_blueprint_category_id,
+            "test_blueprint_ids": None if ids is None else self._ids(),
+            "test_blueprint_category_id": category_id,
         }
-        if self.github_context is None:
+        if given(self.github_context) is None:
             operation = docket.trigger_run(**tests)
         else:
-            operation = docket.trigger_ci_run(_mapping(self.github_context), **tests)
+            operation = docket.trigger_ci_run(mapping(self.github_context, "github_context"), **tests)
         return replace(target, body=operation.body or {})
-
-
-def _mapping(context: Mapping[str, Any] | str) -> Mapping[str, Any]:
-    """The context as given, or from the JSON that a template made of it."""
-    if not isinstance(context, str):
-        return context
-    try:
-        fields = json.loads(context)
-    except ValueError:
-        fields = None
-    if not isinstance(fields, dict):
-        raise RequestInvalid(
-            f"github_context {context[:80]!r} is text, and not the JSON of its fields; in a template, "
-            "end the expression with | tojson."
-        )
-    return fields

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseHook, BaseOperatorLink, XCom
 
+from airflow_provider_testerarmy.lifecycle.parameters import Deferred, Ids, Text, mapping, stable
 from airflow_provider_testerarmy.lifecycle.task import with_common_fields
 from airflow_provider_testerarmy.operators.base import RunOperator
+from airflow_provider_testerarmy.runs.rendered import given, is_nothing, listed
 
 # Imported where they are used, see lifecycle/task.py.
 if TYPE_CHECKING:
@@ -48,7 +50,7 @@ class TesterArmyOperator(RunOperator):
         """The hook for the operator's connection."""
         from airflow_provider_testerarmy.hooks.testerarmy import TesterArmyHook
 
-        return TesterArmyHook(self.testerarmy_conn_id)
+        return TesterArmyHook(given(self.testerarmy_conn_id) or "testerarmy_default")
 
 
 class TesterArmyRunTestOperator(TesterArmyOperator):
@@ -77,12 +79,12 @@ class TesterArmyRunTestOperator(TesterArmyOperator):
     def __init__(
         self,
         *,
-        test_id: str,
-        mode: str | None = None,
-        platform: str | None = None,
-        device_model: str | None = None,
-        app_id: str | None = None,
-        project_environment_id: str | None = None,
+        test_id: Text,
+        mode: Text | None = None,
+        platform: Text | None = None,
+        device_model: Text | None = None,
+        app_id: Text | None = None,
+        project_environment_id: Text | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -149,15 +151,15 @@ class TesterArmyRunGroupOperator(TesterArmyOperator):
     def __init__(
         self,
         *,
-        group_id: str,
-        target_url: str | None = None,
-        environment: str | None = None,
-        commit_sha: str | None = None,
-        pr_number: int | str | None = None,
-        platform: str | None = None,
-        device_model: str | None = None,
-        project_environment_id: str | None = None,
-        mobile: Mapping[str, Any] | None = None,
+        group_id: Text,
+        target_url: Text | None = None,
+        environment: Text | None = None,
+        commit_sha: Text | None = None,
+        pr_number: Text | None = None,
+        platform: Text | None = None,
+        device_model: Text | None = None,
+        project_environment_id: Text | None = None,
+        mobile: Mapping[str, Any] | Deferred | str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -192,7 +194,7 @@ class TesterArmyRunGroupOperator(TesterArmyOperator):
             platform=self.platform,
             device_model=self.device_model,
             project_environment_id=self.project_environment_id,
-            mobile=self.mobile,
+            mobile=None if is_nothing(self.mobile) else mapping(self.mobile, "mobile"),
         )
         return replace(self.target(), body=request.body())
 
@@ -213,14 +215,14 @@ class TesterArmyRunPromptOperator(TesterArmyOperator):
     def __init__(
         self,
         *,
-        prompt: str,
-        credentials_conn_id: str | Sequence[str] | None = None,
-        webhook_url: str | None = None,
+        prompt: Text,
+        credentials_conn_id: Ids | None = None,
+        webhook_url: Text | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.prompt = prompt
-        self.credentials_conn_id = credentials_conn_id
+        self.credentials_conn_id: Any = stable(credentials_conn_id)
         self.webhook_url = webhook_url
 
     def target(self) -> RunRequest:
@@ -245,11 +247,10 @@ class TesterArmyRunPromptOperator(TesterArmyOperator):
     def _credentials(self) -> list[dict[str, str]] | None:
         from airflow_provider_testerarmy.client.http.errors import RequestInvalid
 
-        if self.credentials_conn_id is None:
+        if is_nothing(self.credentials_conn_id):
             return None
-        given = self.credentials_conn_id
-        conn_ids = [given] if isinstance(given, str) else list(given)
-        if not conn_ids or not all(conn_id and conn_id.strip() for conn_id in conn_ids):
+        conn_ids = listed(self.credentials_conn_id)
+        if not conn_ids or not all(isinstance(conn_id, str) for conn_id in conn_ids):
             raise RequestInvalid("credentials_conn_id is empty; a template may have rendered to nothing.")
         return [self._credential(conn_id) for conn_id in conn_ids]
 

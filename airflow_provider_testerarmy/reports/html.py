@@ -7,15 +7,18 @@ forbids all that the page does not need.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
 
 from airflow_provider_testerarmy.reports.text import DEFAULT_NAME, https, line, outcome_of, took, verdict_of
 from airflow_provider_testerarmy.reports.view import DETAILS, ORDER, Timeline, gravity, view_run
-from airflow_provider_testerarmy.runs.results import Outcome, RunResult
+from airflow_provider_testerarmy.runs.results import Outcome, RunId, RunResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,6 +34,9 @@ _STEPS_DOWN: Final = ((0, 0), (1, 0), (2, 0), (2, 1), (3, 1), (3, 2), (4, 2), (4
 #: So many runs that did not pass are shown opened; more of them would be a wall of text.
 _OPENED: Final = 10
 _MAX_ISSUES: Final = 100
+#: Bytes of the runs' ids in a page's head, by which a reader can tell whose report it is.
+_IDS_BYTES: Final = 100_000
+_IDS: Final = re.compile(rb'<meta name="test-run-ids" content="([^"]*)">')
 #: A sign beside the word: colour alone is not for everyone.
 SIGNS: Final = {
     "passed": "✓",
@@ -39,6 +45,7 @@ SIGNS: Final = {
     "unknown": "?",
     "cancelled": "\u2013",
     "skipped": "»",
+    "not_judged": "◌",
 }
 
 
@@ -97,8 +104,28 @@ def render(
             more_runs=len(results) - len(cards),
             filters=[str(kind) for kind in ORDER if counts[str(kind)]],
             signs=SIGNS,
+            ids=_ids(results),
         )
     )
+
+
+def ids_in(page: bytes) -> frozenset[str] | None:
+    """The ids of the runs that a page is about, see :func:`render`; None for a page of a version without them."""
+    # In the head, before anything that a service or a site under test wrote.
+    found = _IDS.search(page, 0, page.find(b"<title>"))
+    return frozenset(found.group(1).decode("utf-8", "replace").split()) if found else None
+
+
+def id_in_page(run_id: RunId) -> str:
+    """A run's id as a page has it in its head: without spaces and quotes."""
+    return quote(line(run_id, 200), safe="")
+
+
+def _ids(results: Sequence[RunResult]) -> list[str]:
+    """As many as there is room for."""
+    ids = [id_in_page(run.run_id) for run in results]
+    ends = accumulate(len(one) + 1 for one in ids)
+    return [one for one, end in zip(ids, ends, strict=True) if end <= _IDS_BYTES]
 
 
 @cache

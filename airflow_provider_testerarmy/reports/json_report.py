@@ -38,10 +38,19 @@ def read(content: bytes) -> list[RunResult]:
 
     :raises ValueError: for anything else.
     """
-    document = json.loads(content)
+    return read_whole(content)[0]
+
+
+def read_whole(content: bytes) -> tuple[list[RunResult], dict[str, Any]]:
+    """The runs and the summary of a document, as :func:`read`; the summary is empty where there is none."""
+    try:
+        document = json.loads(content)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
     if not isinstance(document, dict) or document.get("schema_version") != SCHEMA_VERSION:
         raise ValueError(f"it is no report of version {SCHEMA_VERSION}")
-    return _results().validate_python(document.get("runs"))
+    summary = document.get("summary")
+    return _results().validate_python(document.get("runs")), summary if isinstance(summary, dict) else {}
 
 
 @cache

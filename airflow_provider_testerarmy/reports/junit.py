@@ -51,7 +51,7 @@ def render(summary: Mapping[str, Any], results: Sequence[RunResult], *, name: st
     """
     suite_name = line(name, 200) or DEFAULT_NAME
     verdict = verdict_of(summary)
-    kinds = [_kind(outcome_of(run), verdict) for run in results]
+    kinds = [_kind(outcome_of(run), verdict, contradicted=_contradicted(run)) for run in results]
     totals: Any = {
         "tests": str(len(results)),
         "failures": str(kinds.count("failure")),
@@ -73,10 +73,19 @@ def render(summary: Mapping[str, Any], results: Sequence[RunResult], *, name: st
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(top, encoding="unicode") + "\n"
 
 
-def _kind(outcome: Outcome, verdict: str) -> str:
+def _contradicted(run: RunResult) -> bool:
+    """Whether a run is called passed with a failed step and a finding that says so: no clean pass."""
+    return run.outcome is Outcome.PASSED and run.failed_step is not None and bool(run.issues)
+
+
+def _kind(outcome: Outcome, verdict: str, *, contradicted: bool = False) -> str:
     if outcome is Outcome.CANCELLED:
-        return "skipped" if verdict in ("passed", "skipped") else "error"
-    return {Outcome.PASSED: "", Outcome.FAILED: "failure", Outcome.SKIPPED: "skipped"}.get(outcome, "error")
+        return "skipped" if verdict in ("passed", "skipped", "not_judged") else "error"
+    return {
+        Outcome.PASSED: "failure" if contradicted else "",
+        Outcome.FAILED: "failure",
+        Outcome.SKIPPED: "skipped",
+    }.get(outcome, "error")
 
 
 def _titles(results: Sequence[RunResult]) -> Iterator[str]:
@@ -112,11 +121,17 @@ def _add_case(suite: ET.Element, title: str, class_name: str, kind: str, run: Ru
         case.set("time", _seconds(run.duration))
     if kind:
         outcome = outcome_of(run)
-        result = ET.SubElement(case, kind, message=line(explain(run), 500))
+        result = ET.SubElement(case, kind, message=line(_headline(run), 500))
         if kind != "skipped":
             result.set("type", str(outcome))
             result.text = block(_what_broke(run), min(4000, room))
     ET.SubElement(case, "system-out").text = _joined(_output(run, room), room)
+
+
+def _headline(run: RunResult) -> str:
+    if _contradicted(run) and run.failed_step:
+        return f'passed, although step "{run.failed_step.title}" failed'
+    return explain(run)
 
 
 def _what_broke(run: RunResult) -> str:

@@ -21,7 +21,14 @@ MAX_CHARACTERS: Final = 60_000
 BRIEF_CHARACTERS: Final = 2_000
 BRIEF_BYTES: Final = 5_000
 
-_SIGNS: Final = {"passed": "✅", "failed": "❌", "errored": "⚠️", "cancelled": "🚫", "skipped": "⏭️"}
+_SIGNS: Final = {
+    "passed": "✅",
+    "failed": "❌",
+    "errored": "⚠️",
+    "cancelled": "🚫",
+    "skipped": "⏭️",
+    "not_judged": "⚠️",
+}
 _HEAD: Final = ("", "| Outcome | Test | Why | Time |", "| --- | --- | --- | --- |")
 _MAX_LINK: Final = 400
 #: Room for the words on what was left out.
@@ -112,7 +119,7 @@ class _Sheet:
         by_outcome = [f"{counts[kind]} {kind}" for kind in map(str, ORDER) if counts.get(kind)]
         total = counts.get("total", 0)
         numbers = f"{', '.join(by_outcome)} of {total}" if by_outcome else f"{total} runs"
-        text = f"{_SIGNS.get(word, '▶️')} **{word.capitalize()}**: {numbers}"
+        text = f"{_SIGNS.get(word, '▶️')} **{word.capitalize().replace('_', ' ')}**: {numbers}"
         titled = f"{text} · {escape(name, 100)}" if name else text
         link = _link("dashboard", url)
         for head in (f"{titled} · {link}" if link else titled, titled, text):

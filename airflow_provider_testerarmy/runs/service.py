@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -53,6 +53,8 @@ class ServiceFault(Exception):
 
     :param may_have_effect: whether the service may have done what was asked all the same.
     :param retry_after: seconds that the service asked to wait.
+    :param candidates: runs that an unusable answer to a submission named.
+    :param batch_id: the batch that it named, empty without one.
     """
 
     def __init__(
@@ -62,12 +64,16 @@ class ServiceFault(Exception):
         *,
         may_have_effect: bool = False,
         retry_after: float | None = None,
+        candidates: tuple[RunId, ...] = (),
+        batch_id: str = "",
     ) -> None:
         super().__init__(message)
         self.kind = kind
         self.message = message
         self.may_have_effect = may_have_effect
         self.retry_after = retry_after
+        self.candidates = candidates
+        self.batch_id = batch_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +83,13 @@ class RunRequest:
     :param kind: the vendor's word for it, e.g. ``group``.
     :param target: the id of what is run, empty where there is none.
     :param body: the request's body; not shown, because it may hold credentials.
+    :param whole: False where only a record of it is left, without the body: what stems from it cannot be told.
     """
 
     kind: str
     target: str
     body: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    whole: bool = field(default=True, repr=False)
 
     @property
     def label(self) -> str:
@@ -146,15 +154,27 @@ class Submission:
         )
 
 
+class Match(StrEnum):
+    """Whether a run stems from a request, as far as its own fields tell.
+
+    ``YES``: nothing that both say differs. ``MAYBE``: it is of the same target, and something differs. ``NO``: it
+    is of another target, or something else is known to have started it.
+    """
+
+    YES = "yes"
+    MAYBE = "maybe"
+    NO = "no"
+
+
 @dataclass(frozen=True, slots=True)
 class Sighting:
     """A run as a list shows it.
 
-    :param matches: whether it can stem from the request that is looked for.
+    :param match: whether it can stem from the request that is looked for.
     """
 
     run: RunResult
-    matches: bool = True
+    match: Match = Match.YES
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +236,12 @@ class RunService(Protocol):
     def list_candidates(self, request: RunRequest, scope: Scope, cursor: str) -> Ask[Page]:
         """The newest runs among which those of the request would be."""
 
+    def list_newest(self, request: RunRequest, scope: Scope) -> Ask[tuple[RunId, ...]]:
+        """The ids of the newest few runs among which those of the request would be."""
+
+    def examine(self, run_id: RunId, request: RunRequest) -> Ask[Sighting]:
+        """One run, and whether it stems from the request."""
+
     def list_tests(self, request: RunRequest, scope: Scope, cursor: str) -> Ask[Tests] | None:
         """The tests behind a target that stands for several; None for a target that is one run."""
 
@@ -225,8 +251,11 @@ class RunService(Protocol):
     def cancel_batch(self, batch_id: str) -> Ask[Any]:
         """Cancel what is active in a batch."""
 
-    def single_test(self, request: RunRequest, test_id: str) -> RunRequest | None:
-        """The request for one test of a request for several, None where it cannot be put that way."""
+    def some_tests(self, request: RunRequest, test_ids: Sequence[str]) -> tuple[RunRequest, ...] | None:
+        """The fewest requests that together run exactly these tests of a request for several.
+
+        None where some of them cannot be run that way, or where there are none.
+        """
 
     def submission_url(self, submission: Submission) -> str:
         """Where a person looks at what was started; empty where that is not known."""

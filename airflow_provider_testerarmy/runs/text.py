@@ -8,6 +8,10 @@ from collections.abc import Iterable
 from typing import Final
 
 _SPACE: Final = re.compile(r"\s+")
+#: Control and direction characters but for line breaks and tabs, halves of characters, and private ones.
+_UNSEEN: Final = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\uf8ff\ufeff]"
+)
 
 
 def one_line(text: str, limit: int = 300) -> str:
@@ -22,6 +26,12 @@ def one_line(text: str, limit: int = 300) -> str:
     return shown if len(shown) <= limit else shown[: limit - 1].rstrip() + "…"
 
 
+def prose(text: str, limit: int = 10_000) -> str:
+    """The text with its line breaks, without other control and direction characters, of at most ``limit``."""
+    shown = _UNSEEN.sub("", text[: limit + 1].replace("\r\n", "\n").replace("\r", "\n"))
+    return shown if len(text) <= limit else shown[: limit - 1].rstrip() + "…"
+
+
 def plural(count: int, noun: str) -> str:
     """``1 run``, ``2 runs``."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
@@ -29,5 +39,13 @@ def plural(count: int, noun: str) -> str:
 
 def name_runs(run_ids: Iterable[object], limit: int = 5) -> str:
     """``2 runs (a, b)``, with at most ``limit`` of the ids."""
-    ids = [str(run_id) for run_id in run_ids]
-    return f"{plural(len(ids), 'run')} ({', '.join(ids[:limit])}{', ...' if len(ids) > limit else ''})"
+    ids = list(run_ids)
+    shown = [_id(run_id) for run_id in ids[:limit]]
+    return f"{plural(len(ids), 'run')} ({', '.join(shown)}{', ...' if len(ids) > limit else ''})"
+
+
+def _id(run_id: object) -> str:
+    # A number of thousands of digits cannot be written at all.
+    if isinstance(run_id, int) and abs(run_id) >= 10**80:
+        return "a number of more than 80 digits"
+    return one_line(str(run_id), 80)

@@ -8,11 +8,20 @@ import signal
 import sys
 from typing import TYPE_CHECKING
 
-from airflow_provider_testerarmy.sandbox.core.clock import SandboxClock
-from airflow_provider_testerarmy.sandbox.docket import api as docket
-from airflow_provider_testerarmy.sandbox.server import create_server, listen
-from airflow_provider_testerarmy.sandbox.state import DEFAULT_API_KEY, Sandbox
-from airflow_provider_testerarmy.sandbox.testerarmy.api import PREFIX
+try:
+    from airflow_provider_testerarmy.sandbox.core.clock import SandboxClock
+    from airflow_provider_testerarmy.sandbox.docket import api as docket
+    from airflow_provider_testerarmy.sandbox.server import create_server, listen
+    from airflow_provider_testerarmy.sandbox.state import DEFAULT_API_KEY, Sandbox
+    from airflow_provider_testerarmy.sandbox.testerarmy.api import PREFIX
+except ModuleNotFoundError as error:
+    if (error.name or "").partition(".")[0] == __package__.partition(".")[0]:
+        raise
+    # One line on stderr, and exit code 1.
+    sys.exit(
+        f"The sandbox needs {error.name}, which is not installed. "
+        'Run: pip install "airflow-provider-testerarmy[sandbox]"'
+    )
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

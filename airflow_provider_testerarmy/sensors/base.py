@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ast
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -16,25 +14,35 @@ from airflow.providers.common.compat.sdk import (
     conf,
 )
 
-from airflow_provider_testerarmy.client.http.errors import RequestInvalid
-from airflow_provider_testerarmy.lifecycle.parameters import Seconds, seconds
-from airflow_provider_testerarmy.lifecycle.task import LifecycleTask
+from airflow_provider_testerarmy.lifecycle.parameters import (
+    Gate,
+    Ids,
+    Paths,
+    Seconds,
+    ids,
+    is_template,
+    seconds,
+    stable,
+)
+from airflow_provider_testerarmy.lifecycle.task import DEFAULTS, LifecycleTask
 
 # Imported where they are used, see lifecycle/task.py.
 if TYPE_CHECKING:
     from airflow_provider_testerarmy.lifecycle.attempt import Lifecycle
     from airflow_provider_testerarmy.runs.results import RunId
     from airflow_provider_testerarmy.runs.service import RunRequest
-    from airflow_provider_testerarmy.runs.verdict.gate import QualityGate
 
 
 class RunSensor(LifecycleTask, BaseSensorOperator):
     """Waits for runs that something else has started, judges them, and returns a summary.
 
-    :param run_ids: the runs: a list, one id, an operator's XCom ``run_ids``, or text that renders to a list.
+    :param run_ids: the runs: a list (also of lists, as a mapped task has it), one id, an operator's ``output``
+        or its XCom ``run_ids``, or text that renders to one of these.
     :param deferrable: wait in the triggerer; Airflow's configuration decides by default.
     :param poll_interval: seconds (or a timedelta) between two looks at a run that is no longer young; in
         ``mode="reschedule"`` between any two looks.
+    :param poke_interval: another name for ``poll_interval``, the one that every Airflow sensor has; obeyed in every
+        mode. Both together are refused when they differ.
     :param timeout: seconds (or a timedelta) after which the sensor gives up. None waits for ever.
     :param max_outage: seconds (or a timedelta) without one good answer after which waiting ends; in
         ``mode="reschedule"`` only ``timeout`` ends it.
@@ -53,22 +61,23 @@ class RunSensor(LifecycleTask, BaseSensorOperator):
     def __init__(
         self,
         *,
-        run_ids: Sequence[RunId] | RunId,
+        run_ids: Ids,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
-        poll_interval: Seconds = 10.0,
+        poll_interval: Seconds | None = None,
+        poke_interval: Seconds | None = None,
         timeout: Seconds | None = timedelta(hours=3),
         max_outage: Seconds = timedelta(minutes=10),
-        gate: QualityGate | Mapping[str, Any] | str | None = None,
+        gate: Gate | None = None,
         cancel_on_kill: bool = False,
-        report_path: str | Sequence[str] | None = None,
+        report_path: Paths | None = None,
         copy_screenshots: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.run_ids = run_ids
+        self.run_ids: Any = stable(run_ids)
         self._set_common(
             deferrable=deferrable,
-            poll_interval=poll_interval,
+            poll_interval=_interval(poll_interval, poke_interval, kwargs.get("default_args") or {}),
             timeout=timeout,
             max_outage=max_outage,
             gate=gate,
@@ -91,54 +100,83 @@ class RunSensor(LifecycleTask, BaseSensorOperator):
 
     def execute(self, context: Any) -> Any:
         """Wait in the triggerer, in this worker, or look once and reschedule."""
-        from airflow_provider_testerarmy.exceptions import TestRunError, WaitTimedOut
-
         if self.reschedule and not self.deferrable:
             return self._reschedule(context)
+        if self.deferrable:
+            self._check_hook(context)
+        return self._as_sensor(lambda: self._wait(context))
+
+    def _wait(self, context: Any) -> Any:
+        with self._opened(context).guarded() as lifecycle:
+            self._push_what_is_known(context, lifecycle)
+            run_ids = lifecycle.record.run_ids
+            waited = None
+            # A trigger that fires at once can overtake the news of the deferral, and the scheduler then
+            # fails the task; so what is over by now is judged here.
+            if self.deferrable and (waited := lifecycle.waiter.look(run_ids)) is None:
+                self._defer(lifecycle)
+            return lifecycle.conclude(waited or lifecycle.waiter.wait(run_ids), run_ids)
+
+    def execute_complete(self, context: Any, event: Any = None) -> Any:
+        """As the operators'; a time-out is a sensor's, so it is not retried."""
+        return self._as_sensor(lambda: super(RunSensor, self).execute_complete(context, event))
+
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Any) -> Any:
+        """As the operators'; a time-out is a sensor's, so it is not retried."""
+        return self._as_sensor(
+            lambda: super(RunSensor, self).resume_execution(next_method, next_kwargs, context)
+        )
+
+    def _as_sensor(self, work: Callable[[], Any]) -> Any:
+        """Do something; what fails, fails as sensors do."""
+        from airflow_provider_testerarmy.exceptions import TestRunError, WaitTimedOut
+
         try:
-            with self._opened(context).guarded() as lifecycle:
-                self._push_what_is_known(context, lifecycle)
-                run_ids = lifecycle.record.run_ids
-                waited = None
-                # A trigger that fires at once can overtake the news of the deferral, and the scheduler then
-                # fails the task; so what is over by now is judged here.
-                if self.deferrable and (waited := lifecycle.look(run_ids)) is None:
-                    self._defer(lifecycle)
-                return lifecycle.conclude(waited or lifecycle.wait(run_ids), run_ids)
+            return work()
         except WaitTimedOut as error:
             raise self._softened(AirflowSensorTimeout(str(error))) from error
         except TestRunError as error:
             raise self._softened(error) from error
-
-    def execute_complete(self, context: Any, event: Any = None) -> Any:
-        """As the operators'; a time-out is a sensor's, so it is not retried."""
-        from airflow_provider_testerarmy.exceptions import WaitTimedOut
-
-        try:
-            return super().execute_complete(context, event)
-        except WaitTimedOut as error:
-            raise AirflowSensorTimeout(str(error)) from error
 
     def poke(self, context: Any) -> PokeReturnValue:
         """Look once; with every run finished, judge them."""
         with self._opened(context).guarded() as lifecycle:
             self._push_note(context, lifecycle)
             run_ids = lifecycle.record.run_ids
-            waited = lifecycle.look(run_ids)
+            waited = lifecycle.waiter.look(run_ids)
             if waited is None:
                 return PokeReturnValue(is_done=False)
             return PokeReturnValue(is_done=True, xcom_value=lifecycle.conclude(waited, run_ids))
 
     def _reschedule(self, context: Any) -> Any:
         # Airflow's own loop does arithmetic with these, so they must be plain numbers by now.
-        self.poke_interval = seconds(self.poll_interval, "poll_interval")
-        self.timeout = float("inf") if self.timeout is None else seconds(self.timeout, "timeout")
+        self.poke_interval = seconds(self._or_default("poll_interval"), "poll_interval")
+        limit = self._timeout()
+        self.timeout = float("inf") if limit is None else limit
         try:
             return super().execute(context)
-        except AirflowSensorTimeout:
-            with self._opened(context).guarded() as lifecycle:
-                lifecycle.give_up()
+        except (AirflowSensorTimeout, AirflowSkipException):
+            # With soft_fail Airflow makes a skip of its own time-out.
+            if self._lifecycle is not None and self._lifecycle.judged:
+                raise
+            self._give_up(context)
             raise
+
+    def _give_up(self, context: Any) -> None:
+        from airflow_provider_testerarmy.exceptions import WaitTimedOut
+        from airflow_provider_testerarmy.runs.awaiting.watchlist import Waited, WaitEnd
+
+        try:
+            with self._opened(context).guarded() as lifecycle:
+                lifecycle.conclude(
+                    Waited(WaitEnd.DEADLINE, {}, "the sensor's timeout has passed"), lifecycle.run_ids
+                )
+        except WaitTimedOut as error:
+            self.log.info("%s", error)
+
+    def _run_ids(self) -> tuple[RunId, ...]:
+        # One id in two spellings is one run.
+        return tuple(dict.fromkeys(self.check_run_id(run_id) for run_id in parse_ids(self.run_ids)))
 
     def _softened(self, error: Exception) -> Exception:
         if self.soft_fail or self.never_fail:
@@ -148,34 +186,43 @@ class RunSensor(LifecycleTask, BaseSensorOperator):
     def _opened(self, context: Any) -> Lifecycle:
         from airflow_provider_testerarmy.runs.service import Submission
 
-        ids = self._checked(lambda: tuple(self.check_run_id(run_id) for run_id in parse_ids(self.run_ids)))
-        lifecycle = self._open(context, None)
-        lifecycle.adopt(lambda: Submission(ids))
-        lifecycle.start_timeout()
+        ids: list[RunId] = []
+        lifecycle = self._open(context, lambda: ids.extend(self._run_ids()))
+        lifecycle.adopt(lambda: Submission(tuple(ids)))
+        lifecycle.waiter.start_timeout()
         return lifecycle
 
 
 def parse_ids(value: Any) -> list[RunId]:
-    """Ids from a list, one id, or what a template makes of a list.
+    """Ids from a list, one id, a task's summary, or what a template makes of them.
 
     :raises RequestInvalid: when there is none.
     """
-    if isinstance(value, str):
-        value = _from_text(value.strip())
-    ids = [value] if isinstance(value, str | int) else list(value or ())
-    if not ids:
-        raise RequestInvalid("run_ids is empty; a template may have rendered to nothing.")
-    return ids
+    return ids(value, "run_ids")
 
 
-def _from_text(text: str) -> Any:
-    if not text.startswith("["):
-        return [part.strip() for part in text.split(",") if part.strip()]
-    try:
-        return json.loads(text)
-    except ValueError:
-        # Jinja renders a list as Python writes it.
-        try:
-            return ast.literal_eval(text)
-        except (ValueError, SyntaxError) as error:
-            raise RequestInvalid(f"run_ids {text[:80]!r} is not a list of ids.") from error
+def _interval(
+    poll_interval: Seconds | None, poke_interval: Seconds | None, default_args: Mapping[str, Any]
+) -> Seconds:
+    """One interval of the two names: Airflow's for every sensor, and the one that the operators have.
+
+    :param default_args: the DAG's; a ``poke_interval`` from there is for sensors that give none themselves.
+
+    :raises ValueError: when both are given and differ.
+    """
+    if poke_interval is None:
+        return DEFAULTS["poll_interval"] if poll_interval is None else poll_interval
+    if poll_interval is not None and default_args.get("poke_interval") == poke_interval:
+        return poll_interval
+    if poll_interval is not None and not _same(poll_interval, poke_interval):
+        raise ValueError(
+            f"poll_interval ({poll_interval!r}) and poke_interval ({poke_interval!r}) differ: they are two "
+            "names for the interval between status checks. Give one of them."
+        )
+    return poke_interval
+
+
+def _same(one: Seconds, other: Seconds) -> bool:
+    if is_template(one) or is_template(other):
+        return one == other
+    return seconds(one, "poll_interval") == seconds(other, "poke_interval")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_testerarmy.lifecycle.task import with_common_fields
 from airflow_provider_testerarmy.operators.docket import DocketRunLink
+from airflow_provider_testerarmy.runs.rendered import given
 from airflow_provider_testerarmy.sensors.base import RunSensor
 
 # Imported where they are used, see lifecycle/task.py.
@@ -35,7 +36,7 @@ class DocketRunSensor(RunSensor):
         """The hook for the sensor's connection."""
         from airflow_provider_testerarmy.hooks.docket import DocketHook
 
-        return DocketHook(self.docket_conn_id)
+        return DocketHook(given(self.docket_conn_id) or "docket_default")
 
     def check_run_id(self, run_id: RunId) -> RunId:
         """The id as an integer."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_testerarmy.lifecycle.task import with_common_fields
 from airflow_provider_testerarmy.operators.testerarmy import TesterArmyRunLink
+from airflow_provider_testerarmy.runs.rendered import given
 from airflow_provider_testerarmy.sensors.base import RunSensor
 
 # Imported where they are used, see lifecycle/task.py.
@@ -34,7 +35,7 @@ class TesterArmyRunSensor(RunSensor):
         """The hook for the sensor's connection."""
         from airflow_provider_testerarmy.hooks.testerarmy import TesterArmyHook
 
-        return TesterArmyHook(self.testerarmy_conn_id)
+        return TesterArmyHook(given(self.testerarmy_conn_id) or "testerarmy_default")
 
     def check_run_id(self, run_id: RunId) -> RunId:
         """The id in its canonical form."""

@@ -20,17 +20,19 @@ from fastapi.responses import JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
 
 from airflow_provider_testerarmy.reports.pictures import link_folder
-from airflow_provider_testerarmy.ui import files, store
+from airflow_provider_testerarmy.ui import store
 from airflow_provider_testerarmy.ui.history import Filter, entry_of, history
 from airflow_provider_testerarmy.ui.pages import Pages
-from airflow_provider_testerarmy.ui.shapes import Json, is_copy
+from airflow_provider_testerarmy.ui.shapes import is_copy
 from airflow_provider_testerarmy.ui.store import StoredTask
+from airflow_provider_testerarmy.ui.xcoms import References
 
 HERE: Final = Path(__file__).parent
 #: Runs that the browser asks for at a time.
 PAGE_SIZE: Final = 50
-#: Tasks that the history looks at, the newest.
+#: Tasks that the history shows, and tasks that are searched for them; the newest.
 MAX_HISTORY: Final = 500
+MAX_SEARCHED: Final = 5000
 
 _POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
@@ -44,6 +46,7 @@ _REPORT_POLICY: Final = (
 
 app = FastAPI(title="TesterArmy test runs", docs_url=None, redoc_url=None, openapi_url=None)
 pages = Pages()
+references = References(pages.readers)
 
 
 @app.middleware("http")
@@ -90,7 +93,8 @@ async def _task(dag_id: str, run_id: Text, task_id: Text, map_index: MapIndex = 
     task = await asyncio.to_thread(store.read_task, dag_id, run_id, task_id, map_index)
     if task is None:
         raise HTTPException(404, "There is no such task instance.")
-    return task
+    (resolved,) = await references.resolved([task])
+    return resolved
 
 
 TheTask = Annotated[StoredTask, Depends(_task)]
@@ -127,13 +131,11 @@ async def screenshot(task: TheTask, name: Text) -> Response:
 @app.get("/api/dags/{dag_id}/report", dependencies=[may_see])
 async def report(task: TheTask, index: Annotated[int, Query(ge=0, le=100)]) -> Response:
     """The task's HTML report, in an origin of its own: whatever is in it cannot act for the viewer."""
-    paths = files.report_paths(task.rendered)
-    path = paths[index] if index < len(paths) else ""
-    content = await asyncio.to_thread(files.read_page, path) if path.lower().endswith(".html") else None
-    if content is None:
-        raise HTTPException(404, "The report cannot be read from the API server.")
+    found = await pages.report(task, index)
+    if found is None:
+        raise HTTPException(404, "The report belongs to another run, or cannot be read from the API server.")
     headers = {"Content-Security-Policy": _REPORT_POLICY}
-    return Response(_relinked(content, path, task), media_type="text/html; charset=utf-8", headers=headers)
+    return Response(_relinked(*found, task), media_type="text/html; charset=utf-8", headers=headers)
 
 
 def _relinked(content: bytes, path: str, task: StoredTask) -> bytes:
@@ -148,7 +150,7 @@ def _relinked(content: bytes, path: str, task: StoredTask) -> bytes:
 @app.get("/api/dags/{dag_id}/dag-run", dependencies=[may_see])
 async def dag_run(dag_id: str, run_id: Text) -> JSONResponse:
     """The test tasks of a DAG run."""
-    tasks = await asyncio.to_thread(store.read_dag_run, dag_id, run_id)
+    tasks = await references.resolved(await asyncio.to_thread(store.read_dag_run, dag_id, run_id))
     return JSONResponse({"tasks": [entry_of(task) for task in tasks], "most": store.MAX_TASKS})
 
 
@@ -161,14 +163,34 @@ async def history_of_dags(
     days: Annotated[int, Query(ge=1, le=366)] = 30,
 ) -> JSONResponse:
     """The test tasks of all DAGs that the user may see."""
-    found = await asyncio.to_thread(_history, user, Filter(dag_id, group, verdict), days)
-    return JSONResponse(found)
+    wanted = Filter(dag_id, group, verdict)
+    visible = await asyncio.to_thread(_visible, user)
+    since = datetime.now(UTC) - timedelta(days=days)
+    tasks, cut = await _searched(visible & {dag_id} if dag_id else visible, since, wanted)
+    found = await asyncio.to_thread(history, tasks, wanted)
+    found["choices"]["dags"] = sorted(visible)
+    return JSONResponse({**found, "days": days, "cut": cut, "searched": len(tasks)})
 
 
-def _history(user: Any, wanted: Filter, days: int) -> Json:
+async def _searched(dag_ids: set[str], since: datetime, wanted: Filter) -> tuple[list[StoredTask], bool]:
+    """The newest tasks until enough of them match, and whether there are more."""
+    tasks: list[StoredTask] = []
+    matched = 0
+    while True:
+        page = await asyncio.to_thread(store.read_history, dag_ids, since, MAX_HISTORY, len(tasks))
+        tasks += await references.resolved(page)
+        if len(page) < MAX_HISTORY:
+            return tasks, False
+        matched += sum(wanted.admits(entry_of(task)) for task in tasks[-len(page) :])
+        if matched >= MAX_HISTORY or len(tasks) >= MAX_SEARCHED:
+            return tasks, True
+
+
+def _visible(user: Any) -> set[str]:
+    """The DAGs with test runs whose XComs the user may read."""
     manager = get_auth_manager()
     candidates = store.dags_with_runs() & manager.get_authorized_dag_ids(user=user, method="GET")
-    visible = {
+    return {
         dag_id
         for dag_id in candidates
         if manager.is_authorized_dag(
@@ -178,8 +200,6 @@ def _history(user: Any, wanted: Filter, days: int) -> Json:
             user=user,
         )
     }
-    tasks = store.read_history(visible, datetime.now(UTC) - timedelta(days=days), MAX_HISTORY)
-    return {**history(tasks, wanted), "days": days, "cut": len(tasks) == MAX_HISTORY}
 
 
 def _details(dag_id: str) -> DagDetails:

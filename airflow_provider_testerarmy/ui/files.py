@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from itertools import islice
 from typing import Any, Final
 
 from airflow_provider_testerarmy.reports import json_report
 from airflow_provider_testerarmy.reports.html import MAX_BYTES as MAX_HTML_BYTES
 from airflow_provider_testerarmy.reports.pictures import MEDIA_TYPES, folder_of, kind_of, names_in
 from airflow_provider_testerarmy.runs.results import RunResult
+from airflow_provider_testerarmy.ui import disk
 from airflow_provider_testerarmy.ui.shapes import is_copy
 
 log = logging.getLogger(__name__)
@@ -17,6 +19,9 @@ log = logging.getLogger(__name__)
 #: Bytes of the largest report that is read, and of the largest picture.
 MAX_REPORT_BYTES: Final = 64 * 1024 * 1024
 MAX_PICTURE_BYTES: Final = 8 * 1024 * 1024
+#: Names in a folder of copies that are looked through.
+MAX_NAMES: Final = 10_000
+_LOCAL: Final = ("", "file", "local")
 _OURS: Final = b"default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
 
@@ -27,13 +32,22 @@ def report_paths(rendered: Mapping[str, Any]) -> list[str]:
     return [path.strip() for path in paths if isinstance(path, str) and path.strip()]
 
 
-def read_results(path: str) -> list[RunResult] | None:
-    """The runs of a JSON report, None where it cannot be read from here."""
+def place_of(path: str) -> str:
+    """What hangs as one when it hangs: a bucket, or the start of a local path, where a mount usually is."""
+    scheme, separator, rest = path.partition("://")
+    if separator and scheme not in _LOCAL:
+        return f"{scheme}://{rest.partition('/')[0]}"
+    local = rest if separator else path
+    return "/".join(local.split("/")[:3])
+
+
+def read_results(path: str) -> tuple[list[RunResult], dict[str, Any]] | None:
+    """The runs and the summary of a JSON report, None where it cannot be read from here."""
     content = _read(path, MAX_REPORT_BYTES)
     if content is None:
         return None
     try:
-        return json_report.read(content)
+        return json_report.read_whole(content)
     except ValueError as error:
         log.info("The report %s is none of ours: %s", path, error)
         return None
@@ -50,7 +64,7 @@ def list_copies(paths: list[str]) -> dict[str, tuple[str, str]]:
     found: dict[str, tuple[str, str]] = {}
     for folder in dict.fromkeys(map(folder_of, paths)):
         try:
-            names = [entry.name for entry in _path(folder).iterdir()]
+            names = _names(folder)
         # An object store may raise anything; then there are no copies to show.
         except Exception as error:
             log.debug("No copies in %s: %s", folder, error)
@@ -61,21 +75,35 @@ def list_copies(paths: list[str]) -> dict[str, tuple[str, str]]:
 
 def read_copy(folder: str, name: str) -> tuple[bytes, str] | None:
     """A copied picture and its media type; None for what is no picture."""
-    content = _read(f"{folder}/{name}", MAX_PICTURE_BYTES) if is_copy(name) else None
+    around = folder.rpartition("/")[0]
+    content = _read(f"{folder}/{name}", MAX_PICTURE_BYTES, within=around) if is_copy(name) else None
     kind = kind_of(content) if content is not None else None
     return (content, MEDIA_TYPES[kind]) if content is not None and kind is not None else None
 
 
-def _read(path: str, limit: int) -> bytes | None:
+def _names(folder: str) -> list[str]:
+    source = _path(folder)
+    if source.protocol in _LOCAL:
+        return disk.names_in(source.path, MAX_NAMES)
+    return [entry.name for entry in islice(source.iterdir(), MAX_NAMES)]
+
+
+def _read(path: str, limit: int, *, within: str = "") -> bytes | None:
     # Another machine's disk, an object store without rights, a file that is gone: all mean that it is not here.
     try:
         source = _path(path)
-        if source.stat().st_size > limit:
-            log.info("%s is larger than %d bytes.", path, limit)
-            return None
-        content: bytes = source.read_bytes()
+        if source.protocol in _LOCAL:
+            return disk.read_regular(source.path, limit, within=_path(within).path if within else None)
+        with source.open("rb") as file:
+            content: bytes = file.read(limit + 1)
+    except disk.NotReadable as error:
+        log.info("%s is not read: %s.", path, error)
+        return None
     except Exception as error:
         log.debug("%s cannot be read here: %s", path, error)
+        return None
+    if len(content) > limit:
+        log.info("%s is not read: it is larger than %d bytes.", path, limit)
         return None
     return content
 

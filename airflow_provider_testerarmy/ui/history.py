@@ -16,6 +16,8 @@ from airflow_provider_testerarmy.ui.store import StoredTask
 #: Outcomes of a test that are looked at, and tests that are listed.
 RECENT: Final = 30
 MAX_TESTS: Final = 200
+#: Reasons that a line of a list shows; the first may only count, those after it name the tests.
+MAX_REASONS: Final = 3
 _JUDGED: Final = ("passed", "failed", "errored")
 
 
@@ -39,6 +41,7 @@ class _Seen:
 
     title: str = ""
     group: str = ""
+    dag_id: str = ""
     looks: list[tuple[float, str, float | None, bool]] = field(default_factory=list)
 
 
@@ -58,7 +61,8 @@ def entry_of(task: StoredTask) -> Json:
         "finished": task.finished,
         "when": stamp(task.started),
         "verdict": summary["verdict"],
-        "reason": summary["reasons"][0] if summary["reasons"] else "",
+        "reasons": summary["reasons"][:MAX_REASONS],
+        "more_reasons": len(summary["reasons"][MAX_REASONS:]) + summary["more_reasons"],
         "counts": counts,
         "flaky": summary["flaky"],
         "issues": len(summary["issues"]) + summary["more_issues"],
@@ -111,18 +115,26 @@ def _groups(entries: Iterable[Json]) -> dict[str, str]:
 
 
 def _tests(shown: Iterable[tuple[StoredTask, Json]]) -> list[Json]:
-    """The tests, the flakiest first; of large groups a summary has only the first of them."""
-    seen: defaultdict[tuple[str, str], _Seen] = defaultdict(_Seen)
+    """The tests, the flakiest first; of large groups a summary has only the first of them.
+
+    A test is told apart by its task too: one task tests staging, another production, and a test that fails in one
+    of them alone is not flaky.
+    """
+    seen: defaultdict[tuple[object, ...], _Seen] = defaultdict(_Seen)
     for task, entry in shown:
         for row in summary_rows(task.summary):
-            test = seen[(entry["group"], row["test_id"] or row["title"])]
-            test.title, test.group = row["title"], entry["group_title"]
+            test = seen[(*_place(task), entry["group"], row["test_id"] or row["title"])]
+            test.title, test.group, test.dag_id = row["title"], entry["group_title"], task.dag_id
             test.looks.append((entry["when"] or 0.0, row["outcome"], row["seconds"], row["flaky"]))
     rows = [_test(test) for test in seen.values()]
     rows.sort(
         key=lambda row: (-row["flakiness"], row["rate"] if row["rate"] is not None else 1, row["title"])
     )
     return rows[:MAX_TESTS]
+
+
+def _place(task: StoredTask) -> tuple[object, ...]:
+    return task.dag_id, task.task_id, task.map_index
 
 
 def _test(test: _Seen) -> Json:
@@ -138,6 +150,7 @@ def _test(test: _Seen) -> Json:
     return {
         "title": test.title,
         "group_title": test.group,
+        "dag_id": test.dag_id,
         "outcomes": [[when, outcome, was_flaky] for when, outcome, _, was_flaky in recent],
         "rate": counts["passed"] / judged if judged else None,
         "flaky": flaky,

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final
 
+from airflow_provider_testerarmy.reports import html
 from airflow_provider_testerarmy.reports.text import https, line
 from airflow_provider_testerarmy.reports.view import ORDER
 from airflow_provider_testerarmy.runs.results import RunId, RunResult
+from airflow_provider_testerarmy.runs.submission.stored import runs_named
 from airflow_provider_testerarmy.ui import files
 from airflow_provider_testerarmy.ui.history import group_of
+from airflow_provider_testerarmy.ui.lately import Lately
+from airflow_provider_testerarmy.ui.own import given_ids, own_keys, rejected_keys
+from airflow_provider_testerarmy.ui.readers import Readers
 from airflow_provider_testerarmy.ui.service import RunDetails, owner_of
 from airflow_provider_testerarmy.ui.shapes import (
     Json,
@@ -29,38 +32,16 @@ from airflow_provider_testerarmy.ui.shapes import (
 )
 from airflow_provider_testerarmy.ui.store import StoredTask
 
-T = TypeVar("T")
-
 #: Seconds for which what was read, or was not there, holds.
 FILE_TTL: Final = 60.0
-FILE_SECONDS: Final = 10.0
 MAX_FILES: Final = 16
+NOT_RECORDED: Final = (
+    "The task's own record does not name all of these runs, so the service is not asked about them."
+)
+NOT_OPENED: Final = "overwritten by another run, or not readable from the API server"
+MAX_REPORTS: Final = 20
 #: Runs that the list has at the most.
 MAX_ROWS: Final = 5000
-
-
-class Lately(Generic[T]):
-    """The last few answers to a question that takes a while, each asked once for all who wait for it."""
-
-    def __init__(self, size: int, seconds: float) -> None:
-        self._size = size
-        self._seconds = seconds
-        self._kept: OrderedDict[object, tuple[float, asyncio.Task[T]]] = OrderedDict()
-
-    async def get(self, key: object, ask: Callable[[], Awaitable[T]]) -> T:
-        """The answer, a recent one if there is one."""
-        expires, task = self._kept.get(key, (0.0, None))
-        if task is None or expires < time.monotonic() or (task.done() and task.exception() is not None):
-
-            async def asked() -> T:
-                return await ask()
-
-            task = asyncio.ensure_future(asked())
-            self._kept[key] = (time.monotonic() + self._seconds, task)
-            while len(self._kept) > self._size:
-                self._kept.popitem(last=False)
-        # Whoever leaves does not take the answer from the others.
-        return await asyncio.shield(task)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +49,7 @@ class Report:
     """A JSON report as it was read, what needs a look first."""
 
     runs: tuple[RunResult, ...]
+    summary: dict[str, Any]
 
     def find(self, wanted: set[str]) -> list[RunResult]:
         """The runs with these ids."""
@@ -77,14 +59,16 @@ class Report:
 class Pages:
     """The answers on single tasks, with what they need kept for a while."""
 
-    def __init__(self) -> None:
+    def __init__(self, readers: Readers | None = None) -> None:
         self.service = RunDetails()
+        self.readers = readers or Readers()
         self._reports: Lately[Report | None] = Lately(MAX_FILES, FILE_TTL)
+        self._opens: Lately[list[bool]] = Lately(4 * MAX_FILES, FILE_TTL)
         self._copies: Lately[dict[str, tuple[str, str]]] = Lately(4 * MAX_FILES, FILE_TTL)
 
     async def overview(self, task: StoredTask) -> Json:
         """The task's verdict, and its runs, one line each."""
-        owner = owner_of(task.rendered)
+        owner = owner_of(task.rendered, task.team)
         ids = known_ids(task)
         if not task.note and not task.summary and owner is None:
             return {"kind": "none", "task": _of_task(task)}
@@ -92,17 +76,23 @@ class Pages:
         if report is not None:
             rows, source = [run_row(run) for run in report.runs], "report"
         else:
-            rows, source = _rows(task, ids), "service" if owner else "summary"
-        summary = shown_summary(task.summary)
+            asked = owner is not None and any(run_key(run_id) in own_keys(task) for run_id in ids)
+            rows, source = _rows(task, ids), "service" if asked else "summary"
+        # A task with `do_xcom_push=False` has its summary in the report alone.
+        given = task.summary or (report.summary if report is not None else {})
+        summary = shown_summary(given)
+        rows = _with_rejected(rows, rejected_keys(task.record), summary["counts"])
         return {
             "kind": "tests",
             "task": _of_task(task),
-            "summary": summary if task.summary else None,
+            "summary": summary if given else None,
             "runs": rows[:MAX_ROWS],
             "total": max(len(rows), len(ids), summary["counts"].get("total", 0)),
             "source": source,
-            "url": https(task.summary.get("url")) or https(task.note.get("url")),
-            "reports": _reports(task),
+            # A sensor; an operator that was refused has no label either.
+            "given": bool(given_ids(task)),
+            "url": https(given.get("url")) or https(task.note.get("url")),
+            "reports": await self._reports_of(task),
             **group_of(task),
         }
 
@@ -111,8 +101,9 @@ class Pages:
         copies = await self._copies_of(task)
         names = {stem: name for stem, (_, name) in copies.items()}
         found, notice = await self._found(task, set(wanted))
+        rejected = rejected_keys(task.record)
         return {
-            "runs": {key: with_copies(detail, names) for key, detail in found.items()},
+            "runs": {key: with_copies(_rejected(detail, rejected), names) for key, detail in found.items()},
             "notice": notice,
         }
 
@@ -120,27 +111,60 @@ class Pages:
         """A copied screenshot: only what is beside the task's own reports has a place to be read from."""
         copies = await self._copies_of(task)
         folder, known = copies.get(name.partition(".")[0], ("", ""))
-        return await asyncio.to_thread(files.read_copy, folder, known) if known == name else None
+        if known != name:
+            return None
+        return await self.readers.read(files.place_of(folder), lambda: files.read_copy(folder, known), None)
+
+    async def report(self, task: StoredTask, index: int) -> tuple[bytes, str] | None:
+        """One of the task's HTML reports and its path; None where it is not here, or is another run's by now."""
+        paths = files.report_paths(task.rendered)
+        path = paths[index] if index < len(paths) else ""
+        if not path.lower().endswith(".html"):
+            return None
+        content = await self.readers.read(files.place_of(path), lambda: files.read_page(path), None)
+        return (content, path) if content is not None and _is_of(content, task) else None
+
+    async def _reports_of(self, task: StoredTask) -> list[Json]:
+        """The reports, by number: an address is never made of a path."""
+        paths = files.report_paths(task.rendered) if task.summary or task.finished else []
+
+        async def look() -> list[bool]:
+            return [await self.report(task, index) is not None for index in range(len(paths[:MAX_REPORTS]))]
+
+        opens = await self._opens.get(_key(task), look) if task.finished else [False] * len(paths)
+        return [
+            {
+                "index": index,
+                "path": line(path, 400),
+                "opens": can,
+                "note": NOT_OPENED if task.finished and path.lower().endswith(".html") and not can else "",
+            }
+            for index, (path, can) in enumerate(zip(paths, opens, strict=False))
+        ]
 
     async def _found(self, task: StoredTask, wanted: set[str]) -> tuple[dict[str, Json], str]:
         report = await self._report(task)
         if report is not None:
             runs = report.find(wanted)
             return await asyncio.to_thread(lambda: {run_key(run.run_id): run_detail(run) for run in runs}), ""
-        owner = owner_of(task.rendered)
+        owner = owner_of(task.rendered, task.team)
         ids = [run_id for run_id in known_ids(task) if run_key(run_id) in wanted]
         if owner is None:
             return {}, "Airflow has dropped what this task was given, so there is only its summary."
-        found = await self.service.fetch(owner, ids)
-        return found.details, found.notice
+        own = own_keys(task, recorded=await self.service.vouches(owner, task))
+        found = await self.service.fetch(owner, [run_id for run_id in ids if run_key(run_id) in own])
+        foreign = any(run_key(run_id) not in own for run_id in ids)
+        return found.details, found.notice or (NOT_RECORDED if foreign else "")
 
     async def _report(self, task: StoredTask) -> Report | None:
         paths = [path for path in files.report_paths(task.rendered) if path.lower().endswith(".json")]
-        if not paths or not task.summary or not task.finished:
+        if not paths or not task.finished:
             return None
 
         async def read() -> Report | None:
-            return await _in_time(_read_report, paths[0], task, otherwise=None)
+            return await self.readers.read(
+                files.place_of(paths[0]), lambda: _read_report(paths[0], task), None
+            )
 
         return await self._reports.get(_key(task), read)
 
@@ -150,33 +174,33 @@ class Pages:
             return {}
 
         async def look() -> dict[str, tuple[str, str]]:
-            return await _in_time(files.list_copies, paths, otherwise={})
+            return await self.readers.read(files.place_of(paths[0]), lambda: files.list_copies(paths), {})
 
         return await self._copies.get(_key(task), look)
 
 
 def known_ids(task: StoredTask) -> list[RunId]:
-    """The ids of the task's runs: what it pushed, else what a sensor was given; those of earlier rounds too."""
+    """The ids of the task's runs: what it pushed, else what a sensor was given or the record names."""
     pushed = task.xcoms.get("run_ids")
     of_summary = task.summary.get("run_ids")
-    given = task.rendered.get("run_ids")
     lists = [value for value in (pushed, of_summary) if isinstance(value, list)]
-    if not lists and isinstance(given, list):
-        lists = [given]
+    if not lists:
+        lists = [given_ids(task) or sorted(runs_named(task.record), key=str)]
     return ids_of(value for values in lists for value in values)[:MAX_ROWS]
 
 
 def _read_report(path: str, task: StoredTask) -> Report | None:
-    results = files.read_results(path)
-    if results is None:
+    found = files.read_results(path)
+    if found is None:
         return None
+    results, summary = found
     # A path without the run's date has another run's report by now.
     ids = {run_key(run_id) for run_id in known_ids(task)}
     if not results or any(run_key(run.run_id) not in ids for run in results):
         return None
     rank = {str(kind): number for number, kind in enumerate(ORDER)}
     results.sort(key=lambda run: (rank.get(outcome_of(run), 0), not run.issues, not run.flaky))
-    return Report(tuple(results))
+    return Report(tuple(results), summary)
 
 
 def _rows(task: StoredTask, ids: Sequence[RunId]) -> list[Json]:
@@ -185,6 +209,20 @@ def _rows(task: StoredTask, ids: Sequence[RunId]) -> list[Json]:
     rest = [key for key in map(run_key, ids) if key not in told]
     blank: Json = {"title": "", "outcome": "", "seconds": None, "flaky": False}
     return [*rows, *({"id": run_id, **blank} for run_id in rest)]
+
+
+def _with_rejected(rows: Sequence[Json], rejected: frozenset[str], counts: Json) -> list[Json]:
+    """The rows and, in place, the counts, with the rejected runs told apart from the cancelled ones."""
+    shown = [_rejected(row, rejected) for row in rows]
+    moved = min(len(rejected), counts.get("cancelled", 0))
+    if moved:
+        counts["cancelled"] -= moved
+        counts["rejected"] = moved
+    return shown
+
+
+def _rejected(row: Json, rejected: frozenset[str]) -> Json:
+    return {**row, "outcome": "rejected"} if row["id"] in rejected and row["outcome"] == "cancelled" else row
 
 
 def _of_task(task: StoredTask) -> Json:
@@ -201,21 +239,15 @@ def _of_task(task: StoredTask) -> Json:
     }
 
 
-def _reports(task: StoredTask) -> list[Json]:
-    """The reports, by number: an address is never made of a path."""
-    paths = files.report_paths(task.rendered) if task.summary else []
-    return [
-        {"index": index, "path": line(path, 400), "opens": path.lower().endswith(".html")}
-        for index, path in enumerate(paths[:20])
-    ]
+def _is_of(page: bytes, task: StoredTask) -> bool:
+    """Whether a page is about runs of this task alone: a path without the run's id has a later run's by now."""
+    known = {html.id_in_page(run_id) for run_id in known_ids(task)}
+    named = html.ids_in(page)
+    if named is None:
+        # A page of a version before: it shows the ids, but not in one place.
+        return any(run_id.encode() in page for run_id in known)
+    return named <= known if named else not known
 
 
 def _key(task: StoredTask) -> tuple[object, ...]:
     return task.dag_id, task.run_id, task.task_id, task.map_index, task.try_number, task.ended
-
-
-async def _in_time(work: Callable[..., T], *arguments: Any, otherwise: T) -> T:
-    try:
-        return await asyncio.wait_for(asyncio.to_thread(work, *arguments), FILE_SECONDS)
-    except TimeoutError:
-        return otherwise

@@ -21,7 +21,9 @@ from airflow_provider_testerarmy.get_provider_info import get_provider_info
 from airflow_provider_testerarmy.reports.text import line
 from airflow_provider_testerarmy.runs.results import RunId, RunResult
 from airflow_provider_testerarmy.runs.service import FaultKind, ServiceFault
+from airflow_provider_testerarmy.runs.submission.stored import identity, is_signed
 from airflow_provider_testerarmy.ui.shapes import Json, run_detail, run_key
+from airflow_provider_testerarmy.ui.store import StoredTask, connection_of_team
 
 if TYPE_CHECKING:
     from airflow_provider_testerarmy.hooks.base import ServiceHook
@@ -31,6 +33,8 @@ log = logging.getLogger(__name__)
 #: Seconds for which an answer holds: that of a run that may still change, and that of one that is over.
 ACTIVE_TTL: Final = 4.0
 FINISHED_TTL: Final = 3600.0
+#: Seconds for which it holds who wrote a record.
+VOUCHED_TTL: Final = 60.0
 #: Seconds for which a service that did not answer is not asked again.
 PAUSE: Final = 15.0
 #: Seconds for the answers to one request of the browser, and questions at a time of all of them.
@@ -41,15 +45,19 @@ MAX_ENTRIES: Final = 3000
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """Whom to ask: the vendor's hook, and the Airflow connection."""
+    """Whom to ask: the vendor's hook, and the Airflow connection, as the DAG's team reads it.
+
+    :param team: None for a DAG of no team.
+    """
 
     hook: type[ServiceHook]
     conn_id: str
+    team: str | None = None
 
     @property
     def key(self) -> str:
         """What tells it from others."""
-        return f"{self.hook.__name__}:{self.conn_id}"
+        return f"{self.hook.__name__}:{self.team or ''}:{self.conn_id}"
 
 
 @cache
@@ -57,12 +65,12 @@ def _hooks() -> tuple[type[ServiceHook], ...]:
     return tuple(resolve_name(each["hook-class-name"]) for each in get_provider_info()["connection-types"])
 
 
-def owner_of(rendered: Mapping[str, Any]) -> Owner | None:
+def owner_of(rendered: Mapping[str, Any], team: str | None = None) -> Owner | None:
     """Whom a task asks, from its rendered fields: only hooks of this package, named by their connection's field."""
     for hook in _hooks():
         conn_id = rendered.get(getattr(hook, "conn_name_attr", ""))
         if isinstance(conn_id, str) and conn_id:
-            return Owner(hook, conn_id)
+            return Owner(hook, conn_id, team)
     return None
 
 
@@ -96,9 +104,37 @@ class RunDetails:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._kept: OrderedDict[tuple[str, RunId], tuple[float, Json]] = OrderedDict()
+        self._vouched: OrderedDict[tuple[str, str, str], tuple[float, bool]] = OrderedDict()
         self._under_way: dict[tuple[str, RunId], asyncio.Future[Json | None]] = {}
         self._paused: dict[str, tuple[float, str]] = {}
         self._slots = asyncio.Semaphore(CONCURRENCY)
+
+    async def vouches(self, owner: Owner, task: StoredTask) -> bool:
+        """Whether a task's record carries the signature of that task and of the connection's secret.
+
+        A record of the version before, or from before the key was changed, carries none.
+        """
+        given = task.record.get("signature") if isinstance(task.record, Mapping) else None
+        if not given:
+            return False
+        name = identity(task.dag_id, task.run_id, task.task_id, task.map_index)
+        key = (owner.key, name, str(given))
+        expires, vouched = self._vouched.get(key, (0.0, False))
+        if expires <= self._clock():
+            vouched = await self._is_signed(owner, task.record, name)
+            self._vouched[key] = (self._clock() + VOUCHED_TTL, vouched)
+            while len(self._vouched) > MAX_ENTRIES:
+                self._vouched.popitem(last=False)
+        return vouched
+
+    async def _is_signed(self, owner: Owner, record: object, name: str) -> bool:
+        # The page still has the summary.
+        try:
+            hook = await asyncio.to_thread(_opened, owner)
+        except Exception as error:
+            log.info("The connection %s cannot be read: %s", owner.key, error)
+            return False
+        return is_signed(record, name, str(hook.connection.password or ""))
 
     async def fetch(self, owner: Owner, run_ids: Sequence[RunId]) -> Found:
         """As many of the runs as the service tells in time."""
@@ -152,9 +188,8 @@ class RunDetails:
             self._settle(batch)
 
     async def _ask(self, owner: Owner, batch: _Batch) -> None:
-        hook = owner.hook(owner.conn_id)
         # Airflow's way to a connection may block, and does in the API server.
-        await asyncio.to_thread(lambda: hook.connection)
+        hook = await asyncio.to_thread(_opened, owner)
         service = hook.service()
         put, close = hook.async_asker()
 
@@ -198,9 +233,19 @@ class RunDetails:
         return shown
 
 
+def _opened(owner: Owner) -> ServiceHook:
+    """The owner's hook with its connection read."""
+    hook = owner.hook(owner.conn_id)
+    if owner.team is None:
+        _ = hook.connection
+    else:
+        hook.use(connection_of_team(owner.conn_id, owner.team))
+    return hook
+
+
 def _explained(fault: ServiceFault) -> str:
     if fault.kind is FaultKind.DENIED:
         return "The service rejected the connection's API key, so only the summary is shown."
     if fault.kind is FaultKind.RATE_LIMITED:
-        return "The service asks to be left alone for a moment, so only the summary is shown."
+        return "The service is rate-limiting requests, so only the summary is shown."
     return "The service does not answer at the moment, so only the summary is shown."

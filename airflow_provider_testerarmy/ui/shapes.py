@@ -23,6 +23,7 @@ from airflow_provider_testerarmy.reports.view import (
     view_run,
 )
 from airflow_provider_testerarmy.runs.results import Outcome, Phase, RunId, RunResult
+from airflow_provider_testerarmy.runs.verdict.gate import VerdictKind
 
 Json = dict[str, Any]
 
@@ -30,6 +31,7 @@ Json = dict[str, Any]
 _DETAIL: Final = DETAILS[1]
 _NO_LINE: Final = Timeline(())
 _OUTCOMES: Final = frozenset(map(str, Outcome))
+_VERDICTS: Final = frozenset(map(str, VerdictKind)) | _OUTCOMES
 
 
 def run_key(run_id: RunId) -> str:
@@ -187,7 +189,7 @@ def summary_rows(summary: Mapping[str, Any]) -> list[Json]:
 def verdict_of(summary: Mapping[str, Any]) -> str:
     """The verdict, empty where there is none."""
     verdict = summary.get("verdict")
-    return verdict if isinstance(verdict, str) and verdict in _OUTCOMES else ""
+    return verdict if isinstance(verdict, str) and verdict in _VERDICTS else ""
 
 
 def ids_of(values: Iterable[Any]) -> list[RunId]:

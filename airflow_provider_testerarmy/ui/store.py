@@ -7,8 +7,9 @@ XCom can be edited by whoever may edit XComs, so of those nothing is read but wh
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -20,7 +21,11 @@ from airflow.utils.session import create_session
 from sqlalchemy import and_, func, select
 from sqlalchemy.orm import aliased
 
+from airflow_provider_testerarmy import airflow_compat
+from airflow_provider_testerarmy.runs.submission.record import KEY
 from airflow_provider_testerarmy.runs.verdict.summary import NOTE
+
+log = logging.getLogger(__name__)
 
 _RESULT: Final = "return_value"
 _KEYS: Final = (NOTE, _RESULT, "run_ids", "batch_id")
@@ -35,6 +40,8 @@ class StoredTask:
 
     :param xcoms: by key, those of ours that there are.
     :param rendered: its template fields as its worker rendered them; empty once Airflow has dropped them.
+    :param record: what it stored about its runs; None where there is none.
+    :param team: the team of its DAG, None for none.
     """
 
     dag_id: str
@@ -47,6 +54,8 @@ class StoredTask:
     ended: datetime | None
     xcoms: dict[str, Any] = field(default_factory=dict)
     rendered: dict[str, Any] = field(default_factory=dict)
+    record: object = None
+    team: str | None = None
 
     @property
     def finished(self) -> bool:
@@ -90,14 +99,22 @@ def read_task(dag_id: str, run_id: str, task_id: str, map_index: int) -> StoredT
         )
         xcoms = {key: _plain(value) for key, value in pairs}
         rendered = session.scalar(select(Rendered.rendered_fields).where(*_is(Rendered, ours)))
-    return _task(row, xcoms, rendered if isinstance(rendered, dict) else {})
+    task = _task(row, xcoms, rendered if isinstance(rendered, dict) else {})
+    return replace(task, record=_record(task), team=team_of(dag_id).get("team_name"))
+
+
+def _record(task: StoredTask) -> object:
+    # Without the record there is still the summary to show.
+    try:
+        return airflow_compat.stored_task_state(task, KEY)
+    except Exception as error:
+        log.warning("The record of %s.%s cannot be read: %s", task.dag_id, task.task_id, error)
+        return None
 
 
 def read_dag_run(dag_id: str, run_id: str) -> list[StoredTask]:
     """The tasks of a DAG run that have started test runs, in the order in which they began."""
-    return _with_results(
-        XComModel.dag_id == dag_id, XComModel.run_id == run_id, limit=MAX_TASKS, newest=False
-    )
+    return _with_results(XComModel.dag_id == dag_id, XComModel.run_id == run_id, limit=MAX_TASKS)
 
 
 def dags_with_runs() -> set[str]:
@@ -106,19 +123,23 @@ def dags_with_runs() -> set[str]:
         return set(session.scalars(select(XComModel.dag_id).where(XComModel.key == NOTE).distinct()))
 
 
-def read_history(dag_ids: Collection[str], since: datetime, limit: int) -> list[StoredTask]:
-    """The newest tasks of some DAGs that have started test runs, the newest first."""
+def read_history(dag_ids: Collection[str], since: datetime, limit: int, offset: int = 0) -> list[StoredTask]:
+    """The newest tasks of some DAGs that have started test runs, the newest first.
+
+    :param offset: how many of the newest to leave out.
+    """
     if not dag_ids:
         return []
     return _with_results(
-        XComModel.dag_id.in_(sorted(dag_ids)), TaskInstance.start_date >= since, limit=limit, newest=True
+        XComModel.dag_id.in_(sorted(dag_ids)), TaskInstance.start_date >= since, limit=limit, offset=offset
     )
 
 
-def _with_results(*conditions: Any, limit: int, newest: bool) -> list[StoredTask]:
+def _with_results(*conditions: Any, limit: int, offset: int | None = None) -> list[StoredTask]:
     result = aliased(XComModel)
     begun = func.coalesce(TaskInstance.start_date, TaskInstance.updated_at)
-    order = (begun.desc() if newest else begun.asc(), TaskInstance.task_id, TaskInstance.map_index)
+    # What begins at the same moment keeps its order from one page to the next.
+    order = (begun.asc() if offset is None else begun.desc(), *_COLUMNS[:4])
     query = (
         select(*_COLUMNS, XComModel.value, result.value)
         .join(TaskInstance, _same(XComModel, TaskInstance))
@@ -126,6 +147,7 @@ def _with_results(*conditions: Any, limit: int, newest: bool) -> list[StoredTask
         .where(XComModel.key == NOTE, *conditions)
         .order_by(*order)
         .limit(limit)
+        .offset(offset or 0)
     )
     with create_session() as session:
         rows = session.execute(query).all()
@@ -176,3 +198,10 @@ def team_of(dag_id: str) -> dict[str, Any]:
     """The DAG's team, as the auth manager wants it; nothing before Airflow had teams."""
     ask = getattr(DagModel, "get_team_name", None)
     return {} if ask is None else {"team_name": ask(dag_id)}
+
+
+def connection_of_team(conn_id: str, team: str) -> Any:
+    """A connection as a task of this team reads it (`[core] multi_team`)."""
+    from airflow.models.connection import Connection
+
+    return Connection.get_connection_from_secrets(conn_id, team_name=team)

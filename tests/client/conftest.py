@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import pickle
+import traceback
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -17,6 +19,12 @@ from airflow_provider_testerarmy.sandbox.state import DEFAULT_API_KEY
 
 #: Long enough for a busy machine, short enough for a test of what never comes.
 SHORT = Timeouts(connect=2.0, read=1.0, total=1.5)
+
+
+def chain(error: BaseException) -> str:
+    """Return everything that a log could show of an error."""
+    shown = "".join(traceback.format_exception(error))
+    return f"{error!r} {error} {vars(error)!r} {shown} {pickle.dumps(error)!r}"
 
 
 class SyncClient:
@@ -82,8 +90,9 @@ def connect(request: pytest.FixtureRequest) -> Iterator[Connect]:
         policy: RetryPolicy | None = None,
         key: str = DEFAULT_API_KEY,
         timeouts: Timeouts | None = None,
+        **options: Any,
     ) -> Client:
-        endpoint = Endpoint(url, key, timeouts=timeouts or Timeouts())
+        endpoint = Endpoint(url, key, timeouts=timeouts or Timeouts(), **options)
         opened.append(request.param(endpoint, policy))
         return opened[-1]
 

@@ -1,7 +1,8 @@
 """Writes the generated parts of the documentation: `make docs`. A test fails when they are not up to date.
 
 * `reference.md`: from the docstrings and signatures of what a DAG's author uses;
-* the table of features in `versions.md`: from `airflow_compat.FEATURES`, by which the code branches.
+* the table of features in `versions.md`: from `airflow_compat.FEATURES`, by which the code branches;
+* the tables of the decision in `reliability.md`: from the function that decides.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import enum
 import inspect
 import re
+from dataclasses import replace
 from datetime import timedelta
 from itertools import takewhile
 from pathlib import Path
@@ -16,6 +18,7 @@ from pkgutil import resolve_name
 from typing import Any
 
 from airflow_provider_testerarmy import airflow_compat
+from airflow_provider_testerarmy.runs.submission.decision import Row, table
 from tests.docs.blocks import REPOSITORY
 from tests.docs.markers import between
 
@@ -173,11 +176,40 @@ def features() -> str:
     return "\n".join(lines)
 
 
+def decision() -> str:
+    """The tables of what becomes of the runs when a try begins, and when it ends."""
+    rows = list(table())
+    begins = ["| the record says | the task asks for | generation | action |", "| --- | --- | --- | --- |"]
+    begins += [f"| {row.record} | {row.asked} | {row.generation} | {row.action} |" for row in _begins(rows)]
+    ends = ["| the try ends by | another try follows | none follows |", "| --- | --- | --- |"]
+    for ending in dict.fromkeys(row.ending for row in rows if row.follows):
+        by = {row.follows: row.action for row in rows if row.ending == ending}
+        ends.append(f"| {ending} | {by['yes']} | {by['no']} |")
+    return "\n".join([*begins, "", *ends])
+
+
+def _begins(rows: list[Row]) -> list[Row]:
+    """The rows of beginnings. Where every difference leads to the same action, they are one row."""
+    shown = [row for row in rows if row.ending != "begins" and not row.follows]
+    shown = [row for row in rows if row.ending == "begins" and row.record == "none"] + shown
+    for record in dict.fromkeys(row.record for row in rows if row.ending == "begins"):
+        group = [row for row in rows if row.record == record and row.ending == "begins" and record != "none"]
+        same = [row for row in group if (row.asked, row.generation) == ("same", "same")]
+        other = [row for row in group if row not in same]
+        shown += same
+        if len({row.action for row in other}) == 1:
+            shown.append(replace(other[0], asked="anything", generation="anything, one of them another"))
+        else:
+            shown += other
+    return shown
+
+
 def pages() -> dict[Path, str]:
     """Every generated page as it should be."""
-    versions = DOCS / "versions.md"
+    versions, reliability = DOCS / "versions.md", DOCS / "reliability.md"
     return {
         DOCS / "reference.md": reference(),
+        reliability: between(reliability.read_text(), "decision", decision()),
         versions: between(versions.read_text(), "features", features()),
     }
 

@@ -39,14 +39,17 @@ class Journal:
     def __init__(self):
         self.lines = []
 
-    def intent(self, since):
-        self.lines.append(("intent", since))
+    def intent(self, intent):
+        self.lines.append(("intent", intent.since))
 
     def submitted(self, submission):
         self.lines.append(("submitted", submission))
 
-    def nothing_started(self):
+    def nothing_started(self, reason=""):
         self.lines.append(("nothing started",))
+
+    def unclear(self, reason, candidates):
+        self.lines.append(("unclear", candidates))
 
 
 class Driver:

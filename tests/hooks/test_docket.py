@@ -14,13 +14,19 @@ from airflow_provider_testerarmy.runs.awaiting.watchlist import WaitEnd
 from airflow_provider_testerarmy.runs.flow import adrive
 from airflow_provider_testerarmy.runs.results import Outcome, Phase
 from airflow_provider_testerarmy.runs.service import RunRequest, Submission
-from airflow_provider_testerarmy.runs.submission.cancel import cancel
-from airflow_provider_testerarmy.runs.submission.submit import SKEW_WITHOUT_DATE, SubmitEnd, find, submit
+from airflow_provider_testerarmy.runs.submission.cancel import Fate, cancel
+from airflow_provider_testerarmy.runs.submission.lookup import find
+from airflow_provider_testerarmy.runs.submission.record import Intent
+from airflow_provider_testerarmy.runs.submission.setting import SKEW_WITHOUT_DATE, SubmitEnd
+from airflow_provider_testerarmy.runs.submission.submit import submit
 from airflow_provider_testerarmy.runs.verdict.gate import QualityGate, VerdictKind
 from airflow_provider_testerarmy.sandbox.docket import catalog
 from airflow_provider_testerarmy.sandbox.state import DEFAULT_API_KEY
 
 # -- the connection
+
+MOMENT = datetime(2026, 2, 11, tzinfo=UTC)
+EARLIER = Intent(MOMENT, MOMENT)
 
 
 def test_the_key_travels_without_a_prefix(connect_docket):
@@ -118,12 +124,12 @@ def test_an_unclear_submission_is_neither_repeated_nor_guessed(docket_driver, se
     assert (ended.end, ended.look_again) == (SubmitEnd.UNCLEAR, False)
     assert "Docket offers no way to look up what was started" in ended.message
     assert len(service.control.log.entries("docket_trigger_run")) == 1
-    assert [line[0] for line in docket_driver.journal.lines] == ["intent"]
+    assert [line[0] for line in docket_driver.journal.lines] == ["intent", "unclear"]
 
 
 def test_a_lost_try_is_not_repeated(docket_driver, service):
     """The intent of an earlier try stands for runs that may exist."""
-    ended = docket_driver.submit(181, intent=datetime(2026, 2, 11, tzinfo=UTC))
+    ended = docket_driver.submit(181, intent=EARLIER)
     assert ended.end is SubmitEnd.UNCLEAR
     assert len(service.control.log) == 0
 
@@ -131,7 +137,7 @@ def test_a_lost_try_is_not_repeated(docket_driver, service):
 def test_a_lost_submission_is_not_found(docket_driver):
     """When its task is stopped, only that much can be said."""
     setting = docket_driver.setting(RunRequest("test", "181"))
-    ended = docket_driver.drive(find(setting, datetime(2026, 2, 11, tzinfo=UTC)))
+    ended = docket_driver.drive(find(setting, EARLIER))
     assert "no way to look up" in ended.message
 
 
@@ -181,11 +187,14 @@ def test_a_ci_run_goes_its_own_way(docket_driver, service):
 
 def test_one_test_of_several_can_be_run_again(docket_driver):
     """Unless a commit would then show the outcome of that one alone."""
-    alone = docket_driver.service.single_test(
-        RunRequest("category", "11", {"test_blueprint_category_id": 11}), "181"
-    )
+    category = RunRequest("category", "11", {"test_blueprint_category_id": 11})
+    (alone,) = docket_driver.service.some_tests(category, ["181"])
     assert (alone.label, alone.body) == ("test 181", {"test_blueprint_ids": [181]})
-    assert docket_driver.service.single_test(RunRequest("test", "181", {"github_context": {}}), "181") is None
+    (together,) = docket_driver.service.some_tests(category, ["181", "182"])
+    assert (together.label, together.body) == ("tests 181, 182", {"test_blueprint_ids": [181, 182]})
+    assert (
+        docket_driver.service.some_tests(RunRequest("test", "181", {"github_context": {}}), ["181"]) is None
+    )
 
 
 # -- waiting
@@ -275,7 +284,8 @@ def test_runs_cannot_be_cancelled_and_the_log_says_so(docket_driver, service):
     """Nothing is asked of Docket, and nobody is told that something was stopped."""
     submission = docket_driver.submit(181, 182).submission
     calls = len(service.control.log)
-    assert docket_driver.drive(cancel(docket_driver.service, submission, docket_driver.log.append)) is False
+    fate = docket_driver.drive(cancel(docket_driver.service, submission, docket_driver.log.append))
+    assert fate is Fate.RUNNING
     assert len(service.control.log) == calls
     (line,) = [line for line in docket_driver.log if "cannot cancel" in line]
     assert line.startswith("Docket cannot cancel runs")

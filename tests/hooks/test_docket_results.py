@@ -6,6 +6,7 @@ import pytest
 
 from airflow_provider_testerarmy.client.docket.models import TestRunAnswer
 from airflow_provider_testerarmy.hooks.docket import DocketService, group_run_url
+from airflow_provider_testerarmy.reports import junit
 from airflow_provider_testerarmy.runs.results import Outcome
 from airflow_provider_testerarmy.runs.service import RunRequest
 from airflow_provider_testerarmy.runs.verdict.gate import QualityGate
@@ -99,3 +100,54 @@ def test_titles_need_no_further_question(docket_driver, service):
 def test_a_group_run_without_an_id_has_no_page():
     """Rather no link than a wrong one."""
     assert group_run_url(None) == group_run_url("") == ""
+
+
+def judged(status, steps, **fields):
+    """Return a run with such steps as the domain has it."""
+    run = {"id": 1, "status": status, "results": steps, **fields}
+    return DocketService().result(TestRunAnswer.model_validate({"test_run": run}).test_run)
+
+
+def test_a_pass_with_a_failed_step_is_a_warning():
+    """The gate can see it, and JUnit shows no clean pass."""
+    result = judged("passed", [{"task": "Pay", "is_successful": False, "result": "Declined"}])
+    (issue,) = result.issues
+    assert (issue.confirmed, issue.description, "'Pay' failed" in issue.name) == (False, "Declined", True)
+    assert QualityGate().judge([result]).kind == "passed"
+    verdict = QualityGate(fail_on_warnings=True).judge([result])
+    assert verdict.kind == "failed"
+    summary = summarize(verdict, [result], run_ids=(1,), batch_id="35")
+    assert 'failures="1"' in junit.render(summary, [result], name="suite")
+
+
+def test_a_later_attempt_that_passed_leaves_no_warning():
+    """It decided."""
+    good = {"results": [{"is_successful": True}]}
+    assert judged("passed", [{"is_successful": False}], additional_attempts=[good]).issues == ()
+    assert judged("failed", [{"is_successful": False}]).issues == ()
+
+
+@pytest.mark.parametrize(
+    ("status", "outcome"),
+    [
+        ("error", Outcome.ERRORED),
+        ("timeout", Outcome.ERRORED),
+        ("cancelled", Outcome.CANCELLED),
+        ("canceled", Outcome.CANCELLED),
+        ("skipped", Outcome.SKIPPED),
+        ("running", None),
+        ("archived", None),
+        ("PASSED", None),
+    ],
+)
+def test_words_for_an_end(status, outcome):
+    """A word that nobody knows is no end, and never a pass."""
+    assert judged(status, []).outcome is outcome
+
+
+@pytest.mark.parametrize("other", [39, 0, None])
+def test_an_answer_about_another_run_is_none(other):
+    """Neither whole nor at a glance."""
+    for question in (DocketService().fetch(38), DocketService().glance("38")):
+        with pytest.raises(ValueError, match=r"another run|test_run"):
+            question.parse({"test_run": {"id": other, "status": "passed"}})

@@ -8,7 +8,7 @@ import pytest
 from airflow.exceptions import AirflowException
 
 from airflow_provider_testerarmy.client.http.errors import RequestInvalid
-from airflow_provider_testerarmy.hooks.testerarmy import TesterArmyHook, dashboard_prefix
+from airflow_provider_testerarmy.hooks.testerarmy import TesterArmyHook, TesterArmyService, dashboard_prefix
 from airflow_provider_testerarmy.runs.service import RunRequest, Submission
 from airflow_provider_testerarmy.sandbox.state import DEFAULT_API_KEY
 from airflow_provider_testerarmy.sandbox.testerarmy import catalog
@@ -93,7 +93,7 @@ def test_a_connection_as_a_uri(monkeypatch, uri):
         ({"password": ""}, "API key is empty"),
         ({"password": None}, "API key is empty"),
         ({"password": "sk_a\nsk_b"}, "line break"),
-        ({"password": "sk_a "}, "a space"),
+        ({"password": "sk_a sk_b"}, "a space"),
     ],
 )
 def test_a_connection_that_cannot_be_used(connect, fields, words):
@@ -252,3 +252,13 @@ def test_a_connection_form_with_a_mistake(connect, fields):
     """It is told without asking anybody."""
     good, message = connect(**fields).test_connection()
     assert (good, bool(message)) == (False, True)
+
+
+def test_some_tests_of_a_group_take_a_request_each():
+    """A trigger starts a group or one test; an address is lost on a test alone."""
+    service = TesterArmyService("")
+    group = RunRequest("group", "g", {})
+    assert [one.target for one in service.some_tests(group, ["a", "b", "a"])] == ["a", "b"]
+    assert service.some_tests(RunRequest("group", "g", {"targetUrl": "https://x"}), ["a"]) is None
+    assert service.some_tests(group, []) is None
+    assert service.some_tests(group, ["a", ""]) is None

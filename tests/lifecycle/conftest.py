@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 
 from airflow_provider_testerarmy import airflow_compat
+from airflow_provider_testerarmy.lifecycle.line import ServiceLine
 from airflow_provider_testerarmy.sandbox.state import DEFAULT_API_KEY
 from tests.lifecycle.tries import Tries
 
@@ -41,3 +43,30 @@ def airflow_says(monkeypatch):
         monkeypatch.setattr(airflow_compat, "own_state", lambda _ti: state)
 
     return say
+
+
+@pytest.fixture
+def variables(monkeypatch):
+    """Airflow's Variables, which all tasks share."""
+    held = {}
+    monkeypatch.setattr(airflow_compat, "has_variables", lambda: True)
+    monkeypatch.setattr(airflow_compat, "get_variable", held.get)
+    monkeypatch.setattr(
+        airflow_compat, "set_variable", lambda key, value, _description: held.update({key: value})
+    )
+    monkeypatch.setattr(airflow_compat, "delete_variable", lambda key: held.pop(key, None))
+    return held
+
+
+@pytest.fixture
+def no_pauses(monkeypatch, service):
+    """Pauses move the sandbox's clock, and the worker's with it, instead of taking time."""
+    began, passed = time.time(), [0.0]
+
+    def sleep(seconds):
+        passed[0] += seconds
+        service.control.clock.advance(seconds)
+
+    monkeypatch.setattr(ServiceLine, "sleep", staticmethod(sleep))
+    monkeypatch.setattr(ServiceLine, "clock", staticmethod(lambda: began + passed[0]))
+    return passed

@@ -24,7 +24,6 @@ from airflow_provider_testerarmy.operators.testerarmy import (
 )
 from airflow_provider_testerarmy.sandbox.state import DEFAULT_API_KEY
 from airflow_provider_testerarmy.sandbox.testerarmy import catalog
-from airflow_provider_testerarmy.triggers.runs import EventInvalid
 from tests.lifecycle.conftest import LOGIN
 from tests.lifecycle.tries import Died, cancelled, group, single, started
 
@@ -43,7 +42,7 @@ def test_a_group_that_passes(tries, service):
     assert summary["batch_id"] == tries.xcoms["batch_id"] == submission.batch_id
     assert summary["url"] == tries.xcoms["testerarmy_url"]
     assert summary["url"].endswith(f"/acme/projects/shop?run={submission.run_ids[0]}")
-    assert tries.record["stage"] == "finished"
+    assert tries.record["stage"] == "concluded"
 
 
 def test_a_prompt_with_a_login(tries, service):
@@ -198,14 +197,30 @@ def test_execution_timeout_is_the_triggers_deadline(tries):
     assert deferred.trigger.deadline == pytest.approx(tries.ti.start_date.timestamp() + 30)
 
 
-@pytest.mark.parametrize("event", [None, {}, {"version": 2, "end": "finished"}, {"status": "success"}])
-def test_an_event_of_another_shape_never_passes(tries, service, event):
-    """It fails the task, and its runs are stopped."""
-    tries.seconds = 2
+OTHER_EVENTS = [
+    None,
+    {},
+    {"version": 2, "end": "finished"},
+    {"status": "success"},
+    {"version": 1, "end": "soon"},
+]
+
+
+@pytest.mark.parametrize("event", OTHER_EVENTS)
+def test_with_an_event_of_another_version_the_worker_looks_for_itself(tries, service, event):
+    """During an upgrade, worker and triggerer differ; a paid run is not thrown away for that."""
     task = group(deferrable=True)
     tries.execute(task)
-    assert isinstance(tries.resume(task, "execute_complete", {"event": event}), EventInvalid)
-    assert set(cancelled(service)) == set(started(service))
+    summary = tries.resume(task, "execute_complete", {"event": event})
+    assert (summary["verdict"], cancelled(service)) == ("passed", [])
+
+
+def test_an_event_of_another_version_never_passes(tries, service):
+    """Whatever it says."""
+    task = group(catalog.GROUP_FAILING, deferrable=True)
+    tries.execute(task)
+    event = {"version": 2, "end": "finished", "verdict": "passed"}
+    assert type(tries.resume(task, "execute_complete", {"event": event})) is TestsFailedFinally
 
 
 def test_a_resumed_task_that_remembers_nothing(tries):
@@ -234,7 +249,8 @@ def test_a_deferral_that_airflow_ends_stops_the_runs(tries, service):
     ending = tries.resume(task, "__fail__", {"error": "Trigger timeout"})
     assert type(ending) is WaitTimedOut
     assert set(cancelled(service)) == set(started(service))
-    assert tries.record["stage"] == "again"
+    assert tries.record["stage"] == "concluded"
+    assert tries.summary["verdict"] == "cancelled"
 
 
 # -- from one try to the next
@@ -256,11 +272,11 @@ def test_a_lost_try_keeps_its_deadline(tries):
     assert second.trigger.deadline == first.trigger.deadline
 
 
-def test_a_judged_try_that_was_lost_is_judged_again(tries, service):
-    """Airflow never heard of the verdict; the runs are the same."""
+def test_after_a_final_verdict_a_try_starts_anew(tries, service):
+    """No retry follows one, so a user has cleared the task, whatever the numbers say (`retries` may be lower)."""
     tries.execute(group(), max_tries=1)
     assert tries.execute(group(), try_number=2, max_tries=1)["verdict"] == "passed"
-    assert len(service.control.log.submissions()) == 1
+    assert (len(service.control.log.submissions()), cancelled(service)) == (2, [])
 
 
 def test_a_clear_starts_anew_and_stops_what_ran(tries, service):
@@ -286,7 +302,9 @@ def test_a_try_that_died_between_sending_and_noting(tries, service):
 
     def die(record):
         if "submission" in str(record):
-            del tries.store["test_runs"]["parts"]["run"]["submission"]
+            part = tries.store["test_runs"]["parts"]["run"]
+            del part["submission"]
+            part["state"] = "sending"
             raise Died
 
     tries.store.on_set = die
@@ -312,7 +330,7 @@ def test_not_durable_remembers_nothing(tries, service):
     tries.seconds = 2
     tries.execute(group(deferrable=True, durable=False), max_tries=1)
     tries.execute(group(deferrable=True, durable=False), try_number=2, max_tries=1)
-    assert (len(service.control.log.submissions()), tries.store) == (2, {})
+    assert (len(service.control.log.submissions()), "test_runs" in tries.store) == (2, False)
 
 
 def test_a_record_that_nobody_can_read(tries, service):
@@ -400,3 +418,18 @@ def test_a_report_that_cannot_be_written_hides_nothing(tries, tmp_path, group_id
     else:
         assert type(ending) is TestsFailedFinally
         assert tries.summary["verdict"] == "failed"
+
+
+@pytest.mark.parametrize("spelling", [str.upper, str])
+def test_a_failure_of_a_non_blocking_test_alone(tries, spelling):
+    """The task succeeds, says loudly that nothing was judged, and does not call it passed."""
+    task = single(catalog.TEST_FAILS, gate={"non_blocking_tests": spelling(catalog.TEST_FAILS)})
+    summary = tries.execute(task)
+    assert (summary["verdict"], summary["counts"]["failed"]) == ("not_judged", 1)
+    assert "No runs were judged (1 failed; every failed test is non-blocking)." in summary["reasons"]
+
+
+def test_a_failure_with_xcoms_turned_off(tries):
+    """The summary is the return value, and there is to be none."""
+    assert type(tries.execute(single(catalog.TEST_FAILS, do_xcom_push=False))) is TestsFailedFinally
+    assert "return_value" not in tries.xcoms

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import json
 from datetime import timedelta
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 from airflow_provider_testerarmy.client.http.errors import RequestInvalid
 from airflow_provider_testerarmy.lifecycle import parameters
@@ -20,7 +23,8 @@ def test_a_duration(given, seconds):
 
 
 @pytest.mark.parametrize(
-    "given", [0, -1, "", "None", "ten", "0:02:00", "nan", "inf", None, timedelta(0), timedelta(-1), [10]]
+    "given",
+    [0, -1, "", "None", "ten", "0:02:00", "nan", "inf", None, timedelta(0), timedelta(-1), [10], True],
 )
 def test_what_is_no_duration(given):
     """The message names the parameter and what it was given."""
@@ -36,6 +40,8 @@ def test_what_is_no_duration(given):
         {"min_pass_rate": 0.9, "max_severity": 3},
         {"min_pass_rate": "0.9", "max_severity": "3"},
         '{"min_pass_rate": 0.9, "max_severity": 3}',
+        "{'min_pass_rate': 0.9, 'max_severity': 3, 'report_only': False}",
+        str(QualityGate(min_pass_rate=0.9, max_severity=3)),
     ],
 )
 def test_a_gate(given):
@@ -43,7 +49,7 @@ def test_a_gate(given):
     assert parameters.gate(given) == QualityGate(min_pass_rate=0.9, max_severity=3)
 
 
-@pytest.mark.parametrize("given", [None, "", "  ", {}, "{}"])
+@pytest.mark.parametrize("given", [None, "", "  ", {}, "{}", "None", " null "])
 def test_no_gate_is_the_strict_one(given):
     """Every run has to pass."""
     assert parameters.gate(given) == QualityGate()
@@ -56,7 +62,7 @@ def test_no_gate_is_the_strict_one(given):
         ({"min_pass_rate": 1.5}, "min_pass_rate"),
         ({"max_severity": 6}, "max_severity"),
         ({"on_skipped": "maybe"}, "on_skipped"),
-        ("{'min_pass_rate': 1}", "not the JSON"),
+        ("{'min_pass_rate': }", "\\| tojson"),
         ("strict", "not the JSON"),
         ("[1]", "not list"),
         (3, "not int"),
@@ -74,9 +80,44 @@ def test_a_report_path(given):
     assert parameters.report_path(given) == given
 
 
-@pytest.mark.parametrize(("given", "words"), [("", "empty"), (" ", "empty"), ("out.pdf", "must end in")])
+@pytest.mark.parametrize("given", ["", " ", "None", "null", None])
+def test_no_report_path(given):
+    """A template that rendered to nothing is a path that is not given."""
+    assert parameters.report_path(given) is None
+
+
+@pytest.mark.parametrize(
+    ("given", "paths"),
+    [
+        (Path("r.xml"), "r.xml"),
+        (ObjectStoragePath("s3://bucket/r.xml"), "s3://bucket/r.xml"),
+        ("~/r.xml", str(Path.home() / "r.xml")),
+        (Path("~/r.xml"), str(Path.home() / "r.xml")),
+        ([Path("a.xml"), "b.md"], ["a.xml", "b.md"]),
+        ({"b.md", "a.xml"}, ["a.xml", "b.md"]),
+        ("['a.xml', 'b.md']", ["a.xml", "b.md"]),
+        (iter(["a.xml"]), ["a.xml"]),
+        (" a.XML ", " a.XML "),
+    ],
+)
+def test_report_paths_of_every_kind(given, paths):
+    """Text, paths, object-store paths, the home directory, and collections of them."""
+    assert parameters.report_path(given) == paths
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ([], "empty"),
+        (["a.xml", " "], "empty"),
+        ("out.pdf", "must end in"),
+        (7, "must be a path"),
+        ([7], "must be"),
+        ({"a.xml": 1}, "must be a path"),
+    ],
+)
 def test_what_is_no_report_path(given, words):
-    """A template that rendered to nothing is a mistake, not a wish for no report."""
+    """The message says which it is."""
     with pytest.raises(RequestInvalid, match=words):
         parameters.report_path(given)
 
@@ -90,6 +131,7 @@ def test_what_is_no_report_path(given, words):
         ["a", ["{{ params.x }}"]],
         {"a": [{"b": "{{ c }}"}]},
         SimpleNamespace(resolve=None),
+        {"{{ params.x }}"},
     ],
 )
 def test_a_template(value):
@@ -97,7 +139,67 @@ def test_a_template(value):
     assert parameters.is_template(value)
 
 
-@pytest.mark.parametrize("value", ["text", "{ }", 5, None, {"a": 1}, ["a"], timedelta(1), QualityGate()])
+@pytest.mark.parametrize(
+    "value", ["text", "{ }", 5, None, {"a": 1}, ["a"], timedelta(1), QualityGate(), Path("a"), {"a"}]
+)
 def test_what_is_known_now(value):
     """It can be checked when the DAG file is parsed."""
     assert not parameters.is_template(value)
+
+
+@pytest.mark.parametrize(
+    ("given", "value"), [("False", False), (" true ", True), (0, False), (1, True), ("no", False)]
+)
+def test_a_switch(given, value):
+    """As text too: `bool("False")` is True."""
+    assert parameters.flag(given, "durable") is value
+
+
+@pytest.mark.parametrize("given", ["", "None", None, "{{ params.x }}", 2, [True]])
+def test_what_is_no_switch(given):
+    """The message names it."""
+    with pytest.raises(ValueError, match="durable must be True or False"):
+        parameters.flag(given, "durable")
+
+
+SUMMARY = {"verdict": "passed", "run_ids": ["a", "b"], "counts": {"total": 2}, "truncated": {}}
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        ["a", "b"],
+        [["a"], ["b"]],
+        (["a"], "b", "a"),
+        SUMMARY,
+        [SUMMARY],
+        str(SUMMARY),
+        json.dumps(SUMMARY),
+        [{"run_ids": ["a"]}, {"run_ids": "b"}],
+        ["a,b"],
+        {"a": 1, "run_ids": "['a', 'b']"},
+        (each for each in (["a"], iter(["b"]))),
+    ],
+)
+def test_ids_of_every_kind(given):
+    """Nested, lazy, as text, and from summaries; each once."""
+    assert parameters.ids(given, "run_ids") == ["a", "b"]
+
+
+def test_ids_of_a_summary_that_leaves_some_out():
+    """Judging only those would call untested things passed."""
+    summary = {**SUMMARY, "truncated": {"run_ids": 50}}
+    with pytest.raises(RequestInvalid, match=r'leaves out 50 of its ids: use task.output\["run_ids"\]'):
+        parameters.ids(summary, "run_ids")
+
+
+def test_a_dict_that_is_no_summary():
+    """The message names the way out."""
+    with pytest.raises(RequestInvalid, match=r'task.output\["run_ids"\]'):
+        parameters.ids({"verdict": "passed"}, "run_ids")
+
+
+@pytest.mark.parametrize("given", [{"b", "a"}, frozenset("ab"), ("a", "b")])
+def test_a_stable_value(given):
+    """The order of a set differs from process to process."""
+    assert parameters.stable({"ids": [given]}) == {"ids": [["a", "b"]]}

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import itertools
 import json
+import socket
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -20,6 +22,8 @@ from airflow_provider_testerarmy.reports.pictures import NAME, folder_of, kind_o
 from airflow_provider_testerarmy.runs.results import Issue, Outcome
 from airflow_provider_testerarmy.sandbox.core.screenshots import draw
 from airflow_provider_testerarmy.sandbox.testerarmy import catalog
+from tests.client.http.endless import BOMBS, ENDLESS
+from tests.client.http.rawserver import RawServer, always, http_answer
 from tests.reports.test_writing import Lines
 from tests.runs.scripted import finished
 
@@ -111,6 +115,14 @@ def test_what_is_no_picture_is_left(shelf, name):
         "https://user:word@example.com/a.png",
         "https://10.0.0.1/a.png",
         "https://169.254.169.254/latest/meta-data",
+        "https://127.1/a.png",
+        "https://2130706433/a.png",
+        "https://0x7f000001/a.png",
+        "https://017700000001/a.png",
+        "https://[::ffff:127.0.0.1]/a.png",
+        "https://[64:ff9b::7f00:1]/a.png",
+        "https://localhost./a.png",
+        "https://\uff11\uff12\uff17.0.0.1/a.png",
         "https://[::1]/a.png",
         "https://localhost/a.png",
         "https://[bad/a.png",
@@ -128,6 +140,80 @@ def test_loopback_is_for_a_service_on_loopback(shelf):
     """A real service's answer cannot make the worker ask itself."""
     assert copied(f"{shelf.url}/good.png", loopback=False)[0] == {}
     assert shelf.asked == []
+
+
+@pytest.mark.parametrize("proxied", [False, True])
+def test_a_name_that_leads_inside_is_not_fetched(shelf, monkeypatch, proxied):
+    """The address that is connected to counts, not the name; and a proxy is not sent inside either."""
+    for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    if proxied:
+        monkeypatch.setenv("HTTPS_PROXY", shelf.url)
+    port = shelf.server_port
+    inside = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
+    system = socket.getaddrinfo
+
+    def lookup(host, *args, **options):
+        return inside if host == "pictures.example" else system(host, *args, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", lookup)
+    kept, told = copied(f"https://pictures.example:{port}/good.png", loopback=False)
+    assert (kept, shelf.asked) == ({}, [])
+    assert "the host is inside this network" in told[0][1]
+
+
+def test_a_signature_is_not_in_the_log(shelf, httpx_lines):
+    """Whoever reads it could fetch the picture with it."""
+    urls = [
+        f"{shelf.url}/missing.png?X-Sig=hunter2&Expires=1",
+        f"{shelf.url}/page.png?hunter2",
+        f"{shelf.url}/moved.png?sig=hunter2#hunter2",
+        "https://10.0.0.1/a.png?sig=hunter2",
+        "https://me:hunter2@example.com/a.png",
+        "https://exa mple/a.png?sig=hunter2",
+        "https://example.com:port/?sig=hunter2",
+        f"{shelf.url}/good.png?sig=hunter2",
+    ]
+    for url in urls:
+        kept, told = copied(url)
+        assert bool(told) != bool(kept)
+        assert "hunter2" not in f"{told}"
+    assert httpx_lines == []
+
+
+def test_a_signature_in_an_error_is_not_in_the_log(shelf):
+    """Whatever a store says of what it was given."""
+    url = f"{shelf.url}/good.png?X-Sig=hunter2"
+
+    def write(name, content):
+        raise OSError(f"cannot write {url}, X-Sig=hunter2")
+
+    log = Lines()
+    copy_screenshots([finished("a", screenshots=(url,))], write, log, loopback=True)
+    ((_, line),) = log.told
+    assert "cannot write" in line
+    assert "hunter2" not in line
+
+
+@pytest.mark.parametrize("way", ENDLESS)
+def test_a_picture_that_never_ends_is_left(monkeypatch, way):
+    """The others are copied all the same."""
+    monkeypatch.setattr(screenshots, "TIMEOUT", 0.3)
+    begun = time.monotonic()
+    with RawServer(ENDLESS[way], pause=0.02) as server:
+        kept, told = copied(f"{server.url}/a.png")
+    assert (kept, [level for level, _ in told]) == ({}, ["WARNING"])
+    assert time.monotonic() - begun < 5
+
+
+@pytest.mark.parametrize("coding", BOMBS)
+def test_a_packed_picture_is_left(coding):
+    """No coding was asked for, and pictures are packed already."""
+    answer = http_answer(BOMBS[coding](), headers=[("Content-Encoding", coding)])
+    with RawServer(always(answer)) as server:
+        kept, told = copied(f"{server.url}/a.png")
+    assert kept == {}
+    assert "coding" in told[0][1]
 
 
 @pytest.mark.parametrize(("bound", "value"), [("MAX_TOTAL_BYTES", len(PNG) + 1), ("MAX_PICTURES", 1)])

@@ -6,7 +6,8 @@ import asyncio
 import gc
 import signal
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 from airflow.providers.common.compat.sdk import AirflowTaskTimeout, TaskDeferred
 
@@ -35,10 +36,12 @@ class Store(dict):
 class TaskInstance:
     """One try of a task instance. Time passes for the service as soon as the runs are started."""
 
-    dag_id, task_id, run_id, map_index = "dag", "tests", "manual", -1
+    dag_id, task_id, run_id = "dag", "tests", "manual"
 
-    def __init__(self, pass_time: Callable[[], None], try_number: int, max_tries: int) -> None:
-        self.try_number, self.max_tries = try_number, max_tries
+    def __init__(
+        self, pass_time: Callable[[], None], try_number: int, max_tries: int, map_index: int = -1
+    ) -> None:
+        self.try_number, self.max_tries, self.map_index = try_number, max_tries, map_index
         self.start_date = datetime.now(UTC)
         self.xcoms = {}
         self._pass_time = pass_time
@@ -60,11 +63,15 @@ class Tries:
     """The tries of one task instance, one after the other, with what Airflow keeps between them.
 
     :param seconds: of the sandbox, that pass once runs are started; enough for a usual run to end.
+    :param map_index: of a mapped task.
     """
 
-    def __init__(self, service: SandboxServer, seconds: float = 60) -> None:
+    def __init__(self, service: SandboxServer, seconds: float = 60, map_index: int = -1) -> None:
         self.service = service
         self.seconds = seconds
+        self.map_index = map_index
+        #: How often something in the DAG run was cleared; None where the Airflow does not tell.
+        self.clear_number = None
         self.store = Store()
         self.ti = None
         self.deferred = None
@@ -90,7 +97,7 @@ class Tries:
 
         :param meanwhile: done from a signal handler while the task waits, as Airflow does on SIGTERM.
         """
-        self.ti = TaskInstance(self._pass_time, try_number, max_tries)
+        self.ti = TaskInstance(self._pass_time, try_number, max_tries, self.map_index)
         self._meanwhile = meanwhile
         before = signal.signal(signal.SIGALRM, lambda _number, _frame: meanwhile())
         # What a handler raises while the collector finalizes something of the service's thread is swallowed, and
@@ -115,7 +122,9 @@ class Tries:
     def context(self, task):
         """Airflow's, of the newest try."""
         store = {} if self.store is None else {"task_state_store": self.store}
-        return {"ti": self.ti, "task": task, **store}
+        began = self.service.control.clock.now() - timedelta(days=1)
+        dag_run = SimpleNamespace(clear_number=self.clear_number, run_after=began)
+        return {"ti": self.ti, "task": task, "dag_run": dag_run, **store}
 
     def _pass_time(self):
         self.service.control.clock.advance(self.seconds)
@@ -161,6 +170,11 @@ def started(service):
 
 def cancelled(service):
     return service.control.log.cancelled_run_ids()
+
+
+def posts(service):
+    """How many submissions the service accepted."""
+    return len(service.control.log.submissions())
 
 
 def is_active(service, run_id):

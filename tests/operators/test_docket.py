@@ -112,7 +112,7 @@ def test_a_label_stays_short():
         ({"test_blueprint_ids": [True]}, "test_blueprint_ids True"),
         ({"test_blueprint_category_id": "regression"}, "test_blueprint_category_id 'regression'"),
         ({"test_blueprint_ids": [181], "github_context": {"repository": "x"}}, "github_context.repository"),
-        ({"test_blueprint_ids": [181], "github_context": "{'a': 1}"}, "tojson"),
+        ({"test_blueprint_ids": [181], "github_context": "a: 1"}, "tojson"),
     ],
 )
 def test_a_mistake_fails_the_dag_file(parameters, words):
@@ -206,7 +206,7 @@ def test_a_time_out_says_that_the_runs_go_on(execute, capsys):
     )
     assert isinstance(error, WaitTimedOut)
     assert "were not cancelled and may still be running" in str(error)
-    assert f"Docket cannot cancel runs: 1 run ({xcoms['run_ids'][0]}) will go on" in capsys.readouterr().out
+    assert f"Docket cannot cancel runs. 1 run ({xcoms['run_ids'][0]}) may run on" in capsys.readouterr().out
 
 
 def test_a_kill_says_that_the_runs_go_on(execute, service, capsys):
@@ -256,3 +256,56 @@ def test_airflow_finds_everything_by_its_path():
     named = [one for folder in ("operators", "sensors", "hooks") for one in info[folder]]
     modules = [name for one in named if one["integration-name"] == "Docket" for name in one["python-modules"]]
     assert [import_module(name).__name__.rpartition(".")[2] for name in modules] == ["docket"] * 3
+
+
+@pytest.mark.parametrize(
+    ("given", "ids"),
+    [
+        ([[181], ["182"]], [181, 182]),
+        ("[181, 182]", [181, 182]),
+        ("(181, '182')", [181, 182]),
+        (181, [181]),
+        (["181,182"], [181, 182]),
+    ],
+)
+def test_ids_of_every_kind(given, ids):
+    """Mapped outputs are lists of lists, and templates make text of them."""
+    task = operator(test_blueprint_ids="{{ params.ids }}")
+    task.test_blueprint_ids = given
+    assert task.build_request().body == {"test_blueprint_ids": ids}
+
+
+def test_one_of_two_templates_renders_to_nothing():
+    """Then the other one counts."""
+    for ids, category, body in (
+        ("None", "11", {"test_blueprint_category_id": 11}),
+        ("181", " ", {"test_blueprint_ids": [181]}),
+    ):
+        task = operator(
+            test_blueprint_ids="{{ params.ids }}",
+            test_blueprint_category_id="{{ params.category }}",
+            github_context="{{ params.context }}",
+        )
+        task.render_template_fields({"params": {"ids": ids, "category": category, "context": None}})
+        assert task.build_request().body == body
+
+
+@pytest.mark.parametrize(
+    "runs",
+    [
+        [{"id": 38, "test_blueprint_id": 181}, {"id": 38, "test_blueprint_id": 182}],
+        [{"id": 38, "test_blueprint_id": 181}, {"id": 39, "test_blueprint_id": 181}],
+        [
+            {"id": 38, "test_blueprint_id": 181},
+            {"id": 39, "test_blueprint_id": 182, "is_login_test_run": True},
+        ],
+        [{"id": 38, "test_blueprint_id": 181}],
+    ],
+)
+def test_an_answer_that_does_not_fit_is_never_a_pass(execute, service, runs):
+    """Nor is the trigger sent again."""
+    body = {"test_group_run": {"id": 35, "test_runs": runs}}
+    service.control.faults.add("status_after", "docket_trigger_run", status=200, body=body)
+    error, _ = execute(operator(test_blueprint_ids=[181, 182]))
+    assert isinstance(error, SubmissionUnclear)
+    assert len(service.control.log.entries("docket_trigger_run")) == 1

@@ -35,6 +35,7 @@ NOT_TEMPLATED = {
     "copy_screenshots",
     "durable",
     "retry_failed_tests",
+    "poke_interval",  # another name for poll_interval
 }
 
 
@@ -78,7 +79,8 @@ def test_every_template_field_is_an_attribute(kind):
         ({"timeout": timedelta(0)}, RequestInvalid),
         ({"max_outage": -1}, RequestInvalid),
         ({"report_path": "results.pdf"}, RequestInvalid),
-        ({"report_path": ""}, RequestInvalid),
+        ({"report_path": ["a.xml", ""]}, RequestInvalid),
+        ({"cancel_on_kill": "perhaps"}, ValueError),
         ({"no_such_parameter": 1}, (TypeError, AirflowException)),
     ],
 )
@@ -154,13 +156,13 @@ def test_the_request_of_a_group():
         (TesterArmyRunTestOperator, {"app_id": "1"}, "app_id"),
         (TesterArmyRunGroupOperator, {"group_id": "../runs"}, "is not a TesterArmy id"),
         (TesterArmyRunGroupOperator, {"target_url": "preview"}, "target_url"),
-        (TesterArmyRunGroupOperator, {"target_url": ""}, "target_url: is empty"),
+        (TesterArmyRunGroupOperator, {"target_url": " javascript:x"}, "target_url"),
         (TesterArmyRunGroupOperator, {"environment": "moon"}, "environment"),
-        (TesterArmyRunGroupOperator, {"pr_number": "none"}, "pr_number"),
+        (TesterArmyRunGroupOperator, {"pr_number": "twelve"}, "pr_number"),
         (TesterArmyRunGroupOperator, {"pr_number": 0}, "pr_number"),
         (TesterArmyRunGroupOperator, {"mobile": {"app": "x"}}, "mobile"),
         (TesterArmyRunPromptOperator, {"prompt": " "}, "prompt: is empty"),
-        (TesterArmyRunPromptOperator, {"credentials_conn_id": ""}, "credentials_conn_id is empty"),
+        (TesterArmyRunPromptOperator, {"credentials_conn_id": [""]}, "credentials_conn_id is empty"),
         (TesterArmyRunPromptOperator, {"credentials_conn_id": []}, "credentials_conn_id is empty"),
         (TesterArmyRunPromptOperator, {"webhook_url": "slack"}, "webhook_url"),
     ],
@@ -221,3 +223,57 @@ def test_the_link_is_what_the_task_pushed(monkeypatch, value):
     monkeypatch.setattr(XCom, "get_value", lambda *, ti_key, key: asked.update(ti=ti_key, key=key) or value)
     assert TesterArmyRunLink().get_link(None, ti_key="ti") == (value or "")
     assert asked == {"ti": "ti", "key": "testerarmy_url"}
+
+
+@pytest.mark.parametrize("native", [False, True])
+def test_templates_render_to_what_is_meant(native):
+    """Numbers, nothing, and text, with and without native rendering."""
+    with DAG("d", schedule=None, render_template_as_native_obj=native):
+        task = TesterArmyRunGroupOperator(
+            task_id="tests",
+            group_id="{{ params.group }}",
+            commit_sha="{{ params.commit }}",
+            pr_number="{{ params.pr }}",
+            target_url="{{ params.url }}",
+            environment="{{ params.url }}",
+            mobile="{{ params.url }}",
+            report_path="{{ params.url }}",
+            gate="{{ params.gate }}",
+            poll_interval="{{ params.pr }}",
+            max_outage="{{ params.url }}",
+        )
+    values = {
+        "group": TARGETS[TesterArmyRunGroupOperator]["group_id"].upper(),
+        "commit": "1234567",
+        "pr": "12",
+        "url": None,
+        "gate": {"min_pass_rate": 0.9, "non_blocking_tests": ["A"], "max_severity": None},
+    }
+    task.render_template_fields({"params": values})
+    assert task.build_request().body == {"commitSha": "1234567", "prNumber": 12}
+    options = task._options()
+    assert (options.poll_interval, options.max_outage, options.report_path) == (12.0, 600.0, None)
+    assert options.gate == QualityGate(min_pass_rate=0.9, non_blocking_tests={"a"})
+
+
+@pytest.mark.parametrize("name", ["deferrable", "wait_for_completion", "cancel_on_kill", "durable"])
+def test_a_switch_may_be_text(name):
+    """An expanded parameter often is, and `bool("False")` is True."""
+    assert getattr(make(TesterArmyRunGroupOperator, **{name: "False"}), name) is False
+
+
+def test_several_logins_as_text_and_none(monkeypatch):
+    """A list however it came; and what rendered to nothing is no login."""
+    login = json.dumps({"conn_type": "generic", "login": "jane", "password": "battery-staple"})
+    monkeypatch.setenv("AIRFLOW_CONN_A", login)
+    monkeypatch.setenv("AIRFLOW_CONN_B", login)
+    for given, count in (("a, b", 2), (["a", ["b"]], 2), ("['a']", 1), ("None", 0), ("", 0)):
+        body = make(TesterArmyRunPromptOperator, credentials_conn_id=given).build_request().body
+        assert len(body.get("credentials", ())) == count
+
+
+@pytest.mark.parametrize("given", ["None", "", None])
+def test_a_connection_that_rendered_to_nothing_is_the_usual_one(given):
+    """As with every optional parameter."""
+    task = make(TesterArmyRunGroupOperator, testerarmy_conn_id=given)
+    assert task.hook.conn_id == "testerarmy_default"

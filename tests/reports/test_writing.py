@@ -8,7 +8,11 @@ from fsspec.implementations.memory import MemoryFileSystem
 
 from airflow_provider_testerarmy.client.http.errors import RequestInvalid
 from airflow_provider_testerarmy.lifecycle import parameters
-from airflow_provider_testerarmy.lifecycle.reporting import SUFFIXES, report_markdown, write_report
+from airflow_provider_testerarmy.lifecycle.reporting import (
+    SUFFIXES,
+    report_markdown,
+    write_report,
+)
 from airflow_provider_testerarmy.runs.results import Outcome
 from airflow_provider_testerarmy.runs.verdict.gate import QualityGate
 from tests.reports.cases import NAME, NASTY, NIGHT, hostile_run, summary_of

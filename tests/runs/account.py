@@ -83,6 +83,8 @@ class Watch:
         port = Port() if statuses is None else Port(active_statuses=statuses)
         self.list = Watchlist(port, **options)
         self.seen: dict[RunId, float] = {}
+        #: Those of whom there was news in the last step.
+        self.news: set[Subscription] = set()
         self._under_way: list[tuple[float, Question]] = []
         self.subscriptions: list[Subscription] = []
 
@@ -120,7 +122,8 @@ class Watch:
                 self.list.failed(question, fault, now)
             else:
                 self.list.answered(question, value, now)
-        for subscription in self.list.news():
+        self.news = set(self.list.news())
+        for subscription in self.news:
             for run_id, run in subscription.results.items():
                 if run.finished:
                     self.seen.setdefault(run_id, now)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -11,6 +11,7 @@ from airflow_provider_testerarmy.runs.flow import Flow, drive
 from airflow_provider_testerarmy.runs.results import Outcome, Phase, RunId, RunResult
 from airflow_provider_testerarmy.runs.service import (
     FaultKind,
+    Match,
     Page,
     RunRequest,
     Scope,
@@ -18,6 +19,7 @@ from airflow_provider_testerarmy.runs.service import (
     Sighting,
     Submission,
 )
+from airflow_provider_testerarmy.runs.submission.record import Intent
 
 START = 1_770_811_200.0  # 2026-02-11T12:00:00Z
 
@@ -72,6 +74,18 @@ class Port:
 
     def list_candidates(self, request: RunRequest, scope: Scope, cursor: str) -> Question:
         return Question("list_candidates", (cursor,))
+
+    def list_newest(self, request: RunRequest, scope: Scope) -> Question:
+        return Question("list_newest")
+
+    def examine(self, run_id: RunId, request: RunRequest) -> Question:
+        return Question("examine", (run_id,))
+
+    def some_tests(self, request: RunRequest, test_ids: Sequence[str]) -> tuple[RunRequest, ...] | None:
+        """Tests of a group, each by itself."""
+        if request.kind != "group" or request.body:
+            return None
+        return tuple(RunRequest("test", test_id) for test_id in test_ids)
 
     def list_tests(self, request: RunRequest, scope: Scope, cursor: str) -> Question | None:
         return Question("list_tests", (cursor,)) if self._group else None
@@ -164,9 +178,9 @@ def finished(run_id: RunId, outcome: Outcome = Outcome.PASSED, **fields: Any) ->
     return RunResult(run_id, fields.pop("status", status), Phase.FINISHED, outcome, **fields)
 
 
-def page(*runs: RunResult, cursor: str = "", matches: bool = True) -> Page:
+def page(*runs: RunResult, cursor: str = "", match: Match = Match.YES) -> Page:
     """A page of a list."""
-    return Page(tuple(Sighting(run, matches) for run in runs), cursor)
+    return Page(tuple(Sighting(run, match) for run in runs), cursor)
 
 
 def submission(*run_ids: RunId) -> Submission:
@@ -186,14 +200,17 @@ class Notes:
         self.entries.append((entry, value))
         self.order = [*self.order, f"{entry} after {self._world.count('submit')} sends"]
 
-    def intent(self, since: datetime) -> None:
-        self._note("intent", since)
+    def intent(self, intent: Intent) -> None:
+        self._note("intent", intent)
 
     def submitted(self, submission: Submission) -> None:
         self._note("submitted", submission)
 
-    def nothing_started(self) -> None:
-        self._note("nothing_started")
+    def nothing_started(self, reason: str = "") -> None:
+        self._note("nothing_started", reason)
+
+    def unclear(self, reason: str, candidates: tuple[RunId, ...]) -> None:
+        self._note("unclear", candidates)
 
     @property
     def names(self) -> list[str]:

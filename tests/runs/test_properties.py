@@ -25,8 +25,12 @@ from airflow_provider_testerarmy.runs.service import (
     Submission,
     Tests,
 )
-from airflow_provider_testerarmy.runs.submission.record import Part, Record
-from airflow_provider_testerarmy.runs.submission.submit import LOOKS, Setting, SubmitEnd, submit
+from airflow_provider_testerarmy.runs.submission.asked import Asked, Generation
+from airflow_provider_testerarmy.runs.submission.lookup import LOOKS
+from airflow_provider_testerarmy.runs.submission.record import Intent, Part, PartState, Record
+from airflow_provider_testerarmy.runs.submission.setting import Setting, SubmitEnd
+from airflow_provider_testerarmy.runs.submission.stored import from_json, to_json
+from airflow_provider_testerarmy.runs.submission.submit import submit
 from airflow_provider_testerarmy.runs.verdict.gate import QualityGate, VerdictKind
 from tests.runs.scripted import START, Answered, Port
 
@@ -114,6 +118,9 @@ class Service:
     def _list_tests(self, _cursor) -> Tests:
         return Tests({}, frozenset(self.tests))
 
+    def _list_newest(self) -> tuple[str, ...]:
+        return tuple(one.run.run_id for one in self._list_candidates("").sightings[:20])
+
     def _list_candidates(self, _cursor) -> Page:
         shown = [run for run, visible in self.runs if visible <= self.now]
         newest = sorted(shown, key=lambda run: run.created_at, reverse=True)
@@ -165,23 +172,31 @@ class Worker:
         self._service.now += seconds
 
     def _record(self) -> Record:
-        return Record.from_json(None if self.stored is None else json.loads(self.stored)) or Record(1)
+        stored = from_json(None if self.stored is None else json.loads(self.stored))
+        return stored or Record(Asked("hook", "conn"), Generation(1))
 
     def _keep(self, part: Part) -> None:
         self._moment()
-        self.stored = json.dumps(self._record().with_part("run", part).to_json())
+        self.stored = json.dumps(to_json(self._record().with_part("run", part)))
         self._moment()
 
     # The journal.
 
-    def intent(self, since: datetime) -> None:
-        self._keep(Part(since=since))
+    def intent(self, intent: Intent) -> None:
+        self._keep(Part(None, PartState.SENDING, intent.since, intent.known, until=intent.until))
 
     def submitted(self, submission: Submission) -> None:
-        self._keep(replace(self._record().parts.get("run", Part()), submission=submission))
+        self._keep(replace(self._part, state=PartState.STARTED, submission=submission))
 
-    def nothing_started(self) -> None:
-        self._keep(Part())
+    def nothing_started(self, reason: str = "") -> None:
+        self._keep(Part(reason=reason))
+
+    def unclear(self, reason: str, candidates: tuple[str, ...]) -> None:
+        self._keep(replace(self._part, state=PartState.UNCLEAR, candidates=candidates))
+
+    @property
+    def _part(self) -> Part:
+        return self._record().parts.get("run", Part())
 
     # The work.
 
@@ -195,13 +210,15 @@ class Worker:
         raise AssertionError("too many crashes")
 
     def submit(self):
-        part = self._record().parts.get("run", Part())
+        part = self._part
         if part.submission is not None:
             return SubmitEnd.SUBMITTED
+        if part.state is PartState.UNCLEAR:
+            return SubmitEnd.UNCLEAR
         setting = Setting(
             self._port, RunRequest("test", "t"), self, 600.0, lambda: self._service.now, lambda _line: None
         )
-        return drive(submit(setting, part.since), self._put, self._sleep).end
+        return drive(submit(setting, part.intent if part.unknown else None), self._put, self._sleep).end
 
     def wait(self):
         flow = await_runs(

@@ -1,9 +1,15 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowSensorTimeout, AirflowSkipException, TaskDeferred
+from airflow.providers.common.compat.sdk import (
+    AirflowSensorTimeout,
+    AirflowSkipException,
+    TaskDeferred,
+    timezone,
+)
 
 from airflow_provider_testerarmy.client.http.errors import RequestInvalid
 from airflow_provider_testerarmy.exceptions import RequestRefused, RunErrored, TestsFailedFinally
@@ -75,6 +81,50 @@ def test_no_ids_at_all(given):
     """A template that rendered to nothing is never a pass."""
     with pytest.raises(RequestInvalid, match="run_ids is empty"):
         parse_ids(given)
+
+
+def test_a_mapped_tasks_output(tries, start):
+    """Lists of lists, a summary, capitals and blanks: each run is awaited once."""
+    first, second = start(catalog.GROUP_SEQUENTIAL), start(catalog.TEST_PASSES, "test")
+    tries.seconds = 120
+    given = [first, {"run_ids": second, "truncated": {}}, f" {first[0].upper()} "]
+    assert tries.execute(sensor(given))["run_ids"] == [*first, *second]
+
+
+@pytest.mark.parametrize(
+    ("parameters", "interval"),
+    [
+        ({}, 10.0),
+        ({"poke_interval": 60}, 60),
+        ({"poll_interval": 60, "poke_interval": "60"}, "60"),
+        ({"poke_interval": timedelta(minutes=1)}, timedelta(minutes=1)),
+        ({"poll_interval": 5, "default_args": {"poke_interval": 60}}, 5),
+        ({"default_args": {"poke_interval": 60}}, 60),
+        ({"poke_interval": "{{ params.seconds }}"}, "{{ params.seconds }}"),
+    ],
+)
+@pytest.mark.parametrize("mode", ["poke", "reschedule"])
+@pytest.mark.parametrize("deferrable", [False, True])
+def test_the_interval_has_two_names(parameters, interval, mode, deferrable):
+    """Airflow's is obeyed in every mode."""
+    task = TesterArmyRunSensor(task_id="t", run_ids=A, mode=mode, deferrable=deferrable, **parameters)
+    assert task.poll_interval == interval
+
+
+def test_two_intervals_that_differ():
+    """Which one is meant nobody can tell."""
+    with pytest.raises(ValueError, match=r"poll_interval .* and poke_interval .* differ"):
+        TesterArmyRunSensor(task_id="t", run_ids=A, poll_interval=10, poke_interval=60)
+
+
+def test_a_reschedule_obeys_the_poke_interval(tries, start):
+    """A check a minute."""
+    before = timezone.utcnow()
+    task = TesterArmyRunSensor(
+        task_id="tests", run_ids=start(catalog.GROUP_ENDLESS), mode="reschedule", poke_interval=600
+    )
+    ending = tries.execute(task)
+    assert (ending.reschedule_date - before).total_seconds() >= 599
 
 
 def test_text_that_is_no_list():

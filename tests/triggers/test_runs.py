@@ -3,6 +3,8 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from itertools import pairwise
+from pathlib import Path
 from pkgutil import resolve_name
 from types import SimpleNamespace
 
@@ -15,14 +17,30 @@ from airflow_provider_testerarmy.runs.service import RunRequest
 from airflow_provider_testerarmy.sandbox.state import DEFAULT_API_KEY
 from airflow_provider_testerarmy.sandbox.testerarmy import catalog
 from airflow_provider_testerarmy.triggers import runs
-from airflow_provider_testerarmy.triggers.runs import (
-    AwaitRunsTrigger,
-    EventInvalid,
-    make_event,
-    read_event,
-)
+from airflow_provider_testerarmy.triggers.runs import AwaitRunsTrigger, make_event, read_event
 from tests.lifecycle.tries import fire
 from tests.rig.waiting import eventually
+
+#: What version 0.1.0 wrote: `serialize()` of its triggers, and their events.
+WRITTEN = json.loads((Path(__file__).parents[1] / "fixtures" / "triggers_0_1_0.json").read_text())
+#: The first two are read as often as a trigger does it; the third is the one that knows another key.
+KEYS = [DEFAULT_API_KEY, DEFAULT_API_KEY, "sk_late"]
+
+
+class LateKeyHook(TesterArmyHook):
+    """A connection whose new key is stored a moment after the old one was revoked."""
+
+    keys = iter(())
+
+    async def aload(self):
+        await super().aload()
+        self._connection.password = next(self.keys)
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch):
+    """A rejected key is looked for again without a pause."""
+    monkeypatch.setattr(runs, "REREAD_AFTER", 0.0)
 
 
 @pytest.fixture(autouse=True)
@@ -38,11 +56,12 @@ def trigger():
 
     def make(group_id, **parameters):
         hook = TesterArmyHook()
+        path = parameters.pop("hook", hook.path)
         submission = hook.send(hook.service().submit(RunRequest("group", group_id)))
         hook.close()
         return AwaitRunsTrigger(
-            hook=hook.path,
-            conn_id=hook.conn_id,
+            hook=path,
+            conn_id=parameters.pop("conn_id", hook.conn_id),
             run_ids=list(submission.run_ids),
             rejected_run_ids=list(submission.rejected_run_ids),
             batch_id=submission.batch_id,
@@ -100,7 +119,8 @@ def test_the_event_of_finished_runs(trigger, service):
     """It is small: the worker fetches the results."""
     waiting = trigger(catalog.GROUP_SEQUENTIAL)
     service.control.clock.advance(120)
-    assert fire(waiting) == {"version": 1, "end": "finished", "message": ""}
+    event = {"version": 1, "end": "finished", "message": "", "run_ids": waiting.run_ids}
+    assert fire(waiting) == event
 
 
 def test_a_deadline_stops_the_runs(trigger, service):
@@ -155,6 +175,72 @@ def test_a_key_that_was_changed_while_waiting_is_taken_up(trigger, service, monk
         return await asyncio.wait_for(wait, 30)
 
     assert asyncio.run(rotated()).payload["end"] == "finished"
+
+
+def test_a_key_may_change_any_number_of_times(trigger, service, monkeypatch):
+    """Once per rotation the old key is rejected; the wait goes on with the newest one."""
+    waiting = trigger(catalog.GROUP_ENDLESS)
+    keys = [DEFAULT_API_KEY, "sk_second", "sk_third", "sk_fourth"]
+
+    def rotate(old, new):
+        fields = {"conn_type": "testerarmy", "host": service.url, "password": new}
+        monkeypatch.setenv("AIRFLOW_CONN_TESTERARMY_DEFAULT", json.dumps(fields))
+        service.control.keys.add(new)
+        service.control.keys.revoke(old)
+        service.control.log.clear()
+
+    async def rotated():
+        wait = asyncio.ensure_future(anext(waiting.run()))
+        for old, new in pairwise(keys):
+            await asyncio.to_thread(eventually, lambda: answered(service), 10, "a look at the runs")
+            rotate(old, new)
+        await asyncio.to_thread(eventually, lambda: answered(service), 10, "a look with the last key")
+        for run_id in waiting.run_ids:
+            service.control.store.force(run_id, script="passes")
+        service.control.clock.advance(120)
+        return await asyncio.wait_for(wait, 30)
+
+    assert asyncio.run(rotated()).payload["end"] == "finished"
+
+
+def answered(service):
+    """The looks at runs that were answered."""
+    return [one for one in service.control.log.entries() if one.method == "GET" and one.answered == 200]
+
+
+def test_a_new_key_that_is_stored_a_moment_late(trigger, service, monkeypatch):
+    """The connection is read twice before a rejected key ends the wait."""
+    monkeypatch.setattr(LateKeyHook, "keys", iter(KEYS))
+    waiting = trigger(catalog.GROUP_SEQUENTIAL, hook=f"{__name__}.LateKeyHook")
+    service.control.clock.advance(120)
+    service.control.keys.add("sk_late")
+    service.control.keys.revoke(DEFAULT_API_KEY)
+    assert fire(waiting)["end"] == "finished"
+
+
+@pytest.mark.parametrize(
+    ("parameters", "says"),
+    [
+        ({"conn_id": "known_to_workers_alone"}, "known_to_workers_alone"),
+        ({"hook": "unusual_prefix_1234_dag.OwnHook"}, "ModuleNotFoundError"),
+        ({"hook": "airflow_provider_testerarmy.hooks.testerarmy.NoSuchHook"}, "NoSuchHook"),
+        ({"hook": ""}, ""),
+    ],
+    ids=["connection", "module", "class", "nothing"],
+)
+def test_what_a_triggerer_cannot_do_is_left_to_the_worker(trigger, service, parameters, says):
+    """A trigger that raises would fail its task; the event says that the wait was lost."""
+    event = fire(trigger(catalog.GROUP_ENDLESS, **parameters))
+    assert event["end"] == "lost"
+    assert says in event["message"]
+    assert service.control.log.cancelled_run_ids() == []
+
+
+def test_a_connection_that_cannot_be_used_is_left_to_the_worker(trigger, monkeypatch):
+    """The worker may have another one of that name, and has better words for it."""
+    waiting = trigger(catalog.GROUP_ENDLESS)
+    monkeypatch.setenv("AIRFLOW_CONN_TESTERARMY_DEFAULT", json.dumps({"conn_type": "testerarmy"}))
+    assert fire(waiting)["end"] == "lost"
 
 
 def test_triggers_of_one_process_share_their_requests(trigger, service):
@@ -232,6 +318,102 @@ def test_a_cancellation_outlives_the_kill_that_began_it(trigger, service, monkey
     assert not runs._detached
 
 
+@pytest.fixture
+def end_the_loop(monkeypatch, service):
+    """Cancels a trigger that waits, as every Airflow does, and a second time before it is done."""
+
+    def call(waiting, state, *, on_kill_exists=False, task_instance=True):
+        async def aown_state(_ti):
+            if isinstance(state, Exception):
+                raise state
+            return state
+
+        feature = airflow_compat.Feature("", (2, 0) if on_kill_exists else (99, 0), "", "")
+        monkeypatch.setattr(airflow_compat, "KILL_WHILE_DEFERRED", feature)
+        monkeypatch.setattr(airflow_compat, "aown_state", aown_state)
+        if task_instance:
+            waiting._task_instance = waiting.task_instance = SimpleNamespace(task_id="tests")
+
+        async def cancelled():
+            wait = asyncio.ensure_future(anext(waiting.run()))
+            await asyncio.to_thread(eventually, lambda: reads(service), 10, "a look at the runs")
+            for _ in range(2):
+                wait.cancel()
+                await asyncio.sleep(0)
+                await asyncio.sleep(0)
+            with pytest.raises(asyncio.CancelledError):
+                await wait
+            await asyncio.gather(*runs._detached)
+
+        service.control.log.clear()
+        asyncio.run(cancelled())
+
+    return call
+
+
+@pytest.mark.parametrize(
+    "state", ["failed", "success", "skipped", None, "queued", "running", airflow_compat.GONE]
+)
+def test_before_on_kill_a_cancelled_trigger_stops_the_runs(trigger, service, end_the_loop, state):
+    """A user marked or cleared the task, or deleted it: it is not deferred any more."""
+    waiting = trigger(catalog.GROUP_ENDLESS)
+    end_the_loop(waiting, state)
+    assert set(service.control.log.cancelled_run_ids()) == set(waiting.run_ids)
+
+
+@pytest.mark.parametrize(
+    ("state", "parameters", "how"),
+    [
+        ("deferred", {}, {}),
+        (ConnectionError("the parent is gone"), {}, {}),
+        ("failed", {"cancel_on_kill": False}, {}),
+        ("failed", {}, {"on_kill_exists": True}),
+    ],
+    ids=["triggerer stops", "state unknown", "cancel_on_kill=False", "Airflow calls on_kill"],
+)
+def test_a_cancelled_trigger_that_leaves_the_runs(trigger, service, end_the_loop, state, parameters, how):
+    """A triggerer that stops, or loses the trigger to another, cancels nothing."""
+    end_the_loop(trigger(catalog.GROUP_ENDLESS, **parameters), state, **how)
+    assert service.control.log.cancelled_run_ids() == []
+
+
+@pytest.mark.parametrize("on_kill_exists", [True, False])
+def test_ctrl_c_in_dags_test_stops_the_runs(trigger, service, end_the_loop, on_kill_exists):
+    """There the trigger has no task instance, and nobody else will wait."""
+    waiting = trigger(catalog.GROUP_ENDLESS)
+    end_the_loop(waiting, "deferred", on_kill_exists=on_kill_exists, task_instance=False)
+    assert set(service.control.log.cancelled_run_ids()) == set(waiting.run_ids)
+
+
+@pytest.mark.parametrize("row", WRITTEN["rows"].values(), ids=WRITTEN["rows"])
+def test_a_row_of_version_0_1_0_is_continued(row):
+    """An upgrade meets tasks that are deferred."""
+    assert resolve_name(row["classpath"])(**row["kwargs"]).serialize() == (row["classpath"], row["kwargs"])
+
+
+def test_a_row_of_a_newer_version_loads(trigger, service):
+    """What it adds is ignored."""
+    path, kwargs = trigger(catalog.GROUP_SEQUENTIAL).serialize()
+    service.control.clock.advance(120)
+    assert fire(resolve_name(path)(**kwargs, cancel_after=60, parts={"a": 1}))["end"] == "finished"
+
+
+@pytest.mark.parametrize("ids", [{"zstd": "KLUv"}, {"uuids": "AAA="}, {"uuids": None}, "a-b", None, 38])
+def test_a_row_with_ids_of_a_newer_packing_is_left_to_the_worker(trigger, service, ids):
+    """The row stays as it is for a triggerer that can read it."""
+    path, kwargs = trigger(catalog.GROUP_ENDLESS).serialize()
+    waiting = resolve_name(path)(**{**kwargs, "run_ids": ids})
+    assert waiting.serialize() == (path, {**kwargs, "run_ids": ids})
+    assert fire(waiting)["end"] == "lost"
+    assert service.control.log.cancelled_run_ids() == []
+
+
+@pytest.mark.parametrize("event", WRITTEN["events"].values(), ids=WRITTEN["events"])
+def test_an_event_of_version_0_1_0_is_read(event):
+    """Worker and triggerer are not upgraded at the same moment."""
+    assert read_event(event) == Waited(WaitEnd(event["end"]), {}, "why")
+
+
 @pytest.mark.parametrize("end", WaitEnd)
 def test_an_event_is_read_as_it_was_written(end):
     """Through JSON."""
@@ -256,9 +438,12 @@ def test_an_event_is_read_as_it_was_written(end):
         {"version": 1, "end": "success"},
         {"version": 1, "end": ["finished"]},
         {"version": 1, "end": {}},
+        {"version": [1], "end": "finished"},
+        "x" * 100_000,
     ],
 )
-def test_an_event_of_another_shape_is_refused(event):
-    """Nothing falls through to success."""
-    with pytest.raises(EventInvalid):
-        read_event(event)
+def test_an_event_of_another_shape_is_a_lost_wait(event):
+    """The worker looks for itself; nothing falls through to success."""
+    waited = read_event(event)
+    assert waited.end is WaitEnd.LOST
+    assert str(event)[:20] in waited.message

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 
 import pytest
 
 from airflow_provider_testerarmy.hooks.docket import DocketHook
 from airflow_provider_testerarmy.hooks.testerarmy import TesterArmyHook
+from airflow_provider_testerarmy.runs.awaiting.ends import WaitEnd
 from airflow_provider_testerarmy.runs.awaiting.pace import Pace
-from airflow_provider_testerarmy.triggers.watchers import watcher_of
+from airflow_provider_testerarmy.triggers.watchers import wait_together, watcher_of
 
 
 @pytest.fixture
@@ -108,3 +110,32 @@ def test_a_rate_that_is_none_is_refused_before_anything_is_started(connect):
     connect("testerarmy_default", extra={"max_requests_per_second": "many"})
     with pytest.raises(ValueError, match="max_requests_per_second"):
         TesterArmyHook().asker()
+
+
+def test_what_the_service_asked_for_outlives_the_watcher(connect):
+    """A task that gives up meanwhile does not free the connection."""
+
+    async def in_turn():
+        first = watcher_of(TesterArmyHook())
+        first._watch._health.held_until = time.monotonic() + 60
+        await first.wait((), Pace(), print)
+        same, other = watcher_of(TesterArmyHook()), watcher_of(TesterArmyHook("another"))
+        return first.held_until, same.held_until, other.held_until
+
+    first, same, other = asyncio.run(in_turn())
+    assert same == first
+    assert other < first
+
+
+def test_a_wait_goes_on_with_the_next_watcher(connect):
+    """Whatever cancelled the first one."""
+
+    async def cancelled():
+        hook = TesterArmyHook()
+        first = watcher_of(hook)
+        wait = asyncio.create_task(wait_together(hook, ["run"], Pace(1, 600, time.time() + 2), print))
+        await asyncio.sleep(0)
+        first._poller.cancel()
+        return (await wait).end, first.closed
+
+    assert asyncio.run(cancelled()) == (WaitEnd.DEADLINE, True)

@@ -1,9 +1,10 @@
-"""What the endpoints on one task answer, from reports on a disk."""
+"""What the endpoints on one task answer, from reports on a disk and from the service."""
 
 from __future__ import annotations
 
 import asyncio
 import os
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,9 +13,16 @@ import pytest
 from airflow_provider_testerarmy.lifecycle.reporting import render
 from airflow_provider_testerarmy.reports.pictures import folder_of, stems
 from airflow_provider_testerarmy.runs.results import Outcome
+from airflow_provider_testerarmy.runs.service import Submission
+from airflow_provider_testerarmy.runs.submission.asked import Asked as AskedOf
+from airflow_provider_testerarmy.runs.submission.asked import Generation
+from airflow_provider_testerarmy.runs.submission.record import Part, PartState, Record
+from airflow_provider_testerarmy.runs.submission.stored import to_json
 from airflow_provider_testerarmy.sandbox.core.screenshots import draw
 from airflow_provider_testerarmy.ui import files
-from airflow_provider_testerarmy.ui.pages import Pages, known_ids
+from airflow_provider_testerarmy.ui.own import own_keys
+from airflow_provider_testerarmy.ui.pages import NOT_RECORDED, Pages, known_ids
+from airflow_provider_testerarmy.ui.service import Found
 from tests.reports.cases import NIGHT, summary_of
 from tests.runs.scripted import finished
 from tests.ui.test_shapes import stored
@@ -54,7 +62,9 @@ def test_a_report_has_everything(tmp_path):
     assert (set(found["runs"]), found["notice"]) == (set(ids[:2]), "")
 
 
-@pytest.mark.parametrize("content", ["", "{}", "[]", '{"schema_version": 99, "runs": []}', "<!doctype html>"])
+@pytest.mark.parametrize(
+    "content", ["", "{}", "[]", "[" * 200_000, '{"schema_version": 99, "runs": []}', "<!doctype html>"]
+)
 def test_a_file_that_is_no_report(tmp_path, content):
     """The summary stands in for it."""
     task = reported(tmp_path)
@@ -132,4 +142,192 @@ def test_where_the_ids_come_from():
     assert known_ids(replace(task, rendered={"run_ids": ["a", 7, True, None, "a"]})) == ["a", 7]
     pushed = replace(task, xcoms={**task.xcoms, "run_ids": ["b"]}, rendered={"run_ids": ["a"]})
     assert known_ids(pushed) == ["b"]
-    assert known_ids(replace(task, rendered={"run_ids": "a, b"})) == []
+    assert known_ids(replace(task, rendered={"run_ids": "a, b"})) == ["a", "b"]
+    recorded = replace(task, record={"parts": {"0": {"submission": {"run_ids": ["c"]}}}})
+    assert known_ids(recorded) == ["c"]
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device", "link", "folder"])
+def test_a_report_that_is_no_file(tmp_path, kind):
+    """The summary is shown at once, whatever is in the report's place."""
+    task = reported(tmp_path)
+    path = tmp_path / "night.json"
+    content = path.read_text()
+    path.unlink()
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "device":
+        path.symlink_to("/dev/zero")
+    elif kind == "folder":
+        path.mkdir()
+    else:
+        outside = tmp_path.parent / f"{tmp_path.name}.json"
+        outside.write_text(content)
+        path.symlink_to(outside)
+    assert overview(task)["source"] == "summary"
+
+
+def test_copies_behind_a_link(tmp_path):
+    """A folder that leads elsewhere has no copies of this report."""
+    task = reported(tmp_path, [RUN])
+    outside = tmp_path.parent / f"{tmp_path.name}.elsewhere"
+    outside.mkdir()
+    (stem,) = stems(RUN).values()
+    (outside / f"{stem}.png").write_bytes(draw("x"))
+    Path(folder_of(str(tmp_path / "night.json"))).symlink_to(outside)
+    assert asyncio.run(Pages().copy(task, f"{stem}.png")) is None
+
+
+def test_a_rejected_run_was_not_cancelled():
+    """The service refused to start it; the worker recorded that."""
+    results = [finished("a", Outcome.CANCELLED), finished("b", Outcome.CANCELLED), finished("c")]
+    task = replace(stored(summary_of(results)), record=recorded("a", "b", "c", rejected=("a",)))
+    page = overview(task)
+    assert {row["id"]: row["outcome"] for row in page["runs"]} == {
+        "a": "rejected",
+        "b": "cancelled",
+        "c": "passed",
+    }
+    counts = page["summary"]["counts"]
+    assert (counts["cancelled"], counts["rejected"], counts["passed"]) == (1, 1, 1)
+
+
+class Asked:
+    """The service's place: it notes which runs it is asked about."""
+
+    def __init__(self, *, vouching=True):
+        self.ids = []
+        self.vouching = vouching
+
+    async def vouches(self, owner, task):
+        return self.vouching
+
+    async def fetch(self, owner, ids):
+        self.ids += ids
+        return Found({str(each): {"id": str(each), "outcome": "passed", "pictures": []} for each in ids})
+
+
+def fetched(task, wanted, *, vouching=True):
+    """Which runs the service is asked about, and the notice.
+
+    :param vouching: whether the record is known to be the task's own.
+    """
+    pages = Pages()
+    pages.service = Asked(vouching=vouching)
+    answer = asyncio.run(pages.details(task, wanted))
+    return pages.service.ids, answer["notice"]
+
+
+def recorded(*ids, rejected=(), carried=()):
+    """A record as the worker stores it."""
+    part = Part(None, PartState.STARTED, submission=Submission(ids, rejected))
+    return to_json(Record(AskedOf("hook", "c"), Generation(1), {"run": part}, carried=carried))
+
+
+FOREIGN = "10000000-0000-4000-8000-000000000009"
+
+
+@pytest.mark.parametrize("key", ["run_ids", "return_value"])
+def test_an_edited_xcom_is_no_way_to_a_foreign_run(key):
+    """The connection's key could read it; the record of the worker does not name it."""
+    task = stored(summary_of([finished("a")]))
+    edited = [FOREIGN, "a"] if key == "run_ids" else {**task.summary, "run_ids": [FOREIGN, "a"]}
+    task = replace(
+        task,
+        xcoms={**task.xcoms, key: edited},
+        rendered={"testerarmy_conn_id": "c"},
+        record=recorded("a"),
+    )
+    assert fetched(task, ["a", FOREIGN]) == (["a"], NOT_RECORDED)
+    assert fetched(task, ["a"]) == (["a"], "")
+    assert FOREIGN in [row["id"] for row in overview(task)["runs"]]
+
+
+@pytest.mark.parametrize("record", [None, {}, [], "x", {"version": 9}, {"parts": {"0": {"submission": 1}}}])
+def test_without_a_record_the_service_is_not_asked(record):
+    """The page shows what the XComs say."""
+    task = replace(stored(summary_of([finished("a")])), rendered={"docket_conn_id": "c"}, record=record)
+    assert fetched(task, ["a"]) == ([], NOT_RECORDED)
+    assert overview(task)["source"] == "summary"
+
+
+def test_a_record_that_is_not_the_tasks_own_names_nothing():
+    """Whoever may edit task state can put any run id there."""
+    task = replace(
+        stored(summary_of([finished("a")])), rendered={"testerarmy_conn_id": "c"}, record=recorded("a")
+    )
+    assert fetched(task, ["a"], vouching=False) == ([], NOT_RECORDED)
+
+
+@pytest.mark.parametrize("given", [["a", 7], "['a', 7]", '["a", 7]', "a, 7"])
+def test_a_sensor_was_given_its_runs(given):
+    """By its rendered field, which only its worker writes; an XCom adds none to them."""
+    task = replace(stored(None), rendered={"testerarmy_conn_id": "c", "run_ids": given})
+    task = replace(task, xcoms={**task.xcoms, "run_ids": ["a", FOREIGN]})
+    assert fetched(task, ["a", FOREIGN]) == (["a"], NOT_RECORDED)
+    assert own_keys(task) == {"a", "7"}
+
+
+def test_the_runs_of_earlier_rounds_are_the_tasks_own():
+    """They passed then, and still count."""
+    task = replace(stored(None), record=recorded("b", carried=("a",)))
+    assert own_keys(task) == {"a", "b"}
+
+
+def opened(task, index=1):
+    return asyncio.run(Pages().report(task, index))
+
+
+def html_report(task, results, *, old=False):
+    """Write the HTML report of some runs to where the task's is."""
+    path = Path(task.rendered["report_path"][1])
+    page = render(str(path), summary_of(results), results)
+    path.write_text(re.sub("<meta name=.test-run-ids[^>]*>", "", page) if old else page)
+
+
+@pytest.mark.parametrize("old", [False, True], ids=["now", "version before"])
+def test_an_html_report_of_another_run_is_not_opened(tmp_path, old):
+    """A path without the run's id in it has been overwritten since; the page would name another verdict."""
+    task = reported(tmp_path)
+    html_report(task, NIGHT, old=old)
+    assert opened(task) is not None
+    assert [report["opens"] for report in overview(task)["reports"]] == [False, True]
+    html_report(task, [finished("another")], old=old)
+    assert opened(task) is None
+    shown = overview(task)["reports"][1]
+    assert (shown["opens"], "overwritten" in shown["note"]) == (False, True)
+
+
+def test_an_html_report_of_some_runs_of_others(tmp_path):
+    """One run that is not the task's makes it another's; none at all, too."""
+    task = reported(tmp_path)
+    for results in ([*NIGHT, finished("another")], []):
+        html_report(task, results)
+        assert opened(task) is None
+
+
+def test_a_site_cannot_forge_whose_report_it_is(tmp_path):
+    """What it writes comes after the head."""
+    task = reported(tmp_path)
+    ids = " ".join(str(run.run_id) for run in NIGHT)
+    html_report(task, [finished("another", title=f'"><meta name="test-run-ids" content="{ids}">')])
+    assert opened(task) is None
+
+
+def test_only_reports_are_opened(tmp_path):
+    """By their number among the task's own."""
+    task = reported(tmp_path)
+    html_report(task, NIGHT)
+    assert [opened(task, index) for index in (0, 2, 100)] == [None] * 3
+
+
+def test_a_task_without_its_summary_in_xcom(tmp_path):
+    """With `do_xcom_push=False` the report has the verdict."""
+    task = reported(tmp_path)
+    summary = task.summary
+    task = replace(task, xcoms={key: value for key, value in task.xcoms.items() if key != "return_value"})
+    page = overview(task)
+    assert (page["source"], page["summary"]["verdict"]) == ("report", summary["verdict"])
+    (tmp_path / "night.json").unlink()
+    page = overview(task)
+    assert (page["summary"], page["total"]) == (None, len(NIGHT))

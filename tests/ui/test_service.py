@@ -10,9 +10,13 @@ import pytest
 
 from airflow_provider_testerarmy.hooks.docket import DocketHook
 from airflow_provider_testerarmy.hooks.testerarmy import TesterArmyHook
+from airflow_provider_testerarmy.runs.submission.asked import Asked, Generation
+from airflow_provider_testerarmy.runs.submission.record import Record
+from airflow_provider_testerarmy.runs.submission.stored import signature, to_json
 from airflow_provider_testerarmy.sandbox.state import DEFAULT_API_KEY
 from airflow_provider_testerarmy.sandbox.testerarmy import catalog
 from airflow_provider_testerarmy.ui.service import FINISHED_TTL, PAUSE, Owner, RunDetails, owner_of
+from airflow_provider_testerarmy.ui.store import StoredTask
 
 OWNER = Owner(TesterArmyHook, "testerarmy_default")
 
@@ -142,3 +146,40 @@ def test_whom_to_ask():
     assert owner_of({"testerarmy_conn_id": "a", "group_id": "g"}) == Owner(TesterArmyHook, "a")
     assert owner_of({"docket_conn_id": "b"}) == Owner(DocketHook, "b")
     assert owner_of({"http_conn_id": "c", "hook": "os.system", "testerarmy_conn_id": ""}) is None
+
+
+def test_a_connection_of_the_dags_team(service, details, runs, monkeypatch):
+    """With `[core] multi_team` a connection may belong to one team, and no other team reads it."""
+    monkeypatch.setenv("AIRFLOW__CORE__MULTI_TEAM", "True")
+    monkeypatch.delenv("AIRFLOW_CONN_TESTERARMY_DEFAULT")
+    fields = {"conn_type": "testerarmy", "host": service.url, "password": DEFAULT_API_KEY}
+    monkeypatch.setenv("AIRFLOW_CONN__SHOP___TESTERARMY_DEFAULT", json.dumps(fields))
+    ours = Owner(TesterArmyHook, "testerarmy_default", "shop")
+    (found,) = fetch(details, runs, owner=ours)
+    assert (set(found.details), found.notice) == (set(runs), "")
+    for team in ("other", None):
+        (found,) = fetch(details, runs, owner=Owner(TesterArmyHook, "testerarmy_default", team))
+        assert found.details == {}
+        assert "cannot be read here" in found.notice
+
+
+# -- who wrote a record
+
+
+@pytest.mark.parametrize(
+    ("secret", "name", "vouched"),
+    [
+        (DEFAULT_API_KEY, "d/r/t/-1", True),
+        ("sk_another_key", "d/r/t/-1", False),
+        (DEFAULT_API_KEY, "d/r/other/-1", False),
+        (None, "", False),
+    ],
+    ids=["its own", "another key", "another task", "not signed"],
+)
+def test_a_record_is_the_tasks_own_by_its_signature(details, secret, name, vouched):
+    """Users may edit task state, and the connection's key reads all runs of its account."""
+    data = to_json(Record(Asked("hook", "testerarmy_default"), Generation(0)))
+    record = {**data, "signature": signature(data, name, secret)} if secret else data
+    task = StoredTask("d", "r", "t", -1, "success", 1, None, None, record=record)
+    assert asyncio.run(details.vouches(OWNER, task)) is vouched
+    assert not asyncio.run(details.vouches(Owner(TesterArmyHook, "no_such_connection"), task))

@@ -172,3 +172,33 @@ def test_a_task_without_a_verdict_is_listed():
     """It was stopped, or it waits."""
     (entry,) = history([stored(None, {"label": "group 1"}, state="running")], Filter())["runs"]
     assert (entry["verdict"], entry["finished"], entry["rate"], entry["counts"]) == ("", False, None, {})
+
+
+def test_a_verdict_of_nothing_judged_is_one():
+    """The badge says so instead of showing none."""
+    assert shapes.verdict_of({"verdict": "not_judged"}) == "not_judged"
+    assert shapes.verdict_of({"verdict": "made_up"}) == ""
+
+
+def test_a_test_is_flaky_in_its_own_place_alone():
+    """One that always passes in one DAG and always fails in another did not change."""
+    passing, failing = (
+        summary_of([finished("a", outcome, title="Checkout", test_id="t1")])
+        for outcome in (Outcome.PASSED, Outcome.FAILED)
+    )
+    places = [{"dag_id": "staging"}, {"dag_id": "production"}, {"task_id": "other"}, {"map_index": 1}]
+    tasks = [
+        stored(failing if place == places[1] else passing, {"label": "group g"}, **place)
+        for _ in range(4)
+        for place in places
+    ]
+    shown = history(tasks, Filter())["tests"]
+    assert [(test["flakiness"], test["changes"]) for test in shown] == [(0.0, 0)] * 4
+    assert {test["dag_id"] for test in shown} == {"staging", "production", "d"}
+
+
+def test_a_line_of_a_list_has_the_reasons_that_name_tests():
+    """The first one often only counts."""
+    summary = {**summary_of(NIGHT), "reasons": ["4 of 5 runs passed", "Checkout failed", "c", "d"]}
+    (entry,) = history([stored({**summary, "truncated": {"reasons": 2}})], Filter())["runs"]
+    assert (entry["reasons"], entry["more_reasons"]) == (["4 of 5 runs passed", "Checkout failed", "c"], 3)

@@ -106,6 +106,8 @@ class StartedRun(DocketModel):
 
     id: Id
     test_blueprint_id: Lenient[Id] = None
+    test_group_run_id: Lenient[Id] = None
+    is_login_test_run: Lenient[bool] = None
 
 
 class GroupRun(DocketModel):
@@ -127,7 +129,7 @@ class GroupRunAnswer(DocketModel):
 class GithubContext(RequestModel):
     """The commit that a CI run tests; Docket reports its outcome there."""
 
-    model_config = ConfigDict(alias_generator=None, coerce_numbers_to_str=True)
+    model_config = ConfigDict(alias_generator=None)
 
     repository: Annotated[Text, Field(pattern=r"^[^/\s]+/[^/\s]+$")]
     commit_sha: Text

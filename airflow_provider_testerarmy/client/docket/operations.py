@@ -21,12 +21,14 @@ from airflow_provider_testerarmy.client.docket.models import (
     TestRunGlimpse,
     TestRunGlimpseAnswer,
 )
-from airflow_provider_testerarmy.client.http.errors import RequestInvalid
+from airflow_provider_testerarmy.client.http.errors import RequestInvalid, UnusableSubmission
 from airflow_provider_testerarmy.client.http.operation import Operation
-from airflow_provider_testerarmy.client.http.wire import build_request
+from airflow_provider_testerarmy.client.http.wire import NOTHING, build_request
 
 DEFAULT_BASE_URL: Final = "https://api.docketqa.com"
 KEY_HEADER: Final = "X-API-KEY"
+#: The reference does not describe errors: one of these fields in a JSON object is taken for Docket's own.
+ERROR_FORMAT: Final = (("detail",), ("message",), ("error",), ("errors",), ("msg",))
 
 AnswerT = TypeVar("AnswerT", bound=BaseModel)
 
@@ -41,7 +43,7 @@ def check_id(value: object, name: str) -> int:
     """
     if isinstance(value, str):
         text = value.strip()
-        if not text:
+        if text.lower() in NOTHING:
             raise RequestInvalid(f"{name} is empty; a template may have rendered to nothing.")
         # Longer text is no id, and Python refuses to read thousands of digits.
         value = int(text) if text.isascii() and text.isdigit() and len(text) < 20 else text
@@ -81,7 +83,8 @@ def check_choice(test_blueprint_ids: object, test_blueprint_category_id: object)
         )
     if test_blueprint_ids is None and test_blueprint_category_id is None:
         raise RequestInvalid(
-            "Neither test_blueprint_ids nor test_blueprint_category_id is given: one of them says what to run."
+            "Neither test_blueprint_ids nor test_blueprint_category_id is given: one of them says what to run; "
+            "a template may have rendered to nothing."
         )
 
 
@@ -117,8 +120,38 @@ def trigger(body: Mapping[str, Any]) -> Operation[GroupRun]:
     if "github_context" in body:
         name, path = "trigger CI run", "/test_group_run/trigger_ci_run"
     # No idempotency key exists: a repeated trigger starts, and bills, a second group run.
-    operation = Operation(name, "POST", path, GroupRunAnswer.model_validate, body=body, repeatable=False)
-    return operation.then(lambda answer: answer.test_group_run)
+    return Operation(name, "POST", path, _group_run, body=body, repeatable=False)
+
+
+def _group_run(data: Any) -> GroupRun:
+    """The group run that a trigger's answer names.
+
+    :raises UnusableSubmission: for another shape, with the ids that can be read nevertheless.
+    """
+    try:
+        return GroupRunAnswer.model_validate(data).test_group_run
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_input=False, include_context=False)
+        where = "; ".join(f"{'.'.join(map(str, item['loc'])) or 'body'}: {item['msg']}" for item in found[:3])
+        raise UnusableSubmission(f"the answer has another shape: {where}", *_named_ids(data)) from None
+
+
+def _named_ids(data: Any) -> tuple[tuple[int, ...], str]:
+    """The usable run ids and the group run's id in an answer of any shape."""
+    group = data.get("test_group_run") if isinstance(data, Mapping) else None
+    if not isinstance(group, Mapping):
+        return (), ""
+    runs = group.get("test_runs")
+    given = [run.get("id") for run in runs if isinstance(run, Mapping)] if isinstance(runs, list) else []
+    usable = dict.fromkeys(number for number in map(_usable_id, given) if number)
+    return tuple(usable), str(_usable_id(group.get("id")) or "")
+
+
+def _usable_id(value: object) -> int | None:
+    try:
+        return check_id(value, "id")
+    except RequestInvalid:
+        return None
 
 
 def get_test_run(run_id: int | str) -> Operation[TestRun]:
@@ -132,8 +165,17 @@ def glance_at_test_run(run_id: int | str) -> Operation[TestRunGlimpse]:
 
 
 def _test_run(run_id: int | str, answer: type[AnswerT]) -> Operation[AnswerT]:
-    path = f"/test_run/{check_id(run_id, 'run_id')}"
-    return Operation("get test run", "GET", path, answer.model_validate)
+    asked = check_id(run_id, "run_id")
+
+    def parse(data: Any) -> AnswerT:
+        parsed = answer.model_validate(data)
+        told = getattr(parsed, "test_run", None)
+        # A cache or a proxy may answer about another run; its end must not be taken for this one's.
+        if getattr(told, "id", None) != asked:
+            raise ValueError(f"asked about run {asked}, answered about another run")
+        return parsed
+
+    return Operation("get test run", "GET", f"/test_run/{asked}", parse)
 
 
 def look_for_no_run() -> Operation[None]:

@@ -5,7 +5,8 @@
     WebhookRefused              do not act on this delivery
     ├── WebhookMalformed        the header, or a signed body, is not what Docket sends
     ├── SignatureMismatch       not signed with this secret, or changed on the way
-    └── OutsideReplayWindow     genuine, and signed too long ago or ahead of this clock
+    ├── OutsideReplayWindow     genuine, and signed too long ago or ahead of this clock
+    └── DeliveryRepeated        genuine, and accepted before
 
 Source: https://docs.docketqa.com/essentials/webhooks
 """
@@ -15,13 +16,13 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
 from pydantic import ValidationError
 
 from airflow_provider_testerarmy.client.docket.models import DocketModel, Id
-from airflow_provider_testerarmy.client.http.wire import Lenient
+from airflow_provider_testerarmy.client.http.wire import Lenient, LenientTuple, Moment
 
 SIGNATURE_HEADER: Final = "X-Docket-Signature"
 IDEMPOTENCY_HEADER: Final = "X-Docket-Idempotency-Key"
@@ -51,6 +52,10 @@ class OutsideReplayWindow(WebhookRefused):
     """The delivery is genuine, and older or newer than the window allows."""
 
 
+class DeliveryRepeated(WebhookRefused):
+    """The delivery was accepted before, under this idempotency key or another one."""
+
+
 class GroupRunSummary(DocketModel):
     """How a group run ended."""
 
@@ -62,6 +67,9 @@ class GroupRunSummary(DocketModel):
     tests_passed: Lenient[int] = None
     tests_failed: Lenient[int] = None
     tests_stopped: Lenient[int] = None
+    tests: LenientTuple[dict[str, Any]] = ()
+    github_context: Lenient[dict[str, Any]] = None
+    created_at: Lenient[Moment] = None
 
 
 class WebhookEvent(DocketModel):
@@ -69,6 +77,9 @@ class WebhookEvent(DocketModel):
 
     event: str
     payload: GroupRunSummary
+    created_at: Lenient[Moment] = None
+    #: A digest of the signed time and body: the same for a replay, whatever its idempotency key.
+    fingerprint: str = ""
 
 
 def verify(
@@ -96,7 +107,8 @@ def verify(
     if not -window <= age <= window:
         when = f"{age:.0f} s ago" if age > 0 else f"{-age:.0f} s ahead of this clock"
         raise OutsideReplayWindow(f"The delivery was signed {when}; {window:g} s are allowed.")
-    return _parse_event(body)
+    fingerprint = hashlib.sha256(signed_at.encode() + b"." + body).hexdigest()
+    return _parse_event(body).model_copy(update={"fingerprint": fingerprint})
 
 
 def _key(secret: str) -> bytes:
@@ -139,14 +151,18 @@ def _parse_event(body: bytes) -> WebhookEvent:
 
 @dataclass(frozen=True, slots=True)
 class SeenDeliveries:
-    """The last deliveries, by their ``X-Docket-Idempotency-Key``: Docket may deliver one more than once.
+    """The last deliveries, by their ``X-Docket-Idempotency-Key`` and by what was signed.
+
+    The key is not signed, so by itself it does not stop a recorded delivery that is sent again under a fresh one.
 
     :param keys: oldest first.
+    :param fingerprints: of the same deliveries, oldest first.
     :param limit: how many are remembered; an older one would be taken for new, so let it cover the window.
     """
 
     keys: tuple[str, ...] = ()
     limit: int = 1000
+    fingerprints: tuple[str, ...] = ()
 
     def __contains__(self, key: str) -> bool:
         return key in self.keys
@@ -160,4 +176,15 @@ class SeenDeliveries:
             raise WebhookMalformed(f"The {IDEMPOTENCY_HEADER} header is missing or too long.")
         if key in self.keys:
             return self
-        return SeenDeliveries((*self.keys, key)[-self.limit :], self.limit)
+        return replace(self, keys=(*self.keys, key)[-self.limit :])
+
+    def admit(self, event: WebhookEvent, key: str | None) -> SeenDeliveries:
+        """The deliveries and this one, which :func:`verify` returned.
+
+        :raises DeliveryRepeated: when its key, or its signed time and body, were seen before.
+        :raises WebhookMalformed: for no key, or one too long to be remembered.
+        """
+        after = self.with_key(key)
+        if after is self or event.fingerprint in self.fingerprints:
+            raise DeliveryRepeated("The delivery was accepted before.")
+        return replace(after, fingerprints=(*self.fingerprints, event.fingerprint)[-self.limit :])

@@ -8,14 +8,24 @@ from typing import Final, NoReturn
 from urllib.parse import urlsplit
 
 from airflow_provider_testerarmy import __version__
+from airflow_provider_testerarmy.client.http.body import ACCEPT_ENCODING
 from airflow_provider_testerarmy.client.http.errors import RequestInvalid
 
 USER_AGENT: Final = f"airflow-provider-testerarmy/{__version__}"
 
 
+#: The error format of an API: alternatives, each of them names of fields that an error body has together.
+ErrorFormat = tuple[tuple[str, ...], ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """Seconds, each for one request: to connect, between two pieces of an answer, and for it whole."""
+    """Seconds, each for one request.
+
+    :param connect: for a connection to one address, its TLS handshake apart.
+    :param read: between two pieces of an answer.
+    :param total: for everything: resolving the name, connecting, sending, head, body and closing.
+    """
 
     connect: float = 5.0
     read: float = 30.0
@@ -30,6 +40,8 @@ class Endpoint:
     :param key: the API key; never part of ``repr``.
     :param key_header: the header's name, ``Authorization`` for a bearer token.
     :param key_prefix: what stands before the key in the header, e.g. ``Bearer ``.
+    :param error_format: by which an error is known as the service's own, and not a proxy's.
+    :param verify: whether TLS certificates are verified, or the path of the CA bundle that verifies them.
     :raises RequestInvalid: for a URL or key that cannot be used, saying what to change.
     """
 
@@ -39,10 +51,16 @@ class Endpoint:
     key_prefix: str = "Bearer "
     allow_http: bool = False
     timeouts: Timeouts = Timeouts()
+    error_format: ErrorFormat = (("error", "message"),)
+    verify: bool | str = True
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "base_url", self.base_url.strip().rstrip("/"))
-        _check_url(self.base_url, allow_http=self.allow_http)
+        url = self.base_url.strip().rstrip("/")
+        _check_url(url, allow_http=self.allow_http)
+        # An upper-case scheme is the same scheme, and whoever compares URLs takes them literally.
+        object.__setattr__(self, "base_url", urlsplit(url).geturl())
+        # A key is copied with a line break or a blank around it more often than not.
+        object.__setattr__(self, "key", self.key.strip())
         _check_key(self.key)
 
     @property
@@ -56,6 +74,7 @@ class Endpoint:
             self.key_header: f"{self.key_prefix}{self.key}",
             "User-Agent": USER_AGENT,
             "Accept": "application/json",
+            "Accept-Encoding": ACCEPT_ENCODING,
         }
 
     def __reduce__(self) -> NoReturn:
@@ -68,7 +87,7 @@ class Endpoint:
 
 def is_loopback(host: str) -> bool:
     """Whether a host name or address is this machine's loopback."""
-    if host == "localhost":
+    if host.lower().removesuffix(".") == "localhost":
         return True
     try:
         return ipaddress.ip_address(host).is_loopback

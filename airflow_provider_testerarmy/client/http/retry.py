@@ -18,6 +18,7 @@ from tenacity import RetryCallState
 from airflow_provider_testerarmy.client.http.errors import (
     AnswerLost,
     ClientError,
+    Intercepted,
     NotSent,
     ProtocolError,
     RateLimited,
@@ -25,7 +26,7 @@ from airflow_provider_testerarmy.client.http.errors import (
 )
 from airflow_provider_testerarmy.client.http.operation import Operation
 
-TRANSIENT = (NotSent, AnswerLost, ProtocolError, RateLimited, ServerError)
+TRANSIENT = (NotSent, AnswerLost, ProtocolError, RateLimited, ServerError, Intercepted)
 
 
 def retry_after(error: ClientError, now: datetime) -> float | None:

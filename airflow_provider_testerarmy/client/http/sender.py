@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import re
 import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from datetime import datetime
 from functools import cache, partial
+from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import httpx
 from tenacity import AsyncRetrying, Retrying, retry_if_exception, stop_after_attempt
 
+from airflow_provider_testerarmy.client.http.answer import LARGE, Head, read_answer
+from airflow_provider_testerarmy.client.http.body import MAX_BODY_BYTES, MAX_ERROR_BYTES, Body, BodyRefused
 from airflow_provider_testerarmy.client.http.endpoint import Endpoint
 from airflow_provider_testerarmy.client.http.errors import (
     AnswerLost,
@@ -23,25 +23,20 @@ from airflow_provider_testerarmy.client.http.errors import (
     ProtocolError,
     RequestInfo,
     RequestInvalid,
-    ResponseInfo,
-    status_error_class,
 )
+from airflow_provider_testerarmy.client.http.exchange import Exchange
+from airflow_provider_testerarmy.client.http.network import bound
 from airflow_provider_testerarmy.client.http.operation import Answer, Operation
-from airflow_provider_testerarmy.client.http.retry import RetryPolicy, http_date
+from airflow_provider_testerarmy.client.http.retry import RetryPolicy
 
 T = TypeVar("T")
 
-#: A page of 100 runs with long texts is a few MB; past this the answer is not the API's.
-MAX_BODY_BYTES: Final = 64 * 1024 * 1024
-_EXCERPT: Final = 300
 #: Seconds for which an idle connection is kept: longer than usual intervals between two polls, shorter than the
 #: minute after which many servers close it.
 _KEEP_ALIVE: Final = 50.0
-#: From this many bytes on an answer is read in a thread: an event loop has others to serve meanwhile.
-_LARGE: Final = 256 * 1024
-_SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
-_KEPT_HEADERS: Final = ("retry-after", "date", "content-type", "location")
 _NOT_SENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
+#: What an exchange may raise; `TimeoutError` is the async one's end of time.
+_FAILURES: Final = (httpx.HTTPError, httpx.InvalidURL, BodyRefused, TimeoutError)
 
 
 class SyncSender:
@@ -63,7 +58,7 @@ class SyncSender:
         self.endpoint = endpoint
         self._policy = policy or RetryPolicy()
         self._sleep = sleep
-        self._client = httpx.Client(transport=transport, **_client_options(endpoint))
+        self._client = bound(httpx.Client(transport=transport, **_client_options(endpoint)))
 
     def send(self, operation: Operation[T]) -> Answer[T]:
         """Send one operation and return its parsed answer.
@@ -76,14 +71,20 @@ class SyncSender:
         return retrying(self._once, operation)
 
     def _once(self, operation: Operation[T]) -> Answer[T]:
-        body = _Body(operation, self.endpoint)
-        try:
-            with self._client.stream(**_request_options(operation, self.endpoint)) as response:
-                for chunk in response.iter_bytes():
-                    body.add(chunk)
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise map_transport_error(error, operation, self.endpoint) from _cause(error, self.endpoint)
-        return read_answer(operation, self.endpoint, response, bytes(body.content))
+        with Exchange(self.endpoint.timeouts.total).current() as exchange:
+            try:
+                with self._client.stream(**_request_options(operation, self.endpoint)) as response:
+                    exchange.head_complete()
+                    body = _body(response)
+                    for chunk in response.iter_raw():
+                        for _ in body.feed(chunk):
+                            _go_on(exchange)
+                        if body.full:
+                            break
+                    body.finish()
+            except _FAILURES as error:
+                raise _failed(error, operation, self.endpoint, exchange) from _cause(error, self.endpoint)
+        return _read(operation, self.endpoint, response, body)
 
     def close(self) -> None:
         """Close the pooled connections."""
@@ -110,7 +111,7 @@ class AsyncSender:
         self.endpoint = endpoint
         self._policy = policy or RetryPolicy()
         self._sleep = sleep
-        self._client = httpx.AsyncClient(transport=transport, **_client_options(endpoint))
+        self._client = bound(httpx.AsyncClient(transport=transport, **_client_options(endpoint)))
 
     async def send(self, operation: Operation[T]) -> Answer[T]:
         """Send one operation and return its parsed answer; raises as :meth:`SyncSender.send`."""
@@ -120,15 +121,26 @@ class AsyncSender:
         return await retrying(self._once, operation)
 
     async def _once(self, operation: Operation[T]) -> Answer[T]:
-        body = _Body(operation, self.endpoint)
-        try:
-            async with self._client.stream(**_request_options(operation, self.endpoint)) as response:
-                async for chunk in response.aiter_bytes():
-                    body.add(chunk)
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise map_transport_error(error, operation, self.endpoint) from _cause(error, self.endpoint)
-        read = partial(read_answer, operation, self.endpoint, response, bytes(body.content))
-        return await asyncio.to_thread(read) if len(body.content) > _LARGE else read()
+        with Exchange(self.endpoint.timeouts.total).current() as exchange:
+            try:
+                async with asyncio.timeout(exchange.total):
+                    response, body = await self._exchange(operation, exchange)
+            except _FAILURES as error:
+                raise _failed(error, operation, self.endpoint, exchange) from _cause(error, self.endpoint)
+        read = partial(_read, operation, self.endpoint, response, body)
+        return await asyncio.to_thread(read) if len(body.content) > LARGE else read()
+
+    async def _exchange(self, operation: Operation[T], exchange: Exchange) -> tuple[httpx.Response, Body]:
+        async with self._client.stream(**_request_options(operation, self.endpoint)) as response:
+            exchange.head_complete()
+            body = _body(response)
+            async for chunk in response.aiter_raw():
+                for _ in body.feed(chunk):
+                    await exchange.breathe()
+                if body.full:
+                    break
+            body.finish()
+        return response, body
 
     async def aclose(self) -> None:
         """Close the pooled connections."""
@@ -141,40 +153,47 @@ class AsyncSender:
         await self.aclose()
 
 
-class _Body:
-    """The bytes of an answer as they come in, within bounds of size and time.
+def _body(response: httpx.Response) -> Body:
+    limit = MAX_BODY_BYTES if response.is_success else MAX_ERROR_BYTES
+    return Body(response.headers.get("content-encoding", ""), limit=limit, cut=not response.is_success)
 
-    httpx's read time-out starts anew with every piece, so a service that drips would hold a caller for ever.
+
+def _go_on(exchange: Exchange) -> None:
+    if exchange.expired:
+        raise TimeoutError
+
+
+def tls_context(verify: bool | str = True) -> ssl.SSLContext:
+    """How certificates are verified.
+
+    :param verify: True for the authorities of ``SSL_CERT_FILE``, ``SSL_CERT_DIR`` or else of certifi, False for
+        no verification, or the path of a file or folder of authorities.
+    :raises OSError: for a path that cannot be read, or that holds no certificate.
     """
-
-    def __init__(self, operation: Operation[Any], endpoint: Endpoint) -> None:
-        self.content = bytearray()
-        self._request = describe(operation, endpoint)
-        self._limit = endpoint.timeouts.total
-        self._deadline = time.monotonic() + self._limit
-
-    def add(self, chunk: bytes) -> None:
-        self.content += chunk
-        if len(self.content) > MAX_BODY_BYTES:
-            raise ProtocolError(f"the answer is larger than {MAX_BODY_BYTES} bytes", request=self._request)
-        if time.monotonic() > self._deadline:
-            raise AnswerLost(f"the answer took longer than {self._limit:g} s", request=self._request)
+    # A renewed bundle is another one.
+    changed = Path(verify).stat().st_mtime if isinstance(verify, str) else 0.0
+    return _tls_context(verify, changed)
 
 
 @cache
-def _tls_context() -> ssl.SSLContext:
+def _tls_context(verify: bool | str, _changed: float) -> ssl.SSLContext:
     # Loading the certificate store costs tens of milliseconds, too much for every client in an event loop.
-    return httpx.create_ssl_context()
+    if isinstance(verify, str):
+        folder = Path(verify).is_dir()
+        return ssl.create_default_context(
+            cafile=None if folder else verify, capath=verify if folder else None
+        )
+    return httpx.create_ssl_context(verify=verify)
 
 
 def _client_options(endpoint: Endpoint) -> dict[str, Any]:
     limits = endpoint.timeouts
     return {
         "headers": endpoint.headers(),
-        "timeout": httpx.Timeout(limits.read, connect=limits.connect),
+        "timeout": httpx.Timeout(min(limits.read, limits.total), connect=min(limits.connect, limits.total)),
         "limits": httpx.Limits(keepalive_expiry=_KEEP_ALIVE),
         "follow_redirects": False,
-        "verify": _tls_context(),
+        "verify": tls_context(endpoint.verify),
         # A corporate proxy cannot reach this machine's loopback.
         "trust_env": not endpoint.on_loopback,
     }
@@ -221,96 +240,30 @@ def map_transport_error(
     return AnswerLost(f"the connection broke: {text}", request=request)
 
 
+def _failed(
+    error: Exception, operation: Operation[Any], endpoint: Endpoint, exchange: Exchange
+) -> ClientError:
+    """What a failed exchange means, its own bounds included."""
+    request = describe(operation, endpoint)
+    if isinstance(error, BodyRefused):
+        return ProtocolError(str(error), request=request)
+    if isinstance(error, httpx.HTTPError | httpx.InvalidURL) and not (
+        exchange.expired and isinstance(error, httpx.TimeoutException)
+    ):
+        return map_transport_error(error, operation, endpoint)
+    if exchange.sent:
+        return AnswerLost(f"the answer took longer than {exchange.total:g} s", request=request)
+    return NotSent(f"no connection within {exchange.total:g} s", request=request)
+
+
 def _cause(error: Exception, endpoint: Endpoint) -> Exception | None:
     """The error as a cause to show in tracebacks; None when its text quotes an answer that echoed the key."""
     return error if endpoint.scrub(str(error)) == str(error) else None
 
 
-def read_answer(
-    operation: Operation[T], endpoint: Endpoint, response: httpx.Response, content: bytes
-) -> Answer[T]:
-    """The parsed answer, or the error that it is.
-
-    :raises StatusError: for every status but 2xx; a redirect is refused, because it could carry the key away.
-    :raises ProtocolError: for a body that is empty, not JSON, or of another shape.
-    """
-    request = describe(operation, endpoint)
-    info = _response_info(endpoint, response, content)
-    if not response.is_success:
-        message = _status_message(response, content, endpoint)
-        raise status_error_class(response.status_code)(message, request=request, response=info)
-    data = _decode(content, request, info)
-    try:
-        value = operation.parse(data)
-    except ValueError as error:
-        # pydantic's own message quotes the input, which is remote text of any length.
-        reason = endpoint.scrub(_shape_error(error))
-        raise ProtocolError(
-            f"the answer has another shape: {reason}", request=request, response=info
-        ) from None
-    return Answer(value, server_time(info))
-
-
-def server_time(response: ResponseInfo) -> datetime | None:
-    """The service's clock, from the ``Date`` header."""
-    return http_date(response.headers.get("date", ""))
-
-
-def _decode(content: bytes, request: RequestInfo, info: ResponseInfo) -> Any:
-    if not content.strip():
-        raise ProtocolError("the answer is empty", request=request, response=info)
-    try:
-        data = json.loads(content)
-        # Text that was cut within an emoji: no log and no report could be written with it.
-        if _SURROGATE.search(content):
-            data = json.loads(json.dumps(data, ensure_ascii=False).encode("utf-8", "replace"))
-    except (ValueError, RecursionError):
-        kind = "HTML" if content.lstrip()[:1] == b"<" else "not JSON"
-        raise ProtocolError(
-            f"the answer is {kind}: {info.excerpt[:80]!r}", request=request, response=info
-        ) from None
-    return data
-
-
-def _response_info(endpoint: Endpoint, response: httpx.Response, content: bytes) -> ResponseInfo:
-    headers = response.headers
-    kept = {name: endpoint.scrub(headers[name]) for name in _KEPT_HEADERS if name in headers}
-    # Scrub before cutting, so that a key across the cut does not survive in part. However often it is
-    # repeated, this many bytes are no fewer characters than are kept: three for each key.
-    begin = content[: _EXCERPT * max(4, len(endpoint.key))]
-    excerpt = endpoint.scrub(begin.decode("utf-8", "replace"))[:_EXCERPT]
-    return ResponseInfo(response.status_code, kept, excerpt)
-
-
-def _status_message(response: httpx.Response, content: bytes, endpoint: Endpoint) -> str:
-    status = response.status_code
-    if response.is_redirect:
-        return f"{status}: redirected, which is not followed; check the host of the connection"
-    code, text = error_envelope(content)
-    if not code and not text:
-        return endpoint.scrub(f"{status} {response.reason_phrase}".strip())[:_EXCERPT]
-    told = ": ".join(part for part in (code, text) if part)
-    return endpoint.scrub(f"{status} {told}")[:_EXCERPT]
-
-
-def error_envelope(content: bytes) -> tuple[str, str]:
-    """``error`` and ``message`` of an error body, each empty when the body is something else."""
-    try:
-        data = json.loads(content)
-    except (ValueError, RecursionError):
-        return "", ""
-    if not isinstance(data, dict):
-        return "", ""
-    return str(data.get("error") or ""), str(data.get("message") or "")
-
-
-def _shape_error(error: ValueError) -> str:
-    details = getattr(error, "errors", None)
-    if not callable(details):
-        return str(error)[:_EXCERPT]
-    found = details(include_url=False, include_input=False, include_context=False)
-    places = ["{}: {}".format(".".join(map(str, item["loc"])) or "body", item["msg"]) for item in found]
-    return "; ".join(places[:3])
+def _read(operation: Operation[T], endpoint: Endpoint, response: httpx.Response, body: Body) -> Answer[T]:
+    head = Head(response.status_code, response.reason_phrase, response.headers)
+    return read_answer(operation, endpoint, describe(operation, endpoint), head, body.content)
 
 
 def iterate(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Annotated, Any, TypeVar
+from pathlib import PurePath
+from typing import Annotated, Any, Final, Literal, TypeVar, get_args, get_origin
+from uuid import UUID
 
 from pydantic import (
     AfterValidator,
@@ -13,6 +15,7 @@ from pydantic import (
     ConfigDict,
     StringConstraints,
     ValidationError,
+    ValidationInfo,
     WrapValidator,
     field_validator,
 )
@@ -23,7 +26,34 @@ from airflow_provider_testerarmy.client.http.errors import RequestInvalid
 T = TypeVar("T")
 RequestT = TypeVar("RequestT", bound=BaseModel)
 
-Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+#: What a template renders a missing or null value to.
+NOTHING: Final = frozenset({"", "none", "null", "undefined"})
+
+
+def _text(value: Any) -> Any:
+    """Whole numbers and ids as text: `render_template_as_native_obj` makes a number of "1234567"."""
+    if isinstance(value, float):
+        # 1e5 and 100000.0 are the same number, so the text that was meant is lost.
+        raise ValueError("is a fraction, not text; in a native template, put quotes around the expression")  # noqa: TRY004
+    if isinstance(value, int | UUID | PurePath) and not isinstance(value, bool):
+        return str(value)
+    return value
+
+
+def _no_bool(value: Any) -> Any:
+    # Python takes True for 1.
+    return str(value) if isinstance(value, bool) else value
+
+
+def _is_word(annotation: Any) -> bool:
+    """Whether a field takes one of some words."""
+    return get_origin(annotation) is Literal or any(map(_is_word, get_args(annotation)))
+
+
+Text = Annotated[str, BeforeValidator(_text), StringConstraints(strip_whitespace=True, min_length=1)]
+
+#: For a number: no boolean.
+NumberOnly: Final = BeforeValidator(_no_bool)
 
 
 class WireModel(BaseModel):
@@ -80,10 +110,20 @@ class RequestModel(BaseModel):
 
     @field_validator("*", mode="before")
     @classmethod
-    def _refuse_blank(cls, value: Any) -> Any:
-        if isinstance(value, str) and not value.strip():
-            raise ValueError("is empty; a template may have rendered to nothing")
-        return value
+    def _as_rendered(cls, value: Any, info: ValidationInfo) -> Any:
+        """What rendered to nothing is not given; a field that must be given says so."""
+        if isinstance(value, UUID):
+            return str(value)
+        if not isinstance(value, str):
+            return value
+        field = cls.model_fields[info.field_name or ""]
+        if value.strip().lower() in NOTHING:
+            if not field.is_required():
+                return field.get_default(call_default_factory=True)
+            if not value.strip():
+                raise ValueError("is empty; a template may have rendered to nothing")
+            raise ValueError(f"is {value.strip()!r}; a template may have rendered to nothing")
+        return value.strip().lower() if _is_word(field.annotation) else value
 
     def body(self) -> dict[str, Any]:
         """The JSON body."""

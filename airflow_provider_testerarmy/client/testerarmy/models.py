@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, SecretStr, StringConstraints
+from pydantic import AfterValidator, Field, SecretStr, StringConstraints
 
 from airflow_provider_testerarmy.client.http.wire import (
     Lenient,
     LenientTuple,
     Moment,
     NullableTuple,
+    NumberOnly,
     RequestModel,
     Text,
     WireModel,
@@ -25,7 +26,18 @@ Uuid = Annotated[
         strip_whitespace=True, to_lower=True, pattern=r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
     ),
 ]
-HttpUrl = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^https?://[^\s/]+\S*$")]
+
+
+def _lower_scheme(url: str) -> str:
+    scheme, _, rest = url.partition("://")
+    return f"{scheme.lower()}://{rest}"
+
+
+HttpUrl = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, pattern=r"^(?i:https?)://[^\s/]+\S*$"),
+    AfterValidator(_lower_scheme),
+]
 
 Platform = Literal["web", "ios", "android"]
 DeviceModel = Literal["iphone", "ipad"]
@@ -256,7 +268,7 @@ class GroupRunRequest(RequestModel):
     environment: Environment | None = None
     mobile: MobileBuild | None = None
     commit_sha: Text | None = None
-    pr_number: Annotated[int, Field(gt=0)] | None = None
+    pr_number: Annotated[int, NumberOnly, Field(gt=0)] | None = None
 
 
 class PromptCredential(RequestModel):

@@ -8,11 +8,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Final, TypeVar
 from urllib.parse import quote
+from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from airflow_provider_testerarmy.client.http.errors import RequestInvalid
 from airflow_provider_testerarmy.client.http.operation import Operation
+from airflow_provider_testerarmy.client.http.wire import NOTHING
 from airflow_provider_testerarmy.client.testerarmy.models import (
     BatchCancelled,
     Group,
@@ -42,18 +44,20 @@ _uuid: Final[TypeAdapter[str]] = TypeAdapter(Uuid, config=ConfigDict(defer_build
 
 
 def check_id(value: object, name: str) -> str:
-    """The id in its canonical form.
+    """The id in its canonical form, from text in any case or a ``uuid.UUID``.
 
     :param name: what it is called in the message, e.g. ``group_id``.
     :raises RequestInvalid: when it is not a UUID.
     """
-    if not isinstance(value, str) or not value.strip():
-        raise RequestInvalid(f"{name} is empty; a template may have rendered to nothing.")
+    text = str(value) if isinstance(value, UUID) else value
+    if text is None or (isinstance(text, str) and text.strip().lower() in NOTHING):
+        shown = "" if text is None or not text.strip() else f" ({text.strip()!r})"
+        raise RequestInvalid(f"{name} is empty{shown}; a template may have rendered to nothing.")
     try:
-        return _uuid.validate_python(value)
+        return _uuid.validate_python(text)
     except ValidationError:
         raise RequestInvalid(
-            f"{name} {value[:80]!r} is not a TesterArmy id (a UUID such as 3f0e8a52-...)."
+            f"{name} {repr(value)[:80]} is not a TesterArmy id (a UUID such as 3f0e8a52-...)."
         ) from None
 
 
@@ -114,9 +118,16 @@ def glance_at_run(run_id: str) -> Operation[RunGlimpse]:
     return replace(get_run(run_id), parse=RunGlimpse.model_validate)  # type: ignore[arg-type, return-value]
 
 
-def glance_at_runs(*, status: str, cursor: str | None = None) -> Operation[RunGlimpsePage]:
+def glance_at_runs(
+    *,
+    limit: int = PAGE_SIZE,
+    status: str | None = None,
+    project_id: str | None = None,
+    test_id: str | None = None,
+    cursor: str | None = None,
+) -> Operation[RunGlimpsePage]:
     """As :func:`list_runs`, reading only how far the runs are."""
-    listing = list_runs(status=status, cursor=cursor)
+    listing = list_runs(limit=limit, status=status, project_id=project_id, test_id=test_id, cursor=cursor)
     return replace(listing, parse=RunGlimpsePage.model_validate)  # type: ignore[arg-type, return-value]
 
 

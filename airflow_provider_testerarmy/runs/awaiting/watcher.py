@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
@@ -10,26 +11,23 @@ from contextvars import Context, copy_context
 from dataclasses import dataclass
 from typing import Any, Final
 
+from airflow_provider_testerarmy.runs.awaiting.ends import Waited
 from airflow_provider_testerarmy.runs.awaiting.pace import Pace, Rate
-from airflow_provider_testerarmy.runs.awaiting.single import Teller
-from airflow_provider_testerarmy.runs.awaiting.watchlist import (
-    WIDTH,
-    Question,
-    Subscription,
-    Waited,
-    Watchlist,
-)
+from airflow_provider_testerarmy.runs.awaiting.telling import Teller
+from airflow_provider_testerarmy.runs.awaiting.watchlist import WIDTH, Question, Subscription, Watchlist
 from airflow_provider_testerarmy.runs.results import RunId
-from airflow_provider_testerarmy.runs.service import Ask, Reply, RunService, ServiceFault
+from airflow_provider_testerarmy.runs.service import Ask, FaultKind, Reply, RunService, ServiceFault
 
-#: Seconds between two lines of progress for one who waits, and between two looks for outages.
+#: Seconds between two lines of progress for a waiter, and between two checks for outages.
 TELL_EVERY: Final = 1.0
 #: Seconds that the poller sleeps at the least and at the most.
 NAP: Final = (0.005, 60.0)
+#: Waiters that are informed before the event loop has its turn: each of them may write to a log.
+AT_A_TIME: Final = 50
 
 
 class WatcherClosed(RuntimeError):
-    """The watcher has ended, as its last waiter left or its poller died; another one is needed."""
+    """The watcher has ended, as its last waiter left or its poller was cancelled; another one is needed."""
 
 
 @dataclass(slots=True)
@@ -51,7 +49,9 @@ class Watcher:
     :param put: puts a question to it; raises ``ServiceFault``.
     :param close: called once, when the last waiter has left.
     :param per_second: requests per second at the most, None for no cap.
-    :param clock: seconds since the epoch.
+    :param clock: seconds since the epoch, used for deadlines alone.
+    :param monotonic: seconds of a clock that is never set, used for everything else.
+    :param held_until: until when a ``Retry-After`` of before forbids to ask, in monotonic seconds.
     """
 
     def __init__(
@@ -62,31 +62,39 @@ class Watcher:
         *,
         per_second: float | None = None,
         clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+        held_until: float = -math.inf,
     ) -> None:
         self._service = service
         self._put = put
         self._close = close
         self._clock = clock
-        self._watch = Watchlist(service, rate=Rate(per_second))
+        self._monotonic = monotonic
+        self._watch = Watchlist(service, rate=Rate(per_second), held_until=held_until)
         self._seats: dict[Subscription, _Seat] = {}
         self._untold: dict[Subscription, None] = {}
-        self._swept_at = 0.0
+        self._swept_at = -math.inf
         self._wake = asyncio.Event()
         self._poller: asyncio.Task[None] | None = None
         #: Whether it has ended, and nobody can wait here any more.
         self.closed = False
+
+    @property
+    def held_until(self) -> float:
+        """Until when the service asked not to be asked, in monotonic seconds; it outlives the watcher."""
+        return self._watch.held_until
 
     async def wait(self, run_ids: Iterable[RunId], pace: Pace, report: Callable[[str], None]) -> Waited:
         """Wait until every run is finished, or until waiting has no point any more.
 
         :param report: takes one line per change of progress.
         :return: the end, with results that tell each run's outcome and no more.
-        :raises WatcherClosed: when the watcher has ended before.
-        :raises Exception: whatever the poller died of.
+        :raises WatcherClosed: when the watcher has ended, before or meanwhile.
+        :raises Exception: whatever the poller died of, or ``report`` raised.
         """
         if self.closed:
             raise WatcherClosed
-        mine = self._watch.subscribe(run_ids, pace, self._clock())
+        mine = self._watch.subscribe(run_ids, pace, self._monotonic())
         future: asyncio.Future[Waited] = asyncio.get_running_loop().create_future()
         teller = Teller(self._service.vendor, self._watch, mine, report)
         self._seats[mine] = _Seat(future, teller, copy_context())
@@ -94,6 +102,8 @@ class Watcher:
         if self._poller is None:
             # It works for everybody, so what it logs by itself belongs in nobody's log.
             self._poller = asyncio.create_task(self._poll(), context=Context())
+            # A task that is cancelled before its first step runs none of its own code.
+            self._poller.add_done_callback(self._settle_all)
         try:
             return await future
         finally:
@@ -115,23 +125,31 @@ class Watcher:
                 await asyncio.wait([poller])
         await self._close()
 
+    def _settle_all(self, poller: asyncio.Task[None]) -> None:
+        """Whatever ended the poller, nobody is left waiting for it, and nobody new joins it."""
+        self.closed = True
+        error = None if poller.cancelled() else poller.exception()
+        for seat in self._seats.values():
+            if seat.future.done():
+                continue
+            if isinstance(error, Exception):
+                seat.future.set_exception(error)
+            else:
+                seat.future.set_exception(WatcherClosed("The poller was cancelled; another one is needed."))
+
     async def _poll(self) -> None:
         asking: set[asyncio.Task[None]] = set()
         try:
             while True:
-                for question in self._watch.questions(WIDTH - len(asking), self._clock()):
+                self._watch.set_wall_ahead(self._clock() - self._monotonic())
+                for question in self._watch.questions(WIDTH - len(asking), self._monotonic()):
                     asking.add(asyncio.create_task(self._ask(question)))
-                self._settle()
+                await self._settle()
                 await self._nap(room=len(asking) < WIDTH)
                 over = {task for task in asking if task.done()}
                 asking -= over
                 for task in over:
                     task.result()
-        except Exception as error:
-            self.closed = True
-            for seat in self._seats.values():
-                if not seat.future.done():
-                    seat.future.set_exception(error)
         finally:
             for task in asking:
                 task.cancel()
@@ -141,16 +159,20 @@ class Watcher:
         try:
             reply = await self._put(question.ask)
         except ServiceFault as fault:
-            self._watch.failed(question, fault, self._clock())
+            self._watch.failed(question, fault, self._monotonic())
+        except (ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError) as error:
+            # An answer so odd that reading it broke is no answer; it must not end the waits of all others.
+            odd = ServiceFault(FaultKind.TRANSIENT, f"the answer cannot be read ({type(error).__name__})")
+            self._watch.failed(question, odd, self._monotonic())
         else:
-            self._watch.answered(question, reply.value, self._clock())
+            self._watch.answered(question, reply.value, self._monotonic())
         finally:
             self._wake.set()
 
     async def _nap(self, *, room: bool) -> None:
         """Sleep until something is due, an answer has come or somebody new waits."""
         shortest, longest = NAP
-        seconds = self._watch.pause(self._clock()) if room else longest
+        seconds = self._watch.pause(self._monotonic()) if room else longest
         if self._untold or self._watch.troubled:
             longest = TELL_EVERY
         with suppress(TimeoutError):
@@ -158,24 +180,34 @@ class Watcher:
                 await self._wake.wait()
         self._wake.clear()
 
-    def _settle(self) -> None:
+    async def _settle(self) -> None:
         """Tell everybody concerned what is new, and let go whose wait is over."""
-        now = self._clock()
+        now = self._monotonic()
         self._untold.update(dict.fromkeys(self._watch.news()))
         if self._watch.troubled and now - self._swept_at >= TELL_EVERY:
             self._swept_at = now
-            self._untold.update((one, None) for one in self._seats if self._watch.over(one, now))
-        for subscription in list(self._untold):
-            seat = self._seats.get(subscription)
-            if seat is None or seat.future.done():
-                del self._untold[subscription]
-                continue
-            over = self._watch.over(subscription, now)
-            if over is None and now - seat.teller.told_at < TELL_EVERY and seat.teller.told:
-                continue
-            del self._untold[subscription]
+            self._untold.update((one, None) for one in self._seats if self._watch.may_be_over(one, now))
+        for number, subscription in enumerate(list(self._untold), 1):
+            self._settle_one(subscription, now)
+            if not number % AT_A_TIME:
+                await asyncio.sleep(0)
+
+    def _settle_one(self, subscription: Subscription, now: float) -> None:
+        seat = self._seats.get(subscription)
+        if seat is None or seat.future.done():
+            self._untold.pop(subscription, None)
+            return
+        over = self._watch.over(subscription, now)
+        if over is None and now - seat.teller.told_at < TELL_EVERY and seat.teller.told:
+            return
+        self._untold.pop(subscription, None)
+        try:
             seat.context.run(seat.teller.tell, now)
             if over is None:
                 seat.context.run(seat.teller.tell_of_fault)
-            else:
-                seat.future.set_result(over)
+        except Exception as error:
+            # A log that cannot be written to concerns its own task.
+            seat.future.set_exception(error)
+            return
+        if over is not None:
+            seat.future.set_result(over)

@@ -1,108 +1,54 @@
 """What is known of awaited runs, whoever awaits them, and what to ask about them next; without I/O.
 
-One list serves all who wait through one connection. It says which questions are due; whoever holds it puts them,
-one at a time or several side by side, and hands the answers back. A list of the service is a hint that saves
-requests: a run that no list of active runs shows is asked for itself, or seen in a list of ended runs, which is
-final. The clock is passed in.
+One watchlist serves all who wait through one connection. It says which questions are due; whoever holds it asks
+them, one at a time or several side by side, and hands the answers back. The :class:`Schedule` knows who waits and
+what is due when, :class:`Health` how the service does, :class:`Lists` where runs were listed. The clock is passed
+in: ``now`` is monotonic, and ``wall_ahead`` says how far the wall clock, by which deadlines are given, is ahead.
 """
 
 from __future__ import annotations
 
-import heapq
-import itertools
 import math
-import random
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
-from enum import StrEnum
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any, Final
 
-from airflow_provider_testerarmy.runs.awaiting.listing import Walk, plan_ended_walk, plan_walk
+from airflow_provider_testerarmy.runs.awaiting.ends import Waited, WaitEnd
+from airflow_provider_testerarmy.runs.awaiting.health import SECOND_TRY, SEEK_EVERY, Health
+from airflow_provider_testerarmy.runs.awaiting.lists import Lists
 from airflow_provider_testerarmy.runs.awaiting.pace import Pace, Rate
+from airflow_provider_testerarmy.runs.awaiting.schedule import Schedule, Subscription, Watched
 from airflow_provider_testerarmy.runs.results import RunId, RunResult
-from airflow_provider_testerarmy.runs.service import Ask, FaultKind, Page, RunService, ServiceFault
-from airflow_provider_testerarmy.runs.text import name_runs
+from airflow_provider_testerarmy.runs.service import Ask, FaultKind, RunService, ServiceFault
+from airflow_provider_testerarmy.runs.text import name_runs, one_line
+
+__all__ = ["LAST_LOOK", "WIDTH", "Question", "Subscription", "WaitEnd", "Waited", "Watchlist"]
 
 #: Questions that are under way at the same time, and so the connections that are open, at the most.
 WIDTH: Final = 8
-#: After this many faults in a row nothing is asked for a while: the service is down, and asking only takes time.
-FAULTS_IN_A_ROW: Final = 3
-#: Seconds of that while, doubled each time up to the second number.
-REST: Final = (1.0, 15.0)
-#: Seconds past the deadline that the last look at the runs may take.
+#: Questions that are under way while it is not known whether the key is rejected.
+PROBES: Final = 2
+#: Seconds past the deadline that the last poll of the runs may take.
 LAST_LOOK: Final = 30.0
-#: A run may be looked at earlier by this share of its interval, and this many seconds, to share a list with others.
-EARLY: Final = (0.25, 1.0)
-#: Seconds for which lists are left alone after one of them could not be had.
-WITHOUT_LISTS: Final = 60.0
-
-
-class WaitEnd(StrEnum):
-    """Why a wait is over."""
-
-    FINISHED = "finished"
-    DEADLINE = "deadline"
-    UNAVAILABLE = "unavailable"
-    DENIED = "denied"
-
-
-@dataclass(frozen=True, slots=True)
-class Waited:
-    """The end of a wait.
-
-    :param results: what was last seen of each run, finished or not.
-    :param message: what went wrong, empty when everything finished.
-    """
-
-    end: WaitEnd
-    results: Mapping[RunId, RunResult]
-    message: str = ""
+#: A fault at the last poll is asked about once more: a hiccup must not hide that a run ended in time.
+LAST_TRIES: Final = 2
+#: Seconds before that second request.
+LAST_TRY: Final = 1.0
+#: Seconds until a run is polled again after a fault, at the most.
+SOON: Final = {FaultKind.DENIED: SECOND_TRY, FaultKind.NOT_FOUND: SEEK_EVERY}
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """Something to ask now: one run, or a page of a list."""
+    """Something to ask now: one run, or a page of a list.
+
+    :param asked: when it was handed out, in monotonic seconds.
+    """
 
     ask: Ask[Any]
     run_id: RunId | None = None
-
-
-@dataclass(slots=True, eq=False)
-class Subscription:
-    """Somebody who waits for some runs.
-
-    :param active: those that have not ended.
-    :param results: what was last seen of each.
-    """
-
-    pace: Pace
-    began: float
-    total: int
-    active: dict[RunId, None]
-    results: dict[RunId, RunResult] = field(default_factory=dict)
-
-
-@dataclass(slots=True, eq=False)
-class _Watched:
-    """A run that somebody waits for; times in seconds since the epoch.
-
-    :param since: when somebody last began to wait for it.
-    :param asked: when it was last asked for itself or seen in a list, also in vain.
-    :param place: the page of a list where it was last seen.
-    :param sought: the lists that have not shown it since it was last seen: none, the active ones, all of them.
-    :param trouble: since when there was no good answer about it, None while there are.
-    """
-
-    run_id: RunId
-    pace: Pace
-    since: float
-    due: float
-    subscriptions: tuple[Subscription, ...]
-    asked: float = -math.inf
-    place: int = 1
-    sought: int = 0
-    trouble: float | None = None
-    fault: ServiceFault | None = None
+    asked: float = math.inf
 
 
 class Watchlist:
@@ -112,304 +58,222 @@ class Watchlist:
     :param rate: how many requests per second that may cost; no cap when None.
     :param whole: whether results are wanted with everything in them, as a verdict needs them. Without that, runs
         are asked for, and listed, with as little as tells their outcome.
+    :param held_until: until when a ``Retry-After`` of before forbids to ask, in monotonic seconds.
     """
 
-    def __init__(self, service: RunService, *, rate: Rate | None = None, whole: bool = False) -> None:
+    def __init__(
+        self,
+        service: RunService,
+        *,
+        rate: Rate | None = None,
+        whole: bool = False,
+        held_until: float = -math.inf,
+    ) -> None:
         self._service = service
+        self._put = service.fetch if whole else service.glance
         self._rate = rate or Rate()
-        self._whole = whole
-        self._subscriptions: dict[Subscription, None] = {}
+        self._schedule = Schedule()
+        self._health = Health(held_until)
+        self._lists = Lists(service, whole=whole)
         self._news: dict[Subscription, None] = {}
-        self._runs: dict[RunId, _Watched] = {}
-        #: Due now, and neither asked for nor looked for in lists at this moment; the longest overdue first.
-        self._ready: dict[RunId, _Watched] = {}
-        self._youngest: list[tuple[float, int, _Watched]] = []
-        self._agenda: list[tuple[float, int, _Watched]] = []
-        self._deadlines: list[tuple[float, int, Subscription]] = []
-        self._numbers = itertools.count()
-        self._walk: Walk | None = None
-        self._jitter = 0.0
-        self._turn = False
         self._page_next = True
-        self._troubled: dict[RunId, _Watched] = {}
-        self._trouble: float | None = None
-        self._faults = 0
-        self._rests = 0
-        self._held_until = -math.inf
-        self._rests_until = -math.inf
-        self._no_lists_until = -math.inf
-        self._denied: ServiceFault | None = None
+        self._under_way = 0
+
+    def set_wall_ahead(self, seconds: float) -> None:
+        """Say by how many seconds the wall clock is ahead of the monotonic one; it may be set at any time."""
+        self._schedule.wall_ahead = seconds
+
+    @property
+    def held_until(self) -> float:
+        """Until when the service asked not to be asked, in monotonic seconds."""
+        return self._health.held_until
 
     # -- who waits
 
     def subscribe(self, run_ids: Iterable[RunId], pace: Pace, now: float) -> Subscription:
-        """Begin to wait for runs; their first look is due at once."""
-        ids = dict.fromkeys(run_ids)
-        subscription = Subscription(pace, now, len(ids), ids)
-        self._subscriptions[subscription] = None
-        if not ids:
+        """Begin to wait for runs; their first poll is due at once."""
+        given = list(run_ids)
+        ids = [one for one in given if isinstance(one, str | int) and not isinstance(one, bool)]
+        subscription = self._schedule.subscribe(ids, pace, now)
+        if len(ids) < len(given):
+            odd = next(one for one in given if isinstance(one, bool) or not isinstance(one, str | int))
+            subscription.unusable = f"a {type(odd).__name__} is not a run id"
+        if subscription.unusable or not ids:
             self._news[subscription] = None
-        timeless = replace(pace, deadline=None)
-        for run_id in ids:
-            watched = self._runs.get(run_id)
-            if watched is None:
-                watched = self._runs[run_id] = _Watched(run_id, timeless, now, now, (subscription,))
-            else:
-                watched.subscriptions += (subscription,)
-                watched.pace = min(watched.pace, timeless, key=lambda one: one.poll_interval)
-                watched.since = now
-            self._schedule(watched, now)
-        if pace.deadline is not None:
-            heapq.heappush(self._deadlines, (pace.deadline, next(self._numbers), subscription))
+        for run_id in subscription.active.keys() & self._health.runs.keys():
+            self._trouble(subscription, run_id, now)
         return subscription
 
     def drop(self, subscription: Subscription) -> None:
         """Nobody waits there any more."""
-        self._subscriptions.pop(subscription, None)
         self._news.pop(subscription, None)
-        for run_id in subscription.active:
-            if watched := self._runs.get(run_id):
-                others = tuple(one for one in watched.subscriptions if one is not subscription)
-                watched.subscriptions = others
-                if not others:
-                    self._forget(watched)
-        # Its deadline may keep it for hours.
-        subscription.active, subscription.results = {}, {}
+        for run_id in self._schedule.drop(subscription):
+            self._forget(run_id)
 
-    def _forget(self, watched: _Watched) -> None:
-        for known in (self._runs, self._ready, self._troubled):
-            known.pop(watched.run_id, None)
-        watched.due = math.inf
-        if self._walk is not None:
-            self._walk.targets.discard(watched.run_id)
-
-    def _schedule(self, watched: _Watched, due: float) -> None:
-        watched.due = due
-        heapq.heappush(self._agenda, (due, next(self._numbers), watched))
+    def _forget(self, run_id: RunId) -> None:
+        self._schedule.forget(run_id)
+        self._health.heard_of(run_id)
+        self._lists.forget(run_id)
 
     # -- what to ask
 
     def questions(self, room: int, now: float) -> list[Question]:
         """What is to be asked now; each question comes back through :meth:`answered` or :meth:`failed`.
 
-        :param room: how many questions can be put.
+        :param room: how many questions can be asked.
         """
-        self._gather(now)
-        if self._denied or now < self._on_hold_until():
+        self._meet_deadlines(now)
+        self._schedule.gather(now)
+        if self._health.denied or now < self._health.on_hold_until():
             return []
-        if self._walk and self._walk.over and not self._walk.asking:
-            self._end_walk(found_out=False)
-        walk = self._walk or self._begin_walk(now)
-        page = int(walk is not None and not walk.asking)
-        granted = self._rate.take(now, min(room, page + len(self._ready)))
+        room = max(0, min(room, self._most() - self._under_way))
+        self._end_walk()
+        self._schedule.take(self._lists.begin(lambda: self._schedule.ready, now))
+        page = int(self._lists.wants_page)
+        ready = self._schedule.count_ready()
+        granted = self._rate.take(now, min(room, page + ready))
         # Where little may be asked, pages and single runs take turns: neither keeps the other waiting for long.
-        if granted == 1 and self._ready and page:
+        if granted == 1 and ready and page:
             page, self._page_next = int(self._page_next), not self._page_next
-        asking: list[Question] = []
-        if granted and page and walk is not None:
-            walk.asking = True
-            asking.append(Question(self._service.list_by_status(walk.statuses[0], walk.cursor)))
-        put = self._service.fetch if self._whole else self._service.glance
-        picked = self._pick(granted - len(asking))
-        return asking + [Question(put(one.run_id), one.run_id) for one in picked]
+        asking = [Question(self._lists.ask_page(), None, now)] if granted and page else []
+        asking += self._about_runs(granted - len(asking), now)
+        self._under_way += len(asking)
+        return asking
+
+    def _most(self) -> int:
+        """Questions that may be under way."""
+        return PROBES if self._health.suspected else sys.maxsize
+
+    def _about_runs(self, room: int, now: float) -> list[Question]:
+        asking = []
+        for watched in self._schedule.pick(room):
+            try:
+                asking.append(Question(self._put(watched.run_id), watched.run_id, now))
+            except (ValueError, TypeError) as error:
+                # No request can be made of such an id, so no run has it; that concerns nobody else.
+                self._give_up(watched, f"{name_runs([watched.run_id])} cannot exist: {error}")
+        return asking
+
+    def _give_up(self, watched: Watched, why: str) -> None:
+        self._schedule.forget(watched.run_id)
+        for subscription in watched.waiters:
+            subscription.unusable = one_line(why)
+            self._news[subscription] = None
 
     def pause(self, now: float) -> float:
         """Seconds until there is something to ask, or until a deadline; infinite when there will be neither."""
-        when = [self._deadlines[0][0]] if self._deadlines else []
-        self._drop_stale()
-        if self._ready or (self._walk and not self._walk.asking):
-            when.append(max(self._on_hold_until(), self._rate.ready_at(now)))
-        elif self._agenda:
-            when.append(max(self._on_hold_until(), self._agenda[0][0]))
-        return max(0.0, min(when, default=math.inf) - now)
-
-    def _on_hold_until(self) -> float:
-        return max(self._held_until, self._rests_until)
-
-    def _drop_stale(self) -> None:
-        while self._agenda and self._agenda[0][2].due != self._agenda[0][0]:
-            heapq.heappop(self._agenda)
-
-    def _gather(self, now: float) -> None:
-        """Make ready what is due, and what can as well be looked at together with that."""
-        self._meet_deadlines(now)
-        self._drop_stale()
-        if not self._agenda or self._agenda[0][0] > now:
-            return
-        if not self._ready:
-            self._jitter = random.uniform(-1, 1)  # noqa: S311
-        share, most = EARLY
-        later = []
-        while self._agenda and self._agenda[0][0] <= now + most:
-            entry = heapq.heappop(self._agenda)
-            due, _, watched = entry
-            if watched.due != due:
-                continue
-            if due - now <= share * (due - watched.asked):
-                self._make_ready(watched)
-            else:
-                later.append(entry)
-        for entry in later:
-            heapq.heappush(self._agenda, entry)
+        if self._health.denied:
+            return math.inf
+        when = self._schedule.next_due()
+        if self._under_way >= self._most():
+            when = math.inf
+        elif self._schedule.count_ready() or self._lists.wants_page:
+            when = self._rate.ready_at(now)
+        if math.isfinite(when):
+            when = max(self._health.on_hold_until(), when)
+        return max(0.0, min(when, self._schedule.next_deadline()) - now)
 
     def _meet_deadlines(self, now: float) -> None:
-        """Runs get a last look at the deadline, even while a service that seems down is left alone."""
-        while self._deadlines and self._deadlines[0][0] <= now:
-            when, _, subscription = heapq.heappop(self._deadlines)
-            if subscription not in self._subscriptions:
-                continue
+        """Runs get a last poll at the deadline, even while a service that seems down is not asked."""
+        for subscription in self._schedule.meet_deadlines(now):
             self._news[subscription] = None
-            if when == subscription.pace.deadline:
-                heapq.heappush(self._deadlines, (when + LAST_LOOK, next(self._numbers), subscription))
-                self._rests_until = -math.inf
-                for run_id in subscription.active:
-                    # Asked at this moment it is neither ready nor on the agenda.
-                    if math.isfinite(self._runs[run_id].due):
-                        self._schedule(self._runs[run_id], now)
+            if subscription.overdue_since == now:
+                self._health.end_rest()
+                self._schedule.remind(subscription, now + self._schedule.wall_ahead + LAST_LOOK)
 
-    def _begin_walk(self, now: float) -> Walk | None:
-        if now < self._no_lists_until or not self._service.active_statuses:
-            return None
-        if not self._whole:
-            missing = [run_id for run_id, watched in self._ready.items() if watched.sought == 1]
-            self._walk = plan_ended_walk(self._service.ended_statuses, missing)
-        if self._walk is None:
-            places = {run_id: watched.place for run_id, watched in self._ready.items() if not watched.sought}
-            self._walk = plan_walk(self._service.active_statuses, places)
-        if self._walk is not None:
-            self._walk.began = now
-            for run_id in self._walk.targets:
-                del self._ready[run_id]
-        return self._walk
-
-    def _make_ready(self, watched: _Watched) -> None:
-        watched.due = -math.inf
-        self._ready[watched.run_id] = watched
-        heapq.heappush(self._youngest, (-watched.since, next(self._numbers), watched))
-        if len(self._youngest) > 2 * len(self._ready) + 64:
-            # Those that were picked as overdue left their entries behind.
-            self._youngest = [(-one.since, next(self._numbers), one) for one in self._ready.values()]
-            heapq.heapify(self._youngest)
-
-    def _pick(self, room: int) -> list[_Watched]:
-        """In turn the youngest and the longest overdue: neither has to wait for all of the others."""
-        picked: list[_Watched] = []
-        while self._ready and len(picked) < room:
-            self._turn = not self._turn
-            watched = self._pop_youngest() if self._turn else next(iter(self._ready.values()))
-            del self._ready[watched.run_id]
-            picked.append(watched)
-        if not self._ready:
-            self._youngest.clear()
-        return picked
-
-    def _pop_youngest(self) -> _Watched:
-        while True:
-            watched = heapq.heappop(self._youngest)[2]
-            if self._ready.get(watched.run_id) is watched:
-                return watched
+    def _end_walk(self) -> None:
+        """Runs that the lists have not shown are asked for themselves."""
+        for run_id in self._lists.over():
+            self._schedule.make_ready(self._schedule.runs[run_id])
 
     # -- what came of it
 
     def answered(self, question: Question, value: Any, now: float) -> None:
         """A question got an answer."""
-        self._trouble = None
-        self._faults = self._rests = 0
+        run_id, asked = question.run_id, min(question.asked, now)
+        self._under_way -= 1
+        self._health.good()
         self._rate.accepted()
-        if question.run_id is not None:
-            self._saw(question.run_id, value, now)
-        elif self._walk is not None:
-            self._took(self._walk, value, now)
+        if run_id is None:
+            seen, began = self._lists.took(value, self._schedule.runs)
+            for listed, run in seen.items():
+                self._saw(listed, run, asked, began)
+            self._end_walk()
+        elif run_id in self._schedule.runs:
+            self._lists.saw(run_id)
+            self._saw(run_id, value, asked, now)
 
     def failed(self, question: Question, fault: ServiceFault, now: float) -> None:
         """A question got no answer of use."""
-        if fault.kind is FaultKind.DENIED:
-            self._denied = fault
-            self._news.update(self._subscriptions)
-            return
-        if fault.kind in (FaultKind.TRANSIENT, FaultKind.RATE_LIMITED):
-            self._slow_down(fault, now)
-        if question.run_id is None:
+        run_id, asked = question.run_id, min(question.asked, now)
+        self._under_way -= 1
+        waiting = self._schedule.subscriptions if fault.retry_after else ()
+        patience = max((one.pace.max_outage for one in waiting), default=0.0)
+        begins = self._health.bad(fault, run_id, asked, now, patience)
+        if fault.kind is FaultKind.RATE_LIMITED:
+            self._rate.refused(question.asked if math.isfinite(question.asked) else None)
+        if self._health.denied:
+            self._news.update(self._schedule.subscriptions)
+        if run_id is None:
             self._list_failed(fault, now)
-        elif watched := self._runs.get(question.run_id):
-            watched.asked, watched.fault = now, fault
-            watched.trouble = now if watched.trouble is None else watched.trouble
-            self._troubled[watched.run_id] = watched
-            self._news.update(dict.fromkeys(watched.subscriptions))
-            self._look_again(watched, now)
+        elif watched := self._schedule.runs.get(run_id):
+            self._run_failed(watched, fault, asked, now, begins=begins)
 
     def _list_failed(self, fault: ServiceFault, now: float) -> None:
-        if fault.kind is FaultKind.RATE_LIMITED and self._walk is not None:
-            # To ask for each run instead is what the service can bear least; the same page is asked for again.
-            self._walk.asking = False
-            return
-        self._no_lists_until = now + WITHOUT_LISTS
-        self._end_walk(found_out=False)
-
-    def _slow_down(self, fault: ServiceFault, now: float) -> None:
-        self._trouble = now if self._trouble is None else self._trouble
-        self._faults += 1
-        if fault.retry_after:
-            most = min((one.pace.max_outage for one in self._subscriptions), default=0.0)
-            self._held_until = max(self._held_until, now + min(fault.retry_after, most))
         if fault.kind is FaultKind.RATE_LIMITED:
-            self._rate.refused()
-        if fault.kind is FaultKind.RATE_LIMITED or self._faults >= FAULTS_IN_A_ROW:
-            first, most = REST
-            self._rests_until = now + min(most, first * 2.0**self._rests)
-            self._rests = min(self._rests + 1, 10)
-            self._faults = 0
-
-    def _saw(self, run_id: RunId, run: RunResult, now: float, since: float | None = None) -> None:
-        watched = self._runs.get(run_id)
-        if watched is None:
+            self._lists.repeat_page()
             return
-        watched.asked, watched.trouble, watched.fault = now, None, None
-        watched.sought = 0
-        self._troubled.pop(run_id, None)
-        self._ready.pop(run_id, None)
-        for subscription in watched.subscriptions:
+        for run_id in self._lists.give_up(now):
+            self._schedule.make_ready(self._schedule.runs[run_id])
+
+    def _run_failed(
+        self, watched: Watched, fault: ServiceFault, asked: float, now: float, *, begins: bool
+    ) -> None:
+        self._news.update(watched.waiters)
+        if begins:
+            for subscription in watched.waiters:
+                self._trouble(subscription, watched.run_id, now)
+        if fault.kind is FaultKind.RATE_LIMITED:
+            self._schedule.make_ready(watched)
+            return
+        watched.polled = asked
+        trouble = self._health.runs[watched.run_id]
+        if trouble.not_found or trouble.refused:
+            for subscription in watched.waiters:
+                subscription.turned_away = watched.run_id
+        late = any(one.overdue_since < math.inf for one in watched.waiters)
+        soon = LAST_TRY if late else SOON.get(fault.kind, math.inf)
+        self._schedule.poll_again(watched, now, at_most=soon)
+
+    def _trouble(self, subscription: Subscription, run_id: RunId, now: float) -> None:
+        since = max(self._health.runs[run_id].since, subscription.began)
+        subscription.troubled[run_id] = None
+        subscription.alarm = min(subscription.alarm, since + subscription.pace.max_outage)
+
+    def _saw(self, run_id: RunId, run: RunResult, asked: float, since: float) -> None:
+        """Note the state of a run.
+
+        :param asked: when it was asked for.
+        :param since: when its pause until the next poll begins.
+        """
+        watched = self._schedule.runs[run_id]
+        watched.polled = asked
+        troubled = self._health.heard_of(run_id)
+        for subscription in watched.waiters:
             before = subscription.results.get(run_id)
             subscription.results[run_id] = run
-            if before is None or before.status != run.status:
+            if troubled:
+                subscription.troubled.pop(run_id, None)
+                subscription.turned_away = None
+            if before is None or before.status != run.status or subscription.overdue_since < math.inf:
                 self._news[subscription] = None
             if run.finished:
                 subscription.active.pop(run_id, None)
+                self._news[subscription] = None
         if run.finished:
-            self._forget(watched)
+            self._forget(run_id)
         else:
-            self._look_again(watched, now if since is None else since)
-
-    def _look_again(self, watched: _Watched, now: float) -> None:
-        self._schedule(watched, now + watched.pace.next_pause(now - watched.since, now, jitter=self._jitter))
-
-    def _took(self, walk: Walk, page: Page, now: float) -> None:
-        # An end is final, however late a list may be; a verdict needs more of the run than a list tells.
-        seen = {
-            sighting.run.run_id: sighting.run
-            for sighting in page.sightings
-            if sighting.run.run_id in self._runs and not (self._whole and sighting.run.finished)
-        }
-        number, ended = walk.page, walk.ended
-        walk.took(seen.keys(), page.next_cursor)
-        for run_id, run in seen.items():
-            if not ended:
-                self._runs[run_id].place = number
-            self._saw(run_id, run, now, since=walk.began)
-        if walk.over:
-            self._end_walk(found_out=True)
-
-    def _end_walk(self, *, found_out: bool) -> None:
-        """What the lists have not shown is ready to be asked for itself."""
-        walk, self._walk = self._walk, None
-        if walk is None:
-            return
-        for run_id in walk.targets:
-            watched = self._runs[run_id]
-            watched.sought = 2 if walk.ended or not found_out else 1
-            if found_out and not walk.ended:
-                watched.place = 2 * max(watched.place, walk.deepest)
-            self._make_ready(watched)
+            self._schedule.poll_again(watched, since)
 
     # -- who need not wait any more
 
@@ -419,43 +283,85 @@ class Watchlist:
         return found
 
     @property
+    def suspected(self) -> bool:
+        """Whether the key was rejected once, and it is not known yet whether that was a hiccup."""
+        return self._health.suspected
+
+    @property
     def troubled(self) -> bool:
         """Whether an outage may be ending somebody's wait."""
-        return bool(self._troubled) or self._trouble is not None
+        return bool(self._health.runs) or self._health.trouble is not None
 
     def fault_of(self, subscription: Subscription) -> ServiceFault | None:
-        """The newest fault about one of its runs, None while all goes well."""
-        faults = (run.fault for run in self._troubled.values() if subscription in run.subscriptions)
-        return next(faults, None)
+        """A current fault about one of its runs, or about all; None while all goes well."""
+        for run_id in subscription.troubled:
+            return self._health.runs[run_id].fault
+        return self._health.fault
+
+    def may_be_over(self, subscription: Subscription, now: float) -> bool:
+        """Whether an outage may have ended the wait; quick, to be asked about thousands."""
+        trouble = self._health.trouble
+        return now > subscription.alarm or (
+            trouble is not None and now - max(trouble, subscription.began) > subscription.pace.max_outage
+        )
+
+    def outage_ends(self, subscription: Subscription) -> float:
+        """When an outage ends this wait if nothing is heard until then; infinite while all goes well."""
+        trouble = self._health.trouble
+        if trouble is None:
+            return subscription.alarm
+        return min(subscription.alarm, max(trouble, subscription.began) + subscription.pace.max_outage)
 
     def over(self, subscription: Subscription, now: float) -> Waited | None:
         """How the wait ended, None while it goes on."""
-        pace, active, results = subscription.pace, subscription.active, subscription.results
+        active, results = subscription.active, subscription.results
+        if subscription.unusable:
+            return Waited(WaitEnd.NOT_FOUND, results, subscription.unusable)
         if not active:
             return Waited(WaitEnd.FINISHED, results)
-        if self._denied:
-            return Waited(WaitEnd.DENIED, results, self._denied.message)
-        if pace.deadline is not None and now >= pace.deadline and self._had_last_look(subscription, now):
+        if self._health.denied:
+            return Waited(WaitEnd.DENIED, results, self._health.denied.message)
+        if subscription.turned_away is not None:
+            return self._turned_away(subscription, subscription.turned_away)
+        if self._had_last_poll(subscription, now):
             return Waited(WaitEnd.DEADLINE, results, f"{name_runs(active)} not finished in time")
-        if silent := self._silent(subscription, now):
-            fault = self.fault_of(subscription)
-            why = f": {fault.message}" if fault else ""
-            message = f"no good answer about {name_runs(silent)} for {pace.max_outage:g} s{why}"
-            return Waited(WaitEnd.UNAVAILABLE, results, message)
-        return None
+        return self._outage(subscription, now) if self.may_be_over(subscription, now) else None
 
-    def _had_last_look(self, subscription: Subscription, now: float) -> bool:
-        deadline = subscription.pace.deadline or 0.0
-        return (
-            now >= deadline + LAST_LOOK
-            or now < self._on_hold_until()
-            or all(self._runs[run_id].asked >= deadline for run_id in subscription.active)
-        )
+    def _turned_away(self, subscription: Subscription, run_id: RunId) -> Waited:
+        """The end of a wait for a run that the service does not know, or does not show to this key."""
+        trouble = self._health.runs[run_id]
+        if trouble.not_found:
+            message = f"the service does not know {name_runs([run_id])}: {trouble.fault.message}"
+            return Waited(WaitEnd.NOT_FOUND, subscription.results, message)
+        message = f"access to {name_runs([run_id])} is denied: {trouble.fault.message}"
+        return Waited(WaitEnd.DENIED, subscription.results, message)
+
+    def _had_last_poll(self, subscription: Subscription, now: float) -> bool:
+        since = subscription.overdue_since
+        if now < since:
+            return False
+        if now >= since + LAST_LOOK or now < self._health.on_hold_until():
+            return True
+        return all(self._polled_last(self._schedule.runs[run_id], since) for run_id in subscription.active)
+
+    def _polled_last(self, watched: Watched, deadline: float) -> bool:
+        trouble = self._health.runs.get(watched.run_id)
+        return watched.polled >= deadline and (trouble is None or trouble.count >= LAST_TRIES)
+
+    def _outage(self, subscription: Subscription, now: float) -> Waited | None:
+        silent = self._silent(subscription, now)
+        if not silent:
+            return None
+        fault = self.fault_of(subscription)
+        why = f": {fault.message}" if fault else ""
+        message = f"no good answer about {name_runs(silent)} for {subscription.pace.max_outage:g} s{why}"
+        return Waited(WaitEnd.UNAVAILABLE, subscription.results, message)
 
     def _silent(self, subscription: Subscription, now: float) -> list[RunId]:
         """Its active runs of which nothing was heard for longer than an outage may last."""
-        limit, began = subscription.pace.max_outage, subscription.began
-        if self._trouble is not None and now - max(self._trouble, began) > limit:
+        limit, began, trouble = subscription.pace.max_outage, subscription.began, self._health.trouble
+        if trouble is not None and now - max(trouble, began) > limit:
             return list(subscription.active)
-        mine = [run for run in self._troubled.values() if subscription in run.subscriptions]
-        return [run.run_id for run in mine if now - max(run.trouble or now, began) > limit]
+        since = {run_id: max(self._health.runs[run_id].since, began) for run_id in subscription.troubled}
+        subscription.alarm = min(since.values(), default=math.inf) + limit
+        return [run_id for run_id, when in since.items() if now - when > limit]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Set
+from enum import StrEnum
 from typing import Final
 
 from airflow_provider_testerarmy.runs.flow import Flow, ask, pause
@@ -16,54 +17,81 @@ PAUSES: Final = (0.2, 0.5, 1.0, 2.0)
 IN_VAIN: Final = 3
 
 
-def cancel(service: RunService, submission: Submission, report: Callable[[str], None]) -> Flow[bool]:
+class Fate(StrEnum):
+    """What became of a submission that was to be stopped."""
+
+    STOPPED = "stopped"
+    RUNNING = "running"
+    UNKNOWN = "unknown"
+
+    @classmethod
+    def worst(cls, fates: Set[Fate]) -> Fate:
+        """The fate of several as one."""
+        return next((fate for fate in (cls.RUNNING, cls.UNKNOWN) if fate in fates), cls.STOPPED)
+
+
+def cancel(
+    service: RunService,
+    submission: Submission,
+    report: Callable[[str], None],
+    ended: Set[RunId] = frozenset(),
+) -> Flow[Fate]:
     """Cancel what is still active of a submission.
 
     :param report: takes one line on what was done and what may go on running.
-    :return: whether nothing is left running as far as is known.
+    :param ended: runs that are known to have ended.
     """
-    wanted = [run_id for run_id in submission.run_ids if run_id not in submission.rejected_run_ids]
+    over = {*submission.rejected_run_ids, *ended}
+    wanted = [run_id for run_id in submission.run_ids if run_id not in over]
     if not wanted:
-        return True
+        return Fate.STOPPED
     if not service.can_cancel:
-        report(
-            f"{service.vendor} cannot cancel runs: {name_runs(wanted)} will go on to the end by themselves."
-        )
-        return False
+        report(f"{service.vendor} cannot cancel runs. {name_runs(wanted)} may run on to the end.")
+        return Fate.RUNNING
     if submission.batch_id and (yield from _cancelled(service.cancel_batch(submission.batch_id))) is None:
         report(f"Cancelled batch {submission.batch_id} ({plural(len(wanted), 'run')}).")
-        return True
+        return Fate.STOPPED
     left = yield from _cancel_each(service, wanted)
-    if left:
-        why = next(iter(left.values())).message
-        report(f"Could not cancel {name_runs(left)}: {why}. They may still be running; cancel them by hand.")
-        return False
-    report(f"Cancelled {name_runs(wanted)}; those that had already finished stay as they are.")
-    return True
+    if not left:
+        report(f"Cancelled {name_runs(wanted)}. Runs that had finished keep their results.")
+        return Fate.STOPPED
+    why = next(fault.message for fault, _ in left.values())
+    report(f"Could not cancel {name_runs(left)}: {why}. They may still be running; cancel them by hand.")
+    return Fate.worst({fate for _, fate in left.values()})
 
 
-def _cancel_each(service: RunService, wanted: list[RunId]) -> Flow[dict[RunId, ServiceFault]]:
+_Left = dict[RunId, tuple[ServiceFault, Fate]]
+
+
+def _cancel_each(service: RunService, wanted: list[RunId]) -> Flow[_Left]:
     """Cancel one by one; the runs that may be left, each with the reason."""
-    left: dict[RunId, ServiceFault] = {}
+    left: _Left = {}
     for number, run_id in enumerate(wanted):
         # Once one was tried in vain, the service is down and the others get one try each.
         fault = yield from _cancelled(service.cancel_run(run_id), () if left else PAUSES)
-        # 409: it has already finished, or it cannot be cancelled.
-        if fault and fault.kind is FaultKind.CONFLICT and not (yield from _active(service, run_id)):
+        if fault is None:
             continue
-        if fault:
-            left[run_id] = fault
-        if fault and (fault.kind is FaultKind.DENIED or len(left) >= IN_VAIN):
-            return left | dict.fromkeys(wanted[number:], fault)
+        # 409: it has already finished, or it cannot be cancelled.
+        fate = (yield from _state_of(service, run_id)) if fault.kind is FaultKind.CONFLICT else Fate.UNKNOWN
+        if fate is Fate.STOPPED:
+            continue
+        left[run_id] = (fault, fate)
+        if fault.kind is FaultKind.DENIED or len(left) >= IN_VAIN:
+            return left | dict.fromkeys(wanted[number + 1 :], (fault, Fate.UNKNOWN))
     return left
 
 
-def _active(service: RunService, run_id: RunId) -> Flow[bool]:
-    try:
-        reply = yield from ask(service.fetch(run_id))
-    except ServiceFault:
-        return False
-    return not reply.value.finished
+def _state_of(service: RunService, run_id: RunId) -> Flow[Fate]:
+    """Whether a run that the service would not cancel is active: a fault does not tell."""
+    for seconds in (0.0, *PAUSES[:2]):
+        if seconds:
+            yield from pause(seconds)
+        try:
+            reply = yield from ask(service.fetch(run_id))
+        except ServiceFault:
+            continue
+        return Fate.STOPPED if reply.value.finished else Fate.RUNNING
+    return Fate.UNKNOWN
 
 
 def _cancelled(question: Ask[object], pauses: tuple[float, ...] = PAUSES) -> Flow[ServiceFault | None]:

@@ -1,21 +1,21 @@
-"""What a task remembers about its submissions from one try to the next, and what a new try makes of it.
+"""What a task remembers about its submissions from one try to the next.
 
-A *generation* is what tells a retry from a user's *clear*: the same generation reconnects, another one means
-that a new run is wanted. A record holds plain JSON values only, none of them null.
+The record says what was asked, not only that something was started, so that every later try, the listener and a
+killed worker decide from the same facts. It holds plain JSON values only, none of them null.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Final
+from typing import Final
 
-from airflow_provider_testerarmy.runs.results import RunId
-from airflow_provider_testerarmy.runs.service import Submission
+from airflow_provider_testerarmy.runs.results import Outcome, RunId
+from airflow_provider_testerarmy.runs.service import RunRequest, Submission
+from airflow_provider_testerarmy.runs.submission.asked import Asked, Generation
 
-VERSION: Final = 1
 #: Where a task keeps its record.
 KEY: Final = "test_runs"
 
@@ -23,67 +23,124 @@ KEY: Final = "test_runs"
 class Stage(StrEnum):
     """How far a generation has come.
 
-    ``OPEN``: its runs may be active. ``FINISHED``: they were judged for good. ``AGAIN``: they were judged or
-    given up, and a further try is to start new ones.
+    ``OPEN``: its runs may be active. ``AGAIN``: its round is closed, and a further try starts the next one.
+    ``CONCLUDED``: no retry follows, so whatever comes after it was asked for by a user.
     """
 
     OPEN = "open"
-    FINISHED = "finished"
     AGAIN = "again"
+    CONCLUDED = "concluded"
+
+
+class PartState(StrEnum):
+    """How far a submission has come; it only moves forward.
+
+    ``SENDING``: the intent is stored, and nobody knows yet what the request did. ``UNCLEAR``: somebody looked, and
+    it cannot be settled. ``REFUSED``: the service did not start it. ``ENDED``: all of its runs have.
+    """
+
+    PLANNED = "planned"
+    SENDING = "sending"
+    UNCLEAR = "unclear"
+    REFUSED = "refused"
+    STARTED = "started"
+    STOPPED = "stopped"
+    ENDED = "ended"
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """What is known before a request is sent; what it starts is found by it.
+
+    :param since: the service's time before the first request.
+    :param until: the service's time before the newest request.
+    :param known: the newest run ids that the service listed before the first request.
+    """
+
+    since: datetime
+    until: datetime
+    known: tuple[RunId, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One submission: the intent, and what came of it once that is known.
+    """One submission of a round: its own request, and what came of it.
 
-    :param since: the service's time of the intent, None once nothing can have been started by it.
+    :param request: without its secrets; None in records of the version before.
+    :param since: the service's time before the first request.
+    :param until: the service's time before the newest request.
+    :param known: the newest run ids that the service listed before the request was sent.
+    :param submission: what was accepted.
+    :param candidates: runs that may stem from it, where that cannot be settled.
+    :param reason: why it was refused, or is unclear.
     """
 
+    request: RunRequest | None = None
+    state: PartState = PartState.PLANNED
     since: datetime | None = None
+    known: tuple[RunId, ...] = ()
     submission: Submission | None = None
+    candidates: tuple[RunId, ...] = ()
+    reason: str = ""
+    until: datetime | None = None
 
     @property
-    def lost(self) -> bool:
+    def intent(self) -> Intent | None:
+        """What the request's effect is found by; None where none was sent."""
+        return None if self.since is None else Intent(self.since, self.until or self.since, self.known)
+
+    @property
+    def unknown(self) -> bool:
         """Whether it may have started something that nobody knows the id of."""
-        return self.since is not None and self.submission is None
+        return self.state in (PartState.SENDING, PartState.UNCLEAR)
+
+    @property
+    def active(self) -> bool:
+        """Whether it started runs that nobody has stopped."""
+        return self.state is PartState.STARTED
+
+    @property
+    def settled(self) -> bool:
+        """Whether there is nothing to look for and nothing to stop."""
+        return not self.unknown and not self.active
 
 
 @dataclass(frozen=True, slots=True)
-class Owner:
-    """Who can stop the runs when the task itself no longer can.
+class Entry:
+    """What a test came to in one round.
 
-    :param hook: the import path of the vendor's hook class.
-    :param conn_id: the Airflow connection.
-    :param cancels: whether a killed task is to take its runs along.
+    :param blocks: whether it alone keeps the gate from passing.
     """
 
-    hook: str
-    conn_id: str
-    cancels: bool
+    test_id: str
+    run_id: RunId
+    outcome: Outcome
+    blocks: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """The submissions of one generation.
+    """What was asked in one generation, and what came of it.
 
-    :param parts: by the submission's name, see :func:`airflow_provider_testerarmy.runs.submission.rounds.planned`.
-    :param stage: whether its runs have been judged, and what a further try is to make of that.
+    :param parts: the submissions of this round, by name.
     :param deadline: the absolute time (seconds since the epoch) at which waiting ends, None for never.
-    :param round: 0, and one more with each retry after a verdict.
-    :param failed: the tests that did not pass in the round that was judged last.
-    :param again: the tests that are run one by one in this round, empty when all are run as at first.
-    :param passed: ids of runs of earlier rounds that passed and still count.
+    :param rounds: the rounds before this one; they are appended and never rewritten.
+    :param again: the tests that this round runs, empty when it runs everything.
+    :param carried: runs of earlier rounds that still count.
+    :param cancels: whether a killed task takes its runs along.
+    :param leftovers: parts of earlier generations that are not settled.
     """
 
-    generation: int
+    asked: Asked
+    generation: Generation
     parts: Mapping[str, Part] = field(default_factory=dict)
     stage: Stage = Stage.OPEN
     deadline: float | None = None
-    round: int = 0
-    failed: tuple[str, ...] = ()
+    rounds: tuple[tuple[Entry, ...], ...] = ()
     again: tuple[str, ...] = ()
-    passed: tuple[RunId, ...] = ()
-    owner: Owner | None = None
+    carried: tuple[RunId, ...] = ()
+    cancels: bool = True
+    leftovers: tuple[Part, ...] = ()
 
     def with_part(self, name: str, part: Part) -> Record:
         """The record with one submission changed."""
@@ -91,99 +148,38 @@ class Record:
 
     @property
     def submissions(self) -> tuple[Submission, ...]:
-        """What is known to have been accepted."""
+        """What this round is known to have started."""
         return tuple(part.submission for part in self.parts.values() if part.submission)
 
     @property
     def run_ids(self) -> tuple[RunId, ...]:
-        """Every run that is known to have been started."""
+        """Every run that this round is known to have started."""
         return tuple(run_id for submission in self.submissions for run_id in submission.run_ids)
 
-    def to_json(self) -> dict[str, Any]:
-        """As plain JSON values, none of them null."""
-        data = {
-            "version": VERSION,
-            "generation": self.generation,
-            "parts": {name: _part_to_json(part) for name, part in self.parts.items()},
-            "stage": str(self.stage),
-            "round": self.round,
-            "failed": list(self.failed),
-            "again": list(self.again),
-            "passed": list(self.passed),
-        }
-        if self.deadline is not None:
-            data["deadline"] = self.deadline
-        if self.owner is not None:
-            data["owner"] = asdict(self.owner)
-        return data
+    @property
+    def unsettled(self) -> tuple[Part, ...]:
+        """Every part that is or may be active, of earlier generations too."""
+        return tuple(part for part in (*self.leftovers, *self.parts.values()) if not part.settled)
 
-    @classmethod
-    def from_json(cls, data: object) -> Record | None:
-        """The record that :meth:`to_json` wrote; None for nothing.
+    @property
+    def unknown(self) -> bool:
+        """Whether a part of this round may have started something that nobody knows the id of."""
+        return any(part.unknown for part in self.parts.values())
 
-        :raises RecordUnreadable: for anything else. It may name a run that is active, so it is not ignored.
-        """
-        if data is None:
-            return None
-        if not isinstance(data, Mapping) or data.get("version") != VERSION:
-            raise RecordUnreadable("it was written by another version of this package")
-        try:
-            return cls(
-                int(data["generation"]),
-                {str(name): _part_from_json(part) for name, part in data["parts"].items()},
-                Stage(data["stage"]),
-                data.get("deadline"),
-                int(data["round"]),
-                tuple(data["failed"]),
-                tuple(data["again"]),
-                tuple(data["passed"]),
-                Owner(**data["owner"]) if "owner" in data else None,
-            )
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise RecordUnreadable(f"{type(error).__name__}: {error}") from error
+    @property
+    def all_run_ids(self) -> tuple[RunId, ...]:
+        """Every run id in it: of all rounds, and of what earlier generations left."""
+        left = [part.submission.run_ids for part in self.leftovers if part.submission]
+        before = [entry.run_id for entries in self.rounds for entry in entries]
+        return tuple(dict.fromkeys([*self.run_ids, *before, *(one for ids in left for one in ids)]))
 
 
 class RecordUnreadable(Exception):
-    """A stored record that this version does not understand."""
+    """A stored record that this version does not understand.
 
-
-def _part_to_json(part: Part) -> dict[str, Any]:
-    data: dict[str, Any] = {}
-    if part.since is not None:
-        data["since"] = part.since.isoformat()
-    if part.submission is not None:
-        data["submission"] = part.submission.to_json()
-    return data
-
-
-def _part_from_json(data: Mapping[str, Any]) -> Part:
-    since, submission = data.get("since"), data.get("submission")
-    return Part(
-        datetime.fromisoformat(since) if since else None,
-        Submission.from_json(submission) if submission else None,
-    )
-
-
-class Start(StrEnum):
-    """How a try begins."""
-
-    FRESH = "fresh"
-    RECONNECT = "reconnect"
-    REPLACE = "replace"
-    AGAIN = "again"
-
-
-def how_to_start(record: Record | None, generation: int) -> Start:
-    """What a try makes of what is remembered.
-
-    * nothing remembered: submit.
-    * the same generation, open or finished: an earlier try was lost, so reconnect to what it submitted. Runs
-      that have finished meanwhile are judged; nothing is submitted a second time.
-    * the same generation, to be done again: the verdict was to be retried, so submit again.
-    * another generation: the user cleared the task, so stop the old runs and submit.
+    :param run_ids: the runs that it names as far as that can be told.
     """
-    if record is None:
-        return Start.FRESH
-    if record.generation != generation:
-        return Start.REPLACE
-    return Start.AGAIN if record.stage is Stage.AGAIN else Start.RECONNECT
+
+    def __init__(self, message: str, run_ids: tuple[RunId, ...] = ()) -> None:
+        super().__init__(message)
+        self.run_ids = run_ids

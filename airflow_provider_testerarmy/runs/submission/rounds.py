@@ -1,61 +1,143 @@
-"""What a try submits: the whole request, or after failed tests only those that did not pass."""
+"""Rounds: the whole request first, then what keeps the gate from passing; a ledger of all of them says the rest.
+
+What was flaky, what still counts and what runs again are computed from every round, not from the last one.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
 from airflow_provider_testerarmy.runs.results import Outcome, RunResult
 from airflow_provider_testerarmy.runs.service import RunRequest, RunService
-from airflow_provider_testerarmy.runs.submission.record import Record, Stage
+from airflow_provider_testerarmy.runs.submission.record import Entry, Part, PartState, Record, Stage
 
-#: The name of the only submission of a usual try.
+#: The name of the only submission of a usual round.
 WHOLE: Final = "run"
-#: Above this many tests that did not pass, one submission of the whole is the better bargain.
+#: Above this many tests that are to run again, one submission of the whole is the better bargain.
 MAX_SINGLE: Final = 50
 
 
-def planned(service: RunService, request: RunRequest, record: Record) -> dict[str, RunRequest]:
-    """The submissions of a try by name, in order: a lost try finds the same ones again."""
-    if not record.again:
-        return {WHOLE: request}
-    single = {f"test {test_id}": service.single_test(request, test_id) for test_id in record.again}
-    return {name: one for name, one in single.items() if one is not None}
+def first_round(record: Record, request: RunRequest) -> Record:
+    """The record with the whole request planned."""
+    return record.with_part(WHOLE, Part(request))
 
 
-def with_failures(record: Record, results: Sequence[RunResult]) -> Record:
-    """The record of a verdict that is to be retried: what passed, and which tests did not."""
-    passed = tuple(run.run_id for run in results if run.outcome is Outcome.PASSED)
-    failed = tuple(dict.fromkeys(run.test_id for run in results if run.outcome is not Outcome.PASSED))
-    return replace(record, stage=Stage.AGAIN, passed=passed, failed=failed)
+def closed(record: Record, results: Iterable[RunResult], blocks: Callable[[RunResult], bool]) -> Record:
+    """The record of a round that is over and to be followed by another one.
 
-
-def next_round(service: RunService, request: RunRequest, record: Record, *, only_failed: bool) -> Record:
-    """The record with which a retry after a verdict begins.
-
-    :param only_failed: run only the tests again that did not pass, and keep the passes of earlier rounds.
-        Where the service cannot start them one by one as the whole was started, everything runs again.
+    :param results: of this round's runs, and of those that earlier rounds left in force.
+    :param blocks: whether a run alone keeps the gate from passing.
     """
-    fresh = replace(
-        record, parts={}, stage=Stage.OPEN, deadline=None, again=(), passed=(), round=record.round + 1
-    )
-    failed = record.failed
-    single = failed and all(failed) and len(failed) <= MAX_SINGLE
-    if not only_failed or not single:
-        return fresh
-    if any(service.single_test(request, test_id) is None for test_id in failed):
-        return fresh
-    return replace(fresh, again=failed, passed=record.passed)
-
-
-def marked_flaky(results: Iterable[RunResult], record: Record) -> list[RunResult]:
-    """The results, a test that passes now and did not in an earlier round marked as flaky."""
-    before = set(record.failed) if record.round else set()
-    return [
-        replace(run, flaky=True) if run.outcome is Outcome.PASSED and run.test_id in before else run
+    own = frozenset(record.run_ids)
+    entries = tuple(
+        Entry(run.test_id, run.run_id, run.outcome or Outcome.UNKNOWN, blocks(run))
         for run in results
+        if run.run_id in own
+    )
+    parts = {
+        name: replace(part, state=PartState.ENDED) if part.active else part
+        for name, part in record.parts.items()
+    }
+    return replace(record, parts=parts, stage=Stage.AGAIN, rounds=(*record.rounds, entries))
+
+
+def next_round(
+    service: RunService,
+    request: RunRequest,
+    record: Record,
+    *,
+    only_blocking: bool,
+    same_gate: bool = True,
+) -> Record:
+    """The record with which a try after a closed round begins.
+
+    :param only_blocking: run only the tests that keep the gate from passing, and let the others' results count.
+        Where the service cannot start those by themselves, everything runs again.
+    :param same_gate: whether the gate of now is the one by which the ledger says what blocks.
+    """
+    fresh = replace(record, parts={}, stage=Stage.OPEN, deadline=None, again=(), carried=())
+    latest = _latest(record)
+    again = tuple(test_id for test_id, entry in latest.items() if entry.blocks)
+    known = bool(again) and all(latest) and len(again) <= MAX_SINGLE
+    carried = _in_force(latest, again, record)
+    # Where nothing is kept, the whole is started in one request, as it was at first.
+    some = only_blocking and same_gate and known and bool(carried)
+    requests = service.some_tests(request, again) if some else None
+    if requests is None:
+        return first_round(fresh, request)
+    parts = {one.label[:200]: Part(one) for one in requests}
+    return replace(fresh, parts=parts, again=again, carried=carried)
+
+
+def request_of(service: RunService, name: str, part: Part, whole: RunRequest) -> RunRequest | None:
+    """The request of a part, with its secrets; None where it can no longer be built.
+
+    :param whole: the request of this try. A record holds no secrets.
+    """
+    if name == WHOLE:
+        return whole
+    if part.request is not None:
+        return part.request
+    # The version before kept the name alone, which ends with the test's id.
+    requests = service.some_tests(whole, (name.rpartition(" ")[2],))
+    return requests[0] if requests else None
+
+
+def _latest(record: Record) -> dict[str, Entry]:
+    return {entry.test_id: entry for entries in record.rounds for entry in entries}
+
+
+def _in_force(latest: Mapping[str, Entry], again: Sequence[str], record: Record) -> tuple[str | int, ...]:
+    kept = [entry.run_id for test_id, entry in latest.items() if test_id and test_id not in again]
+    # The version before did not keep which test a passed run was of.
+    nameless = [
+        entry.run_id
+        for entries in record.rounds
+        for entry in entries
+        if not entry.test_id and not entry.blocks
     ]
+    return tuple(run_id for run_id in dict.fromkeys([*nameless, *kept]) if run_id != "")
+
+
+def without_test(record: Record, name: str) -> Record:
+    """The record of a round one of whose tests the service no longer has: its last result is reported instead."""
+    part = record.parts[name]
+    last = _latest(record).get(part.request.target) if part.request else None
+    carried = record.carried if last is None else (*record.carried, last.run_id)
+    return replace(record.with_part(name, replace(part, state=PartState.REFUSED)), carried=carried)
+
+
+def removed_tests(record: Record) -> frozenset[str]:
+    """The tests of this round that the service no longer has."""
+    refused = [part.request for part in record.parts.values() if part.state is PartState.REFUSED]
+    return frozenset(request.target for request in refused if request) & frozenset(record.again)
+
+
+def with_rounds(results: Iterable[RunResult], record: Record) -> list[RunResult]:
+    """The results as all rounds make them: flaky tests are marked, removed ones are skipped."""
+    removed = removed_tests(record)
+    return [_marked(run, record, removed) for run in results]
+
+
+def _marked(run: RunResult, record: Record, removed: frozenset[str]) -> RunResult:
+    if run.test_id and run.test_id in removed:
+        said = f"the service no longer has this test; before, it was {run.outcome}"
+        return replace(run, outcome=Outcome.SKIPPED, reason=said)
+    return replace(run, flaky=True) if _is_flaky(run, record) else run
+
+
+def _is_flaky(run: RunResult, record: Record) -> bool:
+    """Whether a test passed after it had failed; what the service broke says nothing about the test."""
+    if run.outcome is not Outcome.PASSED or not run.test_id:
+        return False
+    for entries in record.rounds:
+        if any(entry.run_id == run.run_id for entry in entries):
+            return False
+        if any(entry.test_id == run.test_id and entry.outcome is Outcome.FAILED for entry in entries):
+            return True
+    return False
 
 
 def titles_used(results: Sequence[RunResult], titles: Mapping[str, str]) -> list[RunResult]:

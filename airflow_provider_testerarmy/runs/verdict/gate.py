@@ -2,26 +2,41 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_serializer,
+    model_validator,
+)
 
+from airflow_provider_testerarmy.runs.rendered import is_nothing, listed
 from airflow_provider_testerarmy.runs.results import Issue, Outcome, RunResult
 from airflow_provider_testerarmy.runs.text import one_line, plural
 
 
 class VerdictKind(StrEnum):
-    """What a set of runs came to as a whole."""
+    """What a set of runs came to as a whole.
+
+    ``NOT_JUDGED``: tests failed, all of them non-blocking, and no other test was judged.
+    """
 
     PASSED = "passed"
     FAILED = "failed"
     ERRORED = "errored"
     CANCELLED = "cancelled"
     SKIPPED = "skipped"
+    NOT_JUDGED = "not_judged"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,24 +52,37 @@ class Verdict:
     counts: Mapping[str, int]
 
 
+#: Unmatched ids that one reason shows at the most.
+SHOWN_IDS: Final = 5
+
+
 class GateInvalid(ValueError):
     """The gate itself is wrong: an unknown field, or a value out of its range."""
 
 
-def _rendered(value: Any) -> Any:
-    """A templated value that rendered to one of the words for nothing."""
-    return None if isinstance(value, str) and value.strip() in ("", "None", "none", "null") else value
-
-
 def _ids(value: Any) -> Any:
-    """Ids as a template may render them: a list, or one string with commas."""
-    if isinstance(value, str):
-        return [
-            part.strip()
-            for part in value.strip("[]").replace("'", "").replace('"', "").split(",")
-            if part.strip()
-        ]
-    return [str(item) for item in value] if isinstance(value, list | tuple | set | frozenset) else value
+    """Ids in any form, as lower-case text: services compare ids without regard to case."""
+    if isinstance(value, bool | float | bytes | Mapping):
+        return value
+    items = listed(value)
+    # A boolean among them is no id, and pydantic says so of the value as it was given.
+    return (
+        value if any(isinstance(item, bool | Mapping) for item in items) else frozenset(map(fold_id, items))
+    )
+
+
+def _plain(name: str, value: Any) -> Any:
+    if isinstance(value, bool) and name in ("min_pass_rate", "max_severity"):
+        # Python takes True for 1, which would be a severity.
+        return str(value)
+    if isinstance(value, str) and name != "non_blocking_tests":
+        return value.strip().lower()
+    return value
+
+
+def fold_id(value: object) -> str:
+    """A test's id as the gate compares it."""
+    return str(value).strip().lower()
 
 
 class QualityGate(BaseModel):
@@ -75,13 +103,41 @@ class QualityGate(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     min_pass_rate: Annotated[float, Field(ge=0.0, le=1.0)] = 1.0
-    max_severity: Annotated[Annotated[int, Field(ge=0, le=5)] | None, BeforeValidator(_rendered)] = None
+    max_severity: Annotated[int, Field(ge=0, le=5)] | None = None
     fail_on_warnings: bool = False
     on_cancelled: Literal["fail", "ignore"] = "fail"
     on_skipped: Literal["skip", "pass", "fail"] = "skip"
     allow_empty: bool = False
     non_blocking_tests: Annotated[frozenset[str], BeforeValidator(_ids)] = frozenset()
     report_only: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_rendered(cls, fields: Any) -> Any:
+        """One rule for every field: text without blanks, and what rendered to nothing keeps its default."""
+        if not isinstance(fields, Mapping):
+            return fields
+        known = {name: _plain(name, value) for name, value in fields.items() if name in cls.model_fields}
+        unknown = {name: value for name, value in fields.items() if name not in cls.model_fields}
+        return {name: value for name, value in known.items() if not is_nothing(value)} | unknown
+
+    @field_serializer("non_blocking_tests")
+    def _in_order(self, ids: frozenset[str]) -> list[str]:
+        # The order of a set differs from process to process, and with it the DAG's version would.
+        return sorted(ids)
+
+    def __str__(self) -> str:
+        # Airflow serializes a mapped task's gate as this text.
+        return json.dumps(self.model_dump(mode="json"), sort_keys=True)
+
+    def __repr_args__(self) -> Iterator[tuple[str, Any]]:
+        for name in type(self).model_fields:
+            value = getattr(self, name)
+            yield name, sorted(value) if isinstance(value, frozenset) else value
+
+    def digest(self) -> str:
+        """SHA-256 of the fields, in hex: equal for equal gates, in every process."""
+        return hashlib.sha256(str(self).encode()).hexdigest()
 
     @classmethod
     def of(cls, gate: QualityGate | Mapping[str, Any] | None) -> QualityGate:
@@ -108,6 +164,26 @@ class QualityGate(BaseModel):
         """The verdict on runs that are all finished; one that is not counts as unknown, never as passed."""
         tally = _Tally(self, results)
         return Verdict(tally.kind(), tuple(tally.reasons()), tally.counts())
+
+    def is_blocking(self, run: RunResult) -> bool:
+        """Whether the run counts for the verdict."""
+        return not run.test_id or fold_id(run.test_id) not in self.non_blocking_tests
+
+    def blocks(self, run: RunResult) -> bool:
+        """Whether this run by itself keeps the gate from passing, as far as one run can.
+
+        With a ``min_pass_rate`` below 1.0 the gate may pass all the same.
+        """
+        if not self.is_blocking(run):
+            return False
+        match _outcome(run):
+            case Outcome.PASSED:
+                return self.violation(run) is not None
+            case Outcome.SKIPPED:
+                return self.on_skipped == "fail"
+            case Outcome.CANCELLED:
+                return self.on_cancelled == "fail"
+        return True
 
     def violation(self, run: RunResult) -> str | None:
         """Why a passed run fails the gate all the same, or None."""
@@ -140,8 +216,8 @@ class _Tally:
     def __init__(self, gate: QualityGate, results: Sequence[RunResult]) -> None:
         self._gate = gate
         self._all = results
-        self._reported = [run for run in results if run.test_id in gate.non_blocking_tests]
-        judged = [run for run in results if run.test_id not in gate.non_blocking_tests]
+        self._reported = [run for run in results if not gate.is_blocking(run)]
+        judged = [run for run in results if gate.is_blocking(run)]
         groups: dict[Outcome, list[RunResult]] = {outcome: [] for outcome in Outcome}
         for run in judged:
             groups[_outcome(run)].append(run)
@@ -169,7 +245,7 @@ class _Tally:
         cancelled = len(self._cancelled) if self._gate.on_cancelled == "fail" else 0
         if not self._holds_without(self._failing() + len(self._broken) + cancelled):
             return VerdictKind.CANCELLED
-        return VerdictKind.PASSED if self._something_passed() else self._nothing_judged()
+        return VerdictKind.PASSED if self._something_judged() else self._nothing_judged()
 
     def _failing(self) -> int:
         return len(self._failed) + (len(self._skipped) if self._gate.on_skipped == "fail" else 0)
@@ -185,14 +261,18 @@ class _Tally:
         # A hair's breadth for rates such as 0.9, which binary floats cannot hold.
         return judged - missing >= self._gate.min_pass_rate * judged - 1e-9
 
-    def _something_passed(self) -> bool:
-        concluded = any(_outcome(run) in (Outcome.PASSED, Outcome.FAILED) for run in self._reported)
+    def _something_judged(self) -> bool:
         counted = bool(self._skipped) and self._gate.on_skipped == "pass"
         # With min_pass_rate 0 a gate holds though everything failed; with runs that all broke it must not.
-        return bool(self._passed or self._failed) or concluded or counted
+        return bool(self._passed or self._failed) or counted
 
     def _nothing_judged(self) -> VerdictKind:
-        if self._broken or any(_outcome(run) in (Outcome.ERRORED, Outcome.UNKNOWN) for run in self._reported):
+        reported = {_outcome(run) for run in self._reported}
+        if Outcome.FAILED in reported:
+            return VerdictKind.NOT_JUDGED
+        if Outcome.PASSED in reported:
+            return VerdictKind.PASSED
+        if self._broken or reported & {Outcome.ERRORED, Outcome.UNKNOWN}:
             return VerdictKind.ERRORED
         everything_skipped = all(_outcome(run) is Outcome.SKIPPED for run in self._all)
         return VerdictKind.SKIPPED if everything_skipped else VerdictKind.CANCELLED
@@ -212,12 +292,25 @@ class _Tally:
         for run in self._reported:
             if _outcome(run) is not Outcome.PASSED:
                 yield f"{self._reason(run)} (reported only: the test is non-blocking)"
+        yield from self._unmatched()
+
+    def _unmatched(self) -> Iterator[str]:
+        """Ids that no run has: a typing error in them makes a test blocking, and nothing else tells."""
+        unmatched = sorted(self._gate.non_blocking_tests - {fold_id(run.test_id) for run in self._all})
+        if unmatched:
+            shown = ", ".join(one_line(each, 60) for each in unmatched[:SHOWN_IDS])
+            more = f", and {len(unmatched) - SHOWN_IDS} more" if len(unmatched) > SHOWN_IDS else ""
+            yield f"Warning: non_blocking_tests has ids that match no run: {shown}{more}. Check them."
 
     def _rate(self) -> str:
         judged, wanted = self._judged(), self._gate.min_pass_rate
         passed = len(self._passed) + (len(self._skipped) if self._gate.on_skipped == "pass" else 0)
         if not judged:
-            return f"None of {plural(len(self._all), 'run')} was judged."
+            counts = ", ".join(
+                f"{count} {outcome}" for outcome, count in self.counts().items() if outcome != "total"
+            )
+            kept_out = "; every failed test is non-blocking" if self.kind() is VerdictKind.NOT_JUDGED else ""
+            return f"No runs were judged ({counts}{kept_out})."
         return (
             f"{passed} of {plural(judged, 'judged run')} passed ({passed / judged:.1%}; {wanted:.1%} needed)."
         )
@@ -241,6 +334,8 @@ def _link(run: RunResult) -> str:
 def explain(run: RunResult) -> str:
     """What became of a run, in words, with its gravest issue or failed step."""
     outcome = _outcome(run)
+    if not run.finished:
+        return f"had not ended (status {one_line(run.status, 60)!r})"
     if outcome is Outcome.UNKNOWN:
         return f"ended in the unknown state {one_line(run.status, 60)!r}, which is not a pass"
     details = list(_details(run))

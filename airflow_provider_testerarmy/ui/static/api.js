@@ -35,8 +35,8 @@ export async function ask(path, query = {}, signal = undefined) {
 function refusal(status) {
   if (status === 401) return new Refused(401, "You are signed out", "Sign in to Airflow again, then reload this page.");
   if (status === 403) {
-    return new Refused(403, "You may not see this", "Test runs are shown to whoever may read the XComs of the DAG. Ask whoever runs this Airflow.");
+    return new Refused(403, "You don't have access", "Test runs are visible to users who can read the XComs of the DAG. Ask your Airflow administrator.");
   }
   if (status === 404) return new Refused(404, "Nothing here any more", "Airflow has no such task instance. It may have been deleted.");
-  return new Refused(status, "This went wrong", `The API server answered with status ${status}; its log says why.`);
+  return new Refused(status, "Something went wrong", `The API server answered with status ${status}; its log says why.`);
 }

@@ -65,6 +65,7 @@ function item(dag, run, task) {
     el("p", { class: "cardhead" }, badge(kind, task.verdict ? "" : task.finished ? "No verdict" : "Waiting"),
       toAirflow(placeOf(task), el("b", {}, nameOf(task)))),
     el("p", { class: "facts" }, facts.map((fact) => el("span", { dir: "auto" }, fact))),
-    task.reason ? el("p", { class: "said", dir: "auto" }, task.reason.replace(/ https:\/\/\S+$/, "")) : null,
+    task.reasons.length ? el("ul", { class: "reasons" }, task.reasons.map((reason) => el("li", { dir: "auto" }, reason.replace(/ https:\/\/\S+$/, "")))) : null,
+    task.more_reasons ? el("p", { class: "dim" }, `and ${plural(task.more_reasons, "further reason")}`) : null,
     task.verdict ? [shares(task.counts), tally(task.counts)] : null);
 }

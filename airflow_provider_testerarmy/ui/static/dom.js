@@ -1,5 +1,7 @@
 // Building the page: texts become text nodes, addresses are https or our own, and nothing is ever parsed as HTML.
 
+import { morph } from "./morph.js";
+
 const SVG = "http://www.w3.org/2000/svg";
 
 /** A new element. `options`: attributes; `on` has listeners, `vars` CSS variables. Children: nodes and texts. */
@@ -18,7 +20,7 @@ function fill(node, options, children) {
   for (const [name, value] of Object.entries(options)) {
     if (value === undefined || value === null || value === false) continue;
     if (name === "on") {
-      for (const [event, listener] of Object.entries(value)) node.addEventListener(event, listener);
+      listen(node, value);
     } else if (name === "vars") {
       for (const [key, text] of Object.entries(value)) node.style.setProperty(key, text);
     } else if (ATTRIBUTES.test(name)) {
@@ -29,6 +31,12 @@ function fill(node, options, children) {
   }
   node.append(...children.flat(9).filter((child) => child !== null && child !== undefined && child !== ""));
   return node;
+}
+
+/** Listen to events; the listeners are a property, so that a new drawing can replace them on the same node. */
+function listen(node, listeners) {
+  node.listeners = listeners;
+  for (const name of Object.keys(listeners)) node.addEventListener(name, (event) => node.listeners?.[name]?.(event));
 }
 
 /** The address if a link may lead there. */
@@ -60,7 +68,7 @@ function anchor(href, target, options, children) {
   node.href = href;
   node.target = target;
   node.rel = "noopener noreferrer";
-  node.addEventListener("click", (event) => {
+  listen(node, { click: (event) => {
     const host = airflow();
     if (host === document) return;
     // The frame may neither open windows nor move the page around it; a link in that page may.
@@ -73,7 +81,7 @@ function anchor(href, target, options, children) {
     host.body.append(proxy);
     proxy.click();
     proxy.remove();
-  });
+  } });
   return node;
 }
 
@@ -89,16 +97,16 @@ export function airflow() {
 // -- words
 
 export const SIGNS = {
-  passed: "✓", failed: "✕", errored: "!", unknown: "?", cancelled: "–", skipped: "»", running: "●", queued: "○",
+  passed: "✓", failed: "✕", errored: "!", unknown: "?", cancelled: "–", rejected: "⊘", skipped: "»", not_judged: "◌", running: "●", queued: "○",
 };
-export const ORDER = ["failed", "errored", "unknown", "cancelled", "skipped", "passed", "running", "queued", ""];
+export const ORDER = ["failed", "errored", "unknown", "cancelled", "rejected", "skipped", "not_judged", "passed", "running", "queued", ""];
 
 export function plural(count, noun) {
   return `${count.toLocaleString("en")} ${noun}${count === 1 ? "" : "s"}`;
 }
 
 export function capital(word) {
-  return word ? word[0].toUpperCase() + word.slice(1) : "";
+  return word ? word[0].toUpperCase() + word.slice(1).replaceAll("_", " ") : "";
 }
 
 export function took(seconds) {
@@ -118,15 +126,34 @@ export function brief(seconds) {
   return `${number && number < 9.95 ? number.toFixed(1) : Math.round(number)} ${unit}`;
 }
 
-const MOMENT = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
-const DAY = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric" });
+const MOMENT = { year: "numeric", month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", timeZoneName: "short" };
+const DAY = { month: "short", day: "numeric" };
+const formats = new Map();
+
+/** The time zone that is chosen in Airflow's own settings; the browser's where none is. */
+export function timezone() {
+  try {
+    const chosen = JSON.parse(window.localStorage.getItem("timezone"));
+    if (typeof chosen === "string" && chosen) return new Intl.DateTimeFormat(undefined, { timeZone: chosen }).resolvedOptions().timeZone;
+  } catch {
+    return undefined;
+  }
+  return undefined;
+}
+
+function written(stamp, options) {
+  const timeZone = timezone();
+  const key = `${timeZone} ${options === DAY}`;
+  if (!formats.has(key)) formats.set(key, new Intl.DateTimeFormat(undefined, { ...options, timeZone }));
+  return formats.get(key).format(new Date(stamp * 1000));
+}
 
 export function moment(stamp) {
-  return stamp ? MOMENT.format(new Date(stamp * 1000)) : "";
+  return stamp ? written(stamp, MOMENT) : "";
 }
 
 export function day(stamp) {
-  return stamp ? DAY.format(new Date(stamp * 1000)) : "";
+  return stamp ? written(stamp, DAY) : "";
 }
 
 export function percent(share) {
@@ -170,6 +197,6 @@ export function notice(text, kind = "note") {
 
 export function show(...children) {
   const page = document.getElementById("page");
-  page.replaceChildren(...children.flat(9).filter(Boolean));
-  page.removeAttribute("aria-busy");
+  morph(page, el("main", {}, children));
+  if (page.hasAttribute("aria-busy")) page.removeAttribute("aria-busy");
 }

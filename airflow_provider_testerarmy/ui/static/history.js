@@ -7,7 +7,7 @@ import { nameOf, placeOf } from "./dagrun.js";
 
 const SHOWN_AT_ONCE = 25;
 const PERIODS = [[1, "Last day"], [7, "Last 7 days"], [30, "Last 30 days"], [90, "Last 90 days"], [366, "Last year"]];
-const state = { wanted: { dag_id: "", group: "", verdict: "", days: "30" }, found: null, failed: null, runs: SHOWN_AT_ONCE, tests: SHOWN_AT_ONCE };
+const state = { wanted: { dag_id: "", group: "", verdict: "", days: "30" }, found: null, failed: null, asking: null, runs: SHOWN_AT_ONCE, tests: SHOWN_AT_ONCE };
 
 export async function start() {
   const given = new URLSearchParams(window.location.search);
@@ -16,10 +16,17 @@ export async function start() {
 }
 
 async function refresh() {
-  state.failed = null;
+  state.asking?.abort();
+  const asking = new AbortController();
+  state.asking = asking;
   try {
-    state.found = await ask("history", state.wanted);
+    const found = await ask("history", state.wanted, asking.signal);
+    // Answers may overtake each other; the filters show what was asked last.
+    if (asking !== state.asking) return;
+    state.found = found;
+    state.failed = null;
   } catch (error) {
+    if (asking !== state.asking || error.name === "AbortError") return;
     if (!(error instanceof Refused) || state.found === null) throw error;
     state.failed = error;
   }
@@ -28,17 +35,14 @@ async function refresh() {
 
 function draw() {
   const { found, wanted } = state;
-  const kept = document.activeElement && document.activeElement.id;
   const filtered = wanted.dag_id || wanted.group || wanted.verdict;
-  if (!found.runs.length && !filtered && !found.choices.dags.length) {
-    show(heading(), choices(), empty("No test runs", "No DAG that you may see has started TesterArmy or Docket test runs in this time."));
+  if (!found.runs.length && !filtered) {
+    show(heading(), choices(), empty("No test runs", "No DAG that you can access started TesterArmy or Docket test runs in this time."));
   } else {
     show(heading(), state.failed ? notice(`${state.failed.title}. ${state.failed.message}`, "bad") : null, choices(),
-      found.cut ? notice(`Only the newest ${found.runs.length} are looked at; choose a shorter time to see all of it.`) : null,
+      found.cut ? notice(`Only the newest ${found.searched.toLocaleString("en")} test tasks were searched. Choose a shorter time or a DAG to search all of them.`) : null,
       figures(), charts(), tests(), runs());
   }
-  const node = kept && document.getElementById(kept);
-  if (node) node.focus({ preventScroll: true });
 }
 
 function heading() {
@@ -50,7 +54,7 @@ function choices() {
   return el("form", { class: "filters", on: { submit: (event) => event.preventDefault() } },
     select("days", "Time", PERIODS.map(([days, text]) => [String(days), text])),
     select("dag_id", "DAG", [["", "All DAGs"], ...offered.dags.map((dag) => [dag, dag])]),
-    select("group", "Started", [["", "Everything"], ...offered.groups.map((group) => [group.key, group.title])]),
+    select("group", "Test or group", [["", "All"], ...offered.groups.map((group) => [group.key, group.title])]),
     select("verdict", "Verdict", [["", "Every verdict"], ...offered.verdicts.map((verdict) => [verdict, capital(verdict)])]));
 }
 
@@ -63,7 +67,7 @@ function select(name, label, options) {
 }
 
 function fail(error) {
-  show(empty(error instanceof Refused ? error.title : "This went wrong", error.message));
+  show(empty(error instanceof Refused ? error.title : "Something went wrong", error.message));
 }
 
 function figures() {
@@ -112,7 +116,7 @@ function tests() {
     el("div", { class: "scroll", tabindex: "0", role: "region", "aria-labelledby": "tests" }, el("table", { class: "wide" },
       el("thead", {}, el("tr", {}, ["Test", "Outcomes", "Passed", "Flaky", "Duration"].map((text) => el("th", { scope: "col" }, text)))),
       el("tbody", {}, shown.map((test) => el("tr", {},
-        el("th", { scope: "row" }, el("span", { dir: "auto" }, test.title), el("span", { class: "dim block", dir: "auto" }, test.group_title)),
+        el("th", { scope: "row" }, el("span", { dir: "auto" }, test.title), el("span", { class: "dim block", dir: "auto" }, `${test.group_title} · ${test.dag_id}`)),
         el("td", {}, strip(test.outcomes)),
         el("td", { class: "number" }, percent(test.rate)),
         el("td", { class: "number" }, flakiness(test)),
@@ -128,12 +132,12 @@ function flakiness(test) {
 
 function runs() {
   const { runs: all } = state.found;
-  if (!all.length) return empty("Nothing like that", "Choose something else above.");
+  if (!all.length) return empty("No matching test tasks", "Change the filters.");
   const shown = all.slice(0, state.runs);
   return el("section", { "aria-labelledby": "runs" },
     el("h2", { id: "runs" }, "Test tasks ", el("span", { class: "dim" }, String(all.length))),
     el("div", { class: "scroll", tabindex: "0", role: "region", "aria-labelledby": "runs" }, el("table", { class: "wide" },
-      el("thead", {}, el("tr", {}, ["Verdict", "Task", "Started", "When", "Passed", "Duration"].map((text) => el("th", { scope: "col" }, text)))),
+      el("thead", {}, el("tr", {}, ["Verdict", "Task", "Test or group", "Started at", "Passed", "Duration"].map((text) => el("th", { scope: "col" }, text)))),
       el("tbody", {}, shown.map((run) => el("tr", {},
         el("td", {}, badge(run.verdict || (run.finished ? "" : "running"), run.verdict ? "" : run.finished ? "No verdict" : "Waiting")),
         el("th", { scope: "row" }, toAirflow(placeOf(run), nameOf(run)), el("span", { class: "dim block" }, run.dag_id)),

@@ -22,6 +22,6 @@ async function start() {
 
 start().catch((error) => {
   const refused = error instanceof Refused;
-  show(empty(refused ? error.title : "This went wrong", refused ? error.message : "The page could not be shown; reload it."));
+  show(empty(refused ? error.title : "Something went wrong", refused ? error.message : "The page could not be shown; reload it."));
   if (!refused) console.error(error);
 });

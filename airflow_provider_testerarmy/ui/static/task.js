@@ -12,7 +12,7 @@ const SHOWN_AT_ONCE = 50;
 /** What the page knows: the last overview, and the runs in full by id. */
 const state = {
   dag: "", query: {}, overview: null, details: new Map(), open: new Set(), only: "", words: "", most: SHOWN_AT_ONCE,
-  notice: "", failed: null, timer: 0, asked: new Set(), answered: new Set(), stamp: "",
+  notice: "", failed: null, timer: 0, asked: new Set(), answered: new Set(), stamp: "", turn: 0,
 };
 
 export async function start(dag, run, task, index) {
@@ -32,8 +32,12 @@ function waits() {
 
 async function refresh() {
   clearTimeout(state.timer);
+  state.turn += 1;
+  const { turn } = state;
   try {
     const overview = await ask(`dags/${encodeURIComponent(state.dag)}/task`, state.query);
+    // A later refresh has begun: its answer is the newer one.
+    if (turn !== state.turn) return;
     // A cleared task begins anew.
     const stamp = `${overview.task.try_number} ${overview.task.finished}`;
     if (stamp !== state.stamp) {
@@ -44,6 +48,7 @@ async function refresh() {
     state.overview = overview;
     state.failed = null;
   } catch (error) {
+    if (turn !== state.turn) return;
     if (!(error instanceof Refused)) throw error;
     // What is on the page stays there while the API server restarts.
     if (state.overview === null || error.status) throw error;
@@ -51,7 +56,7 @@ async function refresh() {
   }
   draw();
   await load(wanted());
-  if (waits() || state.failed) {
+  if (turn === state.turn && (waits() || state.failed)) {
     state.timer = setTimeout(() => (document.hidden ? undefined : refresh()), EVERY);
   }
 }
@@ -77,7 +82,7 @@ async function load(ids) {
     page.forEach((id) => state.asked.add(id));
     try {
       const answer = await ask(`dags/${encodeURIComponent(state.dag)}/runs`, { ...state.query, run: page });
-      for (const [id, detail] of Object.entries(answer.runs)) state.details.set(id, detail);
+      for (const [id, detail] of Object.entries(answer.runs)) keep(id, detail);
       state.notice = answer.notice;
       page.forEach((id) => state.answered.add(id));
     } catch (error) {
@@ -87,6 +92,12 @@ async function load(ids) {
     draw();
     if (state.notice) break;
   }
+}
+
+/** A late answer says that a run goes on whose end is known by now. */
+function keep(id, detail) {
+  const known = state.details.get(id);
+  if (!known || active(known.outcome) || !active(detail.outcome)) state.details.set(id, detail);
 }
 
 // -- the rows
@@ -124,18 +135,9 @@ function draw() {
       el("p", {}, toAirflow("plugin/test-history", "Look at the history of all test runs"))));
     return;
   }
-  const kept = document.activeElement && document.activeElement.id;
-  const caret = kept === "words" ? document.activeElement.selectionStart : null;
-  const top = document.scrollingElement.scrollTop;
   show(
     state.failed ? notice(`${state.failed.title}. ${state.failed.message}`, "bad") : null,
     head(), reasons(), issues(), runs());
-  document.scrollingElement.scrollTop = top;
-  if (kept) {
-    const node = document.getElementById(kept);
-    if (node) node.focus({ preventScroll: true });
-    if (caret !== null && node) node.setSelectionRange(caret, caret);
-  }
 }
 
 function head() {
@@ -145,7 +147,7 @@ function head() {
   const kind = summary && summary.verdict ? summary.verdict : task.finished ? "" : "running";
   const word = summary && summary.verdict ? capital(summary.verdict) : task.finished ? (summary ? "Started" : "No verdict") : "Waiting";
   const facts = [
-    overview.label ? `Ran ${overview.label}` : "Waited for runs that something else had started",
+    overview.label ? `Ran ${overview.label}` : overview.given ? "Waited for runs that another task started" : "",
     summary && summary.started ? moment(summary.started) : task.started ? moment(task.started) : "",
     summary && summary.started && summary.ended ? `took ${took(summary.ended - summary.started)}` : "",
     summary && summary.flaky ? `${summary.flaky} flaky` : "",
@@ -169,12 +171,15 @@ function head() {
 
 function reportPaths(reports) {
   if (!reports.length) return null;
-  return el("p", { class: "facts paths" }, "Reports: ", reports.map((report) => el("code", {}, report.path)));
+  return el("p", { class: "facts paths" }, "Reports: ", reports.map((report) => el("span", {}, el("code", {}, report.path), report.note ? ` (${report.note})` : "")));
 }
 
 function reasons() {
   const { summary, task } = state.overview;
   if (!summary) {
+    if (task.state === "success" && state.overview.total) {
+      return notice("The task succeeded and left no summary in its XComs (do_xcom_push=False), so its verdict is not known here.");
+    }
     return task.finished ? notice(state.overview.total
       ? "The task ended without a verdict: it was stopped, timed out or failed before the runs were judged. Its log says why."
       : "Nothing was started. The task's log says why.") : null;
@@ -229,7 +234,7 @@ function runs() {
     notice(state.notice),
     overview.total > 1 ? filters() : null,
     el("ul", { class: "runs" }, shown.map((row) => item(row, span))),
-    found.length ? null : el("p", { class: "dim" }, `No run is like that.${unnamed()}`),
+    found.length ? null : el("p", { class: "dim" }, `No matching runs.${unnamed()}`),
     found.length > shown.length ? el("p", { class: "more" }, el("button", { type: "button", id: "more", on: { click: more } },
       `Show ${plural(Math.min(SHOWN_AT_ONCE, found.length - shown.length), "more run")} of ${(found.length - shown.length).toLocaleString("en")}`)) : null);
 }
@@ -282,7 +287,7 @@ function item(row, span) {
   const known = state.details.get(row.id);
   return el("li", { id: `run-${row.id}`, class: `run k-${row.outcome || "none"}` },
     el("h3", {}, el("button", {
-      type: "button", class: "row", id: `row-${row.id}`, "aria-expanded": String(open), on: { click: () => toggle(row.id, !open) },
+      type: "button", class: "row", id: `row-${row.id}`, "aria-expanded": String(open), on: { click: () => toggle(row.id, !state.open.has(row.id)) },
     },
     el("span", { class: "fold", "aria-hidden": "true" }),
     badge(row.outcome, row.outcome ? "" : "Not loaded"),
@@ -319,11 +324,11 @@ function detail(row, known) {
     known.findings.length ? [el("h4", {}, "Issues"), el("ul", { class: "cards" }, known.findings.map(finding))] : null,
     known.steps.length ? [el("h4", {}, "Steps"), el("ol", { class: "steps" }, known.steps.map(step))] : null,
     known.pictures.length ? [el("h4", {}, "Screenshots"), el("ul", { class: "pictures" }, known.pictures.map(picture))] : null,
-    known.left_out ? el("p", { class: "dim" }, `Not shown for want of room: ${known.left_out}.`) : null,
+    known.left_out ? el("p", { class: "dim" }, `Truncated: ${known.left_out}.`) : null,
     el("p", { class: "links" },
       known.url ? outward(known.url, "Open the run") : null,
       known.video ? outward(known.video, "Recording") : null,
-      el("span", { class: "dim" }, `Run ${row.id}${known.test_id ? `, test ${known.test_id}` : ""}, ${active(known.outcome) ? "is" : "ended as"} “${known.status}”`)));
+      el("span", { class: "dim" }, `Run ${row.id}${known.test_id ? `, test ${known.test_id}` : ""}, service status: ${known.status}`)));
 }
 
 function finding(issue) {
@@ -333,9 +338,9 @@ function finding(issue) {
     issue.expected || issue.actual ? el("dl", {},
       issue.expected ? [el("dt", {}, "Expected"), el("dd", { dir: "auto" }, issue.expected)] : null,
       issue.actual ? [el("dt", {}, "Actual"), el("dd", { dir: "auto" }, issue.actual)] : null) : null,
-    issue.reproduction.length ? el("details", {}, el("summary", {}, "How to see it"),
+    issue.reproduction.length ? el("details", {}, el("summary", {}, "Steps to reproduce"),
       el("ol", {}, issue.reproduction.map((text) => el("li", { dir: "auto" }, text)))) : null,
-    issue.url ? el("p", {}, outward(issue.url, "The page it was found on")) : null);
+    issue.url ? el("p", {}, outward(issue.url, "Page")) : null);
 }
 
 function step(one) {

@@ -26,7 +26,9 @@ COMMIT = {"repository": "acme/shop", "commit_sha": "4f2d1c9", "run_id": "9001", 
 
 def sender_of(service, key=DEFAULT_API_KEY):
     """Return a client of the sandbox's Docket."""
-    endpoint = Endpoint(service.docket_url, key, key_header=docket.KEY_HEADER, key_prefix="")
+    endpoint = Endpoint(
+        service.docket_url, key, key_header=docket.KEY_HEADER, error_format=docket.ERROR_FORMAT, key_prefix=""
+    )
     return SyncSender(endpoint, sleep=lambda _seconds: None)
 
 

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_testerarmy.client.docket.webhooks import (
+    DeliveryRepeated,
     OutsideReplayWindow,
     SeenDeliveries,
     SignatureMismatch,
@@ -195,3 +196,29 @@ def test_a_key_that_cannot_be_remembered(key):
     """Missing, or long enough to fill the memory."""
     with pytest.raises(WebhookMalformed):
         SeenDeliveries().with_key(key)
+
+
+def test_a_replay_under_another_key_is_refused():
+    """The key is not signed, so anybody who recorded a delivery can make a fresh one."""
+    event = check()
+    seen = SeenDeliveries().admit(event, "a")
+    for header in (HEADER, HEADER.replace(DIGEST, DIGEST.upper()), f"{HEADER},s={'0' * 64}"):
+        with pytest.raises(DeliveryRepeated):
+            seen.admit(check(header=header), "b")
+    later = check(header=sign(BODY, SIGNED_AT + 1))
+    with pytest.raises(DeliveryRepeated):
+        seen.admit(later, "a")
+    assert len(SeenDeliveries(limit=1).admit(event, "a").admit(later, "b").fingerprints) == 1
+
+
+def test_what_a_delivery_tells_is_kept():
+    """Its tests, its commit and its time."""
+    fields = {
+        "tests": [{"id": 1}, 7],
+        "github_context": {"ref": "main"},
+        "created_at": "2026-02-11T12:00:00Z",
+    }
+    body = json.dumps({"event": "test_group_run_passed", "payload": {"id": 1, **fields}}).encode()
+    payload = check(body, sign(body)).payload
+    assert (payload.tests, payload.github_context) == (({"id": 1},), {"ref": "main"})
+    assert payload.created_at.isoformat() == "2026-02-11T12:00:00+00:00"

@@ -89,12 +89,13 @@ class RawServer:
             self._start(self._serve, connection)
 
     def _serve(self, connection: socket.socket) -> None:
-        connection.settimeout(0.1)
         with contextlib.suppress(OSError), connection:
             while request := self._read(connection):
                 self.requests.append(request)
                 for piece in self._answer(next(self._numbers), request):
                     if piece:
+                        # A large piece takes a while on a busy machine.
+                        connection.settimeout(5)
                         connection.sendall(piece)
                     elif self._closing.wait(self._pause):
                         return
@@ -103,6 +104,7 @@ class RawServer:
 
     def _read(self, connection: socket.socket) -> bytes:
         request = b""
+        connection.settimeout(0.1)
         while b"\r\n\r\n" not in request or not _whole(request):
             try:
                 piece = connection.recv(65536)

@@ -88,12 +88,35 @@ def test_an_empty_key_is_refused(key):
         Endpoint(URL, key)
 
 
-@pytest.mark.parametrize("key", [f"{KEY}\n", f"{KEY}\r\nX-Evil: 1", f" {KEY}", "sk live", "sk_é", "sk_\x00"])
+@pytest.mark.parametrize("key", [f"{KEY}\r\nX-Evil: 1", f"{KEY}\n{KEY}", "sk live", "sk_é", "sk_\x00"])
 def test_a_key_that_no_header_can_carry_is_refused(key):
     """A line break from copying is said, and not sent as a second header; the key is not shown."""
     with pytest.raises(RequestInvalid, match="line break") as caught:
         Endpoint(URL, key)
     assert key.strip() not in str(caught.value)
+
+
+@pytest.mark.parametrize("key", [f"{KEY}\n", f"{KEY}\r\n", f" {KEY}", f"\t{KEY} \n", f"{KEY}\u00a0"])
+def test_blanks_around_a_key_are_left_out(key):
+    """Copying from a file or a page adds them."""
+    endpoint = Endpoint(URL, key)
+    assert endpoint.headers()["Authorization"] == f"Bearer {KEY}"
+    assert endpoint.scrub(f"a{KEY}b") == "a***b"
+
+
+@pytest.mark.parametrize(
+    ("url", "normal"),
+    [
+        ("HTTPS://tester.army/api/v1", "https://tester.army/api/v1"),
+        ("Https://tester.army/API/v1/", "https://tester.army/API/v1"),
+        ("HTTP://127.0.0.1:8080", "http://127.0.0.1:8080"),
+        ("HTTP://LOCALHOST:8080", "http://LOCALHOST:8080"),
+        ("http://localhost.:8080", "http://localhost.:8080"),
+    ],
+)
+def test_a_scheme_in_upper_case_is_the_same_scheme(url, normal):
+    """The path is left as it is."""
+    assert Endpoint(url, KEY).base_url == normal
 
 
 def test_the_key_is_shown_nowhere():
@@ -128,7 +151,15 @@ def test_scrub():
 
 @pytest.mark.parametrize(
     ("host", "loopback"),
-    [("localhost", True), ("127.0.0.1", True), ("::1", True), ("example.com", False), ("", False)],
+    [
+        ("localhost", True),
+        ("LocalHost.", True),
+        ("localhost.evil.example", False),
+        ("127.0.0.1", True),
+        ("::1", True),
+        ("example.com", False),
+        ("", False),
+    ],
 )
 def test_loopback(host, loopback):
     """This machine, by name or by address."""

@@ -40,30 +40,69 @@ def test_an_error_may_know_of_no_exchange():
     assert StatusError("?").status == 0
 
 
-@pytest.mark.parametrize(
-    ("status", "name"),
-    [
-        (302, "BadRequest"),
-        (400, "BadRequest"),
-        (401, "CredentialsRejected"),
-        (403, "CredentialsRejected"),
-        (404, "NotFound"),
-        (409, "Conflict"),
-        (413, "BadRequest"),
-        (418, "BadRequest"),
-        (422, "BadRequest"),
-        (429, "RateLimited"),
-        (500, "ServerError"),
-        (504, "ServerError"),
-        (599, "ServerError"),
-    ],
-)
-def test_classes_by_status(status, name):
-    """By whose fault it is."""
-    assert errors.status_error_class(status).__name__ == name
+def ranges(text):
+    """Return the statuses that a text such as `300-302 304` names."""
+    pairs = (part.partition("-") for part in text.split())
+    return {status for low, _, high in pairs for status in range(int(low), int(high or low) + 1)}
+
+
+#: For every status an error class, and whether a POST that got it may have had an effect.
+PLACED = [
+    ("100-199", "Intercepted", True),
+    ("300 302-306 309-399", "Intercepted", True),
+    ("307", "Intercepted", False),
+    ("301 308", "BadRequest", False),
+    ("400 402 405 406 410-424 426-428 430-443 445-459 461-498", "BadRequest", False),
+    ("401 403", "CredentialsRejected", False),
+    ("404", "NotFound", False),
+    ("407 511", "Intercepted", False),
+    ("408 425 444 460 499", "ServerError", True),
+    ("409", "Conflict", False),
+    ("429", "RateLimited", False),
+    ("500-510 512-599", "ServerError", True),
+]
+
+
+def test_every_status_is_placed_once():
+    """No status is forgotten."""
+    placed = [status for text, _, _ in PLACED for status in ranges(text)]
+    assert sorted(placed) == [*range(100, 200), *range(300, 600)]
+    assert sorted(errors.POST_MAY_HAVE_EFFECT) == sorted({*placed, *range(200, 300)})
+
+
+@pytest.mark.parametrize(("statuses", "name", "effect"), PLACED)
+def test_what_a_status_means(statuses, name, effect):
+    """By whose fault it is, and whether a trigger must be looked for."""
+    for status in ranges(statuses):
+        cls = errors.status_error_class(status)
+        error = cls("no", request=REQUEST, response=ResponseInfo(status))
+        assert (status, cls.__name__, error.may_have_effect) == (status, name, effect)
+
+
+@pytest.mark.parametrize("status", [401, 403, 451])
+def test_a_refusal_in_another_format_is_not_the_services(status):
+    """Whoever inspects answers may have replaced one after the request took effect."""
+    cls = errors.status_error_class(status, own=False)
+    assert cls is errors.Intercepted
+    assert cls("no", response=ResponseInfo(status)).may_have_effect
+    assert cls("no", response=ResponseInfo(status)).status == status
+
+
+@pytest.mark.parametrize("status", [0, 600, 999])
+def test_a_status_that_there_is_not_leaves_it_open(status):
+    """It says nothing."""
+    assert errors.status_error_class(status) is errors.ServerError
+    assert errors.ServerError("?", response=ResponseInfo(status)).may_have_effect
 
 
 def test_which_errors_leave_it_open_whether_the_request_took_effect():
     """Exactly those after which a trigger must be looked for."""
-    ambiguous = {cls.__name__ for cls in tree() if cls.may_have_effect}
-    assert ambiguous == {"AnswerLost", "ProtocolError", "ServerError"}
+    ambiguous = {cls.__name__ for cls in tree() if cls("no").may_have_effect}
+    assert ambiguous == {"AnswerLost", "ProtocolError", "ServerError", "Intercepted"}
+
+
+def test_a_protocol_error_keeps_what_an_unusable_answer_named():
+    """Between processes too: the runs may exist, and are paid for."""
+    error = errors.ProtocolError("odd", request=REQUEST, candidates=(38, 39), batch_id="35")
+    again = pickle.loads(pickle.dumps(error))
+    assert (again.candidates, again.batch_id, again.request) == ((38, 39), "35", REQUEST)

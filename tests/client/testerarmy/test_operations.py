@@ -259,17 +259,78 @@ def test_ids_are_canonical():
     assert api.check_id(f" {value}\n", "run_id") == value.lower()
 
 
+@pytest.mark.parametrize("given", [uuid.UUID(int=7), str(uuid.UUID(int=7)).upper(), f"\n{uuid.UUID(int=7)} "])
+def test_an_id_of_any_kind(given):
+    """As Python, a database or a person writes it."""
+    assert api.check_id(given, "run_id") == str(uuid.UUID(int=7))
+
+
+@pytest.mark.parametrize("given", [181, [], True, 1.5, b"x"])
+def test_what_is_no_id_is_not_called_empty(given):
+    """The message is true."""
+    with pytest.raises(RequestInvalid, match="is not a TesterArmy id"):
+        api.check_id(given, "run_id")
+
+
+@pytest.mark.parametrize("given", [None, "", " None ", "null", "undefined"])
+def test_what_rendered_to_nothing_is_no_id(given):
+    """And the message says why that may be."""
+    with pytest.raises(RequestInvalid, match=r"run_id is empty.*; a template may have rendered to nothing"):
+        api.check_id(given, "run_id")
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields", "body"),
+    [
+        (models.GroupRunRequest, {"commit_sha": 1234567}, {"commitSha": "1234567"}),
+        (models.GroupRunRequest, {"pr_number": " 12 "}, {"prNumber": 12}),
+        (
+            models.GroupRunRequest,
+            {"target_url": "HTTPS://Shop.example/A"},
+            {"targetUrl": "https://Shop.example/A"},
+        ),
+        (models.GroupRunRequest, {"target_url": "None"}, {}),
+        (models.GroupRunRequest, {"environment": " Preview "}, {"environment": "preview"}),
+        (models.GroupRunRequest, {"project_environment_id": uuid.UUID(int=7)}, None),
+        (
+            models.GroupRunRequest,
+            {"mobile": {"build_id": 12, "bundle_id": ""}},
+            {"mobile": {"buildId": "12"}},
+        ),
+        (models.TestRunRequest, {"mode": " ", "platform": "", "app_id": "null"}, {}),
+        (models.PromptRunRequest, {"prompt": 42, "webhook_url": ""}, {"prompt": "42"}),
+        (
+            models.PromptRunRequest,
+            {"prompt": "x", "webhook_url": "Http://a/b"},
+            {"prompt": "x", "webhookUrl": "http://a/b"},
+        ),
+    ],
+)
+def test_what_templates_render(kind, fields, body):
+    """Numbers are text, text is a number, and nothing is not given."""
+    body = {"projectEnvironmentId": str(uuid.UUID(int=7))} if body is None else body
+    assert build_request(kind, **fields).body() == body
+
+
 @pytest.mark.parametrize(
     ("kind", "fields", "message"),
     [
         (models.TestRunRequest, {"mode": "slow"}, "mode: Input should be 'fast' or 'deep'"),
-        (models.TestRunRequest, {"mode": " "}, "mode: is empty; a template may have rendered to nothing"),
+        (
+            models.PromptRunRequest,
+            {"prompt": " "},
+            "prompt: is empty; a template may have rendered to nothing",
+        ),
+        (models.PromptRunRequest, {"prompt": "None"}, "prompt: is 'None'; a template may have rendered"),
+        (models.GroupRunRequest, {"commit_sha": 1e5}, "commit_sha: is a fraction, not text; in a native"),
+        (models.GroupRunRequest, {"commit_sha": True}, "commit_sha: Input should be a valid string"),
+        (models.GroupRunRequest, {"pr_number": True}, "pr_number: Input should be a valid integer"),
         (models.TestRunRequest, {"app_id": "x"}, "app_id: String should match"),
         (models.TestRunRequest, {"color": "red"}, "color: Extra inputs are not permitted"),
         (models.GroupRunRequest, {"target_url": "shop.example"}, "target_url: String should match"),
         (models.GroupRunRequest, {"target_url": "javascript:alert(1)"}, "target_url: String should match"),
         (models.GroupRunRequest, {"pr_number": 0}, "pr_number: Input should be greater than 0"),
-        (models.GroupRunRequest, {"mobile": {"bundle_id": ""}}, "mobile.bundle_id: is empty"),
+        (models.GroupRunRequest, {"mobile": {"bundle": ""}}, "mobile.bundle: Extra inputs"),
         (models.PromptRunRequest, {}, "prompt: Field required"),
         (models.PromptRunRequest, {"prompt": "\ud83d"}, "prompt: Input should be a valid string"),
     ],

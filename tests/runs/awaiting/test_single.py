@@ -54,7 +54,6 @@ FAULTS = [
     transient(retry_after=30),
     fault(FaultKind.RATE_LIMITED, retry_after=5),
     fault(FaultKind.RATE_LIMITED),
-    fault(FaultKind.NOT_FOUND),
     fault(FaultKind.CONFLICT),
     fault(FaultKind.REFUSED),
 ]
@@ -100,17 +99,87 @@ def test_a_run_that_stays_silent_ends_the_wait_though_others_answer():
     assert set(end.results) == {"a"}
 
 
-def test_a_denied_key_ends_a_wait_at_once():
-    """It will not be accepted by waiting."""
+def test_a_key_that_is_rejected_twice_ends_a_wait():
+    """The second question comes after a pause, and is about another run."""
     end, world = wait({"fetch": fault(FaultKind.DENIED)}, "abc")
     assert (end.end, end.message) == (WaitEnd.DENIED, "it is denied")
-    assert (len(world.asked), world.slept) == (1, [])
+    assert (len(world.asked), world.slept) == (2, [5])
 
 
-def test_a_key_denied_for_lists_ends_a_wait_at_once():
+def test_a_key_that_is_rejected_for_the_only_run_ends_a_wait():
+    """There is no other question to ask."""
+    end, world = wait({"fetch": fault(FaultKind.DENIED)}, "a")
+    assert (end.end, end.message) == (WaitEnd.DENIED, "access to 1 run (a) is denied: it is denied")
+    assert world.count("fetch") == 2
+    assert 5 <= world.now - START <= 6
+
+
+def test_a_key_that_is_rejected_for_lists_and_runs_ends_a_wait():
     """Also when runs are looked for in lists."""
-    end, world = wait({"list_by_status": fault(FaultKind.DENIED)}, "abcd")
-    assert (end.end, len(world.asked)) == (WaitEnd.DENIED, 1)
+    denied = fault(FaultKind.DENIED)
+    end, world = wait({"list_by_status": denied, "fetch": denied}, "abcd")
+    assert (end.end, [question.name for question in world.asked]) == (
+        WaitEnd.DENIED,
+        ["list_by_status", "fetch"],
+    )
+
+
+@pytest.mark.parametrize("ids", ["a", "abc", "abcdef"])
+def test_one_rejection_is_a_hiccup(ids):
+    """Whatever it was about: a proxy answers 401 and 403 for a moment, too."""
+    hiccups = [fault(FaultKind.DENIED)]
+
+    def answer(value):
+        return lambda *args: hiccups.pop() if hiccups else value(*args)
+
+    end, world = wait({"fetch": answer(finished), "list_by_status": answer(lambda *_: page())}, ids)
+    assert (end.end, set(end.results)) == (WaitEnd.FINISHED, set(ids))
+    assert world.now - START < 10
+
+
+def test_a_run_that_the_key_may_not_see_ends_the_wait_for_it():
+    """Though the others are answered."""
+    end, world = wait({"fetch": lambda one: fault(FaultKind.DENIED) if one == "b" else active(one)}, "abc")
+    assert (end.end, end.message) == (WaitEnd.DENIED, "access to 1 run (b) is denied: it is denied")
+    assert world.now - START < 20
+
+
+@pytest.mark.parametrize("interval", [1, 10, 600])
+def test_a_run_that_the_service_does_not_know_ends_the_wait_soon(interval):
+    """And not after ``max_outage``, however rarely it is polled."""
+    missing = fault(FaultKind.NOT_FOUND)
+    end, world = wait({"fetch": missing}, pace=Pace(interval, 3600))
+    assert (end.end, end.message) == (
+        WaitEnd.NOT_FOUND,
+        "the service does not know 1 run (a): it is not found",
+    )
+    assert 60 <= world.now - START <= 80
+
+
+def test_a_run_that_is_shown_late_is_waited_for():
+    """A replica may not have it for a minute."""
+    world = None
+
+    def fetch(run_id):
+        return fault(FaultKind.NOT_FOUND) if world.now - START < 59 else finished(run_id)
+
+    world = World({"fetch": fetch})
+    end = world.run(await_runs(Port(), "a", PACE, world.clock, world.lines.append))
+    assert end.end is WaitEnd.FINISHED
+
+
+def test_an_answer_in_between_shows_that_the_run_is_known():
+    """Only an unbroken series of answers says that it is not."""
+    missing = fault(FaultKind.NOT_FOUND)
+    answers = script(*[missing] * 5, active("a"), *[missing] * 5, active("a"), finished("a"))
+    assert wait({"fetch": answers}, pace=Pace(20, 600))[0].end is WaitEnd.FINISHED
+
+
+def test_a_fault_of_another_kind_in_between_shows_nothing():
+    """Neither that the run is known nor that it is not."""
+    answers = script(fault(FaultKind.NOT_FOUND), transient(), fault(FaultKind.NOT_FOUND), transient())
+    end, _ = wait({"fetch": answers}, pace=Pace(20, 90))
+    assert end.end is WaitEnd.UNAVAILABLE
 
 
 def test_the_deadline_ends_a_wait():
@@ -278,11 +347,15 @@ def test_a_look_says_whether_there_is_something_to_wait_for():
 
 
 def test_a_fault_does_not_end_a_look_and_a_denied_key_does():
-    """The next look may be luckier; a key will not be."""
+    """The next look may be luckier; a key that is rejected twice will not be."""
     end, world = one_look({"fetch": transient()})
     assert end is None
     assert "Vendor did not answer (503 from a proxy)." in world.lines
-    assert one_look({"fetch": fault(FaultKind.DENIED)})[0].end is WaitEnd.DENIED
+    denied, world = one_look({"fetch": fault(FaultKind.DENIED)})
+    assert (denied.end, world.slept) == (WaitEnd.DENIED, [5])
+    assert one_look({"fetch": script(fault(FaultKind.DENIED), finished("b"), finished("a"))})[0].end is (
+        WaitEnd.FINISHED
+    )
 
 
 def test_a_look_after_the_deadline():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from contextvars import ContextVar
 
 import pytest
@@ -16,6 +17,16 @@ from tests.runs.scripted import Answered, Port, fault, transient
 
 PACE = Pace(poll_interval=0.02, max_outage=600)
 TASK = ContextVar("TASK", default="nobody")
+
+
+class Hurried:
+    """A monotonic clock that is so many times faster."""
+
+    def __init__(self, times):
+        self._times = times
+
+    def __call__(self):
+        return time.monotonic() * self._times
 
 
 class Office:
@@ -130,12 +141,141 @@ async def test_what_the_poller_dies_of_reaches_everybody():
 
 @asynchronous
 async def test_a_denied_key_ends_every_wait():
-    office = Office()
+    """When the service says so again, after a pause."""
+    office = Office(monotonic=Hurried(10))
     office.account.start("a", "b")
     waits = [office.wait("a"), office.wait("b")]
     await office.until_asked(2)
     office.account.trouble = lambda _question: fault(FaultKind.DENIED)
     assert [(await wait).end for wait in waits] == [WaitEnd.DENIED] * 2
+
+
+@pytest.mark.parametrize("error", [asyncio.CancelledError, GeneratorExit])
+def test_a_question_that_is_cancelled_leaves_nobody_waiting(error):
+    """Every waiter learns of it, and nobody new joins a poller that is gone."""
+
+    @asynchronous
+    async def cancelled():
+        office = Office()
+        office.account.start("a", "b")
+        waits = [office.wait("a"), office.wait("b", pace=Pace(0.02, 600, office.watcher._clock() + 3600))]
+        await office.until_asked(2)
+
+        def cancel(_question):
+            raise error
+
+        office.account.trouble = cancel
+        for wait in waits:
+            with pytest.raises(WatcherClosed):
+                await wait
+        assert (office.closed, office.watcher.closed, office.under_way) == (1, True, 0)
+        with pytest.raises(WatcherClosed):
+            await office.wait("a")
+
+    cancelled()
+
+
+@pytest.mark.parametrize("began", [False, True])
+def test_a_poller_that_is_cancelled_leaves_nobody_waiting(began):
+    """Also before its first step."""
+
+    @asynchronous
+    async def cancelled():
+        office = Office()
+        office.account.start("a")
+        wait = office.wait("a")
+        if began:
+            await office.until_asked()
+        await asyncio.sleep(0)
+        office.watcher._poller.cancel()
+        with pytest.raises(WatcherClosed):
+            await wait
+        assert office.watcher.closed
+
+    cancelled()
+
+
+@asynchronous
+async def test_a_log_that_cannot_be_written_to_concerns_its_own_task():
+    """The others hear of their runs."""
+    office = Office()
+    office.account.start("a", "b")
+
+    def broken(_line):
+        raise OSError("the disk is full")
+
+    mine = asyncio.create_task(office.watcher.wait(["a"], PACE, broken))
+    other = office.wait("b")
+    with pytest.raises(OSError, match="the disk is full"):
+        await mine
+    office.account.end("b")
+    assert (await other).end is WaitEnd.FINISHED
+
+
+@pytest.mark.parametrize("error", [ValueError, TypeError, KeyError, RecursionError, OverflowError])
+def test_an_answer_that_cannot_be_read_ends_nobodys_wait(error):
+    """It is a hiccup of the one question."""
+
+    @asynchronous
+    async def odd():
+        office = Office()
+        office.account.start("a", "b")
+        left = [error("odd")]
+
+        def trouble(_question):
+            if left:
+                raise left.pop()
+
+        office.account.trouble = trouble
+        waits = [office.wait("a"), office.wait("b")]
+        await office.until_asked(2)
+        office.account.end("a", "b")
+        assert [(await wait).end for wait in waits] == [WaitEnd.FINISHED] * 2
+
+    odd()
+
+
+@asynchronous
+async def test_a_wall_clock_that_is_set_back_changes_no_interval():
+    """Only deadlines go by it."""
+    wall = [1e9]
+    office = Office(clock=lambda: wall[0])
+    office.account.start("a")
+    wait = office.wait("a")
+    await office.until_asked(2)
+    wall[0] -= 3600
+    await office.until_asked(3)
+    office.account.end("a")
+    assert (await wait).end is WaitEnd.FINISHED
+
+
+@asynchronous
+async def test_a_wall_clock_that_is_set_forward_meets_deadlines():
+    wall = [1e9]
+    office = Office(clock=lambda: wall[0])
+    office.account.start("a")
+    wait = office.wait("a", pace=Pace(0.02, 600, 1e9 + 3600))
+    await office.until_asked(2)
+    wall[0] += 3600
+    assert (await wait).end is WaitEnd.DEADLINE
+
+
+@asynchronous
+async def test_two_thousand_waits_that_end_together_let_others_have_their_turn():
+    """Each of them writes to a log."""
+    office = Office(monotonic=Hurried(50))
+    office.account.trouble = lambda _question: transient()
+    waits = [office.wait(f"run-{number}", pace=Pace(1, 100)) for number in range(2000)]
+    everybody = asyncio.gather(*waits)
+    await office.until_asked()
+    longest, before = 0.0, time.thread_time()
+    while not everybody.done():
+        await asyncio.sleep(0)
+        now = time.thread_time()
+        longest, before = max(longest, now - before), now
+    assert {waited.end for waited in await everybody} == {WaitEnd.UNAVAILABLE}
+    # Seconds of CPU, because the machine may be busy.
+    assert longest < 0.05
 
 
 @asynchronous

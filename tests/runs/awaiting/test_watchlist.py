@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 import tracemalloc
 from itertools import pairwise
 
@@ -11,9 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_testerarmy.runs.awaiting.pace import Pace, Rate
-from airflow_provider_testerarmy.runs.awaiting.watchlist import WaitEnd, Watchlist
+from airflow_provider_testerarmy.runs.awaiting.timetable import SLACK
+from airflow_provider_testerarmy.runs.awaiting.watchlist import WIDTH, Question, WaitEnd, Watchlist
+from airflow_provider_testerarmy.runs.cleaning import usable_id
 from airflow_provider_testerarmy.runs.results import Outcome
 from airflow_provider_testerarmy.runs.service import FaultKind
+from benchmarks.fairness import Case, fairness
 from tests.runs.account import Account, Watch, in_some_order
 from tests.runs.scripted import START, Port, fault, transient
 
@@ -126,11 +130,10 @@ def test_a_new_run_is_news_though_ten_thousand_old_ones_are_overdue():
     watch.go_on(300)
     account.start("new")
     watch.wait_for(["new"], PACE)
-    watch.go_on(2)
     account.end("new")
     ended = account.now
     watch.go_on(10)
-    assert watch.seen["new"] - ended < 3
+    assert watch.seen["new"] - ended < 1
 
 
 def test_old_runs_have_their_turn_while_new_ones_keep_coming():
@@ -275,6 +278,219 @@ def test_a_deadline_is_met_while_others_wait_on():
     assert watch.list.over(watch.subscriptions[0], account.now) is None
 
 
+@pytest.mark.parametrize("deadline", [40, 41.3])
+@pytest.mark.parametrize("statuses", [(), None], ids=["without lists", "with lists"])
+@pytest.mark.parametrize("count", [1, 8, 50])
+def test_a_deadline_ends_a_wait_once_its_last_poll_is_answered(count, statuses, deadline):
+    """Though nothing has changed: news of every answer comes then, not half a minute later."""
+    account, watch, ids = watching(count, statuses=statuses)
+    late = watch.wait_for(ids, Pace(3600, 600, START + deadline))
+    ended = []
+
+    def meanwhile(now):
+        if late in watch.news and not ended and watch.list.over(late, now):
+            ended.append(now - START - deadline)
+
+    watch.go_on(60, meanwhile)
+    assert watch.list.over(late, account.now).end is WaitEnd.DEADLINE
+    assert ended[0] <= 1.0
+
+
+def test_a_hiccup_at_the_last_poll_is_asked_about_once_more():
+    """The run may have ended in time."""
+    account, watch, _ = watching(1)
+    hasty = watch.wait_for(["run-0"], Pace(5, 600, START + 40))
+    watch.go_on(39.9)
+    account.end("run-0")
+    hiccups = [transient()]
+    account.trouble = lambda _question: hiccups.pop() if hiccups else None
+    watch.go_on(2)
+    assert (hiccups, watch.list.over(hasty, account.now).end) == ([], WaitEnd.FINISHED)
+
+
+def test_a_service_that_is_down_at_the_deadline_does_not_prolong_a_wait():
+    """Two polls in vain are enough."""
+    account, watch, _ = watching(1)
+    hasty = watch.wait_for(["run-0"], Pace(5, 600, START + 40))
+    watch.go_on(39.9)
+    account.trouble = lambda _question: transient()
+    watch.go_on(2.5)
+    assert watch.list.over(hasty, account.now).end is WaitEnd.DEADLINE
+
+
+def test_retry_after_is_not_cut_by_the_outage_of_one():
+    """The connection is held, whoever waits with however little patience."""
+    account, watch, _ = watching(0)
+    account.start("a", "b")
+    account.trouble = lambda _question: fault(FaultKind.RATE_LIMITED, retry_after=60)
+    hasty = watch.wait_for(["a"], Pace(1, 1))
+    watch.go_on(2)
+    assert watch.list.over(hasty, account.now).end is WaitEnd.UNAVAILABLE
+    watch.list.drop(hasty)
+    account.trouble = lambda _question: None
+    watch.wait_for(["b"], Pace(1, 1))
+    watch.go_on(59)
+    assert next(when - START for when, _, _ in account.asked if when > START + 1) >= 60
+
+
+@pytest.mark.parametrize("each", [1, 2000], ids=["a run each", "the same runs"])
+def test_thousands_of_waits_in_trouble_are_checked_in_no_time(each):
+    """Nobody else in the event loop has its turn meanwhile."""
+    account, watch = Account(), None
+    ids = [f"run-{number}" for number in range(2000)]
+    watch = Watch(account, statuses=(), rate=Rate(5))
+    for number in range(2000):
+        watch.wait_for(ids if each > 1 and number < 60 else [ids[number]], PACE)
+    for run_id in ids:
+        question = Question(Port().glance(run_id), run_id, account.now)
+        watch.list.failed(question, fault(FaultKind.NOT_FOUND), account.now)
+    watch.list.news()
+    began = time.process_time()
+    assert not any(watch.list.may_be_over(one, account.now + 1) for one in watch.subscriptions)
+    assert time.process_time() - began < 0.05
+    began = time.process_time()
+    question = Question(Port().glance("run-7"), "run-7", account.now)
+    watch.list.failed(question, fault(FaultKind.NOT_FOUND), account.now + 1)
+    for one in watch.list.news():
+        assert watch.list.over(one, account.now + 1) is None
+    assert time.process_time() - began < 0.05
+
+
+# -- fairness, for a vendor without lists
+
+
+@pytest.mark.parametrize("together", [False, True], ids=["a task each", "one task"])
+@pytest.mark.parametrize(
+    ("count", "latency", "limit", "gap", "first"),
+    [
+        # 20 requests per second at the most: a fair share is a poll every 15 s.
+        (300, 0.05, None, 18, 15.5),
+        (1000, 0.05, None, 58, 51),
+        # Eight questions are open at a time, so 4 are answered per second: a poll every 75 s.
+        (300, 2.0, None, 85, 76),
+        # The service takes 5 per second: a poll every 60 s, plus what is refused.
+        (300, 0.05, 5, 90, 90),
+    ],
+    ids=["quick", "a thousand", "slow answers", "behind a 429"],
+)
+def test_everybody_is_polled_in_turn(count, latency, limit, gap, first, together):
+    """Nobody twice before everybody once, whatever limits the requests."""
+    found = fairness(Case("", count, latency, limit, together=together), seconds=4 * gap)
+    assert found.most - found.least <= 2
+    assert found.least >= 2
+    assert found.first <= first
+    assert found.gap <= gap
+
+
+def test_short_intervals_do_not_take_the_turns_of_long_ones():
+    """Who wants to be polled every second is polled as often as there is room."""
+    account, watch, _ = watching(0, statuses=(), rate=Rate(5))
+    account.start_many([f"run-{number}" for number in range(110)])
+    for number in range(110):
+        watch.wait_for([f"run-{number}"], Pace(1 if number < 100 else 30, 600))
+    watch.go_on(300)
+    polled = [args[0] for _, _, args in account.asked]
+    assert min(polled.count(f"run-{number}") for number in range(110)) >= 5
+
+
+# -- odd ids and answers
+
+
+ODD = ["", " ", "a\nb", "\ud800", None, 1.5, b"run", True, ["run-1"], {}, -1, 10**5000]
+
+
+class Picky(Port):
+    """A vendor whose ids are small numbers and words."""
+
+    def glance(self, run_id):
+        if not usable_id(run_id):
+            raise ValueError("not an id")
+        return super().glance(run_id)
+
+
+@pytest.mark.parametrize("odd", ODD, ids=range(len(ODD)))
+def test_an_unusable_id_ends_the_wait_of_who_gave_it_and_no_other(odd):
+    """The others are asked for as before."""
+    account, watch, ids = watching(3)
+    watch.list = Watchlist(Picky(active_statuses=()))
+    watch.subscriptions.clear()
+    others = [watch.wait_for([run_id], PACE) for run_id in ids]
+    mine = watch.wait_for([ids[0], odd], PACE)
+    watch.go_on(1)
+    ended = watch.list.over(mine, account.now)
+    assert ended.end is WaitEnd.NOT_FOUND
+    assert len(ended.message.splitlines()) == 1
+    ended.message.encode()
+    account.end(*ids)
+    watch.list.drop(mine)
+    watch.go_on(10)
+    assert [watch.list.over(one, account.now).end for one in others] == [WaitEnd.FINISHED] * 3
+
+
+def test_an_unusable_id_is_refused_each_time():
+    """Also by who comes later, and past its deadline."""
+    account, watch, _ = watching(0)
+    watch.list = Watchlist(Picky(active_statuses=()))
+    first = watch.wait_for([""], Pace(5, 600, START + 2))
+    watch.go_on(5)
+    second = watch.wait_for([""], PACE)
+    watch.go_on(1)
+    ends = [watch.list.over(one, account.now).end for one in (first, second)]
+    assert ends == [WaitEnd.NOT_FOUND] * 2
+
+
+# -- the key
+
+
+def test_a_rejected_key_ends_every_wait_after_the_second_question():
+    """And the requests until then can be counted on the fingers."""
+    account, watch, _ = watching(30, statuses=())
+    watch.go_on(60)
+    account.asked.clear()
+    account.trouble = lambda _question: fault(FaultKind.DENIED)
+    watch.go_on(15)
+    assert {watch.list.over(one, account.now).end for one in watch.subscriptions} == {WaitEnd.DENIED}
+    assert account.count() <= WIDTH + 2
+
+
+@pytest.mark.parametrize("count", [1, 5, 30])
+@pytest.mark.parametrize("statuses", [(), None], ids=["without lists", "with lists"])
+def test_one_rejection_ends_nobodys_wait(count, statuses):
+    """Whether it was about a run or a list."""
+    account, watch, ids = watching(count, statuses=statuses)
+    watch.go_on(60)
+    hiccups = [fault(FaultKind.DENIED)]
+    account.trouble = lambda _question: hiccups.pop() if hiccups else None
+    watch.go_on(30)
+    assert (hiccups, [watch.list.over(one, account.now) for one in watch.subscriptions]) == (
+        [],
+        [None] * count,
+    )
+    account.end(*ids)
+    watch.go_on(10)
+    assert set(watch.seen) == set(ids)
+
+
+def test_a_run_that_the_key_may_not_see_concerns_who_waits_for_it():
+    """All others are answered."""
+    account, watch, _ = watching(5, statuses=())
+    account.trouble = lambda one: fault(FaultKind.DENIED) if one.args[0] == "run-2" else None
+    watch.go_on(20)
+    ends = [watch.list.over(one, account.now) for one in watch.subscriptions]
+    assert [end and end.end for end in ends] == [None, None, WaitEnd.DENIED, None, None]
+
+
+def test_a_run_that_is_not_known_concerns_who_waits_for_it():
+    """Within about a minute."""
+    account, watch, _ = watching(5)
+    lost = watch.wait_for(["nowhere"], PACE)
+    watch.go_on(50)
+    assert watch.list.over(lost, account.now) is None
+    watch.go_on(35)
+    assert watch.list.over(lost, account.now).end is WaitEnd.NOT_FOUND
+    assert not any(watch.list.over(one, account.now) for one in watch.subscriptions[:5])
+
+
 # -- who comes and goes
 
 
@@ -307,8 +523,9 @@ def test_nothing_piles_up_while_there_is_always_something_due():
         account.start(f"young-{number}")
         watch.wait_for([f"young-{number}"], PACE)
     watch.go_on(2000)
-    kept = (watch.list._ready, watch.list._youngest, watch.list._agenda, watch.list._deadlines)
-    assert sum(map(len, kept)) < 5 * 50 + 64
+    schedule = watch.list._schedule
+    kept = (schedule._ready, schedule._unseen, schedule._agenda, schedule._early, schedule._deadlines)
+    assert sum(len(one._heap) for one in kept) < 3 * 50 + 5 * SLACK
 
 
 def test_who_has_left_keeps_no_results():

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import timedelta
 
 import pytest
 
@@ -13,17 +12,11 @@ from airflow_provider_testerarmy.client.http.sender import SyncSender
 from airflow_provider_testerarmy.hooks.base import as_fault
 from airflow_provider_testerarmy.hooks.testerarmy import TesterArmyService
 from airflow_provider_testerarmy.runs.flow import drive
-from airflow_provider_testerarmy.runs.service import FaultKind, RunRequest, Scope, Submission, Tests
-from airflow_provider_testerarmy.runs.submission.submit import (
-    BRIEF_LOOKS,
-    LOOKS,
-    MAX_SENDS,
-    Setting,
-    SubmitEnd,
-    find,
-    reconcile,
-    submit,
-)
+from airflow_provider_testerarmy.runs.service import FaultKind, Match, RunRequest, Scope, Submission, Tests
+from airflow_provider_testerarmy.runs.submission.lookup import BRIEF_LOOKS, LOOKS, find, reconcile
+from airflow_provider_testerarmy.runs.submission.record import Intent
+from airflow_provider_testerarmy.runs.submission.setting import Setting, SubmitEnd
+from airflow_provider_testerarmy.runs.submission.submit import MAX_SENDS, submit
 from airflow_provider_testerarmy.sandbox.state import DEFAULT_API_KEY
 from airflow_provider_testerarmy.sandbox.testerarmy import catalog
 from tests.runs.scripted import (
@@ -51,13 +44,13 @@ def at(world, seconds=0.0):
 
 def start(answers, *, intent=None, known=(), max_outage=600.0, port=None, **options):
     """Submit; return the end, the journal, and the world."""
-    world = World({"prepare": Scope("p", "Title"), **answers}, **options)
+    world = World({"prepare": Scope("p", "Title"), "list_newest": (), **answers}, **options)
     notes = Notes(world)
     setting = Setting(
         port or Port(), TEST, notes, max_outage, world.clock, world.lines.append, frozenset(known)
     )
-    since = None if intent is None else at(world, intent)
-    return world.run(submit(setting, since)), notes, world
+    earlier = None if intent is None else Intent(at(world, intent), at(world, intent))
+    return world.run(submit(setting, earlier)), notes, world
 
 
 def new(run_id, seconds=0.0, status="queued", **fields):
@@ -73,8 +66,8 @@ def test_an_intent_is_written_down_before_the_request_goes_out():
     ended, notes, world = start({"submit": submission("a")})
     assert (ended.end, ended.submission, ended.message) == (SubmitEnd.SUBMITTED, Submission(("a",)), "")
     assert notes.order == ["intent after 0 sends", "submitted after 1 sends"]
-    assert notes.entries[0][1] == world.server_time()
-    assert [question.name for question in world.asked] == ["prepare", "submit"]
+    assert notes.entries[0][1] == Intent(world.server_time(), world.server_time())
+    assert [question.name for question in world.asked] == ["prepare", "list_newest", "submit"]
 
 
 @pytest.mark.parametrize(
@@ -99,7 +92,6 @@ def test_a_target_that_cannot_be_seen_is_not_submitted(kind, end):
     ("kind", "end"),
     [
         (FaultKind.DENIED, SubmitEnd.DENIED),
-        (FaultKind.NOT_FOUND, SubmitEnd.REFUSED),
         (FaultKind.REFUSED, SubmitEnd.REFUSED),
         (FaultKind.CONFLICT, SubmitEnd.REFUSED),
     ],
@@ -111,12 +103,24 @@ def test_a_refused_submission_started_nothing(kind, end):
     assert (world.count("submit"), world.count("list_candidates")) == (1, 0)
 
 
+@pytest.mark.parametrize("kind", [FaultKind.NOT_FOUND, FaultKind.REFUSED])
+def test_a_refusal_that_may_have_had_an_effect_is_looked_into(kind):
+    """The target was there a moment ago: a 404 or a redirect may come from something in between."""
+    refused = fault(kind, may_have_effect=kind is FaultKind.REFUSED)
+    ended, notes, world = start({"submit": refused, "list_candidates": page(new("a"))})
+    assert (ended.submission, notes.names) == (Submission(("a",), adopted=True), ["intent", "submitted"])
+    ended, notes, world = start({"submit": refused, "list_candidates": page()})
+    assert (ended.end, notes.names) == (SubmitEnd.REFUSED, ["intent", "nothing_started"])
+    assert world.count("submit") == 1
+
+
 def test_what_was_not_sent_is_sent_again():
     """Until the outage has lasted too long; nobody needs to look for anything."""
     ended, notes, world = start({"submit": script(transient(), transient(), submission("a"))})
-    assert (ended.end, notes.names) == (SubmitEnd.SUBMITTED, ["intent", "submitted"])
+    assert (ended.end, notes.names) == (SubmitEnd.SUBMITTED, ["intent"] * 3 + ["submitted"])
     ended, notes, world = start({"submit": transient()})
-    assert (ended.end, notes.names) == (SubmitEnd.UNAVAILABLE, ["intent", "nothing_started"])
+    assert (ended.end, notes.names[-1]) == (SubmitEnd.UNAVAILABLE, "nothing_started")
+    assert set(notes.names[:-1]) == {"intent"}
     assert 600 <= sum(world.slept) < 660
     assert world.count("list_candidates") == 0
 
@@ -126,6 +130,25 @@ def test_retry_after_is_obeyed_within_reason():
     limits = [fault(FaultKind.RATE_LIMITED, retry_after=after) for after in (45.0, float("inf"))]
     assert start({"submit": script(limits[0], submission("a"))})[2].slept == [45.0]
     assert start({"submit": script(limits[1], submission("a"))})[2].slept == [600.0]
+
+
+class TakenOver(Notes):
+    """A journal of a try that another one has replaced by its second request."""
+
+    def intent(self, intent):
+        if "intent" in self.names:
+            raise RuntimeError("another try has taken over")
+        super().intent(intent)
+
+
+def test_a_worker_that_was_away_does_not_send():
+    """It paused for the service's rate limit, was taken for lost, and goes on after the next try began."""
+    limit = fault(FaultKind.RATE_LIMITED, retry_after=75.0)
+    world = World({"prepare": Scope("p"), "list_newest": (), "submit": script(limit, submission("a"))})
+    setting = Setting(Port(), TEST, TakenOver(world), 600.0, world.clock, world.lines.append)
+    with pytest.raises(RuntimeError, match="taken over"):
+        world.run(submit(setting))
+    assert (world.count("submit"), world.slept) == (1, [75.0])
 
 
 # -- after an ambiguous answer
@@ -139,10 +162,10 @@ LISTS = {
     "never": (script(page()), "again", 6),
     "two": (script(page(new("a"), new("b"))), "unclear", 1),
     "an old one": (script(page(new("a", -3600))), "again", 6),
-    "another request's": (script(page(new("a"), matches=False)), "again", 6),
+    "another request's": (script(page(new("a"), match=Match.NO)), "again", 6),
     "a known one": (script(page(new("known"))), "again", 6),
     "a known one and ours": (script(page(new("a"), new("known"))), "adopted", 1),
-    "on the second page": (script(page(new("x"), cursor="2", matches=False), page(new("a"))), "adopted", 2),
+    "on the second page": (script(page(new("x"), cursor="2", match=Match.NO), page(new("a"))), "adopted", 2),
     "behind a hiccup": (script(transient(), transient(), page(new("a"))), "adopted", 3),
     "without a time": (script(page(active("a"))), "adopted", 1),
 }
@@ -161,32 +184,33 @@ def test_an_ambiguous_answer_is_settled_against_the_list(shown):
     elif fate == "again":
         assert (ended.submission, world.count("submit")) == (Submission(("z",)), 2)
         assert world.slept == list(LOOKS)
-        assert notes.names == ["intent", "submitted"]
+        assert notes.names == ["intent", "intent", "submitted"]
     else:
         assert (ended.end, ended.candidates) == (SubmitEnd.UNCLEAR, ("a", "b"))
         assert "more runs than one submission starts were found: 2 runs (a, b)" in ended.message
-        assert (notes.names, world.count("submit")) == (["intent"], 1)
+        assert (notes.names, world.count("submit")) == (["intent", "unclear"], 1)
 
 
 @pytest.mark.parametrize("kind", FaultKind)
 def test_what_cannot_be_looked_up_is_unclear(kind):
     """Nothing is guessed, and the intent stays written down."""
     ended, notes, world = start({"submit": ambiguous(), "list_candidates": fault(kind)})
-    assert (ended.end, notes.names, world.count("submit")) == (SubmitEnd.UNCLEAR, ["intent"], 1)
-    assert ended.look_again == (kind in (FaultKind.TRANSIENT, FaultKind.RATE_LIMITED))
+    later = kind in (FaultKind.TRANSIENT, FaultKind.RATE_LIMITED)
+    assert (ended.end, ended.look_again, world.count("submit")) == (SubmitEnd.UNCLEAR, later, 1)
+    assert notes.names == (["intent"] if later else ["intent", "unclear"])
 
 
 def test_a_service_without_lists_leaves_it_unclear():
     """There is no way to tell, so it is not sent again."""
     ended, notes, world = start({"submit": ambiguous()}, port=Port(active_statuses=()))
-    assert (ended.end, notes.names, world.count("submit")) == (SubmitEnd.UNCLEAR, ["intent"], 1)
+    assert (ended.end, notes.names, world.count("submit")) == (SubmitEnd.UNCLEAR, ["intent", "unclear"], 1)
     assert "offers no way to look up" in ended.message
     assert not ended.look_again
 
 
 def test_a_list_that_never_ends_is_no_proof():
     """A cursor that repeats could hide the run, so nothing is sent again."""
-    answers = {"submit": ambiguous(), "list_candidates": page(new("x"), cursor="again", matches=False)}
+    answers = {"submit": ambiguous(), "list_candidates": page(new("x"), cursor="again", match=Match.NO)}
     ended, _, world = start(answers, max_outage=30.0)
     assert (ended.end, ended.look_again, world.count("submit")) == (SubmitEnd.UNCLEAR, True, 1)
 
@@ -195,18 +219,18 @@ def test_sends_are_bounded():
     """However often the service loses them."""
     ended, notes, world = start({"submit": ambiguous(), "list_candidates": page()})
     assert (ended.end, world.count("submit")) == (SubmitEnd.UNAVAILABLE, MAX_SENDS)
-    assert notes.names == ["intent", "nothing_started"]
+    assert notes.names == ["intent"] * MAX_SENDS + ["nothing_started"]
 
 
 @pytest.mark.parametrize("hours", [-26, -1, 1, 26])
 def test_clocks_may_differ(hours):
     """What is new is told by the service's clock: hours of difference to the worker's do not matter."""
     ahead = hours * 3600.0
-    old, ours = new("old", ahead - 60), new("a", ahead + 1)
+    old, ours = new("old", ahead - 61), new("a", ahead + 1)
     answers = {"submit": ambiguous(), "list_candidates": page(ours, old)}
     ended, notes, _ = start(answers, service_ahead=ahead)
     assert ended.submission == Submission(("a",), adopted=True)
-    assert notes.entries[0][1] == at(World({}, service_ahead=ahead))
+    assert notes.entries[0][1].since == at(World({}, service_ahead=ahead))
 
 
 # -- after a crash
@@ -226,13 +250,13 @@ def test_a_lost_intent_that_started_nothing_is_submitted(age):
     assert ended.submission == Submission(("z",))
     assert notes.names == ["intent", "submitted"]
     assert world.slept == list(LOOKS)
-    assert notes.entries[0][1] > World({}, START - age).server_time()
+    assert notes.entries[0][1].since > World({}, START - age).server_time()
 
 
 def test_a_lost_intent_of_which_two_were_found_is_unclear():
     """And stays written down as it was."""
     ended, notes, world = start({"list_candidates": page(new("a"), new("b"))}, intent=-9)
-    assert (ended.end, notes.names, world.count("submit")) == (SubmitEnd.UNCLEAR, [], 0)
+    assert (ended.end, notes.names, world.count("submit")) == (SubmitEnd.UNCLEAR, ["unclear"], 0)
 
 
 def test_a_lost_intent_that_cannot_be_looked_for_may_be_looked_for_later():
@@ -241,16 +265,27 @@ def test_a_lost_intent_that_cannot_be_looked_for_may_be_looked_for_later():
     assert (ended.end, ended.look_again, notes.names) == (SubmitEnd.UNCLEAR, True, [])
 
 
+@pytest.mark.parametrize("kind", FaultKind)
+def test_a_lost_intent_whose_target_cannot_be_seen_is_not_called_nothing(kind):
+    """It was started, perhaps, before the target or the service went away."""
+    ended, notes, _ = start({"prepare": fault(kind)}, intent=-9, max_outage=5.0)
+    later = kind in (FaultKind.TRANSIENT, FaultKind.RATE_LIMITED)
+    end = SubmitEnd.DENIED if kind is FaultKind.DENIED else SubmitEnd.UNCLEAR
+    assert (ended.end, ended.look_again, notes.names) == (end, later, [])
+
+
 def test_who_is_being_stopped_looks_briefly():
     """For what it had started; None when it started nothing."""
     world = World({"prepare": Scope(), "list_candidates": page()})
     setting = Setting(Port(), TEST, Notes(world), 0.0, world.clock, world.lines.append)
-    assert world.run(find(setting, at(world))) is None
+    assert world.run(find(setting, Intent(at(world), at(world)))) is None
     assert world.slept == list(BRIEF_LOOKS)
     world.answers["list_candidates"] = page(new("a"))
-    assert world.run(find(setting, at(world))).submission == Submission(("a",), adopted=True)
+    assert world.run(find(setting, Intent(at(world), at(world)))).submission == Submission(
+        ("a",), adopted=True
+    )
     world.answers["prepare"] = transient()
-    assert world.run(find(setting, at(world))).end is SubmitEnd.UNCLEAR
+    assert world.run(find(setting, Intent(at(world), at(world)))).end is SubmitEnd.UNCLEAR
 
 
 # -- groups
@@ -422,7 +457,7 @@ def test_a_next_try_finds_what_a_crashed_one_started(service):
         since = service.control.clock.now().replace(microsecond=0)
         ours.put(TesterArmyService().submit(request))
         service.control.clock.advance(90)
-        ended = ours.submit(request, since - timedelta(seconds=1))
+        ended = ours.submit(request, Intent(since, since))
     assert set(ended.submission.run_ids) == set(service.control.log.submitted_run_ids())
     assert len(service.control.log.submissions()) == 1
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
+import httpx
 import pytest
 
 from tests.ui.browser.stage import Stage
@@ -131,3 +134,28 @@ def test_the_pages_policy(staged: Stage) -> None:
     assert "unsafe" not in policy
     assert (page.headers["x-content-type-options"], script.status_code) == ("nosniff", 200)
     assert "javascript" in script.headers["content-type"]
+
+
+def test_an_edited_xcom_is_no_way_to_a_foreign_run(staged: Stage, runs: dict[str, str]) -> None:
+    """Who may edit XComs cannot have the connection's key read another task's run."""
+    foreign = staged.airflow.xcom("shop", runs["shop"], "regression", "run_ids")[0]
+    run_id = staged.run("widgets")
+    token = staged.token("admin")
+    answer = httpx.patch(
+        f"{staged.airflow.url}/api/v2/dags/widgets/dagRuns/{quote(run_id)}/taskInstances/widgets/xcomEntries/run_ids",
+        json={"value": [foreign]},
+        headers={"Authorization": f"Bearer {token}"},
+        trust_env=False,
+        timeout=20,
+    )
+    assert answer.is_success, answer.text
+    before = len(staged.sandbox.control.log)
+    with staged.client("viewer") as client:
+        params = {"run_id": run_id, "task_id": "widgets"}
+        own = [run["id"] for run in client.get("dags/widgets/task", params=params).json()["runs"]]
+        told = client.get("dags/widgets/runs", params={**params, "run": [foreign, *own]}).json()
+    assert foreign in own
+    assert set(told["runs"]) == set(own) - {foreign}
+    assert "record" in told["notice"]
+    asked = [entry.path for entry in staged.sandbox.control.log.entries("get_run", before)]
+    assert not any(foreign in path for path in asked)

@@ -160,11 +160,11 @@ def test_the_history(staged: Stage, runs: dict[str, str], visit: Visit) -> None:
     tab = visit().open(staged.history_page)
     expect(tab.locator("svg.chart")).to_have_count(2)
     tab.get_by_label("DAG").select_option("shop")
-    tab.get_by_label("Started", exact=True).select_option(label="Checkout")
+    tab.get_by_label("Test or group", exact=True).select_option(label="Checkout")
     expect(tab.locator("section[aria-labelledby=runs] tbody tr")).to_contain_text(["checkout"])
     expect(tab.locator("section[aria-labelledby=tests] tbody")).to_contain_text("Checkout with a credit card")
     tab.get_by_label("Verdict").select_option("passed")
-    expect(tab.get_by_role("heading", name="Nothing like that")).to_be_visible()
+    expect(tab.get_by_role("heading", name="No matching test tasks")).to_be_visible()
 
 
 def test_a_flaky_test_comes_first(staged: Stage, visit: Visit) -> None:
@@ -183,7 +183,7 @@ def test_an_outsider_sees_only_a_plain_word(staged: Stage, runs: dict[str, str],
     path = f"{staged.airflow.url}/testerarmy/view/task/shop/{runs['shop']}/checkout/%7BMAP_INDEX%7D"
     window = visit("outsider")
     tab = window.open(path)
-    expect(tab.get_by_role("heading", level=1)).to_have_text("You may not see this")
+    expect(tab.get_by_role("heading", level=1)).to_have_text("You don't have access")
     # The browser reports the refusal in its console by itself.
     window.errors.clear()
     nobody = visit(None)

@@ -1,4 +1,4 @@
-"""Run ids as a trigger's row holds them: Airflow writes the row, and reads it back, for every deferral."""
+"""Run ids in little space: Airflow stores them in trigger rows and in task records."""
 
 from __future__ import annotations
 
@@ -17,6 +17,10 @@ _SIZE: Final = 16
 Packed: TypeAlias = Mapping[str, str]
 
 
+class PackingUnknown(ValueError):
+    """Ids that another version of this package packed."""
+
+
 def pack(run_ids: Sequence[RunId]) -> list[RunId] | dict[str, str]:
     """The ids as they are, or many UUIDs in little more than half of the space."""
     if len(run_ids) < PACK_FROM or not all(_is_canonical(run_id) for run_id in run_ids):
@@ -26,11 +30,19 @@ def pack(run_ids: Sequence[RunId]) -> list[RunId] | dict[str, str]:
 
 
 def unpack(given: Sequence[RunId] | Packed) -> list[RunId]:
-    """The ids that :func:`pack` was given."""
+    """The ids that :func:`pack` was given.
+
+    :raises PackingUnknown: for anything that :func:`pack` does not return.
+    """
     if not isinstance(given, Mapping):
+        if isinstance(given, str | bytes) or not isinstance(given, Sequence):
+            raise PackingUnknown(f"run ids of the type {type(given).__name__}")
         return list(given)
-    packed = base64.b64decode(given[_KEY])
-    return [str(UUID(bytes=packed[at : at + _SIZE])) for at in range(0, len(packed), _SIZE)]
+    try:
+        packed = base64.b64decode(given[_KEY], validate=True)
+        return [str(UUID(bytes=packed[at : at + _SIZE])) for at in range(0, len(packed), _SIZE)]
+    except (KeyError, TypeError, ValueError) as error:
+        raise PackingUnknown(f"run ids packed as {sorted(map(str, given))}") from error
 
 
 def _is_canonical(run_id: RunId) -> bool:

@@ -1,0 +1,102 @@
+"""Everything that differs between the versions of Airflow, and every use of an Airflow internal.
+
+Internals in use, for want of a public way:
+
+* ``RuntimeTaskInstance.get_task_states`` (3.0+), from a worker or a triggerer: the state of this very task. On
+  2.11 both have the database, and read it there.
+* ``airflow.state`` and the models behind it (3.3+), from the listener in API server and scheduler: what tasks
+  stored, without the tasks.
+* ``SUPERVISOR_COMMS`` (3.0 to 3.2), from a worker: records in Airflow Variables. The public ``Variable`` only logs
+  a failed write, and reports a failed read as "not found", which would start a second run.
+* ``Connection.get_connection_from_secrets``, from the listener and the tab: a connection with the DAG's team.
+* ``ensure_secrets_backend_loaded`` (3.0+), from the listener: what reading a connection imports at its first time.
+* ``__fail__`` as the next method of a deferred task, and ``timeout`` in its error: Airflow ended the deferral.
+"""
+
+from __future__ import annotations
+
+from airflow_provider_testerarmy.airflow_compat.features import (
+    ASYNC_CONNECTION,
+    FEATURES,
+    FORM_FROM_INFO,
+    KILL_WHILE_DEFERRED,
+    LISTENER,
+    TASK_STATE_STORE,
+    UI_TAB,
+    Feature,
+)
+from airflow_provider_testerarmy.airflow_compat.records import (
+    delete_record,
+    has_own_state_backend,
+    prune_records,
+    read_record,
+    stored_by_failed_tasks,
+    stored_task_state,
+    task_state_store,
+    write_record,
+)
+from airflow_provider_testerarmy.airflow_compat.tasks import (
+    GONE,
+    TaskName,
+    aget_connection,
+    aown_state,
+    beginning_of,
+    dag_folders,
+    get_connection_for,
+    import_ahead,
+    is_deferral_timeout,
+    is_trigger_failure,
+    lost_for_good,
+    named,
+    own_state,
+    rendered_fields,
+    retry_follows,
+    trigger_failure,
+)
+from airflow_provider_testerarmy.airflow_compat.variables import (
+    delete_variable,
+    get_variable,
+    has_variables,
+    set_variable,
+    stored_variable,
+)
+
+__all__ = [
+    "ASYNC_CONNECTION",
+    "FEATURES",
+    "FORM_FROM_INFO",
+    "GONE",
+    "KILL_WHILE_DEFERRED",
+    "LISTENER",
+    "TASK_STATE_STORE",
+    "UI_TAB",
+    "Feature",
+    "TaskName",
+    "aget_connection",
+    "aown_state",
+    "beginning_of",
+    "dag_folders",
+    "delete_record",
+    "delete_variable",
+    "get_connection_for",
+    "get_variable",
+    "has_own_state_backend",
+    "has_variables",
+    "import_ahead",
+    "is_deferral_timeout",
+    "is_trigger_failure",
+    "lost_for_good",
+    "named",
+    "own_state",
+    "prune_records",
+    "read_record",
+    "rendered_fields",
+    "retry_follows",
+    "set_variable",
+    "stored_by_failed_tasks",
+    "stored_task_state",
+    "stored_variable",
+    "task_state_store",
+    "trigger_failure",
+    "write_record",
+]

@@ -1,0 +1,219 @@
+"""The network below httpx, with the bounds of the current exchange applied to every step.
+
+httpx has no parameter for a network backend, so :func:`bound` puts one into the pools of a client.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import queue
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Iterable
+from typing import Any, Final, TypeVar
+
+import httpcore
+import httpx
+
+from airflow_provider_testerarmy.client.http.exchange import MAX_HEAD_BYTES, Exchange, current_exchange
+
+ClientT = TypeVar("ClientT", httpx.Client, httpx.AsyncClient)
+
+#: Bytes that are given to the kernel at once: each such write has the time that is left.
+_WRITE_PIECE: Final = 16 * 1024
+
+#: Raises an httpcore error for an address that must not be connected to.
+Guard = Callable[[str], None]
+
+
+def bound(client: ClientT, guard: Guard | None = None) -> ClientT:
+    """Bound every connection of a client by the exchange that uses it.
+
+    :param guard: checks each address before it is connected to. A proxy's address is not checked.
+    :return: the same client.
+    """
+    for transport in (client._transport, *client._mounts.values()):
+        # Transports for tests in process have no pool.
+        pool = getattr(transport, "_pool", None)
+        if pool is None:
+            continue
+        inner = pool._network_backend
+        if isinstance(client, httpx.Client):
+            pool._network_backend = _Backend(inner, guard if transport is client._transport else None)
+        else:
+            pool._network_backend = _AsyncBackend(inner)
+    return client
+
+
+def resolve(host: str, port: int, timeout: float | None) -> list[str]:
+    """The addresses of a host, the preferred one first.
+
+    :param timeout: seconds; the system's resolver itself has no limit that a caller could set.
+    :raises httpcore.ConnectError: for a name that has no address.
+    :raises httpcore.ConnectTimeout: when the resolver takes longer.
+    """
+    if _is_address(host):
+        return [host]
+    answers: queue.SimpleQueue[list[str] | OSError | UnicodeError] = queue.SimpleQueue()
+
+    def ask() -> None:
+        try:
+            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            answers.put(list(dict.fromkeys(str(entry[4][0]) for entry in found)))
+        except (OSError, UnicodeError) as error:
+            answers.put(error)
+
+    # A daemon: the resolver cannot be interrupted, and a process does not wait for it at its end.
+    threading.Thread(target=ask, name="resolve", daemon=True).start()
+    try:
+        answer = answers.get(timeout=timeout)
+    except queue.Empty:
+        raise httpcore.ConnectTimeout(f"the name {host!r} was not resolved within {timeout:g} s") from None
+    if isinstance(answer, list):
+        return answer
+    raise httpcore.ConnectError(str(answer))
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _within(timeout: float | None, late: type[httpcore.TimeoutException]) -> float | None:
+    exchange = current_exchange()
+    if exchange is None:
+        return timeout
+    if exchange.expired:
+        raise late(f"more than {exchange.total:g} s")
+    return exchange.within(timeout)
+
+
+def _piece(max_bytes: int) -> int:
+    exchange = current_exchange()
+    return exchange.piece(max_bytes) if exchange else max_bytes
+
+
+def _count(data: bytes) -> bytes:
+    exchange = current_exchange()
+    if exchange and not exchange.received(len(data)):
+        raise httpcore.RemoteProtocolError(f"the head of the answer is larger than {MAX_HEAD_BYTES} bytes")
+    return data
+
+
+def _mark_sent() -> None:
+    exchange: Exchange | None = current_exchange()
+    if exchange:
+        exchange.sent = True
+
+
+class _Stream(httpcore.NetworkStream):
+    """A connection whose every step ends with the exchange."""
+
+    def __init__(self, inner: httpcore.NetworkStream) -> None:
+        self._inner = inner
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        return _count(self._inner.read(_piece(max_bytes), _within(timeout, httpcore.ReadTimeout)))
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        for start in range(0, len(buffer), _WRITE_PIECE):
+            limit = _within(timeout, httpcore.WriteTimeout)
+            _mark_sent()
+            self._inner.write(buffer[start : start + _WRITE_PIECE], limit)
+
+    def close(self) -> None:
+        self._inner.close()
+
+    def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,
+    ) -> httpcore.NetworkStream:
+        limit = _within(timeout, httpcore.ConnectTimeout)
+        return _Stream(self._inner.start_tls(ssl_context, server_hostname, limit))
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._inner.get_extra_info(info)
+
+
+class _Backend(httpcore.NetworkBackend):
+    """Opens connections within the exchange: resolving, and one address after the other."""
+
+    def __init__(self, inner: httpcore.NetworkBackend, guard: Guard | None) -> None:
+        self._inner, self._guard = inner, guard
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.NetworkStream:
+        failed: Exception | None = None
+        # Resolvers retry after 5 s, so a name may take all the time there is.
+        for address in resolve(host, port, _within(None, httpcore.ConnectTimeout)):
+            if self._guard:
+                self._guard(address)
+            limit = _within(timeout, httpcore.ConnectTimeout)
+            try:
+                return _Stream(self._inner.connect_tcp(address, port, limit, local_address, socket_options))
+            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
+                failed = error
+        raise failed or httpcore.ConnectError(f"{host!r} has no address")
+
+    def sleep(self, seconds: float) -> None:
+        self._inner.sleep(seconds)
+
+
+class _AsyncStream(httpcore.AsyncNetworkStream):
+    """As :class:`_Stream`; the sender's own ``asyncio.timeout`` ends a step that goes on."""
+
+    def __init__(self, inner: httpcore.AsyncNetworkStream) -> None:
+        self._inner = inner
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109
+        return _count(await self._inner.read(_piece(max_bytes), timeout))
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109
+        _mark_sent()
+        await self._inner.write(buffer, timeout)
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+    async def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109
+    ) -> httpcore.AsyncNetworkStream:
+        return _AsyncStream(await self._inner.start_tls(ssl_context, server_hostname, timeout))
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._inner.get_extra_info(info)
+
+
+class _AsyncBackend(httpcore.AsyncNetworkBackend):
+    """As :class:`_Backend`, for an event loop."""
+
+    def __init__(self, inner: httpcore.AsyncNetworkBackend) -> None:
+        self._inner = inner
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,  # noqa: ASYNC109
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        return _AsyncStream(await self._inner.connect_tcp(host, port, timeout, local_address, socket_options))
+
+    async def sleep(self, seconds: float) -> None:
+        await self._inner.sleep(seconds)

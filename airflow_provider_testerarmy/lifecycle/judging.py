@@ -1,0 +1,168 @@
+"""Judging what is known when a try ends, however it ends: verdict, report, summary."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+from airflow_provider_testerarmy.lifecycle.interrupts import Interrupts
+from airflow_provider_testerarmy.lifecycle.line import ServiceLine
+from airflow_provider_testerarmy.lifecycle.options import Options
+from airflow_provider_testerarmy.lifecycle.reporting import report_markdown, write_report
+from airflow_provider_testerarmy.runs.results import Outcome, Phase, RunId, RunResult
+from airflow_provider_testerarmy.runs.service import RunRequest, ServiceFault, Submission
+from airflow_provider_testerarmy.runs.submission.record import Record
+from airflow_provider_testerarmy.runs.submission.rounds import titles_used, with_rounds
+from airflow_provider_testerarmy.runs.verdict.gate import Verdict, VerdictKind
+from airflow_provider_testerarmy.runs.verdict.summary import summarize
+from airflow_provider_testerarmy.runs.verdict.titles import titles_of
+
+#: What a gate may call runs of which some have not ended; any other verdict would call untested things tested.
+_NOT_PASSED: Final = frozenset({VerdictKind.FAILED, VerdictKind.ERRORED, VerdictKind.CANCELLED})
+
+
+class Judge:
+    """Judges the runs of one try.
+
+    :param request: what was started, None for a task that only waits.
+    """
+
+    def __init__(
+        self,
+        line: ServiceLine,
+        options: Options,
+        request: RunRequest | None,
+        task: Any,
+        ti: Any,
+        log: Any,
+        interrupts: Interrupts,
+    ) -> None:
+        self._line = line
+        self._options = options
+        self._request = request
+        self._task = task
+        self._ti = ti
+        self._log = log
+        self._interrupts = interrupts
+
+    def judge(
+        self, known: Mapping[RunId, RunResult], record: Record, run_ids: Sequence[RunId]
+    ) -> tuple[Verdict, list[RunResult], dict[str, Any]]:
+        """The verdict on runs that have all ended, their results, and the summary; the report is written.
+
+        :param known: the results, by run id.
+        """
+        results = with_rounds(self._named(_in_order(known, run_ids)), record)
+        verdict = self._options.gate.judge(results)
+        return verdict, results, self._reported(verdict, results, record, run_ids)
+
+    def judge_early(
+        self,
+        known: Mapping[RunId, RunResult],
+        record: Record,
+        run_ids: Sequence[RunId],
+        why: str,
+        *,
+        stopped: bool = False,
+        brief: bool = False,
+    ) -> tuple[Verdict, list[RunResult], dict[str, Any]]:
+        """As :meth:`judge`, of runs of which some may not have ended. That is never called a pass.
+
+        :param why: what ended the try.
+        :param stopped: whether the runs that had not ended were cancelled.
+        :param brief: ask nothing more of the service.
+        """
+        found = [known.get(run_id) or _unseen(run_id) for run_id in dict.fromkeys(run_ids)]
+        if stopped:
+            found = [run if run.finished else _cancelled(run) for run in found]
+        results = with_rounds(found if brief else self._named(found), record)
+        verdict = self._options.gate.judge(results)
+        kind = verdict.kind if verdict.kind in _NOT_PASSED else VerdictKind.ERRORED
+        verdict = replace(verdict, kind=kind, reasons=(why, *verdict.reasons))
+        return verdict, results, self._reported(verdict, results, record, run_ids)
+
+    def unjudged(self, record: Record, run_ids: Sequence[RunId]) -> dict[str, Any]:
+        """The summary of runs that were started and are not awaited."""
+        return self._summary(None, (), record, run_ids)
+
+    def url(self, record: Record, run_ids: Sequence[RunId]) -> str:
+        """Where a person looks at the runs, empty where that is not known."""
+        return self._line.service.submission_url(as_one(record)) if run_ids else ""
+
+    def push(self, summary: Mapping[str, Any]) -> None:
+        """Push the summary of a task that fails: it is worth as much as that of a passed one."""
+        if self._task.do_xcom_push:
+            self._ti.xcom_push(key="return_value", value=summary)
+
+    def _reported(
+        self, verdict: Verdict, results: Sequence[RunResult], record: Record, run_ids: Sequence[RunId]
+    ) -> dict[str, Any]:
+        summary = self._summary(verdict, results, record, run_ids)
+        say = self._log.warning if verdict.kind is VerdictKind.NOT_JUDGED else self._log.info
+        say("Verdict: %s. %s", verdict.kind, " | ".join(verdict.reasons))
+        if self._options.report_path:
+            write_report(
+                self._options.report_path,
+                summary,
+                results,
+                self._log,
+                name=self._name,
+                screenshots=self._options.copy_screenshots,
+                loopback=self._line.hook.endpoint.on_loopback,
+            )
+        return summary
+
+    def _summary(
+        self, verdict: Verdict | None, results: Sequence[RunResult], record: Record, run_ids: Sequence[RunId]
+    ) -> dict[str, Any]:
+        url = self.url(record, run_ids) or next((run.url for run in results if run.url), "")
+        markdown = report_markdown(verdict, results, self._log, total=len(run_ids), name=self._name, url=url)
+        return summarize(
+            verdict,
+            results,
+            run_ids=run_ids,
+            batch_id=as_one(record).batch_id,
+            url=url,
+            report_markdown=markdown,
+        )
+
+    @property
+    def _name(self) -> str:
+        return f"{self._ti.dag_id}.{self._ti.task_id}"
+
+    def _named(self, results: Sequence[RunResult]) -> list[RunResult]:
+        project_id = next((run.project_id for run in results if run.project_id), "")
+        if self._request is None or not any(run.test_id for run in results):
+            return list(results)
+        try:
+            with self._interrupts.waiting():
+                titles = self._line.drive(titles_of(self._line.service, self._request, project_id))
+        except ServiceFault as fault:
+            self._log.info("The tests' titles could not be read (%s); showing what the runs say.", fault)
+            return list(results)
+        return titles_used(results, titles)
+
+
+def as_one(record: Record) -> Submission:
+    """All that this round has started, as one submission."""
+    parts = record.submissions
+    batches = {part.batch_id for part in parts}
+    return Submission(
+        record.run_ids,
+        tuple(run_id for part in parts for run_id in part.rejected_run_ids),
+        batches.pop() if len(batches) == 1 else "",
+    )
+
+
+def _in_order(known: Mapping[RunId, RunResult], run_ids: Sequence[RunId]) -> list[RunResult]:
+    return [known[run_id] for run_id in dict.fromkeys(run_ids)]
+
+
+def _unseen(run_id: RunId) -> RunResult:
+    return RunResult(run_id, "not seen", Phase.UNKNOWN)
+
+
+def _cancelled(run: RunResult) -> RunResult:
+    why = "cancelled before it had ended"
+    return replace(run, status="cancelled", phase=Phase.FINISHED, outcome=Outcome.CANCELLED, reason=why)

@@ -1,0 +1,113 @@
+"""Stopping what a record says was started: each part for itself, with an answer that is never a yes or no."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Set
+from dataclasses import replace
+from typing import Any
+
+from airflow_provider_testerarmy.runs.flow import Flow
+from airflow_provider_testerarmy.runs.results import RunId
+from airflow_provider_testerarmy.runs.service import Submission
+from airflow_provider_testerarmy.runs.submission.cancel import Fate, cancel
+from airflow_provider_testerarmy.runs.submission.lookup import BRIEF_LOOKS, LOOKS, find
+from airflow_provider_testerarmy.runs.submission.record import Part, PartState, Record
+from airflow_provider_testerarmy.runs.submission.setting import Setting
+from airflow_provider_testerarmy.runs.text import name_runs
+
+
+def stop_record(
+    record: Record,
+    setting_of: Callable[[Part], Setting],
+    drive: Callable[[Flow[Any]], Any],
+    log: Any,
+    *,
+    ended: Set[RunId] = frozenset(),
+    patient: bool = False,
+) -> tuple[Record, Fate]:
+    """Stop what is active in a record, and look first where that is not known.
+
+    :param setting_of: what looking for a part's effect needs.
+    :param drive: runs a flow to its end.
+    :param ended: runs that are known to have ended.
+    :param patient: whether there is time for all looks; a task that is being stopped has seconds.
+    :return: the record as it is then, and the worst that became of a part.
+    """
+    stopper = _Stopper(setting_of, drive, log, ended, patient=patient)
+    parts = {name: stopper.stop(part) for name, part in record.parts.items()}
+    leftovers = tuple(stopper.stop(part) for part in record.leftovers)
+    left = tuple(part for part in leftovers if not part.settled)
+    return replace(record, parts=parts, leftovers=left), Fate.worst(stopper.fates)
+
+
+class _Stopper:
+    def __init__(
+        self,
+        setting_of: Callable[[Part], Setting],
+        drive: Callable[[Flow[Any]], Any],
+        log: Any,
+        ended: Set[RunId],
+        *,
+        patient: bool,
+    ) -> None:
+        self._setting_of = setting_of
+        self._drive = drive
+        self._log = log
+        self._ended = ended
+        self._patient = patient
+        self.fates: set[Fate] = set()
+
+    def stop(self, part: Part) -> Part:
+        """The part as it is after it was stopped."""
+        if part.settled:
+            return part
+        found = self._looked_for(part) if part.unknown else part
+        if found.submission is None:
+            if found.unknown:
+                self.fates.add(Fate.UNKNOWN)
+            return found
+        return self._cancelled(found, found.submission)
+
+    def _cancelled(self, part: Part, submission: Submission) -> Part:
+        fate: Fate = self._drive(
+            cancel(self._setting_of(part).service, submission, self._log.info, self._ended)
+        )
+        self.fates.add(fate)
+        return replace(part, state=PartState.STOPPED if fate is Fate.STOPPED else PartState.STARTED)
+
+    def _looked_for(self, part: Part) -> Part:
+        """The part with what a request without an answer has started."""
+        label = part.request.label if part.request else "a request of an earlier version"
+        if part.intent is None or part.request is None or part.state is PartState.UNCLEAR:
+            self._log.warning("The %s may be running: %s.", label, part.reason or "its answer was lost")
+            return part
+        setting = self._setting_of(part)
+        looks = LOOKS if self._patient else BRIEF_LOOKS
+        found = self._drive(find(setting, part.intent, looks))
+        if found is None:
+            return self._nothing_found(part, label)
+        if found.submission is not None:
+            return replace(part, state=PartState.STARTED, submission=found.submission)
+        self._log.warning("The %s may be running: %s. Check the dashboard.", label, found.message)
+        state = part.state if found.look_again else PartState.UNCLEAR
+        return replace(part, state=state, candidates=found.candidates[:20], reason=found.message[:300])
+
+    def _nothing_found(self, part: Part, label: str) -> Part:
+        if self._patient:
+            self._log.info("The lost request for the %s started nothing.", label)
+            return replace(part, state=PartState.REFUSED, reason="it started nothing")
+        # A replica may show a new run late, so a few seconds prove nothing.
+        self._log.warning(
+            "The request for the %s got no answer, and the service lists no run of it. If one appears on the "
+            "dashboard, cancel it by hand.",
+            label,
+        )
+        return part
+
+
+def name_active(record: Record) -> str:
+    """What a record says is or may be active, for a message."""
+    ids = [run_id for part in record.unsettled if part.submission for run_id in part.submission.run_ids]
+    unknown = [part.request.label for part in record.unsettled if part.unknown and part.request]
+    said = ([name_runs(ids)] if ids else []) + [f"what the lost request for {one} started" for one in unknown]
+    return " and ".join(said)

@@ -1,0 +1,128 @@
+"""Waiting for runs in the worker, looking at them once, and collecting the results of runs that have ended."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any, Final
+
+from airflow_provider_testerarmy.lifecycle.interrupts import Interrupts
+from airflow_provider_testerarmy.lifecycle.line import ServiceLine
+from airflow_provider_testerarmy.lifecycle.options import Options
+from airflow_provider_testerarmy.lifecycle.record_store import RecordStore
+from airflow_provider_testerarmy.runs.awaiting.pace import Pace
+from airflow_provider_testerarmy.runs.awaiting.single import await_runs, look
+from airflow_provider_testerarmy.runs.awaiting.watchlist import WIDTH, Waited, WaitEnd
+from airflow_provider_testerarmy.runs.flow import Flow
+from airflow_provider_testerarmy.runs.results import Outcome, RunId, RunResult
+
+#: Seconds by which the service's times and this machine's may differ.
+SKEW: Final = 60.0
+
+
+class Waiter:
+    """Waits for the runs of one try.
+
+    :param task: the operator.
+    """
+
+    def __init__(
+        self,
+        line: ServiceLine,
+        store: RecordStore,
+        options: Options,
+        task: Any,
+        ti: Any,
+        interrupts: Interrupts,
+        log: Any,
+    ) -> None:
+        self._line = line
+        self._store = store
+        self._options = options
+        self._task = task
+        self._ti = ti
+        self._interrupts = interrupts
+        self._log = log
+
+    def start_timeout(self) -> None:
+        """From now on the time-out counts, unless an earlier try began to count."""
+        record = self._store.record
+        if self._options.timeout is not None and record.deadline is None:
+            self._store.keep(replace(record, deadline=self._line.clock() + self._options.timeout))
+
+    def pace(self) -> Pace:
+        """How to wait, until the earlier of the task's deadlines."""
+        deadlines = [self._store.record.deadline, self._execution_deadline()]
+        known = [deadline for deadline in deadlines if deadline is not None]
+        return Pace(self._options.poll_interval, self._options.max_outage, min(known, default=None))
+
+    def _execution_deadline(self) -> float | None:
+        # Airflow does not enforce execution_timeout while a task is deferred, and starts it anew on resume.
+        limit, began = self._task.execution_timeout, self._ti.start_date
+        return (began + limit).timestamp() if limit and began else None
+
+    def time_left(self, grace: timedelta) -> timedelta | None:
+        """The time from now to the deadline and ``grace`` beyond it, None without a deadline."""
+        deadline = self.pace().deadline
+        return (
+            None if deadline is None else timedelta(seconds=max(0.0, deadline - self._line.clock())) + grace
+        )
+
+    def wait(self, run_ids: Sequence[RunId]) -> Waited:
+        """Wait until the runs have ended. Past the deadline, look once at what has come of them."""
+        pace = self.pace()
+        if pace.deadline is None or self._line.clock() < pace.deadline:
+            return self._followed(run_ids, pace, await_runs) or self._too_late(run_ids)
+        looked = self.look(run_ids)
+        return self._too_late(run_ids) if looked is None or self._ended_late(looked) else looked
+
+    def collect(self, run_ids: Sequence[RunId]) -> Waited:
+        """Fetch the results of runs that have ended. The deadline is one of the wait, so it does not end this."""
+        pace = replace(self.pace(), deadline=self._line.clock() + self._options.max_outage)
+        waited = self._followed(run_ids, pace, await_runs)
+        if waited is not None and waited.end is not WaitEnd.DEADLINE:
+            return waited
+        return Waited(WaitEnd.UNAVAILABLE, self.known(run_ids), "the results could not be fetched")
+
+    def look(self, run_ids: Sequence[RunId]) -> Waited | None:
+        """Look once, also past the deadline; None while something is still to be waited for."""
+        return self._followed(run_ids, replace(self.pace(), deadline=None), look)
+
+    def after_deadline(self, waited: Waited, run_ids: Sequence[RunId]) -> Waited:
+        """What has come of runs at their deadline; the trigger has cancelled those that were left."""
+        if waited.results:
+            return waited
+        looked = self.look(run_ids)
+        if looked is None or looked.end is not WaitEnd.FINISHED:
+            return replace(waited, results=self.known(run_ids))
+        cancelled = any(run.outcome is Outcome.CANCELLED for run in looked.results.values())
+        if cancelled or self._ended_late(looked):
+            return replace(waited, results=looked.results)
+        return looked
+
+    def known(self, run_ids: Sequence[RunId]) -> dict[RunId, RunResult]:
+        """What was last seen of the runs."""
+        return {run_id: self._line.seen[run_id] for run_id in run_ids if run_id in self._line.seen}
+
+    def _followed(
+        self, run_ids: Sequence[RunId], pace: Pace, flow: Callable[..., Flow[Waited | None]]
+    ) -> Waited | None:
+        """Run a flow; with a key that was changed meanwhile, run it again."""
+        while True:
+            with self._interrupts.waiting():
+                waited = self._line.drive(
+                    flow(self._line.service, run_ids, pace, self._line.clock, self._log.info, width=WIDTH)
+                )
+            if waited is None or waited.end is not WaitEnd.DENIED or not self._line.reload():
+                return waited
+            self._log.info("The connection has been changed since the wait began: waiting on with it.")
+            self._store.renew(self._line.secret)
+
+    def _ended_late(self, waited: Waited) -> bool:
+        deadline = self.pace().deadline
+        ends = [run.finished_at for run in waited.results.values() if run.finished_at is not None]
+        return deadline is not None and any(end.timestamp() > deadline + SKEW for end in ends)
+
+    def _too_late(self, run_ids: Sequence[RunId]) -> Waited:
+        return Waited(WaitEnd.DEADLINE, self.known(run_ids), "the deadline has passed")

@@ -1,0 +1,251 @@
+"""Who waits for which runs, and which run is due when; monotonic time, and wall time for deadlines alone."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from airflow_provider_testerarmy.runs.awaiting.pace import Pace, next_pause
+from airflow_provider_testerarmy.runs.awaiting.timetable import Timetable
+from airflow_provider_testerarmy.runs.results import RunId, RunResult
+
+#: A run may be polled earlier by this share of its interval, and this many seconds, to share a list with others.
+EARLY: Final = (0.25, 1.0)
+#: One of so many polls goes to the longest overdue run, even while there are new ones that were never polled.
+OVERDUE_TURN: Final = 4
+
+
+@dataclass(slots=True, eq=False)
+class Subscription:
+    """A waiter and the runs it waits for.
+
+    :param began: when the wait began, in monotonic seconds.
+    :param active: the runs that have not ended.
+    :param results: the latest result of each run.
+    :param troubled: the active runs whose last request failed.
+    :param alarm: the earliest time at which an outage of one of its runs may end the wait.
+    :param unusable: why one of its ids can belong to no run, empty while all can.
+    :param turned_away: a run of its own that the service does not know, or does not show to this key.
+    :param overdue_since: when the deadline was seen to pass, in monotonic seconds; infinite before that.
+    """
+
+    pace: Pace
+    began: float
+    total: int
+    active: dict[RunId, None]
+    results: dict[RunId, RunResult] = field(default_factory=dict)
+    troubled: dict[RunId, None] = field(default_factory=dict)
+    alarm: float = math.inf
+    unusable: str = ""
+    turned_away: RunId | None = None
+    overdue_since: float = math.inf
+
+
+@dataclass(slots=True, eq=False)
+class Watched:
+    """A run that somebody waits for; times in monotonic seconds.
+
+    :param since: when the newest of its waiters began.
+    :param interval: the shortest poll interval of its waiters.
+    :param due: when it is, or was, to be polled.
+    :param polled: when its last answered request was sent, also if the answer was a fault.
+    :param busy: whether it is being polled, or looked for in lists.
+    :param stale: whether a waiter has left, so that ``since`` and ``interval`` may be those of nobody.
+    """
+
+    run_id: RunId
+    waiters: dict[Subscription, None]
+    since: float = -math.inf
+    interval: float = math.inf
+    due: float = -math.inf
+    polled: float = -math.inf
+    busy: bool = False
+    stale: bool = False
+
+    @property
+    def last_poll_due(self) -> bool:
+        """Whether a waiter's deadline has passed, and no poll has begun since."""
+        return any(self.polled < one.overdue_since < math.inf for one in self.waiters)
+
+    def pause(self, since: float, jitter: float) -> float:
+        """Seconds between two polls, at the pace of those who still wait.
+
+        :param since: the time of the first of the two.
+        """
+        if self.stale:
+            # Computed when it is needed: where thousands share a run, each that leaves would cost as much.
+            self.stale = False
+            self.interval = min(one.pace.poll_interval for one in self.waiters)
+            self.since = max(one.began for one in self.waiters)
+        return next_pause(self.interval, max(0.0, since - self.since), jitter=jitter)
+
+
+class Schedule:
+    """The runs to poll, each with its time."""
+
+    def __init__(self) -> None:
+        #: Seconds by which the wall clock is ahead of the monotonic one.
+        self.wall_ahead = 0.0
+        self.runs: dict[RunId, Watched] = {}
+        self.subscriptions: dict[Subscription, None] = {}
+        self._agenda: Timetable[Watched] = Timetable()
+        #: The same runs, by the time from which they may be polled together with others that are due.
+        self._early: Timetable[Watched] = Timetable()
+        self._ready: Timetable[Watched] = Timetable()
+        #: Those of the ready runs that were never polled, the youngest first.
+        self._unseen: Timetable[Watched] = Timetable()
+        self._deadlines: Timetable[Subscription] = Timetable()
+        self._turn = 0
+        self._jitter = 0.0
+
+    # -- who waits
+
+    def subscribe(self, run_ids: Iterable[RunId], pace: Pace, now: float) -> Subscription:
+        """Add a waiter; the first poll of its runs is due at once."""
+        ids = dict.fromkeys(run_ids)
+        subscription = Subscription(pace, now, len(ids), ids)
+        self.subscriptions[subscription] = None
+        for run_id in ids:
+            watched = self.runs.get(run_id)
+            if watched is None:
+                watched = self.runs[run_id] = Watched(run_id, {})
+            watched.waiters[subscription] = None
+            watched.since, watched.interval = now, min(watched.interval, pace.poll_interval)
+            if not watched.busy and watched not in self._ready:
+                self._plan(watched, now)
+        if pace.deadline is not None:
+            self._deadlines.put(subscription, pace.deadline)
+        return subscription
+
+    def drop(self, subscription: Subscription) -> list[RunId]:
+        """Remove a waiter; return the runs that nobody waits for any more."""
+        self.subscriptions.pop(subscription, None)
+        self._deadlines.drop(subscription)
+        lonely = []
+        for run_id in subscription.active:
+            watched = self.runs.get(run_id)
+            if watched is None or watched.waiters.pop(subscription, 0) == 0:
+                continue
+            watched.stale = True
+            if not watched.waiters:
+                lonely.append(run_id)
+        subscription.active, subscription.results, subscription.troubled = {}, {}, {}
+        return lonely
+
+    def forget(self, run_id: RunId) -> None:
+        """Poll a run no more."""
+        watched = self.runs.pop(run_id, None)
+        if watched is not None:
+            self._agenda.drop(watched)
+            self._early.drop(watched)
+            self._take(watched)
+
+    # -- what is due
+
+    def poll_again(self, watched: Watched, since: float, *, at_most: float = math.inf) -> None:
+        """Put a run on the agenda one pause after ``since``, at most so many seconds after it.
+
+        A waiter whose deadline passed while the run was being polled still gets a poll that begins after it.
+        """
+        pause = min(watched.pause(since, self._jitter), at_most)
+        self._plan(watched, since if watched.last_poll_due else since + pause)
+
+    def gather(self, now: float) -> None:
+        """Make ready what is due, and what can as well be polled together with that."""
+        if self.next_due() > now:
+            return
+        if not self._ready:
+            self._jitter = random.uniform(-1, 1)  # noqa: S311
+        while (first := self._early.first()) and first[0] <= now:
+            watched = self._early.pop()[1]
+            self._agenda.drop(watched)
+            if watched.stale and not watched.last_poll_due:
+                due = watched.polled + watched.pause(watched.polled, self._jitter)
+                if due > now:
+                    self._plan(watched, due)
+                    continue
+            self.make_ready(watched)
+
+    def make_ready(self, watched: Watched) -> None:
+        """Let a run be polled as soon as there is room; one that could not be polled keeps its place."""
+        watched.busy = False
+        self._agenda.drop(watched)
+        self._early.drop(watched)
+        self._ready.put(watched, watched.due)
+        if watched.polled == -math.inf:
+            self._unseen.put(watched, -watched.since)
+
+    @property
+    def ready(self) -> Mapping[RunId, Watched]:
+        """The runs that are due now, neither being polled nor looked for in lists."""
+        return {watched.run_id: watched for watched in self._ready}
+
+    def count_ready(self) -> int:
+        """How many runs are ready."""
+        return len(self._ready)
+
+    def take(self, run_ids: Iterable[RunId]) -> None:
+        """These runs are being looked for in lists."""
+        for run_id in run_ids:
+            self._take(self.runs[run_id])
+            self.runs[run_id].busy = True
+
+    def pick(self, room: int) -> list[Watched]:
+        """The runs to poll now: new ones before their first poll, else the longest overdue.
+
+        New ones get three turns of four, so that a stream of them starves nobody.
+        """
+        picked: list[Watched] = []
+        while self._ready and len(picked) < room:
+            self._turn = (self._turn + 1) % OVERDUE_TURN
+            queue = self._unseen if self._turn and self._unseen else self._ready
+            watched = queue.pop()[1]
+            self._take(watched)
+            watched.busy = True
+            picked.append(watched)
+        return picked
+
+    def next_due(self) -> float:
+        """When the agenda's first run is due, infinite when there is none."""
+        first = self._agenda.first()
+        return math.inf if first is None else first[0]
+
+    def _take(self, watched: Watched) -> None:
+        self._ready.drop(watched)
+        self._unseen.drop(watched)
+
+    def _plan(self, watched: Watched, due: float) -> None:
+        watched.due, watched.busy = due, False
+        self._take(watched)
+        self._agenda.put(watched, due)
+        share, most = EARLY
+        pause = due - watched.polled
+        self._early.put(watched, due - min(most, share * pause) if math.isfinite(pause) else due)
+
+    # -- deadlines
+
+    def meet_deadlines(self, now: float) -> list[Subscription]:
+        """The waiters whose deadline has passed since the last call; their runs are due at once."""
+        met = []
+        while (first := self._deadlines.first()) and first[0] <= now + self.wall_ahead:
+            subscription = self._deadlines.pop()[1]
+            met.append(subscription)
+            if subscription.overdue_since == math.inf:
+                subscription.overdue_since = now
+                for run_id in subscription.active:
+                    watched = self.runs.get(run_id)
+                    if watched in self._agenda and watched is not None:
+                        self._plan(watched, now)
+        return met
+
+    def remind(self, subscription: Subscription, when: float) -> None:
+        """Report a waiter once more at this wall time, though its last poll is not answered."""
+        self._deadlines.put(subscription, when)
+
+    def next_deadline(self) -> float:
+        """When the next deadline passes, in monotonic seconds; infinite when there is none."""
+        first = self._deadlines.first()
+        return math.inf if first is None else first[0] - self.wall_ahead

@@ -1,0 +1,47 @@
+"""Telling a waiter how far its runs are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from airflow_provider_testerarmy.runs.awaiting.schedule import Subscription
+from airflow_provider_testerarmy.runs.awaiting.watchlist import Watchlist
+from airflow_provider_testerarmy.runs.results import progress_line
+
+
+class Teller:
+    """Tells somebody who waits how far it is, a line per change, and of an outage once.
+
+    :param report: takes the lines.
+    """
+
+    def __init__(
+        self, vendor: str, watch: Watchlist, mine: Subscription, report: Callable[[str], None]
+    ) -> None:
+        self._vendor = vendor
+        self._watch = watch
+        self._mine = mine
+        self._report = report
+        self._line = ""
+        self._fault = ""
+        self.told_at = mine.began
+
+    @property
+    def told(self) -> bool:
+        """Whether anything has been told yet."""
+        return bool(self._line)
+
+    def tell(self, now: float) -> None:
+        """Report the progress if it has changed."""
+        line = progress_line(self._mine.results.values(), self._mine.total)
+        if line != self._line:
+            self._report(line)
+            self._line, self.told_at = line, now
+
+    def tell_of_fault(self) -> None:
+        """Report what keeps the service from answering, if it is something new."""
+        fault = self._watch.fault_of(self._mine)
+        message = fault.message if fault else ""
+        if message and message != self._fault:
+            self._report(f"{self._vendor} did not answer ({message}); the wait goes on.")
+        self._fault = message

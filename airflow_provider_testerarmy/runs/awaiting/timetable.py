@@ -1,0 +1,70 @@
+"""Items by the time at which they are due; an item that is taken off leaves no memory behind."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from collections.abc import Hashable, Iterator
+from typing import Final, Generic, TypeVar
+
+ItemT = TypeVar("ItemT", bound=Hashable)
+
+#: Stale entries of the heap that are tolerated beside as many as there are items.
+SLACK: Final = 64
+
+
+class Timetable(Generic[ItemT]):
+    """Each item once, with its time; the earliest first, and among equals the one that was put first."""
+
+    def __init__(self) -> None:
+        self._times: dict[ItemT, tuple[float, int]] = {}
+        self._heap: list[tuple[float, int, ItemT]] = []
+        self._numbers = itertools.count()
+
+    def __len__(self) -> int:
+        return len(self._times)
+
+    def __contains__(self, item: object) -> bool:
+        return item in self._times
+
+    def __iter__(self) -> Iterator[ItemT]:
+        return iter(self._times)
+
+    def put(self, item: ItemT, when: float) -> None:
+        """Put an item on the timetable, or move it to another time."""
+        number = next(self._numbers)
+        self._times[item] = (when, number)
+        heapq.heappush(self._heap, (when, number, item))
+        self._compact()
+
+    def drop(self, item: ItemT) -> None:
+        """Take an item off, if it is there."""
+        if self._times.pop(item, None) is not None:
+            self._compact()
+
+    def first(self) -> tuple[float, ItemT] | None:
+        """The earliest item and its time."""
+        while self._heap:
+            when, number, item = self._heap[0]
+            if self._times.get(item) == (when, number):
+                return when, item
+            heapq.heappop(self._heap)
+        return None
+
+    def pop(self) -> tuple[float, ItemT]:
+        """Take the earliest item off.
+
+        :raises IndexError: when there is none.
+        """
+        found = self.first()
+        if found is None:
+            raise IndexError("The timetable is empty.")
+        heapq.heappop(self._heap)
+        del self._times[found[1]]
+        return found
+
+    def _compact(self) -> None:
+        # A triggerer runs for weeks: an entry that is due in hours would keep whoever has left until then.
+        if len(self._heap) > 2 * len(self._times) + SLACK:
+            self._heap = [(when, number, item) for item, (when, number) in self._times.items()]
+            heapq.heapify(self._heap)

@@ -1,0 +1,282 @@
+"""Finding what a request started whose answer nobody has: ours is found, and another's is not taken.
+
+A run counts as new by the ids that the service listed before the request, and by times only within a wide
+margin. A new run that differs from the request is not taken, and is not ignored either: it makes the end unclear.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from airflow_provider_testerarmy.runs.flow import Flow, ask, pause
+from airflow_provider_testerarmy.runs.results import RunId, RunResult
+from airflow_provider_testerarmy.runs.service import (
+    FaultKind,
+    Match,
+    Scope,
+    ServiceFault,
+    Sighting,
+    Submission,
+)
+from airflow_provider_testerarmy.runs.submission.record import Intent
+from airflow_provider_testerarmy.runs.submission.setting import (
+    Setting,
+    SubmitEnd,
+    Submitted,
+    patiently,
+    prepare,
+)
+from airflow_provider_testerarmy.runs.text import name_runs
+
+#: Seconds before each look for a run that may have been started: a gateway that answered 504 may still be
+#: at work behind it, and a replica shows a new run late. Only after the last look "none" means none.
+LOOKS: Final = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0)
+#: The looks of a task that is being stopped: Airflow gives it about five seconds.
+BRIEF_LOOKS: Final = (0.2, 0.8, 1.5)
+#: The service's machines may differ by this much from one another, and from its ``Date`` header.
+SKEW: Final = timedelta(seconds=60)
+#: How long after it was sent a request may still take effect: behind a gateway that gave up, or in a queue.
+EFFECT_WITHIN: Final = timedelta(minutes=10)
+#: Seconds for which a run must have been seen without another task claiming it before it is taken: a task
+#: claims its runs as soon as it has their ids.
+UNCLAIMED_FOR: Final = 4.0
+#: Seconds after a claim before it is read again: of two tasks that claim one run, the later one keeps it.
+CLAIM_SETTLES: Final = 2.0
+
+
+@dataclass(slots=True)
+class _Hunt:
+    """What the looks have found so far.
+
+    :param expected: the tests that a group run starts, None for a request that starts one run.
+    :param unclaimed_for: seconds, see :data:`UNCLAIMED_FOR`.
+    :param first_seen: when each run was first seen, in seconds since the epoch.
+    """
+
+    expected: frozenset[str] | None
+    companions: frozenset[str]
+    unclaimed_for: float
+    first_seen: dict[RunId, float] = field(default_factory=dict)
+    matching: list[RunResult] = field(default_factory=list)
+    doubtful: list[RunResult] = field(default_factory=list)
+
+
+def find(setting: Setting, intent: Intent, looks: Iterable[float] = BRIEF_LOOKS) -> Flow[Submitted | None]:
+    """Look for what a submission started whose answer nobody has, the target first; as :func:`look_up`."""
+    scope_or_end = yield from prepare(setting)
+    if isinstance(scope_or_end, Submitted):
+        gone = scope_or_end.end is not SubmitEnd.UNAVAILABLE
+        return _unclear(scope_or_end.message, look_again=not gone)
+    return (yield from look_up(setting, scope_or_end[0], intent, looks))
+
+
+def look_up(
+    setting: Setting,
+    scope: Scope,
+    intent: Intent,
+    looks: Iterable[float],
+    fault: ServiceFault | None = None,
+) -> Flow[Submitted | None]:
+    """Look for what a request started.
+
+    :param looks: seconds before each look.
+    :param fault: how the request ended, where this try knows: it may name runs.
+    :return: None when it started nothing, the adopted submission, or an unclear end.
+    """
+    named = fault.candidates if fault else ()
+    if not setting.service.active_statuses:
+        batch = f" (group run {fault.batch_id})" if fault and fault.batch_id else ""
+        why = f"{setting.service.vendor} offers no way to look up what was started{batch}"
+        return _unclear(f"{fault.message}; {why}" if fault else why, named)
+    expected = yield from _expected_tests(setting, scope)
+    if isinstance(expected, ServiceFault):
+        return _no_look(expected)
+    looks = tuple(looks)
+    # A task that is being stopped has less time for all of its looks.
+    hunt = _Hunt(expected, scope.companions, min(UNCLAIMED_FOR, sum(looks[1:])))
+    for seconds in looks:
+        yield from pause(seconds)
+        seen = yield from patiently(setting, lambda: _new_runs(setting, scope, intent))
+        if isinstance(seen, ServiceFault):
+            return _no_look(seen)
+        others = _claimed_by_others(setting, seen)
+        if others is None:
+            return _unclear(
+                "Airflow does not say whether another task has started the runs that were found",
+                _ids(run for run, _ in seen),
+                look_again=True,
+            )
+        _sort(setting, hunt, seen, others)
+        settled = reconcile(hunt.matching, expected, scope.companions)
+        if settled and (settled.submission is None or (yield from _is_ours(setting, hunt, settled))):
+            return settled
+    return _last_word(setting, hunt, named)
+
+
+def _last_word(setting: Setting, hunt: _Hunt, named: tuple[RunId, ...]) -> Submitted | None:
+    """What the looks come to when none of them settled it."""
+    # A companion that has not shown up by now did not run along.
+    settled = reconcile(hunt.matching, hunt.expected)
+    if settled and (settled.submission is None or _unclaimed(setting, hunt, settled.submission)):
+        return settled
+    if hunt.matching and hunt.expected is not None:
+        return _unclear("some, though not all, of its runs were found", _ids(hunt.matching))
+    left = (*hunt.matching, *hunt.doubtful)
+    if left:
+        return _unclear("a new run of the same target was found that may be another's", _ids(left))
+    return _unclear("the service named runs that it does not list", named) if named else None
+
+
+def reconcile(
+    found: list[RunResult], expected: frozenset[str] | None, companions: frozenset[str] = frozenset()
+) -> Submitted | None:
+    """What the runs found so far say: adopt them, give up, or (None) look again.
+
+    :param expected: the tests that a group run starts, None for a request that starts one run. A part of a
+        group is never taken for the whole: the rest would count as tested.
+    :param companions: tests that may run along, and are worth another look.
+    """
+    tests = [run.test_id for run in found]
+    if len(found) > 1 and (expected is None or len(set(tests)) < len(tests)):
+        return _unclear("more runs than one submission starts were found", _ids(found))
+    if not found or not (expected or frozenset()) | companions <= {*tests}:
+        return None
+    rejected = tuple(run.run_id for run in found if run.status == "cancelled")
+    submission = Submission(tuple(run.run_id for run in found), rejected, adopted=True)
+    return Submitted(SubmitEnd.SUBMITTED, submission)
+
+
+def _claimed_by_others(setting: Setting, seen: list[tuple[RunResult, Match]]) -> frozenset[RunId] | None:
+    if setting.claims is None or not seen:
+        return frozenset()
+    return setting.claims.of_others(_ids(run for run, _ in seen))
+
+
+def _sort(
+    setting: Setting, hunt: _Hunt, seen: list[tuple[RunResult, Match]], others: frozenset[RunId]
+) -> None:
+    ours = None if hunt.expected is None else hunt.expected | hunt.companions
+    free = [(run, match) for run, match in seen if run.run_id not in others]
+    free = [(run, match) for run, match in free if ours is None or run.test_id in ours]
+    for run, _ in free:
+        hunt.first_seen.setdefault(run.run_id, setting.clock())
+    hunt.matching = [run for run, match in free if match is Match.YES]
+    hunt.doubtful = [run for run, match in free if match is Match.MAYBE]
+
+
+def _is_ours(setting: Setting, hunt: _Hunt, settled: Submitted) -> Flow[bool]:
+    """Claim the runs, unless another task may still be about to."""
+    submission = settled.submission
+    if setting.claims is None or submission is None:
+        return True
+    if not _unclaimed(setting, hunt, submission):
+        return False
+    setting.claims.claim(submission.run_ids)
+    yield from pause(min(CLAIM_SETTLES, hunt.unclaimed_for))
+    return setting.claims.of_others(submission.run_ids) == frozenset()
+
+
+def _unclaimed(setting: Setting, hunt: _Hunt, submission: Submission) -> bool:
+    """Whether the runs have been there for long enough without another task's claim."""
+    if setting.claims is None:
+        return True
+    latest = max(hunt.first_seen.get(run_id, setting.clock()) for run_id in submission.run_ids)
+    return setting.clock() - latest >= hunt.unclaimed_for
+
+
+def _ids(runs: Iterable[RunResult]) -> tuple[RunId, ...]:
+    return tuple(run.run_id for run in runs)
+
+
+def _unclear(why: str, candidates: tuple[RunId, ...] = (), *, look_again: bool = False) -> Submitted:
+    listed = f": {name_runs(candidates, 10)}" if candidates else ""
+    return Submitted(
+        SubmitEnd.UNCLEAR, message=f"{why}{listed}", candidates=candidates, look_again=look_again
+    )
+
+
+def _no_look(fault: ServiceFault) -> Submitted:
+    transient = fault.kind in (FaultKind.TRANSIENT, FaultKind.RATE_LIMITED)
+    return _unclear(f"what was started could not be looked up: {fault.message}", look_again=transient)
+
+
+def _expected_tests(setting: Setting, scope: Scope) -> Flow[frozenset[str] | ServiceFault | None]:
+    runnable: frozenset[str] = frozenset()
+    cursor = ""
+    seen = {cursor}
+    while True:
+        question = setting.service.list_tests(setting.request, scope, cursor)
+        if question is None:
+            return None
+        reply = yield from patiently(setting, lambda question=question: ask(question))  # type: ignore[misc]
+        if isinstance(reply, ServiceFault):
+            return reply
+        runnable |= reply.value.runnable
+        cursor = reply.value.next_cursor
+        if not cursor:
+            return runnable
+        if cursor in seen:
+            return _endless(setting)
+        seen.add(cursor)
+
+
+def _new_runs(setting: Setting, scope: Scope, intent: Intent) -> Flow[list[tuple[RunResult, Match]]]:
+    """The runs of the target that may stem from the intent: the list is newest first, and read until it is old."""
+    found: dict[RunId, tuple[RunResult, Match]] = {}
+    window = _Window(intent)
+    cursor = ""
+    seen = {cursor}
+    while True:
+        reply = yield from ask(setting.service.list_candidates(setting.request, scope, cursor))
+        for sighting in reply.value.sightings:
+            if window.shows(sighting) and sighting.run.run_id not in setting.known:
+                found[sighting.run.run_id] = (sighting.run, sighting.match)
+        cursor = reply.value.next_cursor
+        if not cursor or window.passed:
+            return list(found.values())
+        if cursor in seen:
+            raise _endless(setting)
+        seen.add(cursor)
+
+
+class _Window:
+    """What may stem from an intent, told run by run in the order of a list that is newest first."""
+
+    def __init__(self, intent: Intent) -> None:
+        self._known = frozenset(intent.known)
+        self._earliest = intent.since - SKEW
+        self._latest = intent.until + EFFECT_WITHIN + SKEW
+        self._newest_known: datetime | None = None
+        #: Whether everything from here on was there before the intent.
+        self.passed = False
+
+    def shows(self, sighting: Sighting) -> bool:
+        """Whether a run of the list may stem from the intent."""
+        run = sighting.run
+        created = _with_zone(run.created_at)
+        if run.run_id in self._known:
+            self.passed = True
+            self._newest_known = max(filter(None, (self._newest_known, created)), default=None)
+            return False
+        if created is not None and created < self._earliest:
+            self.passed = True
+            return False
+        if created is not None and created > self._latest:
+            return False
+        # Two runs of one second may stand in either order.
+        behind = self.passed and (
+            created is None or self._newest_known is None or created <= self._newest_known
+        )
+        return not behind and sighting.match is not Match.NO
+
+
+def _with_zone(moment: datetime | None) -> datetime | None:
+    return moment.replace(tzinfo=UTC) if moment is not None and moment.tzinfo is None else moment
+
+
+def _endless(setting: Setting) -> ServiceFault:
+    # Ending the list here could hide a run, and a run that is not seen is started a second time.
+    return ServiceFault(FaultKind.TRANSIENT, f"{setting.service.vendor} repeats a cursor of its list")

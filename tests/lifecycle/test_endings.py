@@ -1,0 +1,400 @@
+"""Nothing is left behind, and what is known is judged, however a try ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from datetime import timedelta
+from types import ModuleType
+
+import pytest
+from airflow.providers.common.compat.sdk import (
+    AirflowFailException,
+    AirflowSensorTimeout,
+    AirflowSkipException,
+    AirflowTaskTimeout,
+    TaskDeferred,
+)
+
+from airflow_provider_testerarmy.exceptions import (
+    CredentialsRejected,
+    RequestRefused,
+    RunInterrupted,
+    ServiceUnavailable,
+    TestsFailed,
+    TriggerFailed,
+    WaitTimedOut,
+)
+from airflow_provider_testerarmy.hooks.testerarmy import TesterArmyHook
+from airflow_provider_testerarmy.operators.testerarmy import TesterArmyRunGroupOperator
+from airflow_provider_testerarmy.sandbox.state import DEFAULT_API_KEY
+from airflow_provider_testerarmy.sandbox.testerarmy import catalog
+from airflow_provider_testerarmy.sandbox.testerarmy.store import RunRequest as SandboxRequest
+from airflow_provider_testerarmy.sensors.testerarmy import TesterArmyRunSensor
+from tests.lifecycle.tries import cancelled, group, posts, single, started
+
+pytestmark = pytest.mark.usefixtures("connections")
+
+FINISHED = {"event": {"version": 1, "end": "finished"}}
+DEADLINE = {"event": {"version": 1, "end": "deadline", "message": "too late"}}
+LOST = {"event": {"version": 1, "end": "lost", "message": "no such connection"}}
+RAISED = {"error": "Trigger failure", "traceback": ["Traceback\n", "AirflowNotFoundException: no conn\n"]}
+
+
+def once_seen(task, act):
+    """Do something from a signal handler, once the task has seen its runs."""
+
+    def handle():
+        lifecycle = task._lifecycle
+        if len(lifecycle.waiter.known(lifecycle.run_ids)) == len(lifecycle.run_ids):
+            act()
+        else:
+            signal.setitimer(signal.ITIMER_REAL, 0.05)
+
+    return handle
+
+
+def deferred(tries, task, **numbers):
+    assert isinstance(tries.execute(task, **numbers), TaskDeferred)
+
+
+# -- the trigger is lost
+
+
+@pytest.mark.parametrize(("method", "kwargs"), [("__fail__", RAISED), ("execute_complete", LOST)])
+def test_a_trigger_that_cannot_wait_leaves_nothing_behind(tries, service, method, kwargs):
+    """It raised, or said so; without a retry the runs are stopped."""
+    tries.seconds = 2
+    task = group(catalog.GROUP_ENDLESS, deferrable=True)
+    deferred(tries, task, max_tries=0)
+    ending = tries.resume(task, method, kwargs)
+    assert type(ending) is TriggerFailed
+    assert set(cancelled(service)) == set(started(service))
+    assert (tries.summary["verdict"], tries.record["stage"]) == ("cancelled", "concluded")
+
+
+@pytest.mark.parametrize(("method", "kwargs"), [("__fail__", RAISED), ("execute_complete", LOST)])
+def test_with_a_retry_left_the_runs_are_kept(tries, service, method, kwargs):
+    """The next try reconnects."""
+    tries.seconds = 2
+    task = group(catalog.GROUP_ENDLESS, deferrable=True)
+    deferred(tries, task, max_tries=1)
+    ending = tries.resume(task, method, kwargs)
+    assert type(ending) is TriggerFailed
+    assert "The next try waits for the same runs" in str(ending)
+    deferred(tries, group(catalog.GROUP_ENDLESS, deferrable=True), try_number=2, max_tries=1)
+    assert (posts(service), cancelled(service)) == (1, [])
+
+
+@pytest.mark.parametrize(("method", "kwargs"), [("__fail__", RAISED), ("execute_complete", LOST)])
+def test_runs_that_have_ended_are_judged_all_the_same(tries, method, kwargs):
+    """A paid result is not thrown away for a trigger."""
+    task = group(deferrable=True)
+    deferred(tries, task)
+    assert tries.resume(task, method, kwargs)["verdict"] == "passed"
+
+
+def test_why_the_trigger_failed_is_said(tries):
+    tries.seconds = 2
+    task = single(catalog.TEST_ENDLESS, deferrable=True)
+    deferred(tries, task)
+    assert "AirflowNotFoundException: no conn" in str(tries.resume(task, "__fail__", RAISED))
+
+
+@pytest.mark.parametrize("remembered", [True, False])
+def test_a_deferral_without_a_record_stops_its_runs_too(tries, service, remembered):
+    """With `durable=False` the XComs have to do."""
+    tries.seconds = 2
+    task = single(catalog.TEST_ENDLESS, deferrable=True, durable=remembered)
+    deferred(tries, task)
+    tries.resume(task, "__fail__", RAISED)
+    assert cancelled(service) == started(service)
+
+
+class HookOfADag(TesterArmyHook):
+    """A hook that lives where no triggerer can import it."""
+
+
+@pytest.mark.parametrize("module", ["__main__", "unusual_prefix_0123_dag", "no_such_module"])
+def test_a_hook_that_the_triggerer_cannot_import_starts_nothing(tries, service, monkeypatch, module):
+    """Found out before there are runs."""
+    monkeypatch.setitem(sys.modules, "unusual_prefix_0123_dag", ModuleType("unusual_prefix_0123_dag"))
+    monkeypatch.setattr(HookOfADag, "__module__", module)
+
+    class Operator(TesterArmyRunGroupOperator):
+        hook = property(lambda self: HookOfADag(self.testerarmy_conn_id))
+
+    ending = tries.execute(Operator(task_id="tests", group_id=catalog.GROUP_ENDLESS, deferrable=True))
+    assert type(ending) is RequestRefused
+    assert "cannot import the hook" in str(ending)
+    assert posts(service) == 0
+
+
+# -- collecting is not waiting
+
+
+def test_a_worker_slot_after_the_deadline_collects_what_had_ended_in_time(tries, service):
+    """And one hiccup while it does so costs nothing."""
+    task = group(deferrable=True, timeout=0.05)
+    deferred(tries, task)
+    service.control.faults.add("status", "get_run", status=503)
+    assert tries.resume(task, "execute_complete", FINISHED)["verdict"] == "passed"
+    assert cancelled(service) == []
+
+
+def test_a_retry_after_the_deadline_judges_what_had_ended_in_time(tries, service):
+    """The worker was lost, and the next try comes late."""
+    deferred(tries, group(deferrable=True, timeout=0.05), max_tries=1)
+    summary = tries.execute(group(timeout=0.05), try_number=2, max_tries=1)
+    assert (summary["verdict"], posts(service)) == ("passed", 1)
+
+
+def test_runs_that_ended_long_after_the_deadline_have_timed_out(tries, service, monkeypatch):
+    """Nobody was there to stop them; they were not finished in time all the same."""
+    deferred(tries, group(deferrable=True, timeout=0.05), max_tries=1)
+    monkeypatch.setitem(tries.record, "deadline", service.control.clock.time() - 3600)
+    assert type(tries.execute(group(timeout=0.05), try_number=2, max_tries=1)) is WaitTimedOut
+
+
+def test_results_that_cannot_be_fetched_are_not_a_time_out(tries, service):
+    """The runs are over; the next try fetches them."""
+    task = group(deferrable=True, max_outage=0.1)
+    deferred(tries, task, max_tries=1)
+    service.control.down = "html"
+    ending = tries.resume(task, "execute_complete", FINISHED)
+    assert type(ending) is ServiceUnavailable
+    service.control.down = None
+    assert tries.execute(group(), try_number=2, max_tries=1)["verdict"] == "passed"
+    assert (posts(service), cancelled(service)) == (1, [])
+
+
+# -- what is known is judged
+
+
+def almost_finished(service, *, left=(catalog.TEST_CART,)):
+    """A group of which all tests but some end."""
+    for test_id in left:
+        service.control.store.override_script(test_id, "endless")
+
+
+@pytest.mark.parametrize("deferrable", [False, True], ids=["sync", "deferrable"])
+def test_at_a_time_out_what_has_passed_is_reported_and_kept(tries, service, tmp_path, deferrable):
+    """The next round runs only what is missing."""
+    almost_finished(service)
+    path = tmp_path / "report.json"
+    parameters = {"group_id": catalog.GROUP_FAILING, "report_path": str(path), "deferrable": deferrable}
+    service.control.store.override_script(catalog.TEST_FAILS, "passes")
+    task = group(**parameters, timeout=0.3)
+    ending = tries.execute(task, max_tries=1)
+    if deferrable:
+        ending = tries.through_trigger(task)
+    assert type(ending) is WaitTimedOut
+    assert tries.summary["counts"] == {"total": 5, "passed": 4, "cancelled": 1}
+    assert tries.summary["verdict"] == "cancelled"
+    assert tries.summary["reasons"][0].startswith("Timed out")
+    assert len(json.loads(path.read_text())["runs"]) == 5
+    service.control.store.override_script(catalog.TEST_CART, "passes")
+    summary = tries.execute(group(**parameters | {"deferrable": False}), try_number=2, max_tries=1)
+    assert [len(one.run_ids) for one in service.control.log.submissions()] == [5, 1]
+    assert (summary["verdict"], summary["counts"]) == ("passed", {"total": 5, "passed": 5})
+
+
+def test_a_gate_that_holds_without_the_rest_is_no_pass_at_a_time_out(tries, service):
+    """What was not tested has not passed."""
+    almost_finished(service)
+    service.control.store.override_script(catalog.TEST_FAILS, "passes")
+    gate = {"min_pass_rate": 0.5, "on_cancelled": "ignore"}
+    ending = tries.execute(group(catalog.GROUP_FAILING, timeout=0.3, gate=gate))
+    assert type(ending) is WaitTimedOut
+    assert tries.summary["verdict"] == "errored"
+
+
+def test_a_failure_that_is_known_is_a_failure_at_a_time_out(tries, service):
+    almost_finished(service)
+    tries.execute(group(catalog.GROUP_FAILING, timeout=0.3))
+    assert tries.summary["verdict"] == "failed"
+    assert tries.summary["counts"] == {"total": 5, "passed": 3, "failed": 1, "cancelled": 1}
+
+
+def test_an_interruption_reports_what_is_known(tries, service, airflow_says, tmp_path):
+    """A user marks the task failed with most of its runs passed."""
+    airflow_says("failed")
+    almost_finished(service)
+    path = tmp_path / "report.json"
+    task = group(catalog.GROUP_FAILING, report_path=str(path))
+    ending = tries.execute(task, meanwhile=once_seen(task, task.on_kill))
+    assert type(ending) is RunInterrupted
+    assert tries.summary["counts"]["passed"] == 3
+    assert path.exists()
+
+
+def test_an_execution_timeout_reports_what_is_known(tries, service):
+    """And keeps it for the next round."""
+    almost_finished(service)
+    service.control.store.override_script(catalog.TEST_FAILS, "passes")
+
+    def time_out():
+        raise AirflowTaskTimeout("Timeout")
+
+    ending = tries.execute(group(catalog.GROUP_FAILING), max_tries=1, meanwhile=time_out)
+    assert isinstance(ending, AirflowTaskTimeout)
+    assert tries.summary["counts"] == {"total": 5, "passed": 4, "cancelled": 1}
+    assert len(cancelled(service)) >= 1
+    service.control.store.override_script(catalog.TEST_CART, "passes")
+    assert tries.execute(group(catalog.GROUP_FAILING), try_number=2, max_tries=1)["verdict"] == "passed"
+    assert [len(one.run_ids) for one in service.control.log.submissions()] == [5, 1]
+
+
+def test_an_outage_reports_what_is_known(tries, service):
+    almost_finished(service)
+    task = group(catalog.GROUP_FAILING, max_outage=0.2)
+    down = once_seen(task, lambda: setattr(service.control, "down", "html"))
+    ending = tries.execute(task, max_tries=1, meanwhile=down)
+    assert type(ending) is ServiceUnavailable
+    assert tries.summary["counts"]["passed"] == 3
+    assert tries.summary["verdict"] in ("failed", "errored")
+
+
+def test_a_test_that_was_removed_between_two_rounds_is_reported(tries, service):
+    """The rest is judged."""
+    service.control.store.override_script(catalog.TEST_CART, "fails")
+    failing = {"group_id": catalog.GROUP_FAILING, "retry_failed_tests": True}
+    assert type(tries.execute(group(**failing), max_tries=1)) is TestsFailed
+    failed = [test["test_id"] for test in tries.summary["tests"] if test["outcome"] == "failed"]
+    removed, kept = failed
+    service.control.store.override_script(kept, "passes")
+    service.control.faults.add("status", f"* /tests/{removed}*", status=404, times=-1)
+    summary = tries.execute(group(**failing), try_number=2, max_tries=1)
+    assert (summary["verdict"], summary["counts"]) == ("passed", {"total": 5, "passed": 4, "skipped": 1})
+    assert any("no longer has this test" in reason for reason in summary["reasons"])
+
+
+# -- the key changes
+
+
+def test_a_key_that_is_changed_twice_while_waiting(tries, service, monkeypatch):
+    """In the worker, as in the triggerer."""
+    tries.seconds = 2
+    keys = iter(["sk_second", "sk_third"])
+
+    def rotate():
+        key = next(keys, None)
+        if key is None:
+            service.control.clock.advance(120)
+            return
+        old = json.loads(connection())["password"]
+        service.control.keys.add(key)
+        set_key(key)
+        service.control.keys.revoke(old)
+        signal.setitimer(signal.ITIMER_REAL, 0.5)
+
+    def connection():
+        return os.environ["AIRFLOW_CONN_TESTERARMY_DEFAULT"]
+
+    def set_key(key):
+        changed = json.dumps(json.loads(connection()) | {"password": key})
+        monkeypatch.setenv("AIRFLOW_CONN_TESTERARMY_DEFAULT", changed)
+
+    summary = tries.execute(group(), meanwhile=rotate)
+    assert (summary["verdict"], posts(service), cancelled(service)) == ("passed", 1, [])
+
+
+def test_a_key_that_is_rejected_for_good_ends_the_wait(tries, service):
+    tries.seconds = 2
+    ending = tries.execute(
+        group(catalog.GROUP_ENDLESS), meanwhile=lambda: service.control.keys.revoke(DEFAULT_API_KEY)
+    )
+    assert type(ending) is CredentialsRejected
+    assert isinstance(ending, AirflowFailException)
+
+
+# -- Ctrl-C
+
+
+def test_ctrl_c_stops_the_runs(tries, service):
+    """In `airflow dags test`, which runs its tasks in the foreground."""
+    tries.seconds = 2
+
+    def interrupt():
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        tries.execute(group(catalog.GROUP_ENDLESS), max_tries=2, meanwhile=interrupt)
+    assert set(cancelled(service)) == set(started(service))
+
+
+# -- sensors
+
+
+@pytest.fixture
+def run_id(service):
+    test = service.control.store.catalog.tests[catalog.TEST_ENDLESS]
+    return service.control.store.submit_test(test, SandboxRequest()).id
+
+
+def sensor(run_id, **parameters):
+    return TesterArmyRunSensor(
+        **{"task_id": "tests", "run_ids": [run_id], "cancel_on_kill": True, "deferrable": False} | parameters
+    )
+
+
+def test_a_sensors_runs_are_kept_for_its_next_try(tries, service, run_id):
+    """After an outage, as its message says."""
+    service.control.down = "html"
+    ending = tries.execute(sensor(run_id, max_outage=0.1), max_tries=2)
+    assert type(ending) is ServiceUnavailable
+    service.control.down = None
+    assert cancelled(service) == []
+
+
+@pytest.mark.parametrize(
+    "soft", [{"soft_fail": True}, {"never_fail": True}], ids=lambda soft: next(iter(soft))
+)
+def test_a_sensor_whose_failure_is_softened_has_no_next_try(tries, service, run_id, soft):
+    """An outage ends it for good, so it stops what it was told to."""
+    service.control.faults.add("status", "get_run", status=503, times=8)
+    ending = tries.execute(sensor(run_id, max_outage=0.1, **soft), max_tries=2)
+    assert isinstance(ending, AirflowSkipException)
+    assert cancelled(service) == [run_id]
+
+
+@pytest.mark.parametrize("deferrable", [False, True], ids=["sync", "deferrable"])
+@pytest.mark.parametrize("soft", [False, True], ids=["hard", "soft"])
+def test_a_sensors_time_out_stops_the_runs(tries, service, run_id, deferrable, soft):
+    task = sensor(run_id, timeout=0.2, soft_fail=soft, deferrable=deferrable)
+    ending = tries.execute(task)
+    if deferrable:
+        ending = tries.through_trigger(task)
+    assert isinstance(ending, AirflowSkipException if soft else AirflowSensorTimeout)
+    assert cancelled(service) == [run_id]
+
+
+@pytest.mark.parametrize(
+    "soft", [{}, {"soft_fail": True}, {"never_fail": True}], ids=["hard", "soft", "never"]
+)
+def test_a_rescheduling_sensors_time_out_stops_the_runs(tries, service, run_id, soft):
+    """With `soft_fail` Airflow makes a skip of it."""
+    task = sensor(run_id, mode="reschedule", timeout=0.001, poll_interval=0.001, **soft)
+    ending = tries.execute(task)
+    # Airflow's `never_fail` is about what a poke raises, and not about the time-out.
+    assert isinstance(ending, AirflowSkipException if "soft_fail" in soft else AirflowSensorTimeout)
+    assert cancelled(service) == [run_id]
+
+
+def test_a_rescheduling_sensor_that_skips_by_its_verdict_stops_nothing(tries, service):
+    test = service.control.store.catalog.tests[catalog.TEST_SKIPPED]
+    run_id = service.control.store.submit_test(test, SandboxRequest()).id
+    service.control.clock.advance(60)
+    ending = tries.execute(sensor(run_id, mode="reschedule", soft_fail=True))
+    assert isinstance(ending, AirflowSkipException)
+    assert cancelled(service) == []
+
+
+def test_a_deferral_of_a_sensor_that_airflow_ends_is_its_time_out(tries, service, run_id):
+    task = sensor(run_id, deferrable=True, timeout=timedelta(hours=1))
+    deferred(tries, task)
+    ending = tries.resume(task, "__fail__", {"error": "Trigger timeout"})
+    assert isinstance(ending, AirflowSensorTimeout)
+    assert cancelled(service) == [run_id]

@@ -1,0 +1,181 @@
+"""Finding what a lost request has started: ours is found, another's is not taken."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from airflow_provider_testerarmy.runs.service import Match, RunRequest, Scope, Submission, Tests
+from airflow_provider_testerarmy.runs.submission.lookup import LOOKS, look_up
+from airflow_provider_testerarmy.runs.submission.record import Intent
+from airflow_provider_testerarmy.runs.submission.setting import Setting, SubmitEnd
+from tests.runs.scripted import Port, World, active, page, script
+
+NOW = World({}).server_time()
+
+
+class Claims:
+    """What other tasks have claimed, and what this one has.
+
+    :param others: by the number of the question from which on they are claimed.
+    """
+
+    def __init__(self, others=(), *, answers=True):
+        self._others = dict(others)
+        self._answers = answers
+        self.asked = 0
+        self.claimed = []
+
+    def of_others(self, run_ids):
+        self.asked += 1
+        if not self._answers:
+            return None
+        return frozenset(one for one in run_ids if self._others.get(one, 99) <= self.asked)
+
+    def claim(self, run_ids):
+        self.claimed.append(run_ids)
+
+
+def run(run_id, seconds=0.0, **fields):
+    """A run that was created so many seconds after the intent."""
+    created = NOW + timedelta(seconds=seconds)
+    return active(run_id, "queued", **{"created_at": created} | fields)
+
+
+def look(listed, *, known=(), claims=None, until=0.0, port=None, tests=None):
+    """Look for what an intent of this moment has started; the end, and the world."""
+    world = World({"list_candidates": listed, "list_tests": tests})
+    setting = Setting(
+        port or Port(), RunRequest("test", "t"), None, 60.0, world.clock, world.lines.append, claims=claims
+    )
+    intent = Intent(NOW, NOW + timedelta(seconds=until), tuple(known))
+    return world.run(look_up(setting, Scope("p"), intent, LOOKS)), world
+
+
+def adopted(*run_ids):
+    return Submission(run_ids, adopted=True)
+
+
+# -- ours is found
+
+
+@pytest.mark.parametrize("seconds", [-60, -59, -4, 0, 4, 60, 600])
+def test_clocks_of_the_service_may_differ_by_a_minute(seconds):
+    """Its `Date` header and the time of creation come from two machines."""
+    assert look(page(run("a", seconds)))[0].submission == adopted("a")
+
+
+@pytest.mark.parametrize("seconds", [-61, -3600, -172800])
+def test_an_old_run_is_not_ours(seconds):
+    assert look(page(run("a", seconds)))[0] is None
+
+
+def test_times_without_a_zone_are_utc():
+    naive = run("a", created_at=NOW.replace(tzinfo=None) + timedelta(seconds=3))
+    assert look(page(naive))[0].submission == adopted("a")
+    old = run("a", created_at=NOW.replace(tzinfo=None) - timedelta(hours=1))
+    assert look(page(old))[0] is None
+
+
+def test_what_was_listed_before_the_request_is_not_new():
+    """However close their times are: the ids tell, and not the clocks."""
+    listed = page(run("new", 1), run("seen", 0), run("older", -1))
+    assert look(listed, known=["seen"])[0].submission == adopted("new")
+    assert look(page(run("seen", 30), run("older", 29)), known=["seen"])[0] is None
+
+
+def test_two_runs_of_one_second_may_stand_in_either_order():
+    """A new run may be listed behind one that was there before."""
+    listed = page(run("seen", 0), run("new", 0.5))
+    assert look(listed, known=["seen"])[0].submission == adopted("new")
+
+
+def test_without_times_the_place_in_the_list_tells():
+    listed = page(run("new", created_at=None), run("seen", created_at=None), run("older", created_at=None))
+    assert look(listed, known=["seen"])[0].submission == adopted("new")
+
+
+def test_a_list_is_read_until_it_gets_old():
+    listed = script(page(run("x", 1, test_id="t"), cursor="2", match=Match.NO), page(run("seen"), cursor="3"))
+    found, world = look(listed, known=["seen"])
+    assert found is None
+    assert world.count("list_candidates") == 2 + (len(LOOKS) - 1)
+
+
+# -- another's is not taken
+
+
+def test_a_run_that_does_not_quite_match_makes_the_end_unclear():
+    """It is of the same target and new, so nothing is sent; and it is not taken."""
+    found, world = look(page(run("a", 1), match=Match.MAYBE))
+    assert (found.end, found.candidates) == (SubmitEnd.UNCLEAR, ("a",))
+    assert "a new run of the same target" in found.message
+    assert world.slept == list(LOOKS)
+
+
+def test_one_that_matches_is_taken_beside_one_that_does_not_quite():
+    """Somebody else runs the same test on another device."""
+    both = page(run("a", 1), run("b", 1))
+    both = type(both)((both.sightings[0], type(both.sightings[1])(both.sightings[1].run, Match.MAYBE)))
+    assert look(both)[0].submission == adopted("a")
+
+
+@pytest.mark.parametrize("seconds", [661, 3600, 172800])
+def test_an_intent_starts_nothing_for_ever(seconds):
+    """Another DAG runs the same test two days after a request that had started nothing."""
+    assert look(page(run("a", seconds)))[0] is None
+
+
+def test_the_newest_request_of_an_intent_counts():
+    """It was sent again after a long rate limit."""
+    assert look(page(run("a", 900)), until=600.0)[0].submission == adopted("a")
+
+
+def test_a_run_that_another_task_has_recorded_is_never_taken():
+    """The twin of a mapped task, another DAG run, or another DAG with the same test."""
+    claims = Claims({"twin": 0})
+    assert look(page(run("twin", 1)), claims=claims)[0] is None
+    assert claims.claimed == []
+    found, _ = look(page(run("twin", 1), run("ours", 1)), claims=Claims({"twin": 0}))
+    assert found.submission == adopted("ours")
+
+
+def test_another_task_has_time_to_record_its_run():
+    """It claims its runs once it has their ids, which may be a moment after they are listed."""
+    assert look(page(run("twin", 1)), claims=Claims({"twin": 2}))[0] is None
+    found, world = look(page(run("ours", 1)), claims=Claims())
+    assert found.submission == adopted("ours")
+    assert sum(world.slept) >= 4
+
+
+def test_of_two_tasks_that_claim_one_run_one_gives_way():
+    """Both lost their answers, and one of the requests had no effect."""
+    claims = Claims({"a": 5})
+    found, _ = look(page(run("a", 1)), claims=claims)
+    assert claims.claimed == [("a",)]
+    assert found is None
+
+
+def test_when_airflow_does_not_say_nothing_is_guessed():
+    found, _ = look(page(run("a", 1)), claims=Claims(answers=False))
+    assert (found.end, found.look_again, found.candidates) == (SubmitEnd.UNCLEAR, True, ("a",))
+
+
+def test_without_candidates_airflow_is_not_asked():
+    claims = Claims(answers=False)
+    assert look(page(), claims=claims)[0] is None
+    assert claims.asked == 0
+
+
+def test_a_group_of_another_task_is_left_out_whole():
+    """Two DAG runs of one group, in the same minute."""
+    tests = Tests({}, frozenset({"t1", "t2"}))
+    runs = [run("a1", 1, test_id="t1"), run("a2", 1, test_id="t2")]
+    theirs = [run("b1", 1, test_id="t1"), run("b2", 1, test_id="t2")]
+    port = Port(group=True)
+    found, _ = look(page(*runs, *theirs), claims=Claims({"b1": 0, "b2": 0}), port=port, tests=tests)
+    assert set(found.submission.run_ids) == {"a1", "a2"}
+    assert look(page(*theirs), claims=Claims({"b1": 0, "b2": 0}), port=port, tests=tests)[0] is None
+    found, _ = look(page(*runs, *theirs), port=port, tests=tests)
+    assert found.end is SubmitEnd.UNCLEAR

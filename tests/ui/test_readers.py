@@ -1,0 +1,94 @@
+"""Reads that never return: they hold their own threads, and nobody else waits for them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from pathlib import Path
+
+import pytest
+
+from airflow_provider_testerarmy.ui.readers import Readers
+
+
+@pytest.fixture
+def pipe(tmp_path):
+    """A read that hangs, as that of a hung mount does, until the test is over."""
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    yield path
+    # Each reader that still waits is let go.
+    writer = os.open(path, os.O_RDWR | os.O_NONBLOCK)
+    os.close(writer)
+
+
+def hang(path: Path) -> bytes:
+    return path.read_bytes()
+
+
+def threads() -> int:
+    return sum(thread.name == "test-run-files" for thread in threading.enumerate())
+
+
+def test_a_place_that_hangs_holds_up_no_other(pipe):
+    """However many ask for it."""
+
+    async def scene():
+        readers = Readers(threads=4, per_place=2, seconds=0.3)
+        before = threads()
+        stuck = [asyncio.create_task(readers.read("/mnt", lambda: hang(pipe), b"none")) for _ in range(9)]
+        await asyncio.sleep(0)
+        other = await readers.read("/disk", lambda: b"content", b"none")
+        assert [await each for each in stuck] == [b"none"] * 9
+        return other, await readers.read("/disk", lambda: b"more", b"none"), threads() - before
+
+    assert asyncio.run(scene()) == (b"content", b"more", 4)
+
+
+def test_a_place_that_hung_is_not_read_again_until_it_answers(pipe):
+    """Then it is."""
+
+    async def scene():
+        readers = Readers(threads=2, per_place=1, seconds=0.2)
+        assert await readers.read("/mnt", lambda: hang(pipe), b"none") == b"none"
+        asked: list[int] = []
+        assert await readers.read("/mnt", lambda: asked.append(1), None) is None
+        assert asked == []
+        with pipe.open("wb") as writer:
+            writer.write(b"late")
+        for _ in range(100):
+            if await readers.read("/mnt", lambda: b"again", b"none") == b"again":
+                return
+            await asyncio.sleep(0.02)
+        raise AssertionError("the place is never read again")
+
+    asyncio.run(scene())
+
+
+def test_a_pool_that_is_stuck_as_a_whole_says_so_at_once(pipe):
+    """It has no thread left, and nobody waits for one."""
+
+    async def scene():
+        readers = Readers(threads=2, per_place=1, seconds=0.2)
+        places = ("/a", "/b")
+        await asyncio.gather(*(readers.read(place, lambda: hang(pipe), b"none") for place in places))
+        readers._seconds = 60.0
+        return await asyncio.wait_for(readers.read("/c", lambda: b"content", b"none"), 5)
+
+    assert asyncio.run(scene()) == b"none"
+
+
+def test_an_error_is_its_readers(tmp_path):
+    """And the thread serves the next."""
+
+    def fail():
+        raise ValueError("no")
+
+    async def scene():
+        readers = Readers(threads=1)
+        with pytest.raises(ValueError, match="no"):
+            await readers.read("/a", fail, None)
+        return await readers.read("/a", lambda: 1, 0)
+
+    assert asyncio.run(scene()) == 1
