@@ -14,6 +14,7 @@ from tests.chaos.worker_drills import hold_the_collection
 
 AREA: Final = "Attempt"
 DEADLINE: Final = 45
+EXECUTION: Final = 20
 
 Play = Callable[[Stage, list[Scene]], None]
 
@@ -206,9 +207,10 @@ def cut_off_in_the_post(_stage: Stage, scenes: list[Scene]) -> None:
     """The POST takes effect at once, its answer is late and no list shows the run yet: the next try finds it."""
     (scene,) = scenes
     scene.script("endless")
-    scene.fault("delay_after", scene.submission, seconds=30)
-    scene.fault("list_lag", scene.submission, seconds=14)
-    scene.write_dag(execution_seconds=8)
+    scene.fault("delay_after", scene.submission, seconds=60)
+    # Longer than the first try's brief look, and short enough for the second to find it in its own time.
+    scene.fault("list_lag", scene.submission, seconds=EXECUTION + 6)
+    scene.write_dag(execution_seconds=EXECUTION)
     scene.start()
     scene.wait_run()
     scene.moment()

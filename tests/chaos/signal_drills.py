@@ -28,10 +28,11 @@ RETRY_AFTER: Final = 75
 def drills() -> list[Drill]:
     """Return the drills of this area."""
     orphan: dict[str, Any] = {"kind": "test", "tries": 2}
+    dags_test: dict[str, Any] = {"state": ANY, "tries": 0, "retries": 0}
     early = "SIGTERM before there is a connection"
     return [
         *(
-            _drill("Ctrl-C in airflow dags test", mode, interrupted_in_dags_test, state=ANY, tries=0)
+            _drill("Ctrl-C in airflow dags test", mode, interrupted_in_dags_test, **dags_test)
             for mode in BOTH
         ),
         _drill(early, "sync", terminated_early, tries=2),
