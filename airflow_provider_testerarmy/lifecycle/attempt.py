@@ -10,16 +10,15 @@ from typing import TYPE_CHECKING, Any, Final
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowTaskTimeout
 
 from airflow_provider_testerarmy.exceptions import (
-    RequestRefused,
     RunErrored,
     RunInterrupted,
     RunsForgotten,
     TestRunError,
     TestsFailed,
-    submit_error,
     verdict_error,
     wait_error,
 )
+from airflow_provider_testerarmy.lifecycle.beginning import Beginner
 from airflow_provider_testerarmy.lifecycle.claims import claims_of
 from airflow_provider_testerarmy.lifecycle.ending import Ender
 from airflow_provider_testerarmy.lifecycle.interrupts import Interrupted, Interrupts
@@ -27,7 +26,7 @@ from airflow_provider_testerarmy.lifecycle.judging import Judge, as_one
 from airflow_provider_testerarmy.lifecycle.line import ServiceLine
 from airflow_provider_testerarmy.lifecycle.options import Options
 from airflow_provider_testerarmy.lifecycle.origin import Origin
-from airflow_provider_testerarmy.lifecycle.record_store import PartJournal, RecordStore, identity_of
+from airflow_provider_testerarmy.lifecycle.record_store import RecordStore, identity_of
 from airflow_provider_testerarmy.lifecycle.stopping import name_active
 from airflow_provider_testerarmy.lifecycle.waiting import Waiter
 from airflow_provider_testerarmy.runs.awaiting.watchlist import Waited, WaitEnd
@@ -35,25 +34,16 @@ from airflow_provider_testerarmy.runs.results import RunId, RunResult
 from airflow_provider_testerarmy.runs.service import RunRequest, Submission
 from airflow_provider_testerarmy.runs.submission.asked import asked_for
 from airflow_provider_testerarmy.runs.submission.cancel import Fate
-from airflow_provider_testerarmy.runs.submission.decision import Action, Ending, decide
-from airflow_provider_testerarmy.runs.submission.record import Part, PartState, Record, Stage
+from airflow_provider_testerarmy.runs.submission.decision import Ending
+from airflow_provider_testerarmy.runs.submission.record import Part, PartState, Record
 from airflow_provider_testerarmy.runs.submission.rounds import (
     WHOLE,
     closed,
-    first_round,
-    next_round,
-    request_of,
-    without_test,
 )
-from airflow_provider_testerarmy.runs.submission.setting import Setting
-from airflow_provider_testerarmy.runs.submission.submit import submit
 from airflow_provider_testerarmy.runs.text import name_runs, one_line
 
 if TYPE_CHECKING:
     from airflow_provider_testerarmy.hooks.base import ServiceHook
-
-#: Parts of earlier generations that are still remembered, should they not be settled.
-MOST_LEFTOVERS: Final = 5
 
 _ENDINGS: Final = {
     WaitEnd.DEADLINE: Ending.DEADLINE,
@@ -100,15 +90,20 @@ class Lifecycle:
             self._line, self._store, self._origin, options, self._claims, ti, log, waits_only=request is None
         )
         self._judge = Judge(self._line, options, request, context["task"], ti, log, self._interrupts)
-        self._journal: PartJournal | None = None
+        self._beginner = Beginner(
+            self._line,
+            self._store,
+            self._origin,
+            self._ender,
+            options,
+            self._claims,
+            self._interrupts,
+            log,
+        )
         #: Waits for the runs, and says until when.
         self.waiter = Waiter(self._line, self._store, options, context["task"], ti, self._interrupts, log)
         #: Whether the runs have been judged, or are not to be.
         self.judged = False
-        #: What a person calls what was started, where the service told it to this try.
-        self.title = ""
-        #: Whether this try waits for what an earlier one started.
-        self.reconnected = False
 
     @property
     def record(self) -> Record:
@@ -135,6 +130,16 @@ class Lifecycle:
         """What was started, in the vendor's words; empty for a task that only waits."""
         return one_line(self._request.label, 200) if self._request else ""
 
+    @property
+    def title(self) -> str:
+        """What a person calls what was started, where the service told it to this try."""
+        return self._beginner.title
+
+    @property
+    def reconnected(self) -> bool:
+        """Whether this try waits for what an earlier one started."""
+        return self._beginner.reconnected
+
     def url(self, run_ids: Sequence[RunId]) -> str:
         """Where a person looks at the runs, empty where that is not known."""
         return self._judge.url(self.record, run_ids)
@@ -155,7 +160,8 @@ class Lifecycle:
             raise
         except (KeyboardInterrupt, SystemExit):
             # `airflow dags test` runs tasks in the foreground.
-            self._ender.end(Ending.KILLED, follows=False)
+            if not self.judged:
+                self._ender.end(Ending.KILLED, follows=False)
             raise
         except Exception as error:
             if not self.judged:
@@ -168,7 +174,7 @@ class Lifecycle:
         """The task is told to stop; see :class:`~airflow_provider_testerarmy.lifecycle.interrupts.Interrupts`."""
         if self.judged:
             return
-        if self._journal is not None and self._journal.sending:
+        if self._beginner.sending:
             # Airflow may end the process before the answer comes.
             self._log.warning(
                 "The request for the %s has been sent and is not answered. It may start runs: unless a later line "
@@ -185,93 +191,10 @@ class Lifecycle:
         :raises TestRunError: when nothing was started, or when that is not clear.
         """
         assert self._request is not None  # noqa: S101
-        self._interrupts.check()
-        self._begin(self._request)
-        for name in list(self.record.parts):
-            part = self.record.parts[name]
-            if part.unknown or part.state is PartState.PLANNED:
-                self._submit_part(name, part, self._request)
-            elif part.submission is not None:
-                runs = name_runs(part.submission.run_ids)
-                self._log.info("Reconnecting to %s, started by an earlier try.", runs)
-                self.reconnected = True
+        self._beginner.begin(self._request)
         self.waiter.start_timeout()
         self._interrupts.check()
         return self.record
-
-    def _begin(self, request: RunRequest) -> None:
-        """Make of what earlier tries left the record of this one."""
-        record, believed = self._origin.earlier()
-        action = decide(record, self._asked, self._store.generation, believed=believed)
-        if record is None or action is Action.IGNORE:
-            self._store.record = first_round(self._store.fresh, request)
-        elif action is Action.REPLACE:
-            self._replace(record, request)
-        else:
-            self._store.record = record
-            if record.stage is Stage.AGAIN:
-                self._next_round(record, request)
-
-    def _replace(self, record: Record, request: RunRequest) -> None:
-        """Stop what is not wanted any more, and begin anew."""
-        fresh = self._store.fresh
-        if record.unsettled:
-            self._log.info(
-                "The task was cleared or changed: stopping %s, which it started before.", name_active(record)
-            )
-            stopped, _ = self._ender.stop(record, patient=True)
-            fresh = replace(fresh, leftovers=stopped.unsettled[-MOST_LEFTOVERS:])
-        self._store.record = first_round(fresh, request)
-
-    def _next_round(self, record: Record, request: RunRequest) -> None:
-        # A time-out ends the wait and not the round: what has passed in it still counts.
-        timed_out = any(part.state is PartState.STOPPED for part in record.parts.values())
-        self._store.keep(
-            next_round(
-                self._line.service,
-                request,
-                record,
-                only_blocking=self._options.retry_failed_tests or timed_out,
-                same_gate=record.asked.same_gate(self._asked),
-            )
-        )
-
-    def _submit_part(self, name: str, part: Part, whole: RunRequest) -> None:
-        self._interrupts.check()
-        request = request_of(self._line.service, name, part, whole)
-        if request is None:
-            raise RequestRefused(f"The {name} of an earlier round can no longer be started by itself.")
-        self._journal = self._store.journal(name, request)
-        ended = self._line.drive(
-            submit(self._setting(request, self._journal), part.intent if part.unknown else None)
-        )
-        if ended.submission is None:
-            if ended.gone and self.record.again and name != WHOLE:
-                self._log.warning("The service no longer has the %s: %s.", request.label, ended.message)
-                self._store.keep(without_test(self.record, name))
-                return
-            raise submit_error(ended, request.label, remembered=self._store.remembered)
-        if self._claims is not None:
-            self._claims.claim(ended.submission.run_ids)
-        if name == WHOLE:
-            self.title = one_line(ended.title, 200)
-        how = "Found" if ended.submission.adopted else "Started"
-        self._log.info("%s %s: %s.", how, request.label, name_runs(ended.submission.run_ids))
-        if rejected := ended.submission.rejected_run_ids:
-            self._log.warning("%s rejected %s at once.", self._line.service.vendor, name_runs(rejected))
-
-    def _setting(self, request: RunRequest, journal: PartJournal) -> Setting:
-        known = frozenset((*self.record.all_run_ids, *self._origin.run_ids))
-        return Setting(
-            self._line.service,
-            request,
-            journal,
-            self._options.max_outage,
-            self._line.clock,
-            self._log.info,
-            known,
-            self._claims,
-        )
 
     def adopt(self, started: Callable[[], Submission], trusted: frozenset[RunId] = frozenset()) -> Record:
         """Take over what was started before the task was deferred, or what a sensor was given.

@@ -77,13 +77,13 @@ with DAG("refused", schedule=None, default_args=QUICK, max_active_tasks=3):
     TesterArmyRunTestOperator(
         task_id="unknown_platform", test_id=catalog.TEST_PASSES, platform="{{ 'playstation' }}"
     )
-    TesterArmyRunGroupOperator(task_id="empty_url", group_id=catalog.GROUP_NIGHTLY, target_url=NOTHING)
+    TesterArmyRunGroupOperator(task_id="no_url", group_id=catalog.GROUP_NIGHTLY, target_url="{{ 'shop' }}")
     TesterArmyRunPromptOperator(task_id="empty_prompt", prompt=NOTHING)
-    TesterArmyRunPromptOperator(
-        task_id="empty_credentials", prompt="Sign in.", credentials_conn_id=NOTHING, deferrable=True
-    )
     TesterArmyRunTestOperator(
-        task_id="empty_report_path", test_id=catalog.TEST_PASSES, report_path=NOTHING, deferrable=True
+        task_id="no_report_path",
+        test_id=catalog.TEST_PASSES,
+        report_path="{{ 'night.pdf' }}",
+        deferrable=True,
     )
     TesterArmyRunTestOperator(
         task_id="gate_field", test_id=catalog.TEST_PASSES, gate="{{ {'min_pas_rate': 1} | tojson }}"
