@@ -64,7 +64,7 @@ def _drill(what: str, mode: Mode, play: Play, *, kind: Any = "own", **expected: 
 # clears and edits
 
 
-def cleared(_stage: Stage, scenes: list[Scene]) -> None:
+def cleared(stage: Stage, scenes: list[Scene]) -> None:
     """Airflow's count of tries is after the clear what it was before: only the record can tell the two apart."""
     (scene,) = scenes
     when = scene.case.what.split(",")[0].removeprefix("cleared when ")
@@ -76,6 +76,8 @@ def cleared(_stage: Stage, scenes: list[Scene]) -> None:
         _wait_until_active(scene)
     else:
         scene.wait_state(FINAL, 120)
+        # A clear while the scheduler still ends the DAG run is lost in it, and the task never starts again.
+        stage.airflow.wait_dag_run(scene.dag_id, scene.run_id)
     before = scene.max_tries()
     scene.write_dag(retries=1)
     scene.clear(second)
