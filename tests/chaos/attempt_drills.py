@@ -14,6 +14,7 @@ from tests.chaos.worker_drills import hold_the_collection
 
 AREA: Final = "Attempt"
 DEADLINE: Final = 45
+EXECUTION: Final = 20
 
 Play = Callable[[Stage, list[Scene]], None]
 
@@ -63,7 +64,7 @@ def _drill(what: str, mode: Mode, play: Play, *, kind: Any = "own", **expected: 
 # clears and edits
 
 
-def cleared(_stage: Stage, scenes: list[Scene]) -> None:
+def cleared(stage: Stage, scenes: list[Scene]) -> None:
     """Airflow's count of tries is after the clear what it was before: only the record can tell the two apart."""
     (scene,) = scenes
     when = scene.case.what.split(",")[0].removeprefix("cleared when ")
@@ -75,6 +76,8 @@ def cleared(_stage: Stage, scenes: list[Scene]) -> None:
         _wait_until_active(scene)
     else:
         scene.wait_state(FINAL, 120)
+        # A clear while the scheduler still ends the DAG run is lost in it, and the task never starts again.
+        stage.airflow.wait_dag_run(scene.dag_id, scene.run_id)
     before = scene.max_tries()
     scene.write_dag(retries=1)
     scene.clear(second)
@@ -206,9 +209,10 @@ def cut_off_in_the_post(_stage: Stage, scenes: list[Scene]) -> None:
     """The POST takes effect at once, its answer is late and no list shows the run yet: the next try finds it."""
     (scene,) = scenes
     scene.script("endless")
-    scene.fault("delay_after", scene.submission, seconds=30)
-    scene.fault("list_lag", scene.submission, seconds=14)
-    scene.write_dag(execution_seconds=8)
+    scene.fault("delay_after", scene.submission, seconds=60)
+    # Longer than the first try's brief look, and short enough for the second to find it in its own time.
+    scene.fault("list_lag", scene.submission, seconds=EXECUTION + 6)
+    scene.write_dag(execution_seconds=EXECUTION)
     scene.start()
     scene.wait_run()
     scene.moment()

@@ -280,7 +280,7 @@ class Scene:
             outcome.posts, outcome.active = len(self.posts()), len(self.active())
             outcome.state, outcome.tries = self.state(), self.tries()
         if outcome.problems():
-            outcome.details = self.describe(logs=True)
+            outcome.details = f"{self.describe(logs=True)}\n{outcome.details}"
         if self.case.own_service:
             self.service.stop()
         return outcome

@@ -16,21 +16,26 @@ from tests.chaos.attempt_drills import Play
 from tests.chaos.cases import ANY, BOTH, Case, Drill, Mode
 from tests.chaos.own import reading
 from tests.chaos.scene import Scene
-from tests.chaos.stage import Stage
+from tests.chaos.stage import Stage, connection
 from tests.rig.airflow import WorkerProcess
+from tests.rig.settings import connection_variables
 
 AREA: Final = "Signal"
-#: Seconds that the service asks to wait for, longer than Airflow takes to miss a worker.
-RETRY_AFTER: Final = 45
+#: Seconds that the service asks to wait for: longer than Airflow takes to miss a worker, and the next try to look
+#: for what the first has started before it submits.
+RETRY_AFTER: Final = 75
+DAGS_TEST: Final = "dags_test"
 
 
 def drills() -> list[Drill]:
     """Return the drills of this area."""
     orphan: dict[str, Any] = {"kind": "test", "tries": 2}
+    dags_test: dict[str, Any] = {"state": ANY, "tries": 0, "retries": 0, "own_service": True}
     early = "SIGTERM before there is a connection"
     return [
         *(
-            _drill("Ctrl-C in airflow dags test", mode, interrupted_in_dags_test, state=ANY, tries=0)
+            _drill(f"Ctrl-C in airflow dags test, {when}", mode, interrupted_in_dags_test, **dags_test)
+            for when in ("while waiting", "during the POST")
             for mode in BOTH
         ),
         _drill(early, "sync", terminated_early, tries=2),
@@ -51,10 +56,13 @@ def interrupted_in_dags_test(stage: Stage, scenes: list[Scene]) -> None:
     """Ctrl-C in a terminal, with neither scheduler nor triggerer behind the task."""
     (scene,) = scenes
     scene.script("endless")
-    scene.write_dag()
+    scene.write_dag(testerarmy_conn_id=DAGS_TEST)
     # A database of its own: the scheduler of the stage would take the task over.
     database = f"sqlite:///{stage.airflow.home / scene.dag_id}.db"
     env = stage.airflow.env | {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": database}
+    env |= connection_variables({DAGS_TEST: connection(scene.service)})
+    if "POST" in scene.case.what:
+        scene.fault("delay_after", scene.submission, seconds=3)
     airflow = [sys.executable, "-m", "airflow"]
     subprocess.run([*airflow, "db", "migrate"], env=env, check=True, capture_output=True, timeout=120)
     subprocess.run([*airflow, "dags", "reserialize"], env=env, check=True, capture_output=True, timeout=120)
@@ -65,7 +73,8 @@ def interrupted_in_dags_test(stage: Stage, scenes: list[Scene]) -> None:
     scene.run_id = "of dags test"
     try:
         scene.wait_run(timeout=90)
-        scene.wait_polled(timeout=60)
+        if "waiting" in scene.case.what:
+            scene.wait_polled(timeout=60)
         scene.moment()
         os.killpg(process.pid, signal.SIGINT)
         process.wait(60)
