@@ -30,7 +30,7 @@ from airflow_provider_testerarmy.lifecycle.record_store import RecordStore, iden
 from airflow_provider_testerarmy.lifecycle.stopping import name_active
 from airflow_provider_testerarmy.lifecycle.waiting import Waiter
 from airflow_provider_testerarmy.runs.awaiting.watchlist import Waited, WaitEnd
-from airflow_provider_testerarmy.runs.results import RunId, RunResult
+from airflow_provider_testerarmy.runs.results import Outcome, RunId, RunResult
 from airflow_provider_testerarmy.runs.service import RunRequest, Submission
 from airflow_provider_testerarmy.runs.submission.asked import asked_for
 from airflow_provider_testerarmy.runs.submission.cancel import Fate
@@ -254,7 +254,9 @@ class Lifecycle:
         if self.run_ids:
             self.waiter.look(self.run_ids)
         results = self._push_known("execution_timeout has passed.", fate)
-        if follows and fate is Fate.STOPPED and results:
+        # A try may be cut off while it looks for what an earlier one has started, which may have ended long since.
+        cut_short = any(run.outcome is Outcome.CANCELLED for run in results)
+        if follows and fate is Fate.STOPPED and cut_short:
             self._store.keep(closed(self.record, results, self._options.gate.blocks))
 
     def _push_known(self, why: str, fate: Fate | None) -> list[RunResult]:

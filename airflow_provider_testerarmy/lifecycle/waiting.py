@@ -72,12 +72,14 @@ class Waiter:
         )
 
     def wait(self, run_ids: Sequence[RunId]) -> Waited:
-        """Wait until the runs have ended. Past the deadline, look once at what has come of them."""
+        """Wait until the runs have ended, or until their deadline."""
         pace = self.pace()
         if pace.deadline is None or self._line.clock() < pace.deadline:
-            return self._followed(run_ids, pace, await_runs) or self._too_late(run_ids)
-        looked = self.look(run_ids)
-        return self._too_late(run_ids) if looked is None or self._ended_late(looked) else looked
+            waited = self._followed(run_ids, pace, await_runs)
+            assert waited is not None  # noqa: S101
+            return waited
+        # What has come of them by then is collected when the wait is concluded.
+        return Waited(WaitEnd.DEADLINE, {}, "the deadline has passed")
 
     def collect(self, run_ids: Sequence[RunId]) -> Waited:
         """Fetch the results of runs that have ended. The deadline is one of the wait, so it does not end this."""
@@ -133,6 +135,3 @@ class Waiter:
         deadline = self.pace().deadline
         ends = [run.finished_at for run in waited.results.values() if run.finished_at is not None]
         return deadline is not None and any(end.timestamp() > deadline + SKEW for end in ends)
-
-    def _too_late(self, run_ids: Sequence[RunId]) -> Waited:
-        return Waited(WaitEnd.DEADLINE, self.known(run_ids), "the deadline has passed")

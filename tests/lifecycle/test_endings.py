@@ -398,3 +398,29 @@ def test_a_deferral_of_a_sensor_that_airflow_ends_is_its_time_out(tries, service
     ending = tries.resume(task, "__fail__", {"error": "Trigger timeout"})
     assert isinstance(ending, AirflowSensorTimeout)
     assert cancelled(service) == [run_id]
+
+
+def test_a_try_that_is_cut_off_while_it_looks_starts_nothing_more(tries, service):
+    """`execution_timeout` is shorter than the looks; what it finds at last is judged by the next try."""
+
+    def time_out():
+        raise AirflowTaskTimeout("Timeout")
+
+    service.control.faults.add("list_lag", "trigger_test", seconds=20)
+    service.control.faults.add("timeout_after", "trigger_test")
+    tries.store.on_set = lambda _record: signal.setitimer(signal.ITIMER_REAL, 0.3)
+    tries.execute(single(), max_tries=3, meanwhile=time_out)
+    tries.store.on_set = lambda _record: None
+    service.control.clock.advance(60)
+    lag = service.control.faults.add("status", "list_runs", status=503, times=2)
+
+    def time_out_of_the_looks():
+        if lag.hits:
+            raise AirflowTaskTimeout("Timeout")
+        signal.setitimer(signal.ITIMER_REAL, 0.05)
+
+    signal.setitimer(signal.ITIMER_REAL, 0.05)
+    second = tries.execute(single(), try_number=2, max_tries=3, meanwhile=time_out_of_the_looks)
+    assert isinstance(second, AirflowTaskTimeout)
+    assert tries.execute(single(), try_number=3, max_tries=3)["verdict"] == "passed"
+    assert posts(service) == 1
