@@ -6,7 +6,7 @@ import json
 import math
 import re
 from abc import abstractmethod
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -154,19 +154,21 @@ class ServiceHook(BaseHook):
         extra = _object(self.connection.extra, self.conn_id)
         if not extra:
             return {}
-        # Airflow masks the secrets in it. Kept, because another process does so each time it is read.
-        extra = self.connection.extra_dejson
-        self._warn_of_unknown(extra)
+        unknown = [name for name in extra if self.form is None or name not in self.form.extra]
+        if unknown:
+            # They may be secrets, which Airflow masks. Kept, because another process does so each time it is read.
+            # None of the known fields is one, and Airflow warns of each value under five characters
+            # (`SecretsMasker.add_mask`), such as a short workspace.
+            extra = self.connection.extra_dejson
+            self._warn_of_unknown(unknown)
         return {name: value for name, value in extra.items() if value not in (None, "")}
 
-    def _warn_of_unknown(self, extra: Mapping[str, Any]) -> None:
+    def _warn_of_unknown(self, names: Sequence[str]) -> None:
         if self.form is None:
             return
         # Airflow before 2.3 put this before the names of a form's fields, and some connections still have it.
         prefix = f"extra__{self.conn_type}__"
-        unknown = sorted(
-            name for name in extra if name not in self.form.extra and not name.startswith(prefix)
-        )
+        unknown = sorted(name for name in names if not name.startswith(prefix))
         shown = ", ".join(one_line(name, 50) for name in unknown[:10])
         if shown and (self.conn_id, shown) not in _WARNED:
             _WARNED.add((self.conn_id, shown))
