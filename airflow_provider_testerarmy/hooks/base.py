@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import traceback
 from abc import abstractmethod
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
@@ -63,6 +64,7 @@ _FAULTS: tuple[tuple[type[ClientError], FaultKind], ...] = (
 
 def as_fault(error: ClientError, operation: Operation[Any]) -> ServiceFault:
     """The client's error in the lifecycle's words; the one place where the two are mapped."""
+    _release(error)
     kind = next((kind for cls, kind in _FAULTS if isinstance(error, cls)), FaultKind.REFUSED)
     effect = error.may_have_effect and not operation.repeatable
     named = error if isinstance(error, ProtocolError) else None
@@ -74,6 +76,17 @@ def as_fault(error: ClientError, operation: Operation[Any]) -> ServiceFault:
         candidates=named.candidates if named else (),
         batch_id=named.batch_id if named else "",
     )
+
+
+def _release(error: BaseException) -> None:
+    """Let go of what the frames of an error hold: the answer, which may be 16 MiB and more when decoded.
+
+    Whoever waits keeps the last fault until the next answer is there, and so would keep two answers in memory.
+    """
+    for link in (error, error.__cause__):
+        # Of frames that have ended; those that still run are left alone.
+        if link is not None:
+            traceback.clear_frames(link.__traceback__)
 
 
 _YES: Final = ("true", "1", "yes", "on")
