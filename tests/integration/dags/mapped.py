@@ -30,6 +30,6 @@ with DAG(
         pr_number="{{ params.pull_request }}",
     )
     TesterArmyRunSensor(task_id="wait_one", run_ids=one.output)
-    TesterArmyRunSensor(
+    one >> TesterArmyRunSensor(
         task_id="wait_template", run_ids="{{ ti.xcom_pull(task_ids='one') }}", mode="reschedule"
     )
