@@ -30,6 +30,10 @@ with DAG(
         pr_number="{{ params.pull_request }}",
     )
     TesterArmyRunSensor(task_id="wait_one", run_ids=one.output)
+    # A scheduler takes a task for lost that is rescheduled sooner than it took note of the time before.
     one >> TesterArmyRunSensor(
-        task_id="wait_template", run_ids="{{ ti.xcom_pull(task_ids='one') }}", mode="reschedule"
+        task_id="wait_template",
+        run_ids="{{ ti.xcom_pull(task_ids='one') }}",
+        mode="reschedule",
+        poll_interval=5,
     )
