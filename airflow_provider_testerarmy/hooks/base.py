@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import math
 import re
+import traceback
 from abc import abstractmethod
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -63,6 +64,7 @@ _FAULTS: tuple[tuple[type[ClientError], FaultKind], ...] = (
 
 def as_fault(error: ClientError, operation: Operation[Any]) -> ServiceFault:
     """The client's error in the lifecycle's words; the one place where the two are mapped."""
+    _release(error)
     kind = next((kind for cls, kind in _FAULTS if isinstance(error, cls)), FaultKind.REFUSED)
     effect = error.may_have_effect and not operation.repeatable
     named = error if isinstance(error, ProtocolError) else None
@@ -74,6 +76,17 @@ def as_fault(error: ClientError, operation: Operation[Any]) -> ServiceFault:
         candidates=named.candidates if named else (),
         batch_id=named.batch_id if named else "",
     )
+
+
+def _release(error: BaseException) -> None:
+    """Let go of what the frames of an error hold: the answer, which may be 16 MiB and more when decoded.
+
+    Whoever waits keeps the last fault until the next answer is there, and so would keep two answers in memory.
+    """
+    for link in (error, error.__cause__):
+        # Of frames that have ended; those that still run are left alone.
+        if link is not None:
+            traceback.clear_frames(link.__traceback__)
 
 
 _YES: Final = ("true", "1", "yes", "on")
@@ -154,19 +167,21 @@ class ServiceHook(BaseHook):
         extra = _object(self.connection.extra, self.conn_id)
         if not extra:
             return {}
-        # Airflow masks the secrets in it. Kept, because another process does so each time it is read.
-        extra = self.connection.extra_dejson
-        self._warn_of_unknown(extra)
+        unknown = [name for name in extra if self.form is None or name not in self.form.extra]
+        if unknown:
+            # They may be secrets, which Airflow masks. Kept, because another process does so each time it is read.
+            # None of the known fields is one, and Airflow warns of each value under five characters
+            # (`SecretsMasker.add_mask`), such as a short workspace.
+            extra = self.connection.extra_dejson
+            self._warn_of_unknown(unknown)
         return {name: value for name, value in extra.items() if value not in (None, "")}
 
-    def _warn_of_unknown(self, extra: Mapping[str, Any]) -> None:
+    def _warn_of_unknown(self, names: Sequence[str]) -> None:
         if self.form is None:
             return
         # Airflow before 2.3 put this before the names of a form's fields, and some connections still have it.
         prefix = f"extra__{self.conn_type}__"
-        unknown = sorted(
-            name for name in extra if name not in self.form.extra and not name.startswith(prefix)
-        )
+        unknown = sorted(name for name in names if not name.startswith(prefix))
         shown = ", ".join(one_line(name, 50) for name in unknown[:10])
         if shown and (self.conn_id, shown) not in _WARNED:
             _WARNED.add((self.conn_id, shown))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import ssl
+import sys
 import time
 from pathlib import Path
 
@@ -128,6 +129,39 @@ def test_known_names_are_not_warned_of(connect, vendor, warnings):
     known = dict.fromkeys(VENDORS[vendor][2].extra)
     _ = connect(vendor, extra=json.dumps({**known, f"extra__{vendor}__workspace": "x"})).endpoint
     assert warnings() == []
+
+
+@pytest.fixture
+def masked(monkeypatch):
+    """The values that Airflow was told to mask, short ones too, of which it warns."""
+    values = []
+    # Airflow 3 has two copies of its masker, Airflow 2 has one elsewhere.
+    for module in [each for name, each in sys.modules.items() if name.endswith("secrets_masker")]:
+        if hasattr(module, "SecretsMasker"):
+            monkeypatch.setattr(
+                module.SecretsMasker, "add_mask", lambda _self, secret, _name=None: values.append(secret)
+            )
+    return values
+
+
+def test_known_names_hold_no_secret(connect, vendor, masked):
+    """Airflow would warn of each value under five characters, in every task's log."""
+    extra = dict.fromkeys(VENDORS[vendor][2].extra, "acme")
+    hook = connect(vendor, extra=json.dumps(extra))
+    assert hook.connection
+    # Airflow itself does so for a connection of a secrets backend.
+    masked.clear()
+    assert (hook.extra, masked) == (extra, [])
+
+
+@pytest.mark.parametrize("name", ["api_key", "testerarmy_token", "extra__docket__password"])
+def test_an_unknown_name_may_hold_one(connect, vendor, masked, name):
+    """So Airflow masks it by its own rules."""
+    extra = {name: "hunter2-hunter2", "verify": "true"}
+    hook = connect(vendor, extra=json.dumps(extra))
+    assert hook.connection
+    masked.clear()
+    assert (hook.extra, masked) == (extra, [extra])
 
 
 # -- the host

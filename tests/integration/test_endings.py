@@ -23,7 +23,7 @@ def test_a_failed_task_has_its_summary_all_the_same(endings: Seen) -> None:
     (reason,) = [reason for reason in summary["reasons"] if "Checkout with a credit card" in reason]
     assert "severity 5" in reason
     assert 'issue "' in reason
-    assert "https://tester.army/dashboard/acme/projects/shop?run=" in reason
+    assert "https://tester.army/dashboard/acme-corp/projects/webshop?run=" in reason
     assert reason.rpartition("=")[2] in summary["run_ids"]
     worst = summary["issues"][0]
     assert (worst["test"], worst["type"], worst["severity"]) == ("Checkout with a credit card", "issue", 5)

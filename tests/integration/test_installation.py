@@ -60,6 +60,19 @@ def test_the_test_button(airflow: LocalAirflow, sandbox: SandboxServer) -> None:
     assert "Acme Shop" in message
 
 
+def test_the_test_button_of_a_saved_connection(airflow: LocalAirflow, sandbox: SandboxServer) -> None:
+    """The page posts port 0 for no port, which Airflow refuses unless 0 is what is stored."""
+    airflow.create_connection("ta_saved", "testerarmy", host=sandbox.url, password=DEFAULT_API_KEY, port=0)
+    shown = airflow.rest.get("/connections/ta_saved")
+    # As `TestConnectionButton` of Airflow's page makes it: the password is masked, and null is 0 as a number.
+    fields = {name: shown[name] or "" for name in ("host", "login", "password", "schema")}
+    good, message = airflow.press_test(
+        "ta_saved", "testerarmy", port=shown["port"] or 0, extra="{}", **fields
+    )
+    assert fields["password"] != DEFAULT_API_KEY
+    assert good, message
+
+
 def test_the_test_button_with_a_bad_key(airflow: LocalAirflow, sandbox: SandboxServer) -> None:
     """It says where keys are made, and does not show this one."""
     good, message = airflow.press_test("ta_form", "testerarmy", host=sandbox.url, password=WRONG_KEY)

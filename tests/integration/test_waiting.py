@@ -12,7 +12,7 @@ from tests.integration.conftest import Seen
 pytestmark = pytest.mark.integration
 
 KEYS = {"verdict", "reasons", "counts", "run_ids", "batch_id", "url", "issues"}
-DASHBOARD = "https://tester.army/dashboard/acme/projects/shop?run="
+DASHBOARD = "https://tester.army/dashboard/acme-corp/projects/webshop?run="
 
 
 def test_ids_and_link_are_there_while_the_task_waits(while_waiting: dict[str, Any]) -> None:
@@ -85,3 +85,11 @@ def test_a_log_tells_of_its_own_task_alone(waited: Seen, task_id: str, own: int)
     assert f"0/{own} finished" in lines
     assert f"{own}/{own} finished" in lines
     assert set(re.findall(r"\d/(\d) finished", lines)) == {str(own)}
+
+
+@pytest.mark.parametrize("task_id", ["group", "prompt"])
+def test_a_resumed_task_looks_up_no_xcom_that_is_not_there(waited: Seen, task_id: str) -> None:
+    """Airflow warns of each such lookup, and a prompt has no batch."""
+    assert "Verdict: passed" in waited.log(task_id)
+    assert "No XCom value found" not in waited.log(task_id)
+    assert "Skipping masking" not in waited.log(task_id)

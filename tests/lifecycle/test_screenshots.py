@@ -13,17 +13,21 @@ from pathlib import Path
 
 import pytest
 
+from airflow_provider_testerarmy.client.http import sender as senders
 from airflow_provider_testerarmy.exceptions import TestsFailed
 from airflow_provider_testerarmy.lifecycle import screenshots
 from airflow_provider_testerarmy.lifecycle.reporting import write_report
 from airflow_provider_testerarmy.lifecycle.screenshots import copy_screenshots
 from airflow_provider_testerarmy.operators.testerarmy import TesterArmyRunTestOperator
+from airflow_provider_testerarmy.reports import pictures
 from airflow_provider_testerarmy.reports.pictures import NAME, folder_of, kind_of, links, stems
 from airflow_provider_testerarmy.runs.results import Issue, Outcome
 from airflow_provider_testerarmy.sandbox.core.screenshots import draw
+from airflow_provider_testerarmy.sandbox.state import DEFAULT_API_KEY
 from airflow_provider_testerarmy.sandbox.testerarmy import catalog
 from tests.client.http.endless import BOMBS, ENDLESS
 from tests.client.http.rawserver import RawServer, always, http_answer
+from tests.client.http.tls import TlsServer, write_bundle
 from tests.reports.test_writing import Lines
 from tests.runs.scripted import finished
 
@@ -214,6 +218,44 @@ def test_a_packed_picture_is_left(coding):
         kept, told = copied(f"{server.url}/a.png")
     assert kept == {}
     assert "coding" in told[0][1]
+
+
+@pytest.mark.parametrize("trusted", [False, True])
+def test_ssl_cert_file_counts_for_pictures(tmp_path, monkeypatch, trusted):
+    """`verify` is for the service's host; pictures come from others, and are never fetched unverified."""
+    senders._tls_context.cache_clear()
+    bundle = write_bundle(tmp_path)
+    for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    if trusted:
+        monkeypatch.setenv("SSL_CERT_FILE", str(bundle))
+    with TlsServer(bundle, always(http_answer(PNG))) as server:
+        kept, told = copied(f"{server.url}/a.png")
+    senders._tls_context.cache_clear()
+    assert kept == ({"a.png": PNG} if trusted else {})
+    assert trusted or "CERTIFICATE_VERIFY_FAILED" in told[0][1]
+
+
+def test_verify_in_the_connection_is_not_for_pictures(tries, service, tmp_path, monkeypatch):
+    """The service is asked without verification, a picture on another host is not."""
+    senders._tls_context.cache_clear()
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    monkeypatch.delenv("SSL_CERT_DIR", raising=False)
+    fields = {"conn_type": "testerarmy", "password": DEFAULT_API_KEY, "extra": {"verify": False}}
+    monkeypatch.setenv("AIRFLOW_CONN_TESTERARMY_DEFAULT", json.dumps({**fields, "host": service.url}))
+    with TlsServer(write_bundle(tmp_path), always(http_answer(PNG))) as server:
+        elsewhere = (f"{server.url}/a.png",)
+        monkeypatch.setattr(pictures, "addresses", lambda _run: elsewhere)
+        task = TesterArmyRunTestOperator(
+            task_id="tests",
+            test_id=catalog.TEST_FAILS,
+            report_path=str(tmp_path / "night.json"),
+            copy_screenshots=True,
+        )
+        assert isinstance(tries.execute(task), TestsFailed)
+    # It was connected to, and the handshake failed.
+    assert (server.accepted > 0, server.requests) == (True, [])
+    assert not (tmp_path / "night.screenshots").exists()
 
 
 @pytest.mark.parametrize(("bound", "value"), [("MAX_TOTAL_BYTES", len(PNG) + 1), ("MAX_PICTURES", 1)])

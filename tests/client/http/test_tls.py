@@ -2,17 +2,9 @@
 
 from __future__ import annotations
 
-import datetime
-import ipaddress
-import ssl
 import time
-from contextlib import suppress
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from airflow_provider_testerarmy.client.http import sender as senders
 from airflow_provider_testerarmy.client.http.endpoint import Timeouts
@@ -22,6 +14,7 @@ from airflow_provider_testerarmy.client.testerarmy import operations as testerar
 from airflow_provider_testerarmy.sandbox.testerarmy import catalog
 from tests.client.http.endless import ENDLESS
 from tests.client.http.rawserver import RawServer, always, http_answer
+from tests.client.http.tls import TlsServer, write_bundle
 
 GET = testerarmy.list_projects()
 TRIGGER = testerarmy.trigger_test_run(catalog.TEST_PASSES)
@@ -46,49 +39,7 @@ def environment(monkeypatch):
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory):
     """A certificate of this machine that signs itself, with its key beside it."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "an authority of tests")])
-    now = datetime.datetime.now(datetime.UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False
-        )
-        .sign(key, hashes.SHA256())
-    )
-    folder = tmp_path_factory.mktemp("tls")
-    pem = serialization.Encoding.PEM
-    (folder / "key.pem").write_bytes(
-        key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    path = folder / "bundle.pem"
-    path.write_bytes(certificate.public_bytes(pem))
-    return path
-
-
-class TlsServer(RawServer):
-    """Speaks TLS with a certificate that only its own bundle verifies."""
-
-    def __init__(self, bundle, answer, **options):
-        super().__init__(answer, **options)
-        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self._context.load_cert_chain(bundle, bundle.with_name("key.pem"))
-
-    @property
-    def url(self):
-        return super().url.replace("http://", "https://")
-
-    def _serve(self, connection):
-        with suppress(OSError):
-            connection.settimeout(5)
-            super()._serve(self._context.wrap_socket(connection, server_side=True))
+    return write_bundle(tmp_path_factory.mktemp("tls"))
 
 
 @pytest.fixture

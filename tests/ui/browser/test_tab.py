@@ -228,7 +228,7 @@ def test_links_leave_the_frame(staged: Stage, runs: dict[str, str], visit: Visit
     window.page.context.route("https://tester.army/**", lambda route: route.fulfill(body="the dashboard"))
     with window.page.context.expect_page() as opened:
         tab.get_by_role("link", name="Dashboard").click()
-    assert opened.value.url.startswith("https://tester.army/dashboard/acme/projects/shop")
+    assert opened.value.url.startswith("https://tester.army/dashboard/acme-corp/projects/webshop")
     assert opened.value.evaluate("window.opener") is None
     with window.page.context.expect_page() as opened:
         tab.get_by_role("link", name="HTML report").click()
