@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import lru_cache
 from typing import Any, ClassVar, Final
 from urllib.parse import quote
 
@@ -20,8 +19,14 @@ from airflow_provider_testerarmy.hooks import base, forms
 from airflow_provider_testerarmy.hooks.base import ServiceHook
 from airflow_provider_testerarmy.hooks.forms import ConnectionForm
 from airflow_provider_testerarmy.hooks.matching import match
-from airflow_provider_testerarmy.runs.cleaning import about, clean_result, clean_submission, usable_id
-from airflow_provider_testerarmy.runs.results import Issue, Outcome, Phase, RunId, RunResult, Step
+from airflow_provider_testerarmy.hooks.testerarmy_results import (
+    ERROR_HINTS,  # noqa: F401 - users import it from here
+    to_glimpse,
+    to_result,
+    to_sighting,
+)
+from airflow_provider_testerarmy.runs.cleaning import about, clean_submission, usable_id
+from airflow_provider_testerarmy.runs.results import RunId, RunResult
 from airflow_provider_testerarmy.runs.service import (
     Page,
     RunRequest,
@@ -35,31 +40,11 @@ from airflow_provider_testerarmy.runs.text import one_line
 DASHBOARD: Final = "https://tester.army/dashboard"
 API_KEYS_PAGE: Final = f"{DASHBOARD}/profile/api-keys"
 
-#: What a person can do about a step's ``errorCode`` (the codes of the vendor's OpenAPI document, July 2026).
-ERROR_HINTS: Final = {
-    "AUTH_CREDENTIAL_UNAVAILABLE": "give the project the credential that the login step asks for",
-    "AUTH_CREDENTIAL_INVALID": "check username and password of the credential in the project's settings",
-    "AUTH_BASIC_REQUIRED": "the site asks for HTTP basic authentication: add it to the project's credentials",
-    "VERCEL_BYPASS_REQUIRED": "the deployment is protected by Vercel: set the bypass secret in the project",
-    "MOBILE_RELEASE_BUILD_REQUIRED": "upload a release build of the app; a debug build cannot be tested",
-    "VIEWPORT_RESIZE_UNSUPPORTED": "take the change of window size out of the test's steps",
-    "STEP_TOOL_LIMIT_EXHAUSTED": "split the step: the agent used up its actions",
-    "STEP_DEADLINE_EXHAUSTED": "split the step, or see why the page is slow: the agent ran out of time",
-    "STEP_NO_CONCLUSION": "say in the step what is to be seen: the agent came to no conclusion",
-}
 
 #: Ids that are noted before a request: enough for one of them to be in the list still when it is read again.
 NEWEST: Final = 20
 
 _TEST_FIELDS: Final = frozenset(("platform", "deviceModel", "projectEnvironmentId"))
-
-_PHASES: Final = {
-    "queued": Phase.QUEUED,
-    "running": Phase.RUNNING,
-    "completed": Phase.FINISHED,
-    "failed": Phase.FINISHED,
-    "cancelled": Phase.FINISHED,
-}
 
 
 class TesterArmyHook(ServiceHook):
@@ -200,12 +185,12 @@ class TesterArmyService:
 
     def glance(self, run_id: RunId) -> Operation[RunResult]:
         """One run, only how far it is."""
-        return testerarmy.glance_at_run(_usable(run_id)).then(about(run_id, _glimpse))
+        return testerarmy.glance_at_run(_usable(run_id)).then(about(run_id, to_glimpse))
 
     def list_by_status(self, status: str, cursor: str) -> Operation[Page]:
         """The account's runs in one status, only how far each is."""
         listing = testerarmy.glance_at_runs(status=status, cursor=cursor or None)
-        return listing.then(lambda page: Page(tuple(map(_sighted, page.runs)), page.next_cursor or ""))
+        return listing.then(lambda page: Page(tuple(map(to_sighting, page.runs)), page.next_cursor or ""))
 
     def list_candidates(self, request: RunRequest, scope: Scope, cursor: str) -> Operation[Page]:
         """The newest runs of the test, of the group's project, or for a prompt of the account."""
@@ -256,28 +241,7 @@ class TesterArmyService:
 
     def result(self, run: wire.Run) -> RunResult:
         """A run as the domain has it."""
-        phase = _phase(run)
-        output = run.output or wire.Output()
-        found = RunResult(
-            run_id=run.id,
-            status=run.status,
-            phase=phase,
-            outcome=_outcome(run) if phase is Phase.FINISHED else None,
-            test_id=run.test_id or "",
-            project_id=run.project_id or "",
-            title=output.feature_name or "",
-            reason=_reason(run, output),
-            error_code=(run.error.code or "") if run.error else "",
-            url=self.run_url(run.id),
-            issues=tuple(_issue(issue) for issue in output.issues),
-            steps=tuple(_step(step) for step in output.steps),
-            screenshots=output.screenshots,
-            duration=run.duration_ms / 1000 if run.duration_ms is not None else None,
-            created_at=run.created_at,
-            started_at=run.started_at,
-            finished_at=run.completed_at,
-        )
-        return clean_result(found)
+        return to_result(run, self.run_url(run.id))
 
     def _page(self, page: wire.RunPage, request: RunRequest) -> Page:
         return Page(tuple(self._sighting(run, request) for run in page.runs), page.next_cursor or "")
@@ -290,23 +254,6 @@ def _listed_by(request: RunRequest, scope: Scope) -> tuple[str | None, str | Non
     """The test and the project by which the list is filtered for what a request starts."""
     test_id = request.target if request.kind == "test" else None
     return test_id, (scope.project_id or None) if request.kind == "group" else None
-
-
-def _sighted(run: wire.RunGlimpse) -> Sighting:
-    phase = _phase(run)
-    return Sighting(_glimpse(run)) if phase is Phase.FINISHED else _still_active(run.id, run.status, phase)
-
-
-@lru_cache(maxsize=10_000)
-def _still_active(run_id: str, status: str, phase: Phase) -> Sighting:
-    """Lists show the same runs in the same state again and again: by the thousand that is worth keeping."""
-    return Sighting(clean_result(RunResult(run_id, status, phase)))
-
-
-def _glimpse(run: wire.RunGlimpse) -> RunResult:
-    phase = _phase(run)
-    outcome = _outcome(run) if phase is Phase.FINISHED else None
-    return clean_result(RunResult(run.id, run.status, phase, outcome))
 
 
 def _usable(run_id: RunId) -> str:
@@ -327,60 +274,6 @@ def _single(queued: wire.TestRunQueued, test_id: str) -> Submission:
 def _same(what: str, answered: str | None, asked: str) -> None:
     if answered and answered.strip().casefold() != asked.strip().casefold():
         raise ValueError(f"asked about {what} {asked}, answered about another one")
-
-
-def _phase(run: wire.RunGlimpse) -> Phase:
-    phase = _PHASES.get(run.status, Phase.UNKNOWN)
-    return Phase.FINISHED if phase is Phase.UNKNOWN and run.completed_at is not None else phase
-
-
-def _outcome(run: wire.RunGlimpse) -> Outcome:
-    """The outcome of a finished run; ``completed`` by itself is not a pass."""
-    if run.status == "failed":
-        return Outcome.ERRORED
-    if run.status == "cancelled":
-        return Outcome.CANCELLED
-    if run.status == "completed" and run.output:
-        if run.output.kind == "planner_skipped":
-            return Outcome.SKIPPED
-        return {"PASS": Outcome.PASSED, "FAILED": Outcome.FAILED}.get(
-            run.output.result or "", Outcome.UNKNOWN
-        )
-    return Outcome.UNKNOWN
-
-
-def _reason(run: wire.Run, output: wire.Output) -> str:
-    if run.error and run.error.message:
-        return run.error.message
-    return output.reason or output.description or ""
-
-
-def _issue(issue: wire.Issue) -> Issue:
-    return Issue(
-        name=issue.name or "unnamed",
-        confirmed=issue.type != "warning",
-        severity=issue.severity,
-        description=issue.description or "",
-        url=issue.url or "",
-        expected=issue.expected_behavior or "",
-        actual=issue.actual_behavior or "",
-        reproduction_steps=issue.reproduction_steps,
-        screenshot_url=issue.screenshot_url or "",
-    )
-
-
-def _step(step: wire.Step) -> Step:
-    return Step(
-        title=step.title or f"step {step.step_index}",
-        passed=step.status == "passed",
-        kind=step.type or "",
-        summary=step.summary or "",
-        error=step.error or "",
-        error_code=step.error_code or "",
-        hint=ERROR_HINTS.get(step.error_code or "", ""),
-        started=step.started_at_ms / 1000 if step.started_at_ms is not None else None,
-        ended=step.completed_at_ms / 1000 if step.completed_at_ms is not None else None,
-    )
 
 
 def _test_scope(test: wire.TestDefinition, test_id: str) -> Scope:

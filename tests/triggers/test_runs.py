@@ -4,7 +4,6 @@ import asyncio
 import json
 import time
 from itertools import pairwise
-from pathlib import Path
 from pkgutil import resolve_name
 from types import SimpleNamespace
 
@@ -12,17 +11,15 @@ import pytest
 
 from airflow_provider_testerarmy import airflow_compat
 from airflow_provider_testerarmy.hooks.testerarmy import TesterArmyHook
-from airflow_provider_testerarmy.runs.awaiting.watchlist import Waited, WaitEnd
 from airflow_provider_testerarmy.runs.service import RunRequest
 from airflow_provider_testerarmy.sandbox.state import DEFAULT_API_KEY
 from airflow_provider_testerarmy.sandbox.testerarmy import catalog
 from airflow_provider_testerarmy.triggers import runs
-from airflow_provider_testerarmy.triggers.runs import AwaitRunsTrigger, make_event, read_event
+from airflow_provider_testerarmy.triggers.runs import AwaitRunsTrigger
 from tests.lifecycle.tries import fire
 from tests.rig.waiting import eventually
 
 #: What version 0.1.0 wrote: `serialize()` of its triggers, and their events.
-WRITTEN = json.loads((Path(__file__).parents[1] / "fixtures" / "triggers_0_1_0.json").read_text())
 #: The first two are read as often as a trigger does it; the third is the one that knows another key.
 KEYS = [DEFAULT_API_KEY, DEFAULT_API_KEY, "sk_late"]
 
@@ -385,12 +382,6 @@ def test_ctrl_c_in_dags_test_stops_the_runs(trigger, service, end_the_loop, on_k
     assert set(service.control.log.cancelled_run_ids()) == set(waiting.run_ids)
 
 
-@pytest.mark.parametrize("row", WRITTEN["rows"].values(), ids=WRITTEN["rows"])
-def test_a_row_of_version_0_1_0_is_continued(row):
-    """An upgrade meets tasks that are deferred."""
-    assert resolve_name(row["classpath"])(**row["kwargs"]).serialize() == (row["classpath"], row["kwargs"])
-
-
 def test_a_row_of_a_newer_version_loads(trigger, service):
     """What it adds is ignored."""
     path, kwargs = trigger(catalog.GROUP_SEQUENTIAL).serialize()
@@ -406,44 +397,3 @@ def test_a_row_with_ids_of_a_newer_packing_is_left_to_the_worker(trigger, servic
     assert waiting.serialize() == (path, {**kwargs, "run_ids": ids})
     assert fire(waiting)["end"] == "lost"
     assert service.control.log.cancelled_run_ids() == []
-
-
-@pytest.mark.parametrize("event", WRITTEN["events"].values(), ids=WRITTEN["events"])
-def test_an_event_of_version_0_1_0_is_read(event):
-    """Worker and triggerer are not upgraded at the same moment."""
-    assert read_event(event) == Waited(WaitEnd(event["end"]), {}, "why")
-
-
-@pytest.mark.parametrize("end", WaitEnd)
-def test_an_event_is_read_as_it_was_written(end):
-    """Through JSON."""
-    event = json.loads(json.dumps(make_event(Waited(end, {}, "why"))))
-    assert read_event(event) == Waited(end, {}, "why")
-
-
-@pytest.mark.parametrize(
-    "event",
-    [
-        None,
-        {},
-        [],
-        "finished",
-        True,
-        {"end": "finished"},
-        {"version": 0, "end": "finished"},
-        {"version": 2, "end": "finished"},
-        {"version": "1", "end": "finished"},
-        {"version": 1},
-        {"version": 1, "end": None},
-        {"version": 1, "end": "success"},
-        {"version": 1, "end": ["finished"]},
-        {"version": 1, "end": {}},
-        {"version": [1], "end": "finished"},
-        "x" * 100_000,
-    ],
-)
-def test_an_event_of_another_shape_is_a_lost_wait(event):
-    """The worker looks for itself; nothing falls through to success."""
-    waited = read_event(event)
-    assert waited.end is WaitEnd.LOST
-    assert str(event)[:20] in waited.message

@@ -234,6 +234,6 @@ def test_every_operation_is_in_the_document(openapi):
 def test_statuses_are_the_documents(openapi):
     """What is known of a run's status is all that the document knows."""
     status = openapi["components"]["schemas"]["RunResponse"]["properties"]["status"]
-    from airflow_provider_testerarmy.hooks.testerarmy import _PHASES
+    from airflow_provider_testerarmy.hooks.testerarmy_results import PHASES
 
-    assert set(_PHASES) == set(status["enum"])
+    assert set(PHASES) == set(status["enum"])

@@ -1,0 +1,134 @@
+"""What TesterArmy's answers about a run mean in the domain's terms; pure functions, without I/O."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Final
+
+from airflow_provider_testerarmy.client.testerarmy import models as wire
+from airflow_provider_testerarmy.runs.cleaning import clean_result
+from airflow_provider_testerarmy.runs.results import Issue, Outcome, Phase, RunResult, Step
+from airflow_provider_testerarmy.runs.service import Sighting
+
+#: What a person can do about a step's ``errorCode`` (the codes of the vendor's OpenAPI document, July 2026).
+ERROR_HINTS: Final = {
+    "AUTH_CREDENTIAL_UNAVAILABLE": "give the project the credential that the login step asks for",
+    "AUTH_CREDENTIAL_INVALID": "check username and password of the credential in the project's settings",
+    "AUTH_BASIC_REQUIRED": "the site asks for HTTP basic authentication: add it to the project's credentials",
+    "VERCEL_BYPASS_REQUIRED": "the deployment is protected by Vercel: set the bypass secret in the project",
+    "MOBILE_RELEASE_BUILD_REQUIRED": "upload a release build of the app; a debug build cannot be tested",
+    "VIEWPORT_RESIZE_UNSUPPORTED": "take the change of window size out of the test's steps",
+    "STEP_TOOL_LIMIT_EXHAUSTED": "split the step: the agent used up its actions",
+    "STEP_DEADLINE_EXHAUSTED": "split the step, or see why the page is slow: the agent ran out of time",
+    "STEP_NO_CONCLUSION": "say in the step what is to be seen: the agent came to no conclusion",
+}
+
+PHASES: Final = {
+    "queued": Phase.QUEUED,
+    "running": Phase.RUNNING,
+    "completed": Phase.FINISHED,
+    "failed": Phase.FINISHED,
+    "cancelled": Phase.FINISHED,
+}
+
+
+def to_result(run: wire.Run, url: str) -> RunResult:
+    """A run as the domain has it.
+
+    :param url: the run's page on the dashboard, empty for no link.
+    """
+    phase = _phase(run)
+    output = run.output or wire.Output()
+    found = RunResult(
+        run_id=run.id,
+        status=run.status,
+        phase=phase,
+        outcome=_outcome(run) if phase is Phase.FINISHED else None,
+        test_id=run.test_id or "",
+        project_id=run.project_id or "",
+        title=output.feature_name or "",
+        reason=_reason(run, output),
+        error_code=(run.error.code or "") if run.error else "",
+        url=url,
+        issues=tuple(_issue(issue) for issue in output.issues),
+        steps=tuple(_step(step) for step in output.steps),
+        screenshots=output.screenshots,
+        duration=run.duration_ms / 1000 if run.duration_ms is not None else None,
+        created_at=run.created_at,
+        started_at=run.started_at,
+        finished_at=run.completed_at,
+    )
+    return clean_result(found)
+
+
+def to_sighting(run: wire.RunGlimpse) -> Sighting:
+    """How far a listed run is."""
+    phase = _phase(run)
+    return Sighting(to_glimpse(run)) if phase is Phase.FINISHED else _still_active(run.id, run.status, phase)
+
+
+@lru_cache(maxsize=10_000)
+def _still_active(run_id: str, status: str, phase: Phase) -> Sighting:
+    """Lists show the same runs in the same state again and again: by the thousand that is worth keeping."""
+    return Sighting(clean_result(RunResult(run_id, status, phase)))
+
+
+def to_glimpse(run: wire.RunGlimpse) -> RunResult:
+    """How far a run is, without its details."""
+    phase = _phase(run)
+    outcome = _outcome(run) if phase is Phase.FINISHED else None
+    return clean_result(RunResult(run.id, run.status, phase, outcome))
+
+
+def _phase(run: wire.RunGlimpse) -> Phase:
+    phase = PHASES.get(run.status, Phase.UNKNOWN)
+    return Phase.FINISHED if phase is Phase.UNKNOWN and run.completed_at is not None else phase
+
+
+def _outcome(run: wire.RunGlimpse) -> Outcome:
+    """The outcome of a finished run; ``completed`` by itself is not a pass."""
+    if run.status == "failed":
+        return Outcome.ERRORED
+    if run.status == "cancelled":
+        return Outcome.CANCELLED
+    if run.status == "completed" and run.output:
+        if run.output.kind == "planner_skipped":
+            return Outcome.SKIPPED
+        return {"PASS": Outcome.PASSED, "FAILED": Outcome.FAILED}.get(
+            run.output.result or "", Outcome.UNKNOWN
+        )
+    return Outcome.UNKNOWN
+
+
+def _reason(run: wire.Run, output: wire.Output) -> str:
+    if run.error and run.error.message:
+        return run.error.message
+    return output.reason or output.description or ""
+
+
+def _issue(issue: wire.Issue) -> Issue:
+    return Issue(
+        name=issue.name or "unnamed",
+        confirmed=issue.type != "warning",
+        severity=issue.severity,
+        description=issue.description or "",
+        url=issue.url or "",
+        expected=issue.expected_behavior or "",
+        actual=issue.actual_behavior or "",
+        reproduction_steps=issue.reproduction_steps,
+        screenshot_url=issue.screenshot_url or "",
+    )
+
+
+def _step(step: wire.Step) -> Step:
+    return Step(
+        title=step.title or f"step {step.step_index}",
+        passed=step.status == "passed",
+        kind=step.type or "",
+        summary=step.summary or "",
+        error=step.error or "",
+        error_code=step.error_code or "",
+        hint=ERROR_HINTS.get(step.error_code or "", ""),
+        started=step.started_at_ms / 1000 if step.started_at_ms is not None else None,
+        ended=step.completed_at_ms / 1000 if step.completed_at_ms is not None else None,
+    )

@@ -1,0 +1,156 @@
+"""From one try to the next, and retries of failed tests only."""
+
+from __future__ import annotations
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException
+
+from airflow_provider_testerarmy.exceptions import (
+    RequestRefused,
+    RunErrored,
+    TestsFailed,
+)
+from airflow_provider_testerarmy.sandbox.testerarmy import catalog
+from tests.lifecycle.tries import Died, cancelled, group, single, started
+
+pytestmark = pytest.mark.usefixtures("connections")
+
+
+# -- from one try to the next
+
+
+def test_a_lost_try_is_taken_up_again(tries, service):
+    """The next one reconnects: there is one submission."""
+    tries.execute(group(deferrable=True), try_number=1, max_tries=2)
+    summary = tries.execute(group(), try_number=2, max_tries=2)
+    assert (summary["verdict"], len(service.control.log.submissions())) == ("passed", 1)
+    assert summary["run_ids"] == tries.xcoms["run_ids"] == started(service)
+
+
+def test_a_lost_try_keeps_its_deadline(tries):
+    """Time does not begin anew with a retry."""
+    endless = catalog.GROUP_ENDLESS
+    first = tries.execute(group(endless, deferrable=True, timeout=100), max_tries=2)
+    second = tries.execute(group(endless, deferrable=True, timeout=500), try_number=2, max_tries=2)
+    assert second.trigger.deadline == first.trigger.deadline
+
+
+def test_after_a_final_verdict_a_try_starts_anew(tries, service):
+    """No retry follows one, so a user has cleared the task, whatever the numbers say (`retries` may be lower)."""
+    tries.execute(group(), max_tries=1)
+    assert tries.execute(group(), try_number=2, max_tries=1)["verdict"] == "passed"
+    assert (len(service.control.log.submissions()), cancelled(service)) == (2, [])
+
+
+def test_a_clear_starts_anew_and_stops_what_ran(tries, service):
+    """It raises `max_tries`, which a retry does not."""
+    tries.seconds = 2
+    tries.execute(group(catalog.GROUP_ENDLESS, deferrable=True), max_tries=0)
+    old = started(service)
+    tries.execute(group(catalog.GROUP_ENDLESS, deferrable=True), try_number=2, max_tries=1)
+    assert len(service.control.log.submissions()) == 2
+    assert set(cancelled(service)) == set(old)
+    assert not set(tries.xcoms["run_ids"]) & set(old)
+
+
+def test_a_clear_of_a_finished_task_stops_nothing(tries, service):
+    """It only starts anew."""
+    tries.execute(group(), max_tries=0)
+    tries.execute(group(), try_number=2, max_tries=1)
+    assert (len(service.control.log.submissions()), cancelled(service)) == (2, [])
+
+
+def test_a_try_that_died_between_sending_and_noting(tries, service):
+    """The next one finds the run that was started and takes it for its own."""
+
+    def die(record):
+        if "submission" in str(record):
+            part = tries.store["test_runs"]["parts"]["run"]
+            del part["submission"]
+            part["state"] = "sending"
+            raise Died
+
+    tries.store.on_set = die
+    assert isinstance(tries.execute(single(), max_tries=1), Died)
+    tries.store.on_set = lambda record: None
+    service.control.clock.advance(120)
+    summary = tries.execute(single(), try_number=2, max_tries=1)
+    assert (summary["verdict"], summary["run_ids"]) == ("passed", started(service))
+    assert len(service.control.log.submissions()) == 1
+
+
+def test_a_broken_run_is_started_again(tries, service):
+    """The service's fault is worth a second submission, of the whole group."""
+    assert type(tries.execute(group(catalog.GROUP_BREAKS_ONCE), max_tries=1)) is RunErrored
+    assert tries.record["stage"] == "again"
+    summary = tries.execute(group(catalog.GROUP_BREAKS_ONCE), try_number=2, max_tries=1)
+    assert (summary["verdict"], summary["counts"]) == ("passed", {"total": 2, "passed": 2})
+    assert [len(one.run_ids) for one in service.control.log.submissions()] == [2, 2]
+
+
+def test_not_durable_remembers_nothing(tries, service):
+    """Each try starts anew."""
+    tries.seconds = 2
+    tries.execute(group(deferrable=True, durable=False), max_tries=1)
+    tries.execute(group(deferrable=True, durable=False), try_number=2, max_tries=1)
+    assert (len(service.control.log.submissions()), "test_runs" in tries.store) == (2, False)
+
+
+def test_a_record_that_nobody_can_read(tries, service):
+    """It may name runs, so it is neither ignored nor overwritten, and nothing is started."""
+    tries.store["test_runs"] = {"version": 99}
+    ending = tries.execute(group())
+    assert type(ending) is RequestRefused
+    assert "durable=False" in str(ending)
+    assert (started(service), tries.record) == ([], {"version": 99})
+
+
+# -- retrying failed tests
+
+
+def test_only_what_failed_runs_again(tries, service):
+    """The passes of the first round count, and what passes now is flaky."""
+    task = group(catalog.GROUP_FLAKY, retry_failed_tests=True)
+    ending = tries.execute(task, max_tries=1)
+    assert type(ending) is TestsFailed
+    assert not isinstance(ending, AirflowFailException)
+    first = tries.summary
+    summary = tries.execute(group(catalog.GROUP_FLAKY, retry_failed_tests=True), try_number=2, max_tries=1)
+    assert [len(one.run_ids) for one in service.control.log.submissions()] == [2, 1]
+    assert (summary["verdict"], summary["counts"], summary["flaky"]) == (
+        "passed",
+        {"total": 2, "passed": 2},
+        1,
+    )
+    passed_before = {test["run_id"] for test in first["tests"] if test["outcome"] == "passed"}
+    assert passed_before < set(summary["run_ids"])
+    (flaky,) = [test for test in summary["tests"] if test.get("flaky")]
+    assert flaky["title"] == "Live stock badge updates"
+
+
+def test_only_what_failed_runs_again_when_deferred(tries, service):
+    """The trigger waits for the new run, the worker judges the old ones with it."""
+    for try_number in (1, 2):
+        task = group(catalog.GROUP_FLAKY, retry_failed_tests=True, deferrable=True)
+        tries.execute(task, try_number=try_number, max_tries=1)
+        summary = tries.through_trigger(task)
+    assert tries.deferred.trigger.run_ids == service.control.log.submissions()[1].run_ids
+    assert (summary["verdict"], summary["counts"]["total"], summary["flaky"]) == ("passed", 2, 1)
+
+
+def test_with_an_address_the_whole_group_runs_again(tries, service):
+    """A single test's run takes no address, and would test something else."""
+    parameters = {"retry_failed_tests": True, "target_url": "https://preview.acme.example"}
+    tries.execute(group(catalog.GROUP_FLAKY, **parameters), max_tries=1)
+    summary = tries.execute(group(catalog.GROUP_FLAKY, **parameters), try_number=2, max_tries=1)
+    assert [len(one.run_ids) for one in service.control.log.submissions()] == [2, 2]
+    assert (summary["verdict"], summary["flaky"]) == ("passed", 1)
+
+
+def test_a_test_that_keeps_failing_stays_failed(tries):
+    """Retries change nothing about it; the last verdict names the whole."""
+    parameters = {"retry_failed_tests": True}
+    tries.execute(group(catalog.GROUP_FAILING, **parameters), max_tries=1)
+    ending = tries.execute(group(catalog.GROUP_FAILING, **parameters), try_number=2, max_tries=1)
+    assert type(ending) is TestsFailed
+    assert tries.summary["counts"] == {"total": 5, "passed": 4, "failed": 1}
