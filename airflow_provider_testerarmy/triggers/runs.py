@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence, Set
 from pkgutil import resolve_name
 from typing import Any, Final
 
@@ -134,7 +134,7 @@ class AwaitRunsTrigger(BaseTrigger):
         try:
             waited = await self._wait_with_any_key()
             if waited.end is WaitEnd.DEADLINE and self.cancel_on_kill:
-                await self._cancel()
+                await self._cancel({run_id for run_id, run in waited.results.items() if run.finished})
         except Exception as error:
             self.log.exception("The triggerer cannot wait for %s.", name_runs(self.run_ids))
             return lost(f"{type(error).__name__}: {error}")
@@ -192,12 +192,13 @@ class AwaitRunsTrigger(BaseTrigger):
             return
         await self._cancel()
 
-    async def _cancel(self) -> None:
+    async def _cancel(self, ended: Set[RunId] = frozenset()) -> None:
         if self._hook is None:
             self._hook = await self._load_hook()
         put, close = self._hook.async_asker()
         try:
-            await adrive(cancel(self._hook.service(), self._submission(), self.log.info), put, asyncio.sleep)
+            flow = cancel(self._hook.service(), self._submission(), self.log.info, ended)
+            await adrive(flow, put, asyncio.sleep)
         finally:
             await close()
 
