@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, Final, NoReturn
 
@@ -21,12 +21,16 @@ from airflow_provider_testerarmy.client.http.retry import ONCE, RetryPolicy
 from airflow_provider_testerarmy.client.http.sender import SyncSender
 from airflow_provider_testerarmy.hooks import base, forms
 from airflow_provider_testerarmy.hooks.base import ServiceHook
+from airflow_provider_testerarmy.hooks.docket_results import (
+    DASHBOARD,  # noqa: F401 - users import it from here
+    group_run_url,
+    to_glimpse,
+    to_result,
+)
 from airflow_provider_testerarmy.hooks.forms import ConnectionForm
-from airflow_provider_testerarmy.runs.cleaning import about, clean_result
-from airflow_provider_testerarmy.runs.results import Issue, Outcome, Phase, RunId, RunResult, Step
+from airflow_provider_testerarmy.runs.cleaning import about
+from airflow_provider_testerarmy.runs.results import RunId, RunResult
 from airflow_provider_testerarmy.runs.service import Match, RunRequest, Scope, Sighting, Submission
-
-DASHBOARD: Final = "https://app.docketqa.com/dashboard"
 
 #: A trigger whose answer is not awaited to its end cannot be settled later; the vendor's own GitHub action allows
 #: it 45 s.
@@ -34,21 +38,6 @@ PATIENT: Final = Timeouts(read=60.0, total=90.0)
 
 #: Ids that a label shows at the most.
 SHOWN_IDS: Final = 5
-
-#: The reference names `passed`, `failed`, `stopped` and `error`; the other words are assumed (docs/docket.md).
-_OUTCOMES: Final = {
-    "passed": Outcome.PASSED,
-    "failed": Outcome.FAILED,
-    "error": Outcome.ERRORED,
-    "errored": Outcome.ERRORED,
-    "stopped": Outcome.CANCELLED,
-    "cancelled": Outcome.CANCELLED,
-    "canceled": Outcome.CANCELLED,
-    "aborted": Outcome.CANCELLED,
-    "timeout": Outcome.ERRORED,
-    "timed_out": Outcome.ERRORED,
-    "skipped": Outcome.SKIPPED,
-}
 
 
 class DocketHook(ServiceHook):
@@ -152,7 +141,7 @@ class DocketService:
 
     def glance(self, run_id: RunId) -> Operation[RunResult]:
         """One run, only how far it is."""
-        return docket.glance_at_test_run(run_id).then(about(run_id, _glimpse))
+        return docket.glance_at_test_run(run_id).then(about(run_id, to_glimpse))
 
     def list_by_status(self, status: str, cursor: str) -> NoReturn:
         """Never asked: there are no statuses to list by."""
@@ -205,37 +194,7 @@ class DocketService:
 
     def result(self, run: wire.TestRun) -> RunResult:
         """A run as the domain has it."""
-        phase, outcome = _state(run)
-        steps, video_url = _decisive_attempt(run)
-        finished_at = run.updated_at if outcome else None
-        found = RunResult(
-            run_id=run.id,
-            status=run.status,
-            phase=phase,
-            outcome=outcome,
-            test_id=str(run.test_blueprint_id or ""),
-            title=(run.blueprint_metadata.title or "") if run.blueprint_metadata else "",
-            reason=next((step.result for step in steps if _failed(step) and step.result), ""),
-            url=group_run_url(run.test_group_run_id),
-            issues=_contradictions(outcome, steps),
-            steps=tuple(_steps(steps)),
-            screenshots=tuple(dict.fromkeys(_screenshots(steps))),
-            duration=(finished_at - run.created_at).total_seconds()
-            if finished_at and run.created_at
-            else None,
-            created_at=run.created_at,
-            started_at=run.created_at,
-            finished_at=finished_at,
-            # A blueprint is tried again only after a failed attempt.
-            flaky=outcome is Outcome.PASSED and bool(run.additional_attempts),
-            video_url=video_url or "",
-        )
-        return clean_result(found)
-
-
-def group_run_url(group_run_id: int | str | None) -> str:
-    """A group run on the dashboard, empty where its id is not known."""
-    return f"{DASHBOARD}/grouprun/{group_run_id}" if group_run_id else ""
+        return to_result(run)
 
 
 def _submission(group: wire.GroupRun, asked: Sequence[int] | None) -> Submission:
@@ -288,68 +247,3 @@ def _unlike(tests: Sequence[int | None], asked: Sequence[int] | None) -> str:
         return ""
     lists = [", ".join(sorted(map(str, tests))[:5]) or "none" for tests in (missing, other)]
     return "tests missing: {}; tests not asked for: {}".format(*lists)
-
-
-def _glimpse(run: wire.TestRunGlimpse) -> RunResult:
-    return clean_result(RunResult(run.id, run.status, *_state(run)))
-
-
-def _state(run: wire.TestRunGlimpse) -> tuple[Phase, Outcome | None]:
-    outcome = _OUTCOMES.get(run.status)
-    return Phase.FINISHED if outcome else Phase.RUNNING if run.status == "running" else Phase.UNKNOWN, outcome
-
-
-def _decisive_attempt(run: wire.TestRun) -> tuple[tuple[wire.StepResult, ...], str | None]:
-    """The steps and the video of the attempt that the run's status tells of.
-
-    The reference does not say whether ``results`` are those of the first attempt or of the last one, so of a run
-    that passed they are only taken if no step of theirs failed.
-    """
-    if run.status == "passed" and any(map(_failed, run.results)):
-        for attempt in reversed(run.additional_attempts):
-            if attempt.results and not any(map(_failed, attempt.results)):
-                return attempt.results, attempt.test_video_url
-    return run.results, run.test_video_url or run.test_video_download_url
-
-
-def _contradictions(outcome: Outcome | None, steps: Sequence[wire.StepResult]) -> tuple[Issue, ...]:
-    """A warning for each failed step of a run that is called passed, so that ``fail_on_warnings`` sees it."""
-    if outcome is not Outcome.PASSED:
-        return ()
-    return tuple(
-        Issue(
-            f"The run is called passed, but step {step.task or step.step_number or number!r} failed",
-            confirmed=False,
-            description=step.result or "",
-        )
-        for number, step in enumerate(steps, 1)
-        if _failed(step)
-    )
-
-
-def _failed(step: wire.StepResult) -> bool:
-    return step.is_successful is False
-
-
-def _steps(results: Sequence[wire.StepResult]) -> Iterator[Step]:
-    ended: float | None = 0.0
-    for number, step in enumerate(results, 1):
-        passed, started = step.is_successful is True, ended
-        # Without a duration, no time after it is known either.
-        ended = started + step.duration if started is not None and step.duration is not None else None
-        yield Step(
-            title=step.task or f"step {step.step_number or number}",
-            passed=passed,
-            kind=next((action.type for action in step.actions if action.type), ""),
-            summary=step.result or "",
-            error="" if passed else step.result or "",
-            started=started,
-            ended=ended,
-        )
-
-
-def _screenshots(results: Sequence[wire.StepResult]) -> Iterator[str]:
-    for step in results:
-        for action in step.actions:
-            if picture := action.screenshot_url or action.screenshot_url_before:
-                yield picture

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import random
-import time
 import tracemalloc
 from itertools import pairwise
 
@@ -13,8 +11,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_testerarmy.runs.awaiting.pace import Pace, Rate
 from airflow_provider_testerarmy.runs.awaiting.timetable import SLACK
-from airflow_provider_testerarmy.runs.awaiting.watchlist import WIDTH, Question, WaitEnd, Watchlist
-from airflow_provider_testerarmy.runs.cleaning import usable_id
+from airflow_provider_testerarmy.runs.awaiting.watchlist import WaitEnd, Watchlist
 from airflow_provider_testerarmy.runs.results import Outcome
 from airflow_provider_testerarmy.runs.service import FaultKind
 from benchmarks.fairness import Case, fairness
@@ -22,11 +19,6 @@ from tests.runs.account import Account, Watch, in_some_order
 from tests.runs.scripted import START, Port, fault, transient
 
 PACE = Pace(poll_interval=5, max_outage=600)
-
-
-@pytest.fixture(autouse=True)
-def _same_jitter_each_time():
-    random.seed(7)
 
 
 def watching(count, *, others=0, **options):
@@ -196,166 +188,6 @@ def test_nothing_is_lost_and_nothing_invented(count, events, seed):
     assert set(watch.seen) == set(ended)
 
 
-# -- how fast it may go
-
-
-def test_a_cap_on_requests_is_kept():
-    account, watch, _ = watching(500, statuses=(), rate=Rate(5))
-    watch.go_on(100)
-    assert 450 <= account.count() <= 5 * 101 + 1
-
-
-def test_a_refusal_holds_up_everybody_for_as_long_as_the_service_asks():
-    account, watch, _ = watching(200)
-    watch.go_on(30)
-    refused_at = []
-
-    def trouble(_question):
-        if not refused_at:
-            refused_at.append(account.now)
-            return fault(FaultKind.RATE_LIMITED, retry_after=20)
-        return None
-
-    account.trouble = trouble
-    watch.go_on(60)
-    after = [when for when, _, _ in account.asked if when > refused_at[0] + 1e-9]
-    assert after[0] - refused_at[0] >= 20
-
-
-def test_a_service_with_a_limit_loses_nothing():
-    """Five requests a second, two thousand runs, and a client that was told of no limit."""
-    account, watch, ids = watching(2000)
-    answered = []
-
-    def trouble(_question):
-        answered[:] = [when for when in answered if when > account.now - 1]
-        if len(answered) >= 5:
-            return fault(FaultKind.RATE_LIMITED, retry_after=1)
-        answered.append(account.now)
-        return None
-
-    account.trouble = trouble
-    watch.go_on(30)
-    account.end(*ids)
-    watch.go_on(120)
-    assert set(watch.seen) == set(ids)
-    assert all(watch.list.over(one, account.now).end is WaitEnd.FINISHED for one in watch.subscriptions)
-
-
-def test_an_outage_of_the_service_is_not_paid_for_with_requests():
-    account, watch, _ = watching(1000)
-    watch.go_on(10)
-    account.trouble = lambda _question: transient()
-    account.asked.clear()
-    watch.go_on(300)
-    assert account.count() < 200
-
-
-def test_an_outage_ends_the_waits_and_only_after_max_outage():
-    account, watch, _ = watching(100)
-    watch.go_on(10)
-    account.trouble = lambda _question: transient()
-    watch.go_on(599)
-    assert [watch.list.over(one, account.now) for one in watch.subscriptions] == [None] * 100
-    late = watch.wait_for(["run-0"], PACE)
-    watch.go_on(25)
-    ends = [watch.list.over(one, account.now) for one in watch.subscriptions[:100]]
-    assert {end.end for end in ends} == {WaitEnd.UNAVAILABLE}
-    assert ends[0].message.endswith("for 600 s: 503 from a proxy")
-    assert watch.list.over(late, account.now) is None
-
-
-def test_a_deadline_is_met_while_others_wait_on():
-    account, watch, _ = watching(50)
-    hasty = watch.wait_for(["run-3"], Pace(5, 600, START + 40))
-    watch.go_on(39.9)
-    account.end("run-3")
-    watch.go_on(0.3)
-    assert watch.list.over(hasty, account.now).end is WaitEnd.FINISHED
-    slow = watch.wait_for(["run-4"], Pace(5, 600, START + 60))
-    watch.go_on(21)
-    assert watch.list.over(slow, account.now).end is WaitEnd.DEADLINE
-    assert watch.list.over(watch.subscriptions[0], account.now) is None
-
-
-@pytest.mark.parametrize("deadline", [40, 41.3])
-@pytest.mark.parametrize("statuses", [(), None], ids=["without lists", "with lists"])
-@pytest.mark.parametrize("count", [1, 8, 50])
-def test_a_deadline_ends_a_wait_once_its_last_poll_is_answered(count, statuses, deadline):
-    """Though nothing has changed: news of every answer comes then, not half a minute later."""
-    account, watch, ids = watching(count, statuses=statuses)
-    late = watch.wait_for(ids, Pace(3600, 600, START + deadline))
-    ended = []
-
-    def meanwhile(now):
-        if late in watch.news and not ended and watch.list.over(late, now):
-            ended.append(now - START - deadline)
-
-    watch.go_on(60, meanwhile)
-    assert watch.list.over(late, account.now).end is WaitEnd.DEADLINE
-    assert ended[0] <= 1.0
-
-
-def test_a_hiccup_at_the_last_poll_is_asked_about_once_more():
-    """The run may have ended in time."""
-    account, watch, _ = watching(1)
-    hasty = watch.wait_for(["run-0"], Pace(5, 600, START + 40))
-    watch.go_on(39.9)
-    account.end("run-0")
-    hiccups = [transient()]
-    account.trouble = lambda _question: hiccups.pop() if hiccups else None
-    watch.go_on(2)
-    assert (hiccups, watch.list.over(hasty, account.now).end) == ([], WaitEnd.FINISHED)
-
-
-def test_a_service_that_is_down_at_the_deadline_does_not_prolong_a_wait():
-    """Two polls in vain are enough."""
-    account, watch, _ = watching(1)
-    hasty = watch.wait_for(["run-0"], Pace(5, 600, START + 40))
-    watch.go_on(39.9)
-    account.trouble = lambda _question: transient()
-    watch.go_on(2.5)
-    assert watch.list.over(hasty, account.now).end is WaitEnd.DEADLINE
-
-
-def test_retry_after_is_not_cut_by_the_outage_of_one():
-    """The connection is held, whoever waits with however little patience."""
-    account, watch, _ = watching(0)
-    account.start("a", "b")
-    account.trouble = lambda _question: fault(FaultKind.RATE_LIMITED, retry_after=60)
-    hasty = watch.wait_for(["a"], Pace(1, 1))
-    watch.go_on(2)
-    assert watch.list.over(hasty, account.now).end is WaitEnd.UNAVAILABLE
-    watch.list.drop(hasty)
-    account.trouble = lambda _question: None
-    watch.wait_for(["b"], Pace(1, 1))
-    watch.go_on(59)
-    assert next(when - START for when, _, _ in account.asked if when > START + 1) >= 60
-
-
-@pytest.mark.parametrize("each", [1, 2000], ids=["a run each", "the same runs"])
-def test_thousands_of_waits_in_trouble_are_checked_in_no_time(each):
-    """Nobody else in the event loop has its turn meanwhile."""
-    account, watch = Account(), None
-    ids = [f"run-{number}" for number in range(2000)]
-    watch = Watch(account, statuses=(), rate=Rate(5))
-    for number in range(2000):
-        watch.wait_for(ids if each > 1 and number < 60 else [ids[number]], PACE)
-    for run_id in ids:
-        question = Question(Port().glance(run_id), run_id, account.now)
-        watch.list.failed(question, fault(FaultKind.NOT_FOUND), account.now)
-    watch.list.news()
-    began = time.process_time()
-    assert not any(watch.list.may_be_over(one, account.now + 1) for one in watch.subscriptions)
-    assert time.process_time() - began < 0.05
-    began = time.process_time()
-    question = Question(Port().glance("run-7"), "run-7", account.now)
-    watch.list.failed(question, fault(FaultKind.NOT_FOUND), account.now + 1)
-    for one in watch.list.news():
-        assert watch.list.over(one, account.now + 1) is None
-    assert time.process_time() - began < 0.05
-
-
 # -- fairness, for a vendor without lists
 
 
@@ -391,104 +223,6 @@ def test_short_intervals_do_not_take_the_turns_of_long_ones():
     watch.go_on(300)
     polled = [args[0] for _, _, args in account.asked]
     assert min(polled.count(f"run-{number}") for number in range(110)) >= 5
-
-
-# -- odd ids and answers
-
-
-ODD = ["", " ", "a\nb", "\ud800", None, 1.5, b"run", True, ["run-1"], {}, -1, 10**5000]
-
-
-class Picky(Port):
-    """A vendor whose ids are small numbers and words."""
-
-    def glance(self, run_id):
-        if not usable_id(run_id):
-            raise ValueError("not an id")
-        return super().glance(run_id)
-
-
-@pytest.mark.parametrize("odd", ODD, ids=range(len(ODD)))
-def test_an_unusable_id_ends_the_wait_of_who_gave_it_and_no_other(odd):
-    """The others are asked for as before."""
-    account, watch, ids = watching(3)
-    watch.list = Watchlist(Picky(active_statuses=()))
-    watch.subscriptions.clear()
-    others = [watch.wait_for([run_id], PACE) for run_id in ids]
-    mine = watch.wait_for([ids[0], odd], PACE)
-    watch.go_on(1)
-    ended = watch.list.over(mine, account.now)
-    assert ended.end is WaitEnd.NOT_FOUND
-    assert len(ended.message.splitlines()) == 1
-    ended.message.encode()
-    account.end(*ids)
-    watch.list.drop(mine)
-    watch.go_on(10)
-    assert [watch.list.over(one, account.now).end for one in others] == [WaitEnd.FINISHED] * 3
-
-
-def test_an_unusable_id_is_refused_each_time():
-    """Also by who comes later, and past its deadline."""
-    account, watch, _ = watching(0)
-    watch.list = Watchlist(Picky(active_statuses=()))
-    first = watch.wait_for([""], Pace(5, 600, START + 2))
-    watch.go_on(5)
-    second = watch.wait_for([""], PACE)
-    watch.go_on(1)
-    ends = [watch.list.over(one, account.now).end for one in (first, second)]
-    assert ends == [WaitEnd.NOT_FOUND] * 2
-
-
-# -- the key
-
-
-def test_a_rejected_key_ends_every_wait_after_the_second_question():
-    """And the requests until then can be counted on the fingers."""
-    account, watch, _ = watching(30, statuses=())
-    watch.go_on(60)
-    account.asked.clear()
-    account.trouble = lambda _question: fault(FaultKind.DENIED)
-    watch.go_on(15)
-    assert {watch.list.over(one, account.now).end for one in watch.subscriptions} == {WaitEnd.DENIED}
-    assert account.count() <= WIDTH + 2
-
-
-@pytest.mark.parametrize("count", [1, 5, 30])
-@pytest.mark.parametrize("statuses", [(), None], ids=["without lists", "with lists"])
-def test_one_rejection_ends_nobodys_wait(count, statuses):
-    """Whether it was about a run or a list."""
-    account, watch, ids = watching(count, statuses=statuses)
-    watch.go_on(60)
-    hiccups = [fault(FaultKind.DENIED)]
-    account.trouble = lambda _question: hiccups.pop() if hiccups else None
-    watch.go_on(30)
-    assert (hiccups, [watch.list.over(one, account.now) for one in watch.subscriptions]) == (
-        [],
-        [None] * count,
-    )
-    account.end(*ids)
-    watch.go_on(10)
-    assert set(watch.seen) == set(ids)
-
-
-def test_a_run_that_the_key_may_not_see_concerns_who_waits_for_it():
-    """All others are answered."""
-    account, watch, _ = watching(5, statuses=())
-    account.trouble = lambda one: fault(FaultKind.DENIED) if one.args[0] == "run-2" else None
-    watch.go_on(20)
-    ends = [watch.list.over(one, account.now) for one in watch.subscriptions]
-    assert [end and end.end for end in ends] == [None, None, WaitEnd.DENIED, None, None]
-
-
-def test_a_run_that_is_not_known_concerns_who_waits_for_it():
-    """Within about a minute."""
-    account, watch, _ = watching(5)
-    lost = watch.wait_for(["nowhere"], PACE)
-    watch.go_on(50)
-    assert watch.list.over(lost, account.now) is None
-    watch.go_on(35)
-    assert watch.list.over(lost, account.now).end is WaitEnd.NOT_FOUND
-    assert not any(watch.list.over(one, account.now) for one in watch.subscriptions[:5])
 
 
 # -- who comes and goes
