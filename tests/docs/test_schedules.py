@@ -22,11 +22,13 @@ DATED = re.compile(
 )
 
 
-@pytest.mark.parametrize("page", [*PAGES, *EXAMPLES, *PACKAGE], ids=lambda page: page.name)
+#: The changelog names what was wrong.
+UNDATED = [page for page in (*PAGES, *EXAMPLES, *PACKAGE) if page.name != "CHANGELOG.md"]
+
+
+@pytest.mark.parametrize("page", UNDATED, ids=lambda page: page.name)
 def test_no_template_needs_a_logical_date(page: Path) -> None:
     """A run that is started by hand or by an asset may have none; `{{ run_id }}` is always there."""
-    if page.name == "CHANGELOG.md":
-        pytest.skip("it names what was wrong")
     assert DATED.findall(page.read_text()) == []
 
 
