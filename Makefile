@@ -11,7 +11,7 @@ VENDOR ?= docket
 CELLS ?=
 # What needs PostgreSQL is in test-chaos, what needs a browser in test-ui; nothing that README tells a user to run
 # may need either.
-WITHOUT_DATABASE := --ignore=tests/chaos --ignore=tests/conformance --ignore=tests/ui/browser
+WITHOUT_DATABASE := --ignore=tests/airflow2 --ignore=tests/chaos --ignore=tests/conformance --ignore=tests/ui/browser
 
 VENV := .venv
 READY := $(VENV)/.ready
@@ -67,9 +67,11 @@ test-chaos: $(READY) ## Kill things, and both vendors' lifecycles, on PostgreSQL
 
 # What a user or a lost worker does to one task; the other rows need what only the newest Airflow has.
 CHAOS_ROWS := (User and not just and not triggerer) or (Worker and waiting)
-test-chaos-version: ## The kill, mark and clear rows on Airflow 3.0 to 3.2; OLD_PYTHON names a Python that has it.
+test-chaos-version: ## The kill, mark and clear rows on Airflow 2.11 to 3.2; OLD_PYTHON names a Python that has it.
 	@test -n "$(OLD_PYTHON)" || { echo "Name a Python: make test-chaos-version OLD_PYTHON=/path/to/python"; exit 1; }
-	$(OLD_PYTHON) -m pytest tests/chaos/test_chaos.py -k "$(CHAOS_ROWS)" $(ARGS)
+	if $(OLD_PYTHON) -c 'from airflow import __version__ as v; raise SystemExit(not v.startswith("2."))'; \
+	then $(OLD_PYTHON) -m pytest tests/airflow2 $(ARGS); \
+	else $(OLD_PYTHON) -m pytest tests/chaos/test_chaos.py -k "$(CHAOS_ROWS)" $(ARGS); fi
 
 bench-bounds: $(READY) ## What hostile answers cost at most, in memory and turns of the event loop.
 	@$(VENV)/bin/python -m benchmarks.bounds
