@@ -16,6 +16,9 @@ BLUEPRINT_SPARSE = 188
 BLUEPRINT_HOSTILE = 189
 BLUEPRINT_FLAKY = 190
 BLUEPRINT_HUGE = 191
+BLUEPRINT_PASSED_WITH_FAILED_STEP = 192
+BLUEPRINT_ERROR = 193
+BLUEPRINT_NEEDS_LOGIN = 194
 
 # The rest of the regression; all of them pass.
 BLUEPRINT_LOGIN = 201
@@ -41,6 +44,7 @@ class Blueprint:
     """A saved test; `script` names how its runs go, `seconds` how long an attempt takes.
 
     :param ballast: bytes that each step's recorded page adds to the snapshot.
+    :param login: the blueprint that signs in first, in a run of its own in the same group run.
     """
 
     id: int
@@ -49,6 +53,7 @@ class Blueprint:
     seconds: float = 8.0
     path: str = "/"
     ballast: int = 2_000
+    login: int | None = None
 
 
 BLUEPRINTS = {
@@ -65,6 +70,16 @@ BLUEPRINTS = {
         Blueprint(BLUEPRINT_HOSTILE, "Product reviews are shown as text", "hostile", path="/reviews"),
         Blueprint(BLUEPRINT_FLAKY, "Live stock badge updates", "flaky", path="/products/7"),
         Blueprint(BLUEPRINT_HUGE, "Every page of the shop", path="/sitemap", ballast=500_000),
+        Blueprint(
+            BLUEPRINT_PASSED_WITH_FAILED_STEP,
+            "Voucher lowers the total",
+            "passed_with_failed_step",
+            path="/cart/voucher",
+        ),
+        Blueprint(BLUEPRINT_ERROR, "Invoice can be downloaded", "error", path="/orders/invoice"),
+        Blueprint(
+            BLUEPRINT_NEEDS_LOGIN, "Account page shows the address", path="/account", login=BLUEPRINT_LOGIN
+        ),
         Blueprint(BLUEPRINT_LOGIN, "Customer can sign in", seconds=7.0, path="/login"),
         Blueprint(BLUEPRINT_CART, "Cart keeps its items", seconds=9.0, path="/cart"),
         Blueprint(BLUEPRINT_ORDERS, "Order history lists the last order", seconds=11.0, path="/orders"),

@@ -39,7 +39,7 @@ def _started_run(run: DocketRun, now: float) -> Json:
         "test_group_run_id": run.group_run_id,
         "blueprint_metadata": _snapshot(run),
         "results": None,
-        "is_login_test_run": False,
+        "is_login_test_run": run.is_login,
         "test_video_s3_key": None,
         "created_at": _time(run.created),
         "updated_at": _time(run.created),
@@ -90,6 +90,8 @@ def _attempt(run: DocketRun, number: int, passed: bool, origin: str) -> Json:
     results = []
     for index, task in enumerate(reached, 1):
         good = passed or index < len(reached)
+        if run.course.kind == "contradictory" and index == len(reached) - 1:
+            good = False
         said = "Done." if good else "The objective could not be completed: the confirmation never appeared."
         results.append(
             {

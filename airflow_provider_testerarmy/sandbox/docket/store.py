@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_testerarmy.sandbox.core.clock import SandboxClock
 
-FINAL_STATUSES = frozenset({"passed", "failed", "stopped"})
+FINAL_STATUSES = frozenset({"passed", "failed", "stopped", "error"})
 
 FIRST_GROUP_RUN_ID = 3_501
 FIRST_RUN_ID = 38_001
@@ -34,7 +34,7 @@ class Course:
 
     attempts: tuple[bool, ...]
     then: tuple[tuple[str, float], ...]
-    kind: Literal["usual", "sparse", "hostile"] = "usual"
+    kind: Literal["usual", "sparse", "hostile", "contradictory"] = "usual"
 
 
 _PASSES = Course((True,), (("passed", math.inf),))
@@ -53,6 +53,9 @@ SCRIPTS: dict[str, tuple[Course, ...]] = {
     "sparse": (Course((True,), (("passed", math.inf),), "sparse"),),
     "hostile": (Course((False,), (("failed", math.inf),), "hostile"),),
     "flaky": (_FAILS, _PASSES),
+    # The last step but one of a passed run failed.
+    "passed_with_failed_step": (Course((True,), (("passed", math.inf),), "contradictory"),),
+    "error": (Course((), (("running", 6.0), ("error", math.inf))),),
 }
 
 
@@ -67,6 +70,7 @@ class DocketRun:
     created: float
     visible_from: float = -math.inf
     forced: tuple[str, float] | None = None
+    is_login: bool = False
 
     def status(self, now: float) -> str:
         """Return the status at a moment."""
@@ -117,7 +121,7 @@ class GroupRun:
         statuses = {run.status(now) for run in self.runs}
         if not statuses <= FINAL_STATUSES:
             return "running"
-        return next((status for status in ("failed", "stopped") if status in statuses), "passed")
+        return next((status for status in ("failed", "error", "stopped") if status in statuses), "passed")
 
 
 class DocketStore:
@@ -155,11 +159,23 @@ class DocketStore:
                 raise bad_request("BAD_REQUEST", "There are no tests to run")
             now = self.clock.time()
             group_id, kind = next(self._group_ids), "CI" if github_context else "Manual"
+            logins = [
+                self.find_blueprint(login)
+                for login in dict.fromkeys(one.login for one in blueprints)
+                if login
+            ]
+            planned = [(one, True) for one in logins] + [(one, False) for one in blueprints]
             runs = tuple(
                 DocketRun(
-                    next(self._run_ids), group_id, blueprint, self._course(blueprint), now, now + list_lag
+                    next(self._run_ids),
+                    group_id,
+                    blueprint,
+                    self._course(blueprint),
+                    now,
+                    now + list_lag,
+                    is_login=is_login,
                 )
-                for blueprint in blueprints
+                for blueprint, is_login in planned
             )
             group = GroupRun(group_id, f"{kind} Run {group_id}", now, runs, github_context)
             self.group_runs[group_id] = group

@@ -67,6 +67,7 @@ def test_the_answer_to_a_trigger(api):
         (catalog.BLUEPRINT_RETRIED_IN_VAIN, "failed", 1),
         (catalog.BLUEPRINT_ENDLESS, "running", 0),
         (catalog.BLUEPRINT_UNKNOWN_STATUS, "archived", 0),
+        (catalog.BLUEPRINT_ERROR, "error", 0),
     ],
 )
 def test_how_runs_end(api, sandbox, blueprint_id, status, attempts):
@@ -106,6 +107,50 @@ def test_a_flaky_test_alternates(api, sandbox):
     run_ids = [start(api, catalog.BLUEPRINT_FLAKY)[0] for _ in range(3)]
     sandbox.clock.advance(60)
     assert [read(api, run_id)["status"] for run_id in run_ids] == ["failed", "passed", "failed"]
+
+
+def test_a_passed_run_can_have_a_failed_step(api, sandbox):
+    """The status and the steps contradict each other."""
+    (run_id,) = start(api, catalog.BLUEPRINT_PASSED_WITH_FAILED_STEP)
+    sandbox.clock.advance(60)
+    run = read(api, run_id)
+    assert run["status"] == "passed"
+    assert [step["is_successful"] for step in run["results"]] == [True, True, False, True]
+
+
+def test_an_error_ends_a_run_and_its_group(api, sandbox):
+    """The group run has failed where a test of it has, and has an error otherwise."""
+    start(api, catalog.BLUEPRINT_ERROR, catalog.BLUEPRINT_PASSES)
+    start(api, catalog.BLUEPRINT_ERROR, catalog.BLUEPRINT_FAILS)
+    sandbox.clock.advance(60)
+    now = sandbox.clock.time()
+    assert [group.status(now) for group in sandbox.docket.group_runs.values()] == ["error", "failed"]
+    assert sandbox.docket.active_run_ids() == []
+
+
+def test_a_login_runs_first_and_once(api):
+    """However many tests of the group run need it."""
+    ids = [catalog.BLUEPRINT_NEEDS_LOGIN, catalog.BLUEPRINT_PASSES, catalog.BLUEPRINT_NEEDS_LOGIN]
+    group = api.post(TRIGGER, json={"test_blueprint_ids": ids}).json()["test_group_run"]
+    runs = [(run["test_blueprint_id"], run["is_login_test_run"]) for run in group["test_runs"]]
+    assert runs == [(catalog.BLUEPRINT_LOGIN, True), *((one, False) for one in ids)]
+
+
+@pytest.mark.parametrize(("change", "numbers"), [("repeat_first", [0, 1, 0]), ("drop_first", [1])])
+def test_an_answer_that_names_a_run_twice_or_not_at_all(api, sandbox, change, numbers):
+    """All runs are started; only the answer is wrong."""
+    sandbox.faults.add("edit", "docket_trigger_run", change={"test_group_run.test_runs": change})
+    answered = start(api, 181, 182)
+    (group,) = sandbox.docket.group_runs.values()
+    assert answered == [group.runs[number].id for number in numbers]
+
+
+def test_a_late_answer_takes_effect_at_once(remote, server):
+    """Whoever gives up before it comes has started the runs."""
+    server.control.faults.add("delay_after", "docket_trigger_run", seconds=30)
+    with pytest.raises(httpx.ReadTimeout):
+        remote.post(TRIGGER, json={"test_blueprint_ids": [181]}, timeout=0.5)
+    assert len(server.control.docket.group_runs) == 1
 
 
 def test_a_finished_run_has_pictures_and_a_video(api, sandbox):
