@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, Final, NoReturn
@@ -14,7 +13,6 @@ from airflow_provider_testerarmy.client.http.errors import (
     ClientError,
     CredentialsRejected,
     NotFound,
-    UnusableSubmission,
 )
 from airflow_provider_testerarmy.client.http.operation import Operation
 from airflow_provider_testerarmy.client.http.retry import ONCE, RetryPolicy
@@ -27,6 +25,7 @@ from airflow_provider_testerarmy.hooks.docket_results import (
     to_glimpse,
     to_result,
 )
+from airflow_provider_testerarmy.hooks.docket_submission import to_submission
 from airflow_provider_testerarmy.hooks.forms import ConnectionForm
 from airflow_provider_testerarmy.runs.cleaning import about
 from airflow_provider_testerarmy.runs.results import RunId, RunResult
@@ -133,7 +132,7 @@ class DocketService:
     def submit(self, request: RunRequest) -> Operation[Submission]:
         """Start a run of each test."""
         asked = request.body.get("test_blueprint_ids")
-        return docket.trigger(request.body).then(lambda group: _submission(group, asked))
+        return docket.trigger(request.body).then(lambda group: to_submission(group, asked))
 
     def fetch(self, run_id: RunId) -> Operation[RunResult]:
         """One run, whole."""
@@ -195,55 +194,3 @@ class DocketService:
     def result(self, run: wire.TestRun) -> RunResult:
         """A run as the domain has it."""
         return to_result(run)
-
-
-def _submission(group: wire.GroupRun, asked: Sequence[int] | None) -> Submission:
-    """What was started, held against what was asked.
-
-    :param asked: the tests, None for a category, which stands for an unknown number of them.
-    :raises UnusableSubmission: when a test is missing, doubled or another's: what nobody awaits would count as
-        tested.
-    """
-    tests = [run for run in group.test_runs if not run.is_login_test_run]
-    ids = tuple(dict.fromkeys(run.id for run in group.test_runs))
-    wrong = _malformed(group) or _unlike([run.test_blueprint_id for run in tests], asked)
-    if not wrong:
-        return Submission(tuple(run.id for run in tests), batch_id=str(group.id))
-    named = ", ".join(map(str, ids[:10])) or "none"
-    count = (
-        f"{len(asked)} tests were"
-        if asked and len(asked) > 1
-        else "a test was"
-        if asked
-        else "a category was"
-    )
-    has = "has fewer runs" if asked and len(group.test_runs) < len(asked) else "has other runs"
-    message = f"{count} to be run, and group run {group.id or '(no id)'} {has}: {named} ({wrong})"
-    raise UnusableSubmission(message, ids, str(group.id or ""))
-
-
-def _malformed(group: wire.GroupRun) -> str:
-    """What contradicts itself in an answer to a trigger, empty for nothing."""
-    if group.id is None:
-        return "the answer names no group run"
-    if len({run.id for run in group.test_runs}) < len(group.test_runs):
-        return "a run is named twice"
-    if any(run.test_group_run_id not in (None, group.id) for run in group.test_runs):
-        return "a run belongs to another group run"
-    return ""
-
-
-def _unlike(tests: Sequence[int | None], asked: Sequence[int] | None) -> str:
-    """How the tests that were started differ from those that were asked for, empty for not at all."""
-    if not tests:
-        return "no test was started"
-    started = Counter(tests)
-    if asked is None:
-        twice = any(count > 1 for test_id, count in started.items() if test_id is not None)
-        return "a test was started twice" if twice else ""
-    wanted: Counter[int | None] = Counter(asked)
-    missing, other = wanted - started, started - wanted
-    if not missing and not other:
-        return ""
-    lists = [", ".join(sorted(map(str, tests))[:5]) or "none" for tests in (missing, other)]
-    return "tests missing: {}; tests not asked for: {}".format(*lists)

@@ -49,8 +49,11 @@ def test_each_test_once_is_a_submission(answered, runs):
         ([A, B, {"id": 40, "test_blueprint_id": 999}], (38, 39, 40)),
         ([A, {**B, "test_group_run_id": 36}], (38, 39)),
         ([A, {**B, "is_login_test_run": True}], (38, 39)),
-        ([A, {**B, "test_blueprint_id": None}], (38, 39)),
-        ([A, {**B, "test_blueprint_id": "x"}], (38, 39)),
+        ([A, {**B, "test_blueprint_id": None}, {**B, "id": 40, "test_blueprint_id": None}], (38, 39, 40)),
+        ([{**A, "test_blueprint_id": None}], (38,)),
+        ([{**A, "test_blueprint_id": 999}, {**B, "test_blueprint_id": None}], (38, 39)),
+        ([A, {**B, "test_blueprint_id": None, "is_login_test_run": True}], (38, 39)),
+        ([{**A, "test_group_run_id": 35}, {**B, "test_group_run_id": 36}], (38, 39)),
         ([A], (38,)),
         ([], ()),
         (None, ()),
@@ -73,12 +76,37 @@ def test_an_answer_that_does_not_fit_is_unclear_and_names_what_it_gave(answered,
     assert (fault.candidates, fault.batch_id) == (candidates, "35")
 
 
+@pytest.mark.parametrize("test_id", [None, "x", 0, True, 10**30, ""])
+def test_a_run_that_does_not_name_its_test_stands_for_the_missing_one(answered, test_id):
+    """Silence contradicts nothing, as long as there is a run for each test; even when no run names its test."""
+    silent = {"test_blueprint_id": test_id}
+    assert answered(ASKED, [A, {**B, **silent}]).run_ids == (38, 39)
+    assert answered(ASKED, [LOGIN, {**A, **silent}, {**B, **silent}]).run_ids == (38, 39)
+
+
 @pytest.mark.parametrize("group_id", [None, 0, -35, "", "group", True, 35.5, 10**30])
-def test_an_answer_without_its_group_is_unclear(answered, group_id):
-    """Its runs are named all the same."""
-    fault = answered(ASKED, [A, B], group_id)
-    assert isinstance(fault, ServiceFault)
+def test_an_answer_without_its_group_is_a_submission_without_a_link(answered, group_id):
+    """Unless the runs name the group."""
+    submission = answered(ASKED, [A, B], group_id)
+    assert (submission.run_ids, submission.batch_id) == ((38, 39), "")
+    assert DocketService().submission_url(submission) == ""
+    assert answered(ASKED, [{**A, "test_group_run_id": 35}, B], group_id).batch_id == "35"
+
+
+def test_runs_of_two_groups_in_an_answer_without_its_group_are_unclear(answered):
+    """Which of them was asked for cannot be told."""
+    fault = answered(ASKED, [{**A, "test_group_run_id": 35}, {**B, "test_group_run_id": 36}], None)
     assert (fault.candidates, fault.batch_id, fault.may_have_effect) == ((38, 39), "", True)
+
+
+def test_a_long_answer_that_does_not_fit_is_named_shortly(answered):
+    """The exception has all of the ids, the message ten."""
+    asked = RunRequest("tests", "many", {"test_blueprint_ids": list(range(1, 101))})
+    runs = [{"id": 1000 + number, "test_blueprint_id": 5} for number in range(100)]
+    fault = answered(asked, runs)
+    assert len(fault.candidates) == 100
+    assert "... (100 in all)" in fault.message
+    assert len(fault.message) < 400
 
 
 @pytest.mark.parametrize("runs", [[A], [LOGIN, A, B]])
