@@ -133,7 +133,8 @@ class AwaitRunsTrigger(BaseTrigger):
         """How the wait ended; a deadline stops the runs."""
         try:
             waited = await self._wait_with_any_key()
-            if waited.end is WaitEnd.DEADLINE and self.cancel_on_kill:
+            # Where runs cannot be cancelled, the worker that judges them names those that go on.
+            if waited.end is WaitEnd.DEADLINE and self.cancel_on_kill and self._hook.service().can_cancel:
                 await self._cancel({run_id for run_id, run in waited.results.items() if run.finished})
         except Exception as error:
             self.log.exception("The triggerer cannot wait for %s.", name_runs(self.run_ids))
