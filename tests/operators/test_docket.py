@@ -1,8 +1,6 @@
 from __future__ import annotations
 
-import asyncio
 import json
-import time
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from pkgutil import resolve_name
@@ -22,11 +20,9 @@ from airflow_provider_testerarmy.exceptions import (
 from airflow_provider_testerarmy.get_provider_info import get_provider_info
 from airflow_provider_testerarmy.hooks.docket import DocketHook
 from airflow_provider_testerarmy.operators.docket import DocketRunLink, DocketRunTestsOperator
-from airflow_provider_testerarmy.runs.service import RunRequest
 from airflow_provider_testerarmy.sandbox.docket import catalog
 from airflow_provider_testerarmy.sandbox.state import DEFAULT_API_KEY
 from airflow_provider_testerarmy.sensors.docket import DocketRunSensor
-from airflow_provider_testerarmy.triggers.runs import AwaitRunsTrigger
 
 COMMIT = {"repository": "acme/shop", "commit_sha": "4f2d1c9"}
 
@@ -211,26 +207,6 @@ def test_a_time_out_says_that_the_runs_go_on(execute, capsys):
     assert isinstance(error, WaitTimedOut)
     assert "were not cancelled and may still be running" in str(error)
     assert f"Docket cannot cancel runs. 1 run ({xcoms['run_ids'][0]}) may run on" in capsys.readouterr().out
-
-
-def test_a_time_out_in_the_triggerer_counts_only_what_goes_on(service, capsys):
-    """A run that has ended is not said to go on."""
-    hook = DocketHook()
-    request = RunRequest("test", "181", {"test_blueprint_ids": [181, catalog.BLUEPRINT_ENDLESS]})
-    submission = hook.send(hook.service().submit(request))
-    hook.close()
-    service.control.clock.advance(600)
-    ended, endless = submission.run_ids
-    waiting = AwaitRunsTrigger(
-        hook=hook.path,
-        conn_id=hook.conn_id,
-        run_ids=[ended, endless],
-        poll_interval=0.05,
-        deadline=time.time() + 0.5,
-    )
-    event = asyncio.run(anext(waiting.run())).payload
-    assert event["end"] == "deadline"
-    assert f"Docket cannot cancel runs. 1 run ({endless}) may run on" in capsys.readouterr().out
 
 
 def test_a_kill_says_that_the_runs_go_on(execute, service, capsys):
