@@ -237,13 +237,17 @@ class Lifecycle:
     def _interrupted(self) -> RunInterrupted:
         """A user who kills a task wants its runs stopped; whoever takes the worker away does not."""
         ids = self.record.run_ids
-        what = name_runs(ids) if ids else "no run yet"
         ending, follows = self._ender.why_interrupted()
         fate = self._ender.end(ending, follows=follows)
         if fate is None:
+            what = name_runs(ids) if ids else "no run yet"
             message = f"The worker was stopped; the next try reconnects ({what})."
         else:
-            message = f"The task was stopped, its runs were {_STOPPED[fate]} ({what})."
+            # Those that have ended were not stopped, and do not go on.
+            known = self.waiter.known(ids)
+            active = tuple(run_id for run_id in ids if run_id not in known or not known[run_id].finished)
+            what = name_runs(active) if active else "all had ended" if ids else "no run yet"
+            message, ids = f"The task was stopped, its runs were {_STOPPED[fate]} ({what}).", active
         self._push_known(message, fate)
         return RunInterrupted(message, ids)
 

@@ -221,6 +221,41 @@ def test_a_time_out_judges_what_has_ended(ending, tries, tmp_path, capsys):
     assert f"1 run ({left})" in said[0]
 
 
+def test_a_kill_counts_only_the_runs_that_go_on(tries, monkeypatch):
+    """One of two has ended by then."""
+    monkeypatch.setattr("airflow_provider_testerarmy.airflow_compat.own_state", lambda _ti: "failed")
+    task = operator(181, catalog.BLUEPRINT_ENDLESS)
+    error = tries.execute(task, max_tries=2, meanwhile=task.on_kill)
+    left = tries.xcoms["run_ids"][-1]
+    assert type(error) is RunInterrupted
+    assert f"not stopped (1 run ({left}))" in str(error)
+    assert error.run_ids == (left,)
+
+
+def test_a_worker_that_is_taken_away_names_all_runs(tries, monkeypatch):
+    """The next try waits for all of them; nothing is said to go on."""
+    monkeypatch.setattr("airflow_provider_testerarmy.airflow_compat.own_state", lambda _ti: None)
+    task = operator(181, catalog.BLUEPRINT_ENDLESS)
+    error = tries.execute(task, max_tries=2, meanwhile=task.on_kill)
+    assert list(error.run_ids) == tries.xcoms["run_ids"]
+    assert "the next try reconnects (2 runs" in str(error)
+
+
+def test_an_execution_timeout_judges_what_has_ended(tries, capsys):
+    """As a time-out does."""
+
+    def time_out():
+        raise AirflowTaskTimeout("Timeout")
+
+    ids = [181, 202, catalog.BLUEPRINT_ENDLESS]
+    error = tries.execute(operator(*ids), max_tries=0, meanwhile=time_out)
+    assert isinstance(error, AirflowTaskTimeout)
+    assert tries.summary["counts"] == {"total": 3, "passed": 2, "unknown": 1}
+    said = [line for line in capsys.readouterr().out.splitlines() if "Docket cannot cancel runs" in line]
+    assert len(said) == 1
+    assert f"1 run ({tries.xcoms['run_ids'][-1]})" in said[0]
+
+
 # -- started once
 
 
