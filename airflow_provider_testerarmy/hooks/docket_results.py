@@ -92,6 +92,7 @@ def _contradictions(outcome: Outcome | None, steps: Sequence[wire.StepResult]) -
             f"The run is called passed, but step {step.task or step.step_number or number!r} failed",
             confirmed=False,
             description=step.result or "",
+            contradicts_pass=True,
         )
         for number, step in enumerate(steps, 1)
         if _failed(step)

@@ -8,6 +8,7 @@ them for the same reason; those of the whole submission are properties of the su
 outcome    in the file
 ========== ==================================================================================
 passed     a test case with nothing to say; one that was flaky has ``[[PROPERTY|flaky=true]]``
+           ``failure`` where an issue says that it has not passed
 failed     ``failure``
 errored    ``error``
 unknown    ``error``: not known to have passed
@@ -74,8 +75,11 @@ def render(summary: Mapping[str, Any], results: Sequence[RunResult], *, name: st
 
 
 def _contradicted(run: RunResult) -> bool:
-    """Whether a run is called passed with a failed step and a finding that says so: no clean pass."""
-    return run.outcome is Outcome.PASSED and run.failed_step is not None and bool(run.issues)
+    """Whether a run that is called passed has a finding that says it has not: no clean pass.
+
+    A failed step alone does not say so: an agent may fail at one, find another way, and pass.
+    """
+    return run.outcome is Outcome.PASSED and any(issue.contradicts_pass for issue in run.issues)
 
 
 def _kind(outcome: Outcome, verdict: str, *, contradicted: bool = False) -> str:
@@ -129,8 +133,8 @@ def _add_case(suite: ET.Element, title: str, class_name: str, kind: str, run: Ru
 
 
 def _headline(run: RunResult) -> str:
-    if _contradicted(run) and run.failed_step:
-        return f'passed, although step "{run.failed_step.title}" failed'
+    if _contradicted(run):
+        return next(issue.name for issue in run.issues if issue.contradicts_pass)
     return explain(run)
 
 

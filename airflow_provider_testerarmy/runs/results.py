@@ -42,6 +42,7 @@ class Issue:
 
     :param confirmed: False for an observation (a warning) that by itself blocks nothing.
     :param severity: 1 (minor) to 5 (critical), None where the service gave none.
+    :param contradicts_pass: whether it says that a run that is called passed has not passed.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Issue:
     actual: str = ""
     reproduction_steps: tuple[str, ...] = ()
     screenshot_url: str = ""
+    contradicts_pass: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -113,6 +113,7 @@ def test_a_pass_with_a_failed_step_is_a_warning():
     result = judged("passed", [{"task": "Pay", "is_successful": False, "result": "Declined"}])
     (issue,) = result.issues
     assert (issue.confirmed, issue.description, "'Pay' failed" in issue.name) == (False, "Declined", True)
+    assert issue.contradicts_pass
     assert QualityGate().judge([result]).kind == "passed"
     verdict = QualityGate(fail_on_warnings=True).judge([result])
     assert verdict.kind == "failed"

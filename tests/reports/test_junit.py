@@ -9,8 +9,21 @@ from junitparser import Error, Failure, JUnitXml, Skipped
 from lxml import etree
 
 from airflow_provider_testerarmy.reports import junit
-from airflow_provider_testerarmy.runs.results import Outcome
-from tests.reports.cases import LONG, NAME, NASTY, NIGHT, RUNS, THOUSAND, hostile_run, run, summary_of
+from airflow_provider_testerarmy.runs.results import Issue, Outcome
+from tests.reports.cases import (
+    ISSUE,
+    LONG,
+    NAME,
+    NASTY,
+    NIGHT,
+    RUNS,
+    STEPS,
+    THOUSAND,
+    WARNING,
+    hostile_run,
+    run,
+    summary_of,
+)
 
 SCHEMA = etree.XMLSchema(etree.parse(Path(__file__).with_name("junit.xsd")))
 
@@ -61,6 +74,22 @@ def test_what_an_outcome_becomes(name, kind, words):
     if kind:
         assert case.result[0].message.startswith(words)
     assert (case.classname, case.time) == (NAME, 30.0)
+
+
+def test_a_pass_that_an_issue_contradicts_is_a_failure():
+    """Whether or not the gate lets it pass: the service contradicts itself."""
+    says_so = Issue("It is called passed, but step 'Pay' failed", False, contradicts_pass=True)
+    suite, cases = read([run(1, issues=(WARNING, says_so), steps=STEPS), run(2)])
+    assert (suite.failures, suite.tests) == (1, 2)
+    (failure,) = cases["Test 1"].result
+    assert (type(failure), failure.message) == (Failure, says_so.name)
+
+
+@pytest.mark.parametrize("issues", [(), (WARNING,), (WARNING, ISSUE)], ids=["none", "warning", "issue"])
+def test_a_pass_with_a_failed_step_stays_a_pass(issues):
+    """An agent may fail at a step, find another way, and report what it saw: the gate decides."""
+    suite, cases = read([run(1, issues=issues, steps=STEPS)])
+    assert (suite.failures, suite.errors, cases["Test 1"].result) == (0, 0, [])
 
 
 def test_a_cancelled_run_that_the_gate_ignores_is_skipped():
