@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from airflow.providers.common.compat.sdk import (
     AirflowSensorTimeout,
@@ -32,6 +32,10 @@ if TYPE_CHECKING:
     from airflow_provider_testerarmy.runs.results import RunId
     from airflow_provider_testerarmy.runs.service import RunRequest
 
+#: Seconds that lie at least between two looks in ``mode="reschedule"``. A task that is rescheduled at once can
+#: overtake the news that its process has ended, and the scheduler then fails it (seen with Airflow 3.3.2).
+RESCHEDULE_AFTER: Final = 5.0
+
 
 class RunSensor(LifecycleTask, BaseSensorOperator):
     """Waits for runs that something else has started, judges them, and returns a summary.
@@ -40,7 +44,7 @@ class RunSensor(LifecycleTask, BaseSensorOperator):
         or its XCom ``run_ids``, or text that renders to one of these.
     :param deferrable: wait in the triggerer; Airflow's configuration decides by default.
     :param poll_interval: seconds (or a timedelta) between two looks at a run that is no longer young; in
-        ``mode="reschedule"`` between any two looks.
+        ``mode="reschedule"`` between any two looks, and at least 5 there.
     :param poke_interval: another name for ``poll_interval``, the one that every Airflow sensor has; obeyed in every
         mode. Both together are refused when they differ.
     :param timeout: seconds (or a timedelta) after which the sensor gives up. None waits for ever.
@@ -150,7 +154,8 @@ class RunSensor(LifecycleTask, BaseSensorOperator):
 
     def _reschedule(self, context: Any) -> Any:
         # Airflow's own loop does arithmetic with these, so they must be plain numbers by now.
-        self.poke_interval = seconds(self._or_default("poll_interval"), "poll_interval")
+        wanted = seconds(self._or_default("poll_interval"), "poll_interval")
+        self.poke_interval = max(RESCHEDULE_AFTER, wanted)
         limit = self._timeout()
         self.timeout = float("inf") if limit is None else limit
         try:

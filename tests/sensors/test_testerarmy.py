@@ -127,6 +127,13 @@ def test_a_reschedule_obeys_the_poke_interval(tries, start):
     assert (ending.reschedule_date - before).total_seconds() >= 599
 
 
+def test_a_reschedule_does_not_overtake_the_end_of_its_process(tries, start):
+    """However short the interval is."""
+    before = timezone.utcnow()
+    ending = tries.execute(sensor(start(catalog.GROUP_ENDLESS), mode="reschedule", poll_interval=0.1))
+    assert (ending.reschedule_date - before).total_seconds() >= 5
+
+
 def test_text_that_is_no_list():
     """It is shown, as far as it fits into a line."""
     with pytest.raises(RequestInvalid, match="is not a list of ids"):
