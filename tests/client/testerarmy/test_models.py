@@ -42,6 +42,7 @@ JSON = st.recursive(
 
 def vital(kind):
     """Return the least that an answer needs."""
+    kind.model_rebuild()  # Before pydantic 2.11 a model whose build is deferred has no aliases.
     fields = {info.alias for info in kind.model_fields.values() if info.is_required()}
     return {name: [] if name in {"runIds"} else "x" for name in fields}
 
