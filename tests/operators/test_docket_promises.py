@@ -170,7 +170,8 @@ def test_a_gate_can_refuse_a_pass_with_a_failed_step(ending):
 
 def test_a_run_that_the_service_broke_is_errored(ending, tries):
     """Airflow's retries are for it; a wait would not end."""
-    error = ending(test_blueprint_ids=[catalog.BLUEPRINT_ERROR, catalog.BLUEPRINT_PASSES])
+    ids = [catalog.BLUEPRINT_ERROR, catalog.BLUEPRINT_PASSES]
+    error = ending(test_blueprint_ids=ids, timeout=timedelta(seconds=5))
     assert type(error) is RunErrored
     assert tries.summary["counts"] == {"total": 2, "errored": 1, "passed": 1}
 
