@@ -32,7 +32,7 @@ export UV_SYSTEM_CERTS := true
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help demo ui ui-pictures bench bench-bounds bench-ui test test-unit test-integration test-ui test-chaos test-chaos-version test-matrix dist \
-	docs lint format lock vendor-lines python-version clean
+	docs lint format lock vendor-lines clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -114,9 +114,6 @@ vendor-lines: ## Lines of a vendor's own files, folder by folder; VENDOR=docket 
 	@git ls-files '*$(VENDOR)*' | xargs -n1 wc -l \
 		| awk '{folder = $$2; sub("/[^/]*$$", "", folder); lines[folder] += $$1} \
 			END {for (folder in lines) printf "%6d %s\n", lines[folder], folder}' | sort -k2
-
-python-version:
-	@$(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])'
 
 clean: ## Remove the environment, caches, builds and what `make ui` kept.
 	rm -rf $(VENV) .local build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
