@@ -21,7 +21,16 @@ ALWAYS_NEW = ("apache-airflow-providers-common-compat",)
 #: What runs the unit tests; nothing of it is needed to use the provider.
 TEST_TOOLS = ("hypothesis", "jsonschema", "junitparser", "lxml", "markdown-it-py", "pytest")
 #: Tests that start the processes of Airflow 3, need a database server, or are about the repository alone.
-NOT_IN_A_CELL = ("chaos", "conformance", "docs", "integration", "matrix", "rig_tests", "ui/browser")
+NOT_IN_A_CELL = (
+    "airflow2",
+    "chaos",
+    "conformance",
+    "docs",
+    "integration",
+    "matrix",
+    "rig_tests",
+    "ui/browser",
+)
 #: Folders of tests, and the first Airflow that has what they test.
 NEWER = {"ui": (3, 1)}
 

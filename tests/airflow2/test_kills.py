@@ -11,6 +11,8 @@ import pytest
 from tests.airflow2.airflow import Airflow2, running_airflow
 from tests.rig.waiting import eventually
 
+pytestmark = pytest.mark.integration
+
 MODES = ["deferrable", "sync"]
 
 
