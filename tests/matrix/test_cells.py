@@ -46,10 +46,10 @@ def test_cells_are_chosen_by_row_or_by_name():
 
 
 def test_the_cells_of_continuous_integration_exist():
-    """On each Python that it may run with."""
+    """The oldest Airflow with the lowest versions; the newest is what `make test` runs on."""
     (words,) = re.findall(r'CELLS="([^"]+)"', (REPOSITORY / ".ci" / "run").read_text())
-    for python in PYTHONS:
-        assert len(chosen(words.replace("$python", python).split())) == 2
+    [cell] = chosen(words.split())
+    assert cell.lowest
 
 
 def test_the_workflow_runs_what_everybody_can_run():
