@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
+import sys
 import time
 from importlib import metadata
 from importlib.resources import files
@@ -78,9 +80,24 @@ def test_the_listener_is_registered_on_every_airflow():
     assert TesterArmyPlugin.listeners == [listener]
 
 
-def test_what_the_listener_needs_can_be_imported_ahead():
+IMPORTS = """
+import sys
+from sqlalchemy.orm import configure_mappers
+from airflow_provider_testerarmy import airflow_compat
+
+airflow_compat.import_ahead()
+known = set(sys.modules)
+configure_mappers()  # as the first query does
+airflow_compat.get_connection_for("shop", "shop")
+print("imported:", sorted(set(sys.modules) - known))
+"""
+
+
+def test_what_the_listener_needs_is_imported_ahead(monkeypatch):
     """On every version; a thread that imports while the scheduler forks stops the fork for ever."""
-    airflow_compat.import_ahead()
+    monkeypatch.setenv("AIRFLOW_CONN_SHOP", "{}")
+    done = subprocess.run([sys.executable, "-c", IMPORTS], capture_output=True, check=False, text=True)
+    assert "imported: []" in done.stdout, done.stdout + done.stderr
 
 
 def test_a_connection_is_read_from_an_event_loop(monkeypatch):

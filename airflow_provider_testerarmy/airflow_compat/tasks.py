@@ -169,15 +169,10 @@ def import_ahead() -> None:
     import airflow.models.variable
     from airflow.models import import_all_models
 
-    # The first query configures all of Airflow's models.
+    # The first query configures all of Airflow's models, and imports every one that a relationship names.
     import_all_models()
     if TASK_STATE_STORE.available:
         import airflow.models.task_state_store
-    else:
-        # Before 3.3 the first query imports every model that a relationship names.
-        from airflow.models import import_all_models
-
-        import_all_models()
     if INSTALLED >= (3, 1):
         import airflow.sdk.execution_time.cache
     if not DATABASE_EVERYWHERE:

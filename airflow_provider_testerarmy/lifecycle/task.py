@@ -295,8 +295,8 @@ class LifecycleTask(BaseOperator):
 
         if not airflow_compat.LISTENER.available:
             self.log.info(
-                "On this Airflow, marking or clearing the deferred task while no triggerer is alive leaves its "
-                "runs to end by themselves (needs %s).",
+                "On this Airflow, marking the deferred task while no triggerer is alive leaves its runs to end by "
+                "themselves. From Airflow %s on they are cancelled.",
                 airflow_compat.LISTENER.version,
             )
         hook, pace, submission = self.hook, lifecycle.waiter.pace(), lifecycle.submission
