@@ -26,8 +26,8 @@ from airflow.providers.common.compat.sdk import hookimpl
 
 from airflow_provider_testerarmy import airflow_compat
 from airflow_provider_testerarmy.get_provider_info import get_provider_info
+from airflow_provider_testerarmy.lifecycle.cancellation import name_active
 from airflow_provider_testerarmy.lifecycle.claims import KEPT, PREFIX
-from airflow_provider_testerarmy.lifecycle.stopping import name_active
 from airflow_provider_testerarmy.runs.submission.decision import Action, Ending, decide
 from airflow_provider_testerarmy.runs.submission.record import KEY, RecordUnreadable, Stage
 from airflow_provider_testerarmy.runs.submission.stored import from_json
@@ -98,7 +98,7 @@ def _prune(_hour: int) -> None:
 
 
 def _stop_stored(stored: Any, task: airflow_compat.TaskName, concluded: bool) -> None:
-    from airflow_provider_testerarmy.lifecycle.leaving import stop_left
+    from airflow_provider_testerarmy.lifecycle.orphans import stop_left
 
     try:
         record = from_json(stored)
@@ -155,6 +155,6 @@ def _import_ahead() -> None:
     for integration in get_provider_info()["hooks"]:
         for module in integration["python-modules"]:
             import_module(module)
-    for module in ("airflow_provider_testerarmy.lifecycle.leaving", "encodings.idna", "httpcore"):
+    for module in ("airflow_provider_testerarmy.lifecycle.orphans", "encodings.idna", "httpcore"):
         import_module(module)
     airflow_compat.import_ahead()

@@ -40,7 +40,7 @@ def service(running_service: SandboxServer) -> SandboxServer:
 
 
 #: Tests that use what workers have to keep records on this Airflow.
-WITH_AIRFLOWS_OWN_RECORDS = {"tests.lifecycle.test_stores", "tests.test_airflow_compat"}
+WITH_AIRFLOWS_OWN_RECORDS = {"tests.lifecycle.test_record_backends", "tests.test_airflow_compat"}
 
 
 @pytest.fixture(autouse=True)

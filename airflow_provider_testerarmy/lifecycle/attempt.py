@@ -18,17 +18,17 @@ from airflow_provider_testerarmy.exceptions import (
     verdict_error,
     wait_error,
 )
-from airflow_provider_testerarmy.lifecycle.beginning import Beginner
+from airflow_provider_testerarmy.lifecycle.cancellation import name_active
 from airflow_provider_testerarmy.lifecycle.claims import claims_of
-from airflow_provider_testerarmy.lifecycle.ending import Ender
+from airflow_provider_testerarmy.lifecycle.conclusion import Ender
 from airflow_provider_testerarmy.lifecycle.interrupts import Interrupted, Interrupts
-from airflow_provider_testerarmy.lifecycle.judging import Judge, as_one
-from airflow_provider_testerarmy.lifecycle.line import ServiceLine
 from airflow_provider_testerarmy.lifecycle.options import Options
-from airflow_provider_testerarmy.lifecycle.origin import Origin
 from airflow_provider_testerarmy.lifecycle.record_store import RecordStore, identity_of
-from airflow_provider_testerarmy.lifecycle.stopping import name_active
-from airflow_provider_testerarmy.lifecycle.waiting import Waiter
+from airflow_provider_testerarmy.lifecycle.record_trust import Origin
+from airflow_provider_testerarmy.lifecycle.service_session import ServiceLine
+from airflow_provider_testerarmy.lifecycle.start import Beginner
+from airflow_provider_testerarmy.lifecycle.verdict import Judge, as_one
+from airflow_provider_testerarmy.lifecycle.worker_wait import Waiter
 from airflow_provider_testerarmy.runs.awaiting.watchlist import Waited, WaitEnd
 from airflow_provider_testerarmy.runs.results import Outcome, RunId, RunResult
 from airflow_provider_testerarmy.runs.service import RunRequest, Submission

@@ -14,8 +14,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from airflow_provider_testerarmy import airflow_compat
-from airflow_provider_testerarmy.runs.packing import pack, unpack
 from airflow_provider_testerarmy.runs.results import RunId
+from airflow_provider_testerarmy.runs.run_id_codec import pack, unpack
 
 log = logging.getLogger(__name__)
 

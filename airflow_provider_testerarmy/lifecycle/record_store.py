@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from airflow_provider_testerarmy import airflow_compat
-from airflow_provider_testerarmy.lifecycle.stores import Store, StoreUnavailable, open_store
+from airflow_provider_testerarmy.lifecycle.record_backends import Store, StoreUnavailable, open_store
 from airflow_provider_testerarmy.runs.service import RunRequest, Submission
 from airflow_provider_testerarmy.runs.submission.asked import UNKNOWN, Asked, Generation
 from airflow_provider_testerarmy.runs.submission.record import Intent, Part, PartState, Record, Stage
@@ -149,7 +149,7 @@ class RecordStore:
         :raises Exception: when it is not, or when Airflow does not answer.
         """
         if self._current is not None:
-            # Airflow's store takes it only from the current try; see lifecycle/stores.py.
+            # Airflow's store takes it only from the current try; see lifecycle/record_backends.py.
             self._current.set("test_runs_try", self._try_number)
 
     def journal(self, name: str, request: RunRequest) -> PartJournal:

@@ -12,7 +12,7 @@ from airflow.providers.common.compat.sdk import BaseOperatorLink
 
 from airflow_provider_testerarmy import airflow_compat
 from airflow_provider_testerarmy.lifecycle import parameters
-from airflow_provider_testerarmy.lifecycle.mapping import stable_fields, stable_partial
+from airflow_provider_testerarmy.lifecycle.mapped_serialization import stable_fields, stable_partial
 from airflow_provider_testerarmy.lifecycle.parameters import Gate, Paths, Seconds
 from airflow_provider_testerarmy.runs.rendered import is_nothing
 
@@ -200,7 +200,7 @@ class LifecycleTask(BaseOperator):
 
     def _abandon(self, context: Any) -> str:
         """Stop what an earlier try started, as this one cannot go on; what became of it."""
-        from airflow_provider_testerarmy.lifecycle.abandoning import abandon
+        from airflow_provider_testerarmy.lifecycle.broken_task import abandon
 
         return abandon(
             lambda: self.hook,

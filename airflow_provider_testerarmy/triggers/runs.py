@@ -18,8 +18,8 @@ from airflow_provider_testerarmy import airflow_compat
 from airflow_provider_testerarmy.runs.awaiting.pace import Pace
 from airflow_provider_testerarmy.runs.awaiting.watchlist import Waited, WaitEnd
 from airflow_provider_testerarmy.runs.flow import adrive
-from airflow_provider_testerarmy.runs.packing import Packed, PackingUnknown, pack, unpack
 from airflow_provider_testerarmy.runs.results import RunId
+from airflow_provider_testerarmy.runs.run_id_codec import Packed, PackingUnknown, pack, unpack
 from airflow_provider_testerarmy.runs.service import Submission
 from airflow_provider_testerarmy.runs.submission.cancel import cancel
 from airflow_provider_testerarmy.runs.text import name_runs, one_line

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
-from airflow_provider_testerarmy.runs.awaiting.ends import Waited
 from airflow_provider_testerarmy.runs.awaiting.pace import Pace
+from airflow_provider_testerarmy.runs.awaiting.wait_end import Waited
 from airflow_provider_testerarmy.runs.awaiting.watcher import Watcher, WatcherClosed
 from airflow_provider_testerarmy.runs.results import RunId
 

@@ -23,7 +23,7 @@ from airflow_provider_testerarmy.reports.pictures import link_folder
 from airflow_provider_testerarmy.ui import store
 from airflow_provider_testerarmy.ui.history import Filter, entry_of, history
 from airflow_provider_testerarmy.ui.pages import Pages
-from airflow_provider_testerarmy.ui.shapes import is_copy
+from airflow_provider_testerarmy.ui.payloads import is_copy
 from airflow_provider_testerarmy.ui.store import StoredTask
 from airflow_provider_testerarmy.ui.xcoms import References
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from airflow_provider_testerarmy.reports.text import line
-from airflow_provider_testerarmy.ui.shapes import Json, shown_summary, stamp, summary_rows
+from airflow_provider_testerarmy.ui.payloads import Json, shown_summary, stamp, summary_rows
 from airflow_provider_testerarmy.ui.store import StoredTask
 
 #: Outcomes of a test that are looked at, and tests that are listed.

@@ -12,13 +12,10 @@ from airflow_provider_testerarmy.reports.text import https, line
 from airflow_provider_testerarmy.reports.view import ORDER
 from airflow_provider_testerarmy.runs.results import RunId, RunResult
 from airflow_provider_testerarmy.runs.submission.stored import runs_named
-from airflow_provider_testerarmy.ui import files
+from airflow_provider_testerarmy.ui import report_files
+from airflow_provider_testerarmy.ui.answer_cache import Lately
 from airflow_provider_testerarmy.ui.history import group_of
-from airflow_provider_testerarmy.ui.lately import Lately
-from airflow_provider_testerarmy.ui.own import given_ids, own_keys, rejected_keys
-from airflow_provider_testerarmy.ui.readers import Readers
-from airflow_provider_testerarmy.ui.service import RunDetails, owner_of
-from airflow_provider_testerarmy.ui.shapes import (
+from airflow_provider_testerarmy.ui.payloads import (
     Json,
     ids_of,
     outcome_of,
@@ -30,6 +27,9 @@ from airflow_provider_testerarmy.ui.shapes import (
     summary_rows,
     with_copies,
 )
+from airflow_provider_testerarmy.ui.reader_threads import Readers
+from airflow_provider_testerarmy.ui.run_ownership import given_ids, own_keys, rejected_keys
+from airflow_provider_testerarmy.ui.service import RunDetails, owner_of
 from airflow_provider_testerarmy.ui.store import StoredTask
 
 #: Seconds for which what was read, or was not there, holds.
@@ -113,20 +113,24 @@ class Pages:
         folder, known = copies.get(name.partition(".")[0], ("", ""))
         if known != name:
             return None
-        return await self.readers.read(files.place_of(folder), lambda: files.read_copy(folder, known), None)
+        return await self.readers.read(
+            report_files.place_of(folder), lambda: report_files.read_copy(folder, known), None
+        )
 
     async def report(self, task: StoredTask, index: int) -> tuple[bytes, str] | None:
         """One of the task's HTML reports and its path; None where it is not here, or is another run's by now."""
-        paths = files.report_paths(task.rendered)
+        paths = report_files.report_paths(task.rendered)
         path = paths[index] if index < len(paths) else ""
         if not path.lower().endswith(".html"):
             return None
-        content = await self.readers.read(files.place_of(path), lambda: files.read_page(path), None)
+        content = await self.readers.read(
+            report_files.place_of(path), lambda: report_files.read_page(path), None
+        )
         return (content, path) if content is not None and _is_of(content, task) else None
 
     async def _reports_of(self, task: StoredTask) -> list[Json]:
         """The reports, by number: an address is never made of a path."""
-        paths = files.report_paths(task.rendered) if task.summary or task.finished else []
+        paths = report_files.report_paths(task.rendered) if task.summary or task.finished else []
 
         async def look() -> list[bool]:
             return [await self.report(task, index) is not None for index in range(len(paths[:MAX_REPORTS]))]
@@ -157,24 +161,26 @@ class Pages:
         return found.details, found.notice or (NOT_RECORDED if foreign else "")
 
     async def _report(self, task: StoredTask) -> Report | None:
-        paths = [path for path in files.report_paths(task.rendered) if path.lower().endswith(".json")]
+        paths = [path for path in report_files.report_paths(task.rendered) if path.lower().endswith(".json")]
         if not paths or not task.finished:
             return None
 
         async def read() -> Report | None:
             return await self.readers.read(
-                files.place_of(paths[0]), lambda: _read_report(paths[0], task), None
+                report_files.place_of(paths[0]), lambda: _read_report(paths[0], task), None
             )
 
         return await self._reports.get(_key(task), read)
 
     async def _copies_of(self, task: StoredTask) -> dict[str, tuple[str, str]]:
-        paths = files.report_paths(task.rendered)
+        paths = report_files.report_paths(task.rendered)
         if not paths or not task.finished:
             return {}
 
         async def look() -> dict[str, tuple[str, str]]:
-            return await self.readers.read(files.place_of(paths[0]), lambda: files.list_copies(paths), {})
+            return await self.readers.read(
+                report_files.place_of(paths[0]), lambda: report_files.list_copies(paths), {}
+            )
 
         return await self._copies.get(_key(task), look)
 
@@ -190,7 +196,7 @@ def known_ids(task: StoredTask) -> list[RunId]:
 
 
 def _read_report(path: str, task: StoredTask) -> Report | None:
-    found = files.read_results(path)
+    found = report_files.read_results(path)
     if found is None:
         return None
     results, summary = found

@@ -22,7 +22,7 @@ from airflow_provider_testerarmy.reports.text import line
 from airflow_provider_testerarmy.runs.results import RunId, RunResult
 from airflow_provider_testerarmy.runs.service import FaultKind, ServiceFault
 from airflow_provider_testerarmy.runs.submission.stored import identity, is_signed
-from airflow_provider_testerarmy.ui.shapes import Json, run_detail, run_key
+from airflow_provider_testerarmy.ui.payloads import Json, run_detail, run_key
 from airflow_provider_testerarmy.ui.store import StoredTask, connection_of_team
 
 if TYPE_CHECKING:

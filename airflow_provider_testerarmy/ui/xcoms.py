@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, cast
 
-from airflow_provider_testerarmy.ui.files import place_of
-from airflow_provider_testerarmy.ui.lately import Lately
-from airflow_provider_testerarmy.ui.readers import Readers
+from airflow_provider_testerarmy.ui.answer_cache import Lately
+from airflow_provider_testerarmy.ui.reader_threads import Readers
+from airflow_provider_testerarmy.ui.report_files import place_of
 from airflow_provider_testerarmy.ui.store import StoredTask
 
 log = logging.getLogger(__name__)

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from airflow_provider_testerarmy import airflow_compat
-from airflow_provider_testerarmy.lifecycle.line import ServiceLine
+from airflow_provider_testerarmy.lifecycle.service_session import ServiceLine
 from airflow_provider_testerarmy.sandbox.state import DEFAULT_API_KEY
 from tests.lifecycle.tries import Tries
 

@@ -19,7 +19,7 @@ from airflow_provider_testerarmy.exceptions import RunInterrupted, ServiceUnavai
 from airflow_provider_testerarmy.hooks import base
 from airflow_provider_testerarmy.hooks.testerarmy import TesterArmyHook
 from airflow_provider_testerarmy.lifecycle import screenshots
-from airflow_provider_testerarmy.lifecycle.leaving import stop_left
+from airflow_provider_testerarmy.lifecycle.orphans import stop_left
 from airflow_provider_testerarmy.runs.submission.stored import from_json
 from airflow_provider_testerarmy.sandbox.state import DEFAULT_API_KEY
 from airflow_provider_testerarmy.sandbox.testerarmy import catalog

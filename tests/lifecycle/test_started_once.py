@@ -9,7 +9,7 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowTaskTimeout
 
 from airflow_provider_testerarmy.exceptions import RequestRefused, ServiceUnavailable, SubmissionUnclear
-from airflow_provider_testerarmy.lifecycle.stores import StoreUnavailable
+from airflow_provider_testerarmy.lifecycle.record_backends import StoreUnavailable
 from airflow_provider_testerarmy.operators.testerarmy import TesterArmyRunPromptOperator
 from airflow_provider_testerarmy.sandbox.testerarmy import catalog
 from airflow_provider_testerarmy.sandbox.testerarmy.store import RunRequest as SandboxRequest

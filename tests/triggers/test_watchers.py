@@ -10,8 +10,8 @@ import pytest
 
 from airflow_provider_testerarmy.hooks.docket import DocketHook
 from airflow_provider_testerarmy.hooks.testerarmy import TesterArmyHook
-from airflow_provider_testerarmy.runs.awaiting.ends import WaitEnd
 from airflow_provider_testerarmy.runs.awaiting.pace import Pace
+from airflow_provider_testerarmy.runs.awaiting.wait_end import WaitEnd
 from airflow_provider_testerarmy.triggers.watchers import wait_together, watcher_of
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from airflow_provider_testerarmy.ui import app
 from airflow_provider_testerarmy.ui.history import Filter
-from tests.ui.test_shapes import stored
+from tests.ui.test_payloads import stored
 
 SINCE = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -19,13 +19,13 @@ from airflow_provider_testerarmy.runs.submission.asked import Generation
 from airflow_provider_testerarmy.runs.submission.record import Part, PartState, Record
 from airflow_provider_testerarmy.runs.submission.stored import to_json
 from airflow_provider_testerarmy.sandbox.core.screenshots import draw
-from airflow_provider_testerarmy.ui import files
-from airflow_provider_testerarmy.ui.own import own_keys
+from airflow_provider_testerarmy.ui import report_files
 from airflow_provider_testerarmy.ui.pages import NOT_RECORDED, Pages, known_ids
+from airflow_provider_testerarmy.ui.run_ownership import own_keys
 from airflow_provider_testerarmy.ui.service import Found
 from tests.reports.cases import NIGHT, summary_of
 from tests.runs.scripted import finished
-from tests.ui.test_shapes import stored
+from tests.ui.test_payloads import stored
 
 RUN = finished("a", Outcome.FAILED, title="Checkout", screenshots=("https://x/p.png",))
 
@@ -123,8 +123,8 @@ def test_only_our_pages_are_opened(tmp_path):
     ours, other = tmp_path / "a.html", tmp_path / "b.html"
     ours.write_text(render("a.html", summary_of(NIGHT), NIGHT))
     other.write_text("<!doctype html><script>alert(1)</script>")
-    assert files.read_page(str(ours)) == ours.read_bytes()
-    assert [files.read_page(str(path)) for path in (other, tmp_path / "none.html")] == [None, None]
+    assert report_files.read_page(str(ours)) == ours.read_bytes()
+    assert [report_files.read_page(str(path)) for path in (other, tmp_path / "none.html")] == [None, None]
 
 
 def test_a_file_that_is_too_large(tmp_path, monkeypatch):
@@ -132,8 +132,8 @@ def test_a_file_that_is_too_large(tmp_path, monkeypatch):
     path = tmp_path / "a.json"
     path.write_text("[]")
     os.truncate(path, 200)
-    monkeypatch.setattr(files, "MAX_REPORT_BYTES", 100)
-    assert files.read_results(str(path)) is None
+    monkeypatch.setattr(report_files, "MAX_REPORT_BYTES", 100)
+    assert report_files.read_results(str(path)) is None
 
 
 def test_where_the_ids_come_from():

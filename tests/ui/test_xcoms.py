@@ -9,10 +9,10 @@ import pytest
 from airflow.providers.common.io.xcom import backend
 
 from airflow_provider_testerarmy.ui import xcoms
-from airflow_provider_testerarmy.ui.readers import Readers
+from airflow_provider_testerarmy.ui.reader_threads import Readers
 from airflow_provider_testerarmy.ui.xcoms import References, is_reference
 from tests.reports.cases import NIGHT, summary_of
-from tests.ui.test_shapes import stored
+from tests.ui.test_payloads import stored
 
 BACKEND = backend.XComObjectStorageBackend
 

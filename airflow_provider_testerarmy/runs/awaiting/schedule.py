@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from airflow_provider_testerarmy.runs.awaiting.due_queue import Timetable
 from airflow_provider_testerarmy.runs.awaiting.pace import Pace, next_pause
-from airflow_provider_testerarmy.runs.awaiting.timetable import Timetable
 from airflow_provider_testerarmy.runs.results import RunId, RunResult
 
 #: A run may be polled earlier by this share of its interval, and this many seconds, to share a list with others.

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Final
 
-from airflow_provider_testerarmy.runs.awaiting.ends import Waited
 from airflow_provider_testerarmy.runs.awaiting.pace import Pace
-from airflow_provider_testerarmy.runs.awaiting.telling import Teller
+from airflow_provider_testerarmy.runs.awaiting.progress import Teller
+from airflow_provider_testerarmy.runs.awaiting.wait_end import Waited
 from airflow_provider_testerarmy.runs.awaiting.watchlist import LAST_LOOK, Subscription, Watchlist
 from airflow_provider_testerarmy.runs.flow import Flow, ask_together, pause
 from airflow_provider_testerarmy.runs.results import RunId, progress_line

@@ -11,9 +11,9 @@ from contextvars import Context, copy_context
 from dataclasses import dataclass
 from typing import Any, Final
 
-from airflow_provider_testerarmy.runs.awaiting.ends import Waited
 from airflow_provider_testerarmy.runs.awaiting.pace import Pace, Rate
-from airflow_provider_testerarmy.runs.awaiting.telling import Teller
+from airflow_provider_testerarmy.runs.awaiting.progress import Teller
+from airflow_provider_testerarmy.runs.awaiting.wait_end import Waited
 from airflow_provider_testerarmy.runs.awaiting.watchlist import WIDTH, Question, Subscription, Watchlist
 from airflow_provider_testerarmy.runs.results import RunId
 from airflow_provider_testerarmy.runs.service import Ask, FaultKind, Reply, RunService, ServiceFault

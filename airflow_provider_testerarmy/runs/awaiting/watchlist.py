@@ -14,11 +14,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from airflow_provider_testerarmy.runs.awaiting.ends import Waited, WaitEnd
 from airflow_provider_testerarmy.runs.awaiting.health import SECOND_TRY, SEEK_EVERY, Health
-from airflow_provider_testerarmy.runs.awaiting.lists import Lists
+from airflow_provider_testerarmy.runs.awaiting.list_state import Lists
 from airflow_provider_testerarmy.runs.awaiting.pace import Pace, Rate
 from airflow_provider_testerarmy.runs.awaiting.schedule import Schedule, Subscription, Watched
+from airflow_provider_testerarmy.runs.awaiting.wait_end import Waited, WaitEnd
 from airflow_provider_testerarmy.runs.results import RunId, RunResult
 from airflow_provider_testerarmy.runs.service import Ask, FaultKind, RunService, ServiceFault
 from airflow_provider_testerarmy.runs.text import name_runs, one_line

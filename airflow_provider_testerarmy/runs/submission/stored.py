@@ -10,8 +10,8 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from airflow_provider_testerarmy.runs.packing import pack, unpack
 from airflow_provider_testerarmy.runs.results import Outcome, RunId
+from airflow_provider_testerarmy.runs.run_id_codec import pack, unpack
 from airflow_provider_testerarmy.runs.service import RunRequest, Submission
 from airflow_provider_testerarmy.runs.submission.asked import Asked, Generation, without_secrets
 from airflow_provider_testerarmy.runs.submission.record import (

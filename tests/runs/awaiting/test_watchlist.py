@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from airflow_provider_testerarmy.runs.awaiting.due_queue import SLACK
 from airflow_provider_testerarmy.runs.awaiting.pace import Pace, Rate
-from airflow_provider_testerarmy.runs.awaiting.timetable import SLACK
 from airflow_provider_testerarmy.runs.awaiting.watchlist import WaitEnd, Watchlist
 from airflow_provider_testerarmy.runs.results import Outcome
 from airflow_provider_testerarmy.runs.service import FaultKind

@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Page, Route, expect
 from airflow_provider_testerarmy import ui
 from airflow_provider_testerarmy.ui.history import Filter, history
 from tests.reports.cases import NIGHT, summary_of
-from tests.ui.test_shapes import stored
+from tests.ui.test_payloads import stored
 
 pytestmark = pytest.mark.integration
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from airflow_provider_testerarmy.runs.results import RunId
 from airflow_provider_testerarmy.runs.submission.stored import rejected_runs, runs_named
-from airflow_provider_testerarmy.ui.shapes import ids_of, run_key
+from airflow_provider_testerarmy.ui.payloads import ids_of, run_key
 from airflow_provider_testerarmy.ui.store import StoredTask
 
 

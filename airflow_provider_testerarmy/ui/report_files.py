@@ -11,8 +11,8 @@ from airflow_provider_testerarmy.reports import json_report
 from airflow_provider_testerarmy.reports.html import MAX_BYTES as MAX_HTML_BYTES
 from airflow_provider_testerarmy.reports.pictures import MEDIA_TYPES, folder_of, kind_of, names_in
 from airflow_provider_testerarmy.runs.results import RunResult
-from airflow_provider_testerarmy.ui import disk
-from airflow_provider_testerarmy.ui.shapes import is_copy
+from airflow_provider_testerarmy.ui import safe_files
+from airflow_provider_testerarmy.ui.payloads import is_copy
 
 log = logging.getLogger(__name__)
 
@@ -84,7 +84,7 @@ def read_copy(folder: str, name: str) -> tuple[bytes, str] | None:
 def _names(folder: str) -> list[str]:
     source = _path(folder)
     if source.protocol in _LOCAL:
-        return disk.names_in(source.path, MAX_NAMES)
+        return safe_files.names_in(source.path, MAX_NAMES)
     return [entry.name for entry in islice(source.iterdir(), MAX_NAMES)]
 
 
@@ -93,10 +93,10 @@ def _read(path: str, limit: int, *, within: str = "") -> bytes | None:
     try:
         source = _path(path)
         if source.protocol in _LOCAL:
-            return disk.read_regular(source.path, limit, within=_path(within).path if within else None)
+            return safe_files.read_regular(source.path, limit, within=_path(within).path if within else None)
         with source.open("rb") as file:
             content: bytes = file.read(limit + 1)
-    except disk.NotReadable as error:
+    except safe_files.NotReadable as error:
         log.info("%s is not read: %s.", path, error)
         return None
     except Exception as error:

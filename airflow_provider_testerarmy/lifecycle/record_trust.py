@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Final
 from airflow_provider_testerarmy import airflow_compat
 from airflow_provider_testerarmy.exceptions import RequestRefused, ServiceUnavailable
 from airflow_provider_testerarmy.get_provider_info import hook_classes
-from airflow_provider_testerarmy.lifecycle.line import ServiceLine
+from airflow_provider_testerarmy.lifecycle.cancellation import name_active
 from airflow_provider_testerarmy.lifecycle.record_store import Belief, RecordStore
-from airflow_provider_testerarmy.lifecycle.stopping import name_active
+from airflow_provider_testerarmy.lifecycle.service_session import ServiceLine
 from airflow_provider_testerarmy.runs.flow import Flow, ask_together
 from airflow_provider_testerarmy.runs.results import RunId
 from airflow_provider_testerarmy.runs.service import (

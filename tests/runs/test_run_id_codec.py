@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_testerarmy.runs.packing import PACK_FROM, PackingUnknown, pack, unpack
+from airflow_provider_testerarmy.runs.run_id_codec import PACK_FROM, PackingUnknown, pack, unpack
 
 IDS = st.uuids().map(str) | st.integers(1) | st.text(max_size=40)
 

@@ -6,14 +6,14 @@ from dataclasses import replace
 from typing import Any, Final
 
 from airflow_provider_testerarmy.exceptions import RequestRefused, submit_error
+from airflow_provider_testerarmy.lifecycle.cancellation import name_active
 from airflow_provider_testerarmy.lifecycle.claims import TaskClaims
-from airflow_provider_testerarmy.lifecycle.ending import Ender
+from airflow_provider_testerarmy.lifecycle.conclusion import Ender
 from airflow_provider_testerarmy.lifecycle.interrupts import Interrupts
-from airflow_provider_testerarmy.lifecycle.line import ServiceLine
 from airflow_provider_testerarmy.lifecycle.options import Options
-from airflow_provider_testerarmy.lifecycle.origin import Origin
 from airflow_provider_testerarmy.lifecycle.record_store import PartJournal, RecordStore
-from airflow_provider_testerarmy.lifecycle.stopping import name_active
+from airflow_provider_testerarmy.lifecycle.record_trust import Origin
+from airflow_provider_testerarmy.lifecycle.service_session import ServiceLine
 from airflow_provider_testerarmy.runs.service import RunRequest
 from airflow_provider_testerarmy.runs.submission.decision import Action, decide
 from airflow_provider_testerarmy.runs.submission.record import Part, PartState, Record, Stage

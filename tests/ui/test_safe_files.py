@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from airflow_provider_testerarmy.ui.disk import NotReadable, names_in, read_regular
+from airflow_provider_testerarmy.ui.safe_files import NotReadable, names_in, read_regular
 
 
 @pytest.fixture

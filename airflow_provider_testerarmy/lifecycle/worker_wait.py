@@ -8,9 +8,9 @@ from datetime import timedelta
 from typing import Any, Final
 
 from airflow_provider_testerarmy.lifecycle.interrupts import Interrupts
-from airflow_provider_testerarmy.lifecycle.line import ServiceLine
 from airflow_provider_testerarmy.lifecycle.options import Options
 from airflow_provider_testerarmy.lifecycle.record_store import RecordStore
+from airflow_provider_testerarmy.lifecycle.service_session import ServiceLine
 from airflow_provider_testerarmy.runs.awaiting.pace import Pace
 from airflow_provider_testerarmy.runs.awaiting.single import await_runs, look
 from airflow_provider_testerarmy.runs.awaiting.watchlist import WIDTH, Waited, WaitEnd

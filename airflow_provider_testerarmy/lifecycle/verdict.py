@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import Any, Final
 
 from airflow_provider_testerarmy.lifecycle.interrupts import Interrupts
-from airflow_provider_testerarmy.lifecycle.line import ServiceLine
 from airflow_provider_testerarmy.lifecycle.options import Options
 from airflow_provider_testerarmy.lifecycle.reporting import report_markdown, write_report
+from airflow_provider_testerarmy.lifecycle.service_session import ServiceLine
 from airflow_provider_testerarmy.runs.results import Outcome, Phase, RunId, RunResult
 from airflow_provider_testerarmy.runs.service import RunRequest, ServiceFault, Submission
 from airflow_provider_testerarmy.runs.submission.record import Record

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from airflow_provider_testerarmy.ui.readers import Readers
+from airflow_provider_testerarmy.ui.reader_threads import Readers
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_testerarmy.runs.awaiting.timetable import SLACK, Timetable
+from airflow_provider_testerarmy.runs.awaiting.due_queue import SLACK, Timetable
 
 
 def test_the_earliest_comes_first():

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from airflow_provider_testerarmy.runs.awaiting.lists import WITHOUT_LISTS, Lists
+from airflow_provider_testerarmy.runs.awaiting.list_state import WITHOUT_LISTS, Lists
 from tests.runs.scripted import Port, active, finished, page
 
 IDS = [f"run-{number}" for number in range(10)]

@@ -8,12 +8,12 @@ from typing import Any
 
 from airflow_provider_testerarmy import airflow_compat
 from airflow_provider_testerarmy.get_provider_info import hook_classes
+from airflow_provider_testerarmy.lifecycle.cancellation import name_active, stop_record
 from airflow_provider_testerarmy.lifecycle.claims import TaskClaims
 from airflow_provider_testerarmy.lifecycle.interrupts import Interrupts
-from airflow_provider_testerarmy.lifecycle.line import ServiceLine
-from airflow_provider_testerarmy.lifecycle.origin import examine, is_ours
 from airflow_provider_testerarmy.lifecycle.record_store import identity_of
-from airflow_provider_testerarmy.lifecycle.stopping import name_active, stop_record
+from airflow_provider_testerarmy.lifecycle.record_trust import examine, is_ours
+from airflow_provider_testerarmy.lifecycle.service_session import ServiceLine
 from airflow_provider_testerarmy.runs.service import RunRequest
 from airflow_provider_testerarmy.runs.submission.record import Part, Record
 from airflow_provider_testerarmy.runs.submission.setting import Setting

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_testerarmy.reports.pictures import stems
 from airflow_provider_testerarmy.runs.results import Issue, Outcome, Phase, RunResult
-from airflow_provider_testerarmy.ui import shapes
+from airflow_provider_testerarmy.ui import payloads
 from airflow_provider_testerarmy.ui.history import Filter, history
 from airflow_provider_testerarmy.ui.store import StoredTask
 from tests.reports.cases import NIGHT, hostile_run, summary_of
@@ -56,24 +56,28 @@ def stored(summary, note=None, **fields):
 def test_any_summary_can_be_shown(summary, note):
     """Whoever may edit XComs may write anything into one; the page is made all the same."""
     task = stored(summary, {"label": note, "title": note})
-    shown = [shapes.shown_summary(task.summary), shapes.summary_rows(task.summary), history([task], Filter())]
+    shown = [
+        payloads.shown_summary(task.summary),
+        payloads.summary_rows(task.summary),
+        history([task], Filter()),
+    ]
     assert len(json.dumps(shown, allow_nan=False)) < 100_000
 
 
 def test_a_usual_summary():
     """Nothing is lost on the way."""
     summary = summary_of(NIGHT)
-    shown = shapes.shown_summary(summary)
+    shown = payloads.shown_summary(summary)
     assert (shown["verdict"], shown["reasons"]) == (summary["verdict"], summary["reasons"])
     assert shown["counts"] == {kind: count for kind, count in summary["counts"].items() if count}
-    assert [row["title"] for row in shapes.summary_rows(summary)] == [
+    assert [row["title"] for row in payloads.summary_rows(summary)] == [
         test["title"] for test in summary["tests"]
     ]
 
 
 def test_hostile_texts_are_cleaned_and_bounded():
     """Of 3 MB of text a few kilobytes are shown."""
-    detail = shapes.run_detail(hostile_run(1))
+    detail = payloads.run_detail(hostile_run(1))
     text = json.dumps(detail, ensure_ascii=False)
     assert len(text) < 40_000
     assert [sign for sign in "\x00\x07\x1b\u202e\u200b" if sign in "".join(strings(detail))] == []
@@ -91,7 +95,7 @@ def strings(value):
 @pytest.mark.parametrize("seconds", [math.nan, math.inf, -1.0, 1e300])
 def test_a_duration_that_is_none(seconds):
     """JSON has no such numbers, and a person has no use for them."""
-    assert shapes.run_row(finished("a", duration=seconds))["seconds"] is None
+    assert payloads.run_row(finished("a", duration=seconds))["seconds"] is None
 
 
 def test_pictures_are_copies_or_links():
@@ -99,7 +103,7 @@ def test_pictures_are_copies_or_links():
     urls = ("https://x/copied.png", "https://x/linked.png", "http://x/neither.png")
     run = finished("a", screenshots=urls, issues=(Issue("Broken", screenshot_url="https://x/issue.png"),))
     copies = {stems(run)[urls[0]]: "0.png"}
-    pictures = shapes.with_copies(shapes.run_detail(run), copies)["pictures"]
+    pictures = payloads.with_copies(payloads.run_detail(run), copies)["pictures"]
     assert [(picture["copy"], picture["link"]) for picture in pictures] == [
         ("0.png", urls[0]),
         ("", urls[1]),
@@ -118,7 +122,7 @@ def test_pictures_are_copies_or_links():
     ],
 )
 def test_what_a_run_is_doing(phase, outcome, shown):
-    assert shapes.outcome_of(RunResult("a", "s", phase, outcome)) == shown
+    assert payloads.outcome_of(RunResult("a", "s", phase, outcome)) == shown
 
 
 def night(day, outcomes, title="Nightly", label="group 1"):
@@ -176,8 +180,8 @@ def test_a_task_without_a_verdict_is_listed():
 
 def test_a_verdict_of_nothing_judged_is_one():
     """The badge says so instead of showing none."""
-    assert shapes.verdict_of({"verdict": "not_judged"}) == "not_judged"
-    assert shapes.verdict_of({"verdict": "made_up"}) == ""
+    assert payloads.verdict_of({"verdict": "not_judged"}) == "not_judged"
+    assert payloads.verdict_of({"verdict": "made_up"}) == ""
 
 
 def test_a_test_is_flaky_in_its_own_place_alone():

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_testerarmy.lifecycle.attempt import Lifecycle
 from airflow_provider_testerarmy.lifecycle.options import Options
-from airflow_provider_testerarmy.lifecycle.stores import open_store
+from airflow_provider_testerarmy.lifecycle.record_backends import open_store
 from airflow_provider_testerarmy.runs.service import RunRequest
 from airflow_provider_testerarmy.runs.submission.stored import runs_named
 from airflow_provider_testerarmy.runs.text import name_runs

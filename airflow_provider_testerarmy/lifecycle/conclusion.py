@@ -9,12 +9,12 @@ from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSki
 
 from airflow_provider_testerarmy import airflow_compat
 from airflow_provider_testerarmy.exceptions import RequestRefused, ServiceUnavailable, SubmissionUnclear
+from airflow_provider_testerarmy.lifecycle.cancellation import name_active, stop_record
 from airflow_provider_testerarmy.lifecycle.claims import TaskClaims
-from airflow_provider_testerarmy.lifecycle.line import ServiceLine
 from airflow_provider_testerarmy.lifecycle.options import Options
-from airflow_provider_testerarmy.lifecycle.origin import Origin
 from airflow_provider_testerarmy.lifecycle.record_store import RecordStore
-from airflow_provider_testerarmy.lifecycle.stopping import name_active, stop_record
+from airflow_provider_testerarmy.lifecycle.record_trust import Origin
+from airflow_provider_testerarmy.lifecycle.service_session import ServiceLine
 from airflow_provider_testerarmy.runs.service import RunRequest
 from airflow_provider_testerarmy.runs.submission.cancel import Fate
 from airflow_provider_testerarmy.runs.submission.decision import Action, Ending, decide

@@ -9,7 +9,7 @@ import pytest
 
 from airflow_provider_testerarmy import airflow_compat
 from airflow_provider_testerarmy.airflow_compat import Feature
-from airflow_provider_testerarmy.lifecycle.stores import (
+from airflow_provider_testerarmy.lifecycle.record_backends import (
     MAX_BYTES,
     StoreUnavailable,
     TaskStateStore,
