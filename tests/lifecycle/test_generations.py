@@ -72,6 +72,22 @@ def test_a_retry_with_the_same_numbers_reconnects(tries, service):
     assert (posts(service), cancelled(service)) == (1, [])
 
 
+@both_modes
+def test_a_worker_lost_between_its_verdict_and_airflow_starts_nothing_more(tries, service, deferrable):
+    """The verdict was final and noted as such, and Airflow never heard of it; the retry judges the same runs."""
+    tries.clear_number = 0
+    assert finish(tries, single(retries=2, deferrable=deferrable), max_tries=2)["verdict"] == "passed"
+    summary = finish(tries, single(retries=2, deferrable=deferrable), try_number=2, max_tries=2)
+    assert (summary["verdict"], posts(service)) == ("passed", 1)
+
+
+def test_where_clears_are_not_counted_a_final_verdict_is_never_used_again(tries, service):
+    """A clear could be taken for a retry there."""
+    finish(tries, single(retries=2), max_tries=2)
+    finish(tries, single(retries=2), try_number=2, max_tries=2)
+    assert posts(service) == 2
+
+
 def test_a_clear_elsewhere_in_the_dag_run_does_not_disturb_a_deferred_task(tries, service):
     """It resumes, so it was not cleared itself; and a retry after that still reconnects."""
     tries.clear_number = 0

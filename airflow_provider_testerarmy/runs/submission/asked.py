@@ -40,6 +40,11 @@ class Generation:
             for pair in zip(self.to_json(), other.to_json(), strict=True)
         )
 
+    @property
+    def counts_clears(self) -> bool:
+        """Whether the DAG run counts its clears, so that a cleared task has another number."""
+        return self.clear_number != UNKNOWN
+
     def to_json(self) -> list[int]:
         """As a list of numbers."""
         return [self.max_tries, self.retries, self.clear_number]

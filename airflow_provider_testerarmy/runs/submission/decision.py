@@ -8,13 +8,13 @@ generated from :func:`table`.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import product
 from typing import Final
 
 from airflow_provider_testerarmy.runs.service import RunRequest, Submission
-from airflow_provider_testerarmy.runs.submission.asked import Asked, Generation
+from airflow_provider_testerarmy.runs.submission.asked import UNKNOWN, Asked, Generation
 from airflow_provider_testerarmy.runs.submission.record import Part, PartState, Record, Stage
 
 
@@ -80,9 +80,20 @@ def decide(
         kept = follows and ending not in _STOPS
         return Action.KEEP if kept else Action.STOP
     another = not record.asked.same_runs(asked) or not record.generation.same(generation)
-    if another or record.stage is Stage.CONCLUDED:
+    if another or (record.stage is Stage.CONCLUDED and not _verdict_was_lost(record, generation)):
         return Action.REPLACE
     return Action.LOOK if record.unknown else Action.KEEP
+
+
+def _verdict_was_lost(record: Record, generation: Generation) -> bool:
+    """Whether a final verdict was reached, and the worker was lost before Airflow had heard of it.
+
+    Where the DAG run counts its clears, a record of the same generation is no cleared one. So the runs are judged
+    again, and no second time started. Only a clear that leaves the DAG run as it is (``reset_dag_runs=False``) is
+    not counted (``clear_task_instances`` of Airflow 3.3); it gives the task another ``max_tries``.
+    """
+    ended = [part.state is PartState.ENDED for part in record.parts.values()]
+    return bool(ended) and all(ended) and record.generation.counts_clears and generation.counts_clears
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +111,7 @@ class Row:
 _ASKED: Final = Asked("hook", "conn", "test", "t", "body")
 _GENERATION: Final = Generation(2, 2, 0)
 _STARTED: Final = Part(RunRequest("test", "t"), PartState.STARTED, submission=Submission(("run",)))
+_ENDED: Final = replace(_STARTED, state=PartState.ENDED)
 _SENDING: Final = Part(RunRequest("test", "t"), PartState.SENDING)
 
 _RECORDS: Final = {
@@ -107,6 +119,7 @@ _RECORDS: Final = {
     "of unknown effect": (_SENDING, Stage.OPEN),
     "to run again": (_STARTED, Stage.AGAIN),
     "concluded": (_STARTED, Stage.CONCLUDED),
+    "judged for good": (_ENDED, Stage.CONCLUDED),
 }
 _WANTED: Final = {
     "same": _ASKED,
@@ -130,6 +143,9 @@ def table() -> Iterator[Row]:
     ):
         stored = Record(_ASKED, _GENERATION, {"run": part}, stage)
         yield Row(record, asked, generation, "begins", "", decide(stored, wanted, number))
+    older = replace(_GENERATION, clear_number=UNKNOWN)
+    judged = Record(_ASKED, older, {"run": _ENDED}, Stage.CONCLUDED)
+    yield Row("judged for good", "same", "clears not counted", "begins", "", decide(judged, _ASKED, older))
     stored = Record(_ASKED, _GENERATION, {"run": _STARTED})
     foreign = decide(stored, _ASKED, _GENERATION, believed=False)
     yield Row("not this task's", "any", "any", "begins or ends", "", foreign)
