@@ -31,6 +31,11 @@ class Interrupts:
             self._waiting = False
             raise Interrupted
 
+    @property
+    def can_cut_off(self) -> bool:
+        """Whether a kill would cut off what goes on now."""
+        return self._waiting
+
     def check(self) -> None:
         """Stop here if the task was told to.
 

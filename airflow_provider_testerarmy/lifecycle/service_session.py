@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 import time
+from collections.abc import Sequence
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow_provider_testerarmy.lifecycle.interrupts import Interrupts
 from airflow_provider_testerarmy.runs.flow import Flow, drive, side_by_side
 from airflow_provider_testerarmy.runs.results import RunId, RunResult
-from airflow_provider_testerarmy.runs.service import Ask, Reply, RunService
+from airflow_provider_testerarmy.runs.service import Ask, FaultKind, Reply, RunService, ServiceFault
 
 if TYPE_CHECKING:
     from airflow_provider_testerarmy.hooks.base import ServiceHook
 
 R = TypeVar("R")
+
+log = logging.getLogger(__name__)
 
 
 class ServiceLine:
@@ -30,6 +34,7 @@ class ServiceLine:
 
     def __init__(self, hook: ServiceHook, interrupts: Interrupts) -> None:
         self.interrupts = interrupts
+        self._denied = False
         #: What was last seen of each run; a wait that is cut off takes its own results along.
         self.seen: dict[RunId, RunResult] = {}
         self.hook = hook
@@ -43,11 +48,11 @@ class ServiceLine:
 
     def drive(self, flow: Flow[R]) -> R:
         """Run a flow to its end, or until told to stop."""
-        return drive(flow, self._ask, self._interruptible_sleep, side_by_side)
+        return drive(flow, self._ask_with_newest_key, self._interruptible_sleep, self._side_by_side)
 
     def drive_to_the_end(self, flow: Flow[R]) -> R:
         """Run a flow to its end, whatever the task is told meanwhile."""
-        return drive(flow, self._ask, self.sleep, side_by_side)
+        return drive(flow, self._ask_with_newest_key, self.sleep, self._side_by_side)
 
     def _interruptible_sleep(self, seconds: float) -> None:
         self.interrupts.sleep(seconds, self.sleep)
@@ -65,6 +70,31 @@ class ServiceLine:
     def close(self) -> None:
         """Give the connections back."""
         self._close()
+
+    def _side_by_side(self, _send: object, questions: Sequence[Ask[Any]]) -> list[Reply[Any] | ServiceFault]:
+        # Each runs in a thread of its own, so the connection is not read again in between.
+        return side_by_side(self._ask, questions)
+
+    def _ask_with_newest_key(self, question: Ask[Any]) -> Reply[Any]:
+        """As :meth:`_ask`; what is asked after the key was rejected has the newest one."""
+        if self._denied:
+            self._follow_key()
+        try:
+            reply = self._ask(question)
+        except ServiceFault as fault:
+            self._denied = fault.kind is FaultKind.DENIED
+            raise
+        self._denied = False
+        return reply
+
+    def _follow_key(self) -> None:
+        # A wait can be cut off anywhere, and Airflow's next answer would be garbled; it follows the key by itself.
+        if self.interrupts.can_cut_off:
+            return
+        try:
+            self.reload()
+        except Exception as error:
+            log.info("The connection cannot be read again (%s).", error)
 
     def _ask(self, question: Ask[Any]) -> Reply[Any]:
         reply = self._send(question)

@@ -25,6 +25,8 @@ T = TypeVar("T")
 #: Without the service's own time, an intent is dated this much earlier than by the worker's clock: what cannot be
 #: told apart then ends as unclear, instead of being missed and submitted a second time.
 SKEW_WITHOUT_DATE: Final = timedelta(hours=1)
+#: Seconds before a rejected key is tried again: it is often revoked a moment before its successor is stored.
+DENIED_AGAIN_AFTER: Final = 5.0
 _BACKOFF: Final = (1.0, 2.0, 5.0, 10.0, 20.0, 30.0)
 
 
@@ -140,6 +142,11 @@ def is_final(fault: ServiceFault) -> bool:
     return not transient or fault.may_have_effect
 
 
+def is_denial(fault: ServiceFault) -> bool:
+    """Whether the key was rejected, so that the request had no effect: once is no reason to give up."""
+    return fault.kind is FaultKind.DENIED and not fault.may_have_effect
+
+
 def pause_after(setting: Setting, fault: ServiceFault, tries: int) -> float:
     """Seconds until the next try after a transient fault, which is reported."""
     asked = min(fault.retry_after or 0.0, setting.max_outage)
@@ -154,13 +161,15 @@ def patiently(setting: Setting, put: Callable[[], Flow[T]]) -> Flow[T | ServiceF
     :return: the answer, or the fault as a value.
     """
     gives_up = setting.clock() + setting.max_outage
-    tries = 0
+    tries, denied = 0, False
     while True:
         try:
             return (yield from put())
         except ServiceFault as fault:
-            if is_final(fault) or setting.clock() >= gives_up:
+            again = not denied and is_denial(fault)
+            if (is_final(fault) and not again) or setting.clock() >= gives_up:
                 return fault
-            seconds = pause_after(setting, fault, tries)
+            denied |= again
+            seconds = DENIED_AGAIN_AFTER if again else pause_after(setting, fault, tries)
         tries += 1
         yield from pause(seconds)

@@ -16,10 +16,12 @@ from airflow_provider_testerarmy.runs.service import FaultKind, Scope, ServiceFa
 from airflow_provider_testerarmy.runs.submission.lookup import LOOKS, look_up
 from airflow_provider_testerarmy.runs.submission.record import Intent
 from airflow_provider_testerarmy.runs.submission.setting import (
+    DENIED_AGAIN_AFTER,
     Journal,
     Setting,
     SubmitEnd,
     Submitted,
+    is_denial,
     is_final,
     not_started,
     patiently,
@@ -107,15 +109,17 @@ def _post(setting: Setting, intent: Intent, began: float) -> Flow[Submission | S
     intent fails then.
     """
     gives_up = setting.clock() + setting.max_outage
-    tries = 0
+    tries, denied = 0, False
     while True:
         _journal(setting).intent(_until(setting, intent, began))
         try:
             reply = yield from ask(setting.service.submit(setting.request))
         except ServiceFault as fault:
-            if is_final(fault) or setting.clock() >= gives_up:
+            again = not denied and is_denial(fault)
+            if (is_final(fault) and not again) or setting.clock() >= gives_up:
                 return fault
-            seconds = pause_after(setting, fault, tries)
+            denied |= again
+            seconds = DENIED_AGAIN_AFTER if again else pause_after(setting, fault, tries)
         else:
             return reply.value
         tries += 1

@@ -79,7 +79,6 @@ def test_a_target_that_cannot_be_seen_is_not_submitted(kind, end):
 @pytest.mark.parametrize(
     ("kind", "end"),
     [
-        (FaultKind.DENIED, SubmitEnd.DENIED),
         (FaultKind.REFUSED, SubmitEnd.REFUSED),
         (FaultKind.CONFLICT, SubmitEnd.REFUSED),
     ],
@@ -89,6 +88,25 @@ def test_a_refused_submission_started_nothing(kind, end):
     ended, notes, world = start({"submit": fault(kind)})
     assert (ended.end, notes.names) == (end, ["intent", "nothing_started"])
     assert (world.count("submit"), world.count("list_candidates")) == (1, 0)
+
+
+def test_a_key_that_is_rejected_twice_ends_the_submission():
+    """Nothing was started, and nothing is looked for."""
+    denied = fault(FaultKind.DENIED)
+    ended, notes, world = start({"submit": denied})
+    assert (ended.end, notes.names) == (SubmitEnd.DENIED, ["intent", "intent", "nothing_started"])
+    assert (world.count("submit"), world.count("list_candidates")) == (2, 0)
+
+
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [("prepare", Scope("p", "Title")), ("list_newest", ()), ("submit", submission("a"))],
+)
+def test_a_key_that_is_rejected_once_is_tried_again(question, answer):
+    """It was revoked a moment before its successor was stored; a rejected request had no effect."""
+    asked = {"submit": submission("a"), question: script(fault(FaultKind.DENIED), answer)}
+    ended, _, world = start(asked)
+    assert (ended.end, world.count(question)) == (SubmitEnd.SUBMITTED, 2)
 
 
 @pytest.mark.parametrize("kind", [FaultKind.NOT_FOUND, FaultKind.REFUSED])
