@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -256,7 +256,9 @@ class Lifecycle:
         follows = self._ender.retry_follows()
         fate = self._ender.end(Ending.EXECUTION_TIMEOUT, follows=follows)
         if self.run_ids:
-            self.waiter.look(self.run_ids)
+            # A kill that comes now has nothing left to stop; what is known is reported all the same.
+            with suppress(Interrupted):
+                self.waiter.look(self.run_ids)
         results = self._push_known("execution_timeout has passed.", fate)
         # A try may be cut off while it looks for what an earlier one has started, which may have ended long since.
         cut_short = any(run.outcome is Outcome.CANCELLED for run in results)
@@ -284,14 +286,20 @@ class Lifecycle:
             waited = self.waiter.after_deadline(waited, run_ids)
         if waited.end is WaitEnd.FINISHED:
             return self._final(waited.results, run_ids)
-        raise self._early(waited, run_ids)
+        return self._early(waited, run_ids)
 
-    def _early(self, waited: Waited, run_ids: Sequence[RunId]) -> TestRunError:
-        """End a wait that is over before its runs are; the failure that it is."""
+    def _early(self, waited: Waited, run_ids: Sequence[RunId]) -> dict[str, Any]:
+        """End a wait that is over before its runs are known to be.
+
+        :return: the summary, where stopping the runs has shown that all of them had ended in time.
+        :raises TestRunError: else.
+        """
         ending = _ENDINGS.get(waited.end, Ending.ERROR)
         follows = self._ender.retry_follows(wait_error(waited, run_ids))
         fate = self._ender.end(ending, follows=follows)
-        known = {**self.waiter.known(run_ids), **waited.results}
+        known = {**waited.results, **self.waiter.known(run_ids)}
+        if self.waiter.ended_in_time(known, run_ids):
+            return self._final(known, run_ids)
         error = wait_error(replace(waited, results=known), run_ids, fate)
         stopped, brief = fate is Fate.STOPPED, ending is not Ending.DEADLINE
         _, results, summary = self._judge.judge_early(
@@ -301,7 +309,7 @@ class Lifecycle:
             self._store.keep(closed(self.record, results, self._options.gate.blocks))
         self.judged = True
         self._judge.push(summary)
-        return error
+        raise error
 
     def _final(self, known: Mapping[RunId, RunResult], run_ids: Sequence[RunId]) -> dict[str, Any]:
         verdict, results, summary = self._judge.judge(known, self.record, run_ids)

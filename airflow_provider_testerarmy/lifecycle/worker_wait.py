@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final
@@ -101,9 +101,15 @@ class Waiter:
         if looked is None or looked.end is not WaitEnd.FINISHED:
             return replace(waited, results=self.known(run_ids))
         cancelled = any(run.outcome is Outcome.CANCELLED for run in looked.results.values())
-        if cancelled or self._ended_late(looked):
+        if cancelled or self._ended_late(looked.results.values()):
             return replace(waited, results=looked.results)
         return looked
+
+    def ended_in_time(self, known: Mapping[RunId, RunResult], run_ids: Sequence[RunId]) -> bool:
+        """Whether every run is known to have ended by itself, and by the deadline."""
+        results = [known[run_id] for run_id in run_ids if run_id in known]
+        by_themselves = all(run.finished and run.outcome is not Outcome.CANCELLED for run in results)
+        return len(results) == len(run_ids) and by_themselves and not self._ended_late(results)
 
     def known(self, run_ids: Sequence[RunId]) -> dict[RunId, RunResult]:
         """What was last seen of the runs."""
@@ -131,7 +137,7 @@ class Waiter:
             self._line.sleep(REREAD_AFTER)
         return self._line.reload()
 
-    def _ended_late(self, waited: Waited) -> bool:
+    def _ended_late(self, results: Iterable[RunResult]) -> bool:
         deadline = self.pace().deadline
-        ends = [run.finished_at for run in waited.results.values() if run.finished_at is not None]
+        ends = [run.finished_at for run in results if run.finished_at is not None]
         return deadline is not None and any(end.timestamp() > deadline + SKEW for end in ends)
