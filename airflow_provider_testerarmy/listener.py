@@ -28,6 +28,7 @@ from airflow_provider_testerarmy import airflow_compat
 from airflow_provider_testerarmy.get_provider_info import get_provider_info
 from airflow_provider_testerarmy.lifecycle.cancellation import name_active
 from airflow_provider_testerarmy.lifecycle.claims import KEPT, PREFIX
+from airflow_provider_testerarmy.runs.submission.cancel import Fate
 from airflow_provider_testerarmy.runs.submission.decision import Action, Ending, decide
 from airflow_provider_testerarmy.runs.submission.record import KEY, RecordUnreadable, Stage
 from airflow_provider_testerarmy.runs.submission.stored import from_json
@@ -40,6 +41,10 @@ LAST_WAIT: Final = 10.0
 
 #: Seconds for which the record of a task that never concluded is kept (before Airflow 3.3).
 RECORDS_KEPT: Final = 30 * 24 * 3600.0
+
+#: Seconds before each further pass over runs that could not be stopped, because the service or Airflow did not
+#: answer. Nobody else comes back to the runs of a task that has ended.
+AGAIN_AFTER: Final = (20.0, 60.0, 180.0, 300.0)
 
 _working: set[threading.Thread] = set()
 
@@ -81,13 +86,38 @@ def on_dag_run_success(dag_run: Any) -> None:
 def _ended(task_instance: Any, *, concluded: bool) -> None:
     stored = airflow_compat.stored_task_state(task_instance, KEY)
     if stored is not None:
-        _in_background(_stop_stored, stored, airflow_compat.named(task_instance), concluded)
+        _in_background(_stop_all, [(airflow_compat.named(task_instance), stored)], concluded)
 
 
 def _stop_left_behind(dag_id: str, run_id: str) -> None:
-    for task, stored in airflow_compat.stored_by_failed_tasks(dag_id, run_id, KEY):
-        _stop_stored(stored, task, concluded=True)
+    left = airflow_compat.stored_by_failed_tasks(dag_id, run_id, KEY)
     _prune(int(time.time() // 3600))
+    _stop_all(left, concluded=True)
+
+
+def _stop_all(left: list[tuple[airflow_compat.TaskName, Any]], concluded: bool) -> None:
+    """Stop what tasks have left, in as many passes as it takes the service to answer."""
+    for seconds in (0.0, *AGAIN_AFTER):
+        if seconds:
+            time.sleep(seconds)
+            # A record that was written anew is about runs that somebody wants.
+            left = [(task, stored) for task, stored in left if _is_as_it_was(task, stored)]
+        left = [(task, stored) for task, stored in left if not _is_settled(task, stored, concluded)]
+        if not left:
+            return
+
+
+def _is_as_it_was(task: airflow_compat.TaskName, stored: Any) -> bool:
+    return bool(airflow_compat.stored_task_state(task, KEY) == stored)
+
+
+def _is_settled(task: airflow_compat.TaskName, stored: Any, concluded: bool) -> bool:
+    """Stop what a task has left; whether nothing more can be done about it."""
+    try:
+        return _stop_stored(stored, task, concluded)
+    except Exception:
+        log.exception("Test runs that %s left behind could not be stopped.", task)
+        return False
 
 
 @lru_cache(maxsize=1)
@@ -97,7 +127,7 @@ def _prune(_hour: int) -> None:
     airflow_compat.prune_variables(PREFIX, older_than=KEPT)
 
 
-def _stop_stored(stored: Any, task: airflow_compat.TaskName, concluded: bool) -> None:
+def _stop_stored(stored: Any, task: airflow_compat.TaskName, concluded: bool) -> bool:
     from airflow_provider_testerarmy.lifecycle.orphans import stop_left
 
     try:
@@ -105,14 +135,14 @@ def _stop_stored(stored: Any, task: airflow_compat.TaskName, concluded: bool) ->
     except RecordUnreadable as error:
         named = f"; it names {name_runs(error.run_ids)}" if error.run_ids else ""
         log.warning("The record of test runs that a task left cannot be read (%s)%s.", error, named)
-        return
+        return True
     if record is None or not record.unsettled or (record.stage is Stage.CONCLUDED and not concluded):
-        return
+        return True
     action = decide(record, record.asked, record.generation, Ending.KILLED)
     if action is Action.STOP and record.cancels:
-        stop_left(record, stored, task, log)
-    else:
-        log.info("A task that has ended leaves %s (cancel_on_kill=False).", name_active(record))
+        return stop_left(record, stored, task, log) is not Fate.UNKNOWN
+    log.info("A task that has ended leaves %s (cancel_on_kill=False).", name_active(record))
+    return True
 
 
 def _in_background(work: Callable[..., None], *arguments: Any) -> None:

@@ -79,7 +79,8 @@ def remembered(run_id, database):
 
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch):
-    """What goes on in the background is over when the listener returns."""
+    """What goes on in the background is over when the listener returns, after its first pass."""
+    monkeypatch.setattr(listener, "AGAIN_AFTER", ())
     monkeypatch.setattr(listener, "_in_background", lambda work, *arguments: work(*arguments))
 
 
@@ -272,6 +273,51 @@ def test_what_cannot_be_settled_is_said(service, run_id, lost_request, caplog):
 
 
 # -- in the background
+
+
+@pytest.fixture
+def between_passes(monkeypatch):
+    """Something happens before the second pass."""
+
+    def do(act):
+        monkeypatch.setattr(listener, "AGAIN_AFTER", (1.0,))
+        monkeypatch.setattr(listener, "time", SimpleNamespace(sleep=lambda _seconds: act(), time=lambda: 0.0))
+
+    return do
+
+
+@in_the_background
+def test_what_cannot_be_stopped_now_is_stopped_in_a_later_pass(service, run_id, remembered, between_passes):
+    """The service was down when the task ended, and nobody else comes back to its runs."""
+    service.control.down = "html"
+    between_passes(lambda: setattr(service.control, "down", None))
+    listener.on_task_instance_failed(previous_state=None, task_instance=TASK)
+    assert cancelled(service) == [run_id]
+
+
+@in_the_background
+def test_a_connection_that_is_back_is_used_in_a_later_pass(
+    service, run_id, remembered, monkeypatch, between_passes
+):
+    kept = os.environ["AIRFLOW_CONN_TESTERARMY_DEFAULT"]
+    monkeypatch.delenv("AIRFLOW_CONN_TESTERARMY_DEFAULT")
+    between_passes(lambda: monkeypatch.setenv("AIRFLOW_CONN_TESTERARMY_DEFAULT", kept))
+    listener.on_task_instance_failed(previous_state=None, task_instance=TASK)
+    assert cancelled(service) == [run_id]
+
+
+@in_the_background
+def test_a_later_pass_leaves_the_runs_of_a_new_try_alone(service, remembered, database, between_passes):
+    """The task was cleared meanwhile, and its record is about what that try wants."""
+    service.control.down = "html"
+
+    def clear():
+        service.control.down = None
+        database.record = {**database.record, "try": 2}
+
+    between_passes(clear)
+    listener.on_task_instance_failed(previous_state=None, task_instance=TASK)
+    assert cancelled(service) == []
 
 
 @in_the_background

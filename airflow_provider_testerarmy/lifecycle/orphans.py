@@ -15,23 +15,25 @@ from airflow_provider_testerarmy.lifecycle.record_store import identity_of
 from airflow_provider_testerarmy.lifecycle.record_trust import examine, is_ours
 from airflow_provider_testerarmy.lifecycle.service_session import ServiceLine
 from airflow_provider_testerarmy.runs.service import RunRequest
+from airflow_provider_testerarmy.runs.submission.cancel import Fate
 from airflow_provider_testerarmy.runs.submission.record import Part, Record
 from airflow_provider_testerarmy.runs.submission.setting import Setting
 from airflow_provider_testerarmy.runs.submission.stored import is_signed
 
 
-def stop_left(record: Record, stored: Any, task: airflow_compat.TaskName, log: Any) -> None:
+def stop_left(record: Record, stored: Any, task: airflow_compat.TaskName, log: Any) -> Fate:
     """Stop what a record says is active, if the record is the task's own.
 
     :param stored: the record as it is stored, with its signature.
     :param task: whose record it is.
+    :return: what became of the runs; those of somebody else go on.
     """
     if record.asked.hook not in hook_classes():
         # Users may edit records, and this runs in the API server and the scheduler.
         log.warning(
             "A task's record of test runs names %r, which is no hook of this provider.", record.asked.hook
         )
-        return
+        return Fate.RUNNING
     hook = resolve_name(record.asked.hook)(record.asked.conn_id)
     hook.use(airflow_compat.get_connection_for(task.dag_id, record.asked.conn_id))
     line = ServiceLine(hook, Interrupts())
@@ -43,9 +45,12 @@ def stop_left(record: Record, stored: Any, task: airflow_compat.TaskName, log: A
                 identity_of(task),
                 name_active(record),
             )
-            return
+            return Fate.RUNNING
         claims = TaskClaims(identity_of(task), airflow_compat.stored_variable)
-        stop_record(record, lambda part: _setting(part, line, claims, log), line.drive_to_the_end, log)
+        _, fate = stop_record(
+            record, lambda part: _setting(part, line, claims, log), line.drive_to_the_end, log
+        )
+        return fate
     finally:
         line.close()
 
