@@ -191,7 +191,16 @@ class AwaitRunsTrigger(BaseTrigger):
         if await self._still_deferred():
             self.log.info("The task is still deferred: another triggerer waits for it, nothing is cancelled.")
             return
-        await self._cancel()
+        try:
+            await self._cancel()
+        except Exception as error:
+            # Nobody awaits this, so an exception would end in no log. The listener tries as well.
+            self.log.warning(
+                "The triggerer cannot cancel %s (%s: %s). Check the dashboard.",
+                name_runs(self.run_ids),
+                type(error).__name__,
+                error,
+            )
 
     async def _cancel(self, ended: Set[RunId] = frozenset()) -> None:
         if self._hook is None:
