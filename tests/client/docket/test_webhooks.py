@@ -157,8 +157,8 @@ def test_one_of_several_signatures_does():
     "body", [b"", b"not JSON", b"[]", b'{"event":"x"}', b'{"event":1,"payload":{"id":1}}', b"\xff\xfe"]
 )
 def test_a_signed_body_that_is_no_event(body):
-    """Genuine, and of no use."""
-    with pytest.raises(WebhookMalformed, match="genuine"):
+    """The delivery is authentic, but not an event."""
+    with pytest.raises(WebhookMalformed, match="authentic"):
         check(body, sign(body))
 
 

@@ -51,15 +51,15 @@ def test_an_unreadable_clock_is_no_clock(connect, date):
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        (b"", "the answer is empty"),
-        (b"  \n", "the answer is empty"),
-        (b"<html>Bad gateway</html>", "the answer is HTML: '<html>Bad gateway</html>'"),
-        (b'{"projects": [\xff', "the answer is not JSON"),
-        (b"[" * 100_000, "the answer is not JSON"),
-        (b'{"data": 1}', "another shape: projects: Field required"),
-        (b"[]", "another shape: body: Input should be"),
-        (b"null", "another shape: body: Input should be"),
-        (b'{"projects": [{"name": 1}]}', "another shape: projects.0.id: Field required"),
+        (b"", "the response is empty"),
+        (b"  \n", "the response is empty"),
+        (b"<html>Bad gateway</html>", "the response is HTML: '<html>Bad gateway</html>'"),
+        (b'{"projects": [\xff', "the response is not JSON"),
+        (b"[" * 100_000, "the response is not JSON"),
+        (b'{"data": 1}', "unexpected shape: projects: Field required"),
+        (b"[]", "unexpected shape: body: Input should be"),
+        (b"null", "unexpected shape: body: Input should be"),
+        (b'{"projects": [{"name": 1}]}', "unexpected shape: projects.0.id: Field required"),
     ],
 )
 def test_what_is_not_the_apis_answer_is_a_protocol_error(connect, body, message):
