@@ -133,7 +133,7 @@ def test_a_batch_that_cannot_be_named_is_none():
 
 @pytest.mark.parametrize(("asked", "answered"), [("a", "b"), (7, 8), ("a", ""), ("a", "a\nb"), (7, "8")])
 def test_an_answer_about_another_run_is_none(asked, answered):
-    with pytest.raises(ValueError, match="answered about run"):
+    with pytest.raises(ValueError, match="received run"):
         about(asked, lambda _answer: replace(passed(), run_id=answered))(None)
 
 

@@ -1,4 +1,4 @@
-"""One poller for all who wait through one connection in one event loop."""
+"""The poller that all waiters of one connection in one event loop share."""
 
 from __future__ import annotations
 
@@ -18,40 +18,41 @@ from airflow_provider_testerarmy.runs.awaiting.watchlist import WIDTH, Question,
 from airflow_provider_testerarmy.runs.results import RunId
 from airflow_provider_testerarmy.runs.service import Ask, FaultKind, Reply, RunService, ServiceFault
 
-#: Seconds between two lines of progress for a waiter, and between two checks for outages.
+#: Seconds between two progress lines of a waiter, and between two checks for outages.
 TELL_EVERY: Final = 1.0
-#: Seconds that the poller sleeps at the least and at the most.
+#: The minimum and maximum of seconds that the poller sleeps.
 NAP: Final = (0.005, 60.0)
-#: Waiters that are informed before the event loop has its turn: each of them may write to a log.
+#: The number of waiters to inform before yielding to the event loop. Each may write a log line; informing 2,000 at
+#: once blocked the loop for 115 ms.
 AT_A_TIME: Final = 50
 
 
 class WatcherClosed(RuntimeError):
-    """The watcher has ended, as its last waiter left or its poller was cancelled; another one is needed."""
+    """The watcher has ended, because its last waiter left or its poller was cancelled. Create another one."""
 
 
 @dataclass(slots=True)
 class _Seat:
-    """One who waits."""
+    """A waiter in this event loop."""
 
     future: asyncio.Future[Waited]
     teller: Teller
-    #: In which its lines are told: Airflow's triggerer knows by the context whose log a line belongs to.
+    #: The waiter's context. Airflow's triggerer keeps in a context variable which task's log a line belongs to.
     context: Context
 
 
 class Watcher:
-    """Waits for runs on behalf of everybody who asks, with one client, as long as somebody waits.
+    """Polls runs for any number of waiters with one client, until the last waiter leaves.
 
-    It belongs to the event loop it is first used in.
+    It belongs to the event loop in which it is first used.
 
-    :param service: what is asked.
-    :param put: puts a question to it; raises ``ServiceFault``.
-    :param close: called once, when the last waiter has left.
-    :param per_second: requests per second at the most, None for no cap.
-    :param clock: seconds since the epoch, used for deadlines alone.
-    :param monotonic: seconds of a clock that is never set, used for everything else.
-    :param held_until: until when a ``Retry-After`` of before forbids to ask, in monotonic seconds.
+    :param service: the adapter of the service.
+    :param put: sends a request; raises ``ServiceFault``.
+    :param close: closes the client; called once, after the last waiter has left.
+    :param per_second: the maximum of requests per second; None for no cap.
+    :param clock: the wall clock in seconds since the epoch, used only for deadlines.
+    :param monotonic: a monotonic clock in seconds, used for everything else.
+    :param held_until: the time until which an earlier ``Retry-After`` holds, in monotonic seconds.
     """
 
     def __init__(
@@ -76,21 +77,21 @@ class Watcher:
         self._swept_at = -math.inf
         self._wake = asyncio.Event()
         self._poller: asyncio.Task[None] | None = None
-        #: Whether it has ended, and nobody can wait here any more.
+        #: Whether the watcher has ended and accepts no more waiters.
         self.closed = False
 
     @property
     def held_until(self) -> float:
-        """Until when the service asked not to be asked, in monotonic seconds; it outlives the watcher."""
+        """The time until which ``Retry-After`` forbids requests, in monotonic seconds; also for later watchers."""
         return self._watch.held_until
 
     async def wait(self, run_ids: Iterable[RunId], pace: Pace, report: Callable[[str], None]) -> Waited:
-        """Wait until every run is finished, or until waiting has no point any more.
+        """Wait until every run is finished, or until the wait fails; see :class:`WaitEnd`.
 
-        :param report: takes one line per change of progress.
-        :return: the end, with results that tell each run's outcome and no more.
-        :raises WatcherClosed: when the watcher has ended, before or meanwhile.
-        :raises Exception: whatever the poller died of, or ``report`` raised.
+        :param report: receives one line per change of progress.
+        :return: why the wait ended; its results have the outcomes, but no details.
+        :raises WatcherClosed: if the watcher has ended, before or during the wait.
+        :raises Exception: any error of the poller or of ``report``.
         """
         if self.closed:
             raise WatcherClosed
@@ -100,9 +101,9 @@ class Watcher:
         self._seats[mine] = _Seat(future, teller, copy_context())
         self._wake.set()
         if self._poller is None:
-            # It works for everybody, so what it logs by itself belongs in nobody's log.
+            # The poller works for all waiters. In an empty context, its own log lines go to no task's log.
             self._poller = asyncio.create_task(self._poll(), context=Context())
-            # A task that is cancelled before its first step runs none of its own code.
+            # A callback, not a `finally` in _poll: a task that is cancelled before its first step never runs.
             self._poller.add_done_callback(self._settle_all)
         try:
             return await future
@@ -120,13 +121,13 @@ class Watcher:
         poller, self._poller = self._poller, None
         if poller is not None:
             poller.cancel()
-            # Who leaves may be cancelled meanwhile; the poller's own end has been told to every waiter.
+            # The leaving waiter may be cancelled during this wait. The client must be closed nevertheless.
             with suppress(asyncio.CancelledError):
                 await asyncio.wait([poller])
         await self._close()
 
     def _settle_all(self, poller: asyncio.Task[None]) -> None:
-        """Whatever ended the poller, nobody is left waiting for it, and nobody new joins it."""
+        """End all waits after the poller has ended for any reason, and accept no more waiters."""
         self.closed = True
         error = None if poller.cancelled() else poller.exception()
         for seat in self._seats.values():
@@ -135,7 +136,7 @@ class Watcher:
             if isinstance(error, Exception):
                 seat.future.set_exception(error)
             else:
-                seat.future.set_exception(WatcherClosed("The poller was cancelled; another one is needed."))
+                seat.future.set_exception(WatcherClosed("The poller was cancelled. Create another watcher."))
 
     async def _poll(self) -> None:
         asking: set[asyncio.Task[None]] = set()
@@ -161,8 +162,8 @@ class Watcher:
         except ServiceFault as fault:
             self._watch.failed(question, fault, self._monotonic())
         except (ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError) as error:
-            # An answer so odd that reading it broke is no answer; it must not end the waits of all others.
-            odd = ServiceFault(FaultKind.TRANSIENT, f"the answer cannot be read ({type(error).__name__})")
+            # A response that breaks the parser in an unexpected way must not end the waits of all other tasks.
+            odd = ServiceFault(FaultKind.TRANSIENT, f"the response cannot be read ({type(error).__name__})")
             self._watch.failed(question, odd, self._monotonic())
         else:
             self._watch.answered(question, reply.value, self._monotonic())
@@ -170,7 +171,7 @@ class Watcher:
             self._wake.set()
 
     async def _nap(self, *, room: bool) -> None:
-        """Sleep until something is due, an answer has come or somebody new waits."""
+        """Sleep until a request is due, a response has arrived, or a waiter joins."""
         shortest, longest = NAP
         seconds = self._watch.pause(self._monotonic()) if room else longest
         if self._untold or self._watch.troubled:
@@ -181,7 +182,7 @@ class Watcher:
         self._wake.clear()
 
     async def _settle(self) -> None:
-        """Tell everybody concerned what is new, and let go whose wait is over."""
+        """Report progress to the waiters with changes, and end the waits that are over."""
         now = self._monotonic()
         self._untold.update(dict.fromkeys(self._watch.news()))
         if self._watch.troubled and now - self._swept_at >= TELL_EVERY:
@@ -206,7 +207,7 @@ class Watcher:
             if over is None:
                 seat.context.run(seat.teller.tell_of_fault)
         except Exception as error:
-            # A log that cannot be written to concerns its own task.
+            # If a task's log cannot be written, only that task fails.
             seat.future.set_exception(error)
             return
         if over is not None:

@@ -70,7 +70,7 @@ def test_no_transient_fault_ends_a_wait_before_max_outage(hiccup):
     world = World({"fetch": fetch})
     end = world.run(await_runs(Port(), "a", PACE, world.clock, world.lines.append))
     assert end.end is WaitEnd.FINISHED
-    assert any("the wait goes on" in line for line in world.lines)
+    assert any("Waiting continues" in line for line in world.lines)
 
 
 @pytest.mark.parametrize("hiccup", FAULTS, ids=lambda one: f"{one.kind} {one.retry_after}")
@@ -79,7 +79,7 @@ def test_an_outage_ends_a_wait(hiccup):
     end, world = wait({"fetch": hiccup})
     assert end.end is WaitEnd.UNAVAILABLE
     assert 600 < world.now - START <= 600 + 31
-    assert end.message == f"no good answer about 1 run (a) for 600 s: {hiccup.message}"
+    assert end.message == f"no successful request for 1 run (a) in 600 s: {hiccup.message}"
 
 
 def test_one_good_answer_ends_an_outage():
@@ -188,7 +188,7 @@ def test_the_deadline_ends_a_wait():
     assert end.end is WaitEnd.DEADLINE
     assert world.now == START + 100
     assert end.results["a"].status == "running"
-    assert "1 run (a) not finished in time" in end.message
+    assert "1 run (a) did not finish in time" in end.message
 
 
 def test_a_run_that_ends_by_the_deadline_is_finished():
@@ -350,7 +350,7 @@ def test_a_fault_does_not_end_a_look_and_a_denied_key_does():
     """The next look may be luckier; a key that is rejected twice will not be."""
     end, world = one_look({"fetch": transient()})
     assert end is None
-    assert "Vendor did not answer (503 from a proxy)." in world.lines
+    assert "A request to Vendor failed (503 from a proxy)." in world.lines
     denied, world = one_look({"fetch": fault(FaultKind.DENIED)})
     assert (denied.end, world.slept) == (WaitEnd.DENIED, [5])
     assert one_look({"fetch": script(fault(FaultKind.DENIED), finished("b"), finished("a"))})[0].end is (

@@ -299,7 +299,7 @@ async def test_an_outage_ends_each_wait_by_its_own_measure():
     short, long = office.wait("a", pace=Pace(0.02, 0.2)), office.wait("b")
     waited = await short
     assert waited.end is WaitEnd.UNAVAILABLE
-    assert any("the wait goes on" in line for line in office.lines)
+    assert any("Waiting continues" in line for line in office.lines)
     office.account.trouble = lambda _question: None
     office.account.end("b")
     assert (await long).end is WaitEnd.FINISHED

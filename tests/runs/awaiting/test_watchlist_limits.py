@@ -78,7 +78,7 @@ def test_an_outage_ends_the_waits_and_only_after_max_outage():
     watch.go_on(25)
     ends = [watch.list.over(one, account.now) for one in watch.subscriptions[:100]]
     assert {end.end for end in ends} == {WaitEnd.UNAVAILABLE}
-    assert ends[0].message.endswith("for 600 s: 503 from a proxy")
+    assert ends[0].message.endswith("in 600 s: 503 from a proxy")
     assert watch.list.over(late, account.now) is None
 
 

@@ -111,7 +111,7 @@ def test_a_vendor_that_cannot_cancel_is_not_asked():
     """The user is told that the runs go on."""
     done, world = stop({}, can_cancel=False)
     assert (done, world.asked) == (Fate.RUNNING, [])
-    assert "Vendor cannot cancel runs. 3 runs (a, b, c) may run on" in world.lines[0]
+    assert "Vendor cannot cancel runs. 3 runs (a, b, c) may continue" in world.lines[0]
 
 
 def test_a_look_that_gets_no_answer_does_not_call_a_run_stopped():
@@ -141,7 +141,7 @@ def test_runs_that_have_ended_are_not_counted_among_those_that_go_on():
     world = World({})
     done = world.run(cancel(Port(can_cancel=False), THREE, world.lines.append, ended={"a", "b"}))
     assert (done, world.asked) == (Fate.RUNNING, [])
-    assert world.lines == ["Vendor cannot cancel runs. 1 run (c) may run on to the end."]
+    assert world.lines == ["Vendor cannot cancel runs. 1 run (c) may continue to the end."]
     assert (
         world.run(cancel(Port(can_cancel=False), THREE, world.lines.append, ended={*"abc"})) is Fate.STOPPED
     )

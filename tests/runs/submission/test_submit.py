@@ -175,7 +175,7 @@ def test_an_ambiguous_answer_is_settled_against_the_list(shown):
         assert notes.names == ["intent", "intent", "submitted"]
     else:
         assert (ended.end, ended.candidates) == (SubmitEnd.UNCLEAR, ("a", "b"))
-        assert "more runs than one submission starts were found: 2 runs (a, b)" in ended.message
+        assert "more new runs were found than one submission starts: 2 runs (a, b)" in ended.message
         assert (notes.names, world.count("submit")) == (["intent", "unclear"], 1)
 
 
@@ -192,7 +192,7 @@ def test_a_service_without_lists_leaves_it_unclear():
     """There is no way to tell, so it is not sent again."""
     ended, notes, world = start({"submit": ambiguous()}, port=Port(active_statuses=()))
     assert (ended.end, notes.names, world.count("submit")) == (SubmitEnd.UNCLEAR, ["intent", "unclear"], 1)
-    assert "offers no way to look up" in ended.message
+    assert "cannot look up what was started" in ended.message
     assert not ended.look_again
 
 
@@ -291,9 +291,9 @@ ONE, TWO = new("a", test_id="t1"), new("b", test_id="t2")
         (page(TWO, ONE, new("x", test_id="other")), "adopted"),
         (page(), "again"),
         (page(new("x", test_id="other")), "again"),
-        (page(ONE), "some, though not all, of its runs were found: 1 run (a)"),
-        (page(TWO, ONE, new("c", test_id="t1")), "more runs than one submission starts were found"),
-        (page(ONE, new("c", test_id="t1")), "more runs than one submission starts were found"),
+        (page(ONE), "only some of its runs were found: 1 run (a)"),
+        (page(TWO, ONE, new("c", test_id="t1")), "more new runs were found than one submission starts"),
+        (page(ONE, new("c", test_id="t1")), "more new runs were found than one submission starts"),
     ],
 )
 def test_a_group_is_adopted_whole_or_not_at_all(listed, fate):
