@@ -1,4 +1,4 @@
-"""Which watcher a trigger waits with: one for each connection in each event loop."""
+"""Finds the watcher for a trigger: there is one for each connection in each event loop."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from airflow_provider_testerarmy.runs.awaiting.wait_end import Waited
 from airflow_provider_testerarmy.runs.awaiting.watcher import Watcher, WatcherClosed
 from airflow_provider_testerarmy.runs.results import RunId
 
-#: Watchers that one wait uses up at the most; each new one begins with what its predecessor was cancelled in.
+#: The maximum number of watchers that one wait uses, in case they are cancelled.
 WATCHERS: Final = 20
-#: Seconds between two of them.
+#: Seconds between the end of one watcher and the use of the next.
 BREATH: Final = 0.5
 
 
@@ -24,14 +24,15 @@ BREATH: Final = 0.5
 class _Desk:
     """The watchers of one event loop.
 
-    :param held: by watcher, until when a ``Retry-After`` forbids its connection to ask, in monotonic seconds.
+    :param watchers: the watchers by connection.
+    :param held: the time until which ``Retry-After`` forbids requests, by connection, in monotonic seconds.
     """
 
     watchers: dict[Hashable, Watcher] = field(default_factory=dict)
     held: dict[Hashable, float] = field(default_factory=dict)
 
     def forget_ended(self) -> None:
-        """Remove watchers that have ended; what the service asked of them binds the next ones."""
+        """Remove watchers that have ended, but keep their ``Retry-After`` for the next ones."""
         now = time.monotonic()
         for key in [key for key, watcher in self.watchers.items() if watcher.closed]:
             self.held[key] = self.watchers.pop(key).held_until
@@ -44,9 +45,9 @@ _desks: WeakKeyDictionary[asyncio.AbstractEventLoop, _Desk] = WeakKeyDictionary(
 async def wait_together(
     hook: Any, run_ids: Sequence[RunId], pace: Pace, report: Callable[[str], None]
 ) -> Waited:
-    """Wait with the watcher of the hook's connection, and with the next one should it be cancelled.
+    """Wait with the watcher of the hook's connection, or with a new one if it is cancelled.
 
-    :raises WatcherClosed: when that happens again and again.
+    :raises WatcherClosed: if that happens :data:`WATCHERS` times.
     """
     for _ in range(WATCHERS):
         try:
@@ -57,9 +58,9 @@ async def wait_together(
 
 
 def watcher_of(hook: Any) -> Watcher:
-    """The watcher for a hook's connection in the running event loop; it ends with the last one who waits.
+    """The watcher for a hook's connection in the running event loop; it ends when its last waiter leaves.
 
-    A connection that has been changed gets another one: who waits with the old key goes on with it.
+    A changed connection gets another watcher. Waiters with the old key keep theirs.
 
     :param hook: a :class:`~airflow_provider_testerarmy.hooks.base.ServiceHook` whose connection is loaded.
     """
@@ -67,8 +68,9 @@ def watcher_of(hook: Any) -> Watcher:
     key = (hook.path, hook.conn_id, hook.endpoint, hook.max_requests_per_second)
     desk.forget_ended()
     if key not in desk.watchers:
-        # In Airflow's triggerer other triggers can have their turn in here: reading a connection's extra asks the
-        # triggerer's parent process to mask secrets, and even synchronous code gives way for that.
+        # Other triggers may run during this call: reading a connection's extra asks the triggerer's parent process
+        # to mask secrets, and Airflow lets even synchronous code yield to the event loop for that (with greenback,
+        # https://github.com/apache/airflow/pull/55799). So another trigger may have added a watcher meanwhile.
         put, close = hook.async_asker()
         held_until = desk.held.get(key, 0.0)
         made = Watcher(

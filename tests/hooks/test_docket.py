@@ -122,7 +122,7 @@ def test_an_unclear_submission_is_neither_repeated_nor_guessed(docket_driver, se
     service.control.faults.add(kind, "docket_trigger_run")
     ended = docket_driver.submit(181)
     assert (ended.end, ended.look_again) == (SubmitEnd.UNCLEAR, False)
-    assert "Docket offers no way to look up what was started" in ended.message
+    assert "Docket's API cannot look up what was started" in ended.message
     assert len(service.control.log.entries("docket_trigger_run")) == 1
     assert [line[0] for line in docket_driver.journal.lines] == ["intent", "unclear"]
 
@@ -138,7 +138,7 @@ def test_a_lost_submission_is_not_found(docket_driver):
     """When its task is stopped, only that much can be said."""
     setting = docket_driver.setting(RunRequest("test", "181"))
     ended = docket_driver.drive(find(setting, EARLIER))
-    assert "no way to look up" in ended.message
+    assert "cannot look up what was started" in ended.message
 
 
 @pytest.mark.parametrize(
@@ -173,7 +173,7 @@ def test_a_missing_run_is_not_overlooked(docket_driver, service):
     ended = docket_driver.submit(181, 182)
     assert ended.end is SubmitEnd.UNCLEAR
     assert any(
-        "2 tests were to be run, and group run 35 has fewer runs: 38" in line for line in docket_driver.log
+        "2 tests were requested, but group run 35 has fewer runs: 38" in line for line in docket_driver.log
     )
 
 

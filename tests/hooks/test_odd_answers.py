@@ -40,7 +40,7 @@ def test_an_answer_about_another_run_is_not_an_answer(service, method, asked, ri
     """Its pass would be somebody else's."""
     question = getattr(service, method)(asked)
     assert question.parse(right).outcome is Outcome.PASSED
-    with pytest.raises(ValueError, match=r"answered about (another )?run"):
+    with pytest.raises(ValueError, match=r"received (another )?run"):
         question.parse(wrong)
 
 
@@ -67,7 +67,7 @@ def test_an_unusable_id_is_refused(method, odd):
 def test_an_answer_about_another_target_is_no_submission(kind, answer):
     """What was started is looked for then."""
     question = TesterArmyService().submit(RunRequest(kind, A, {"prompt": "x"} if kind == "prompt" else {}))
-    with pytest.raises(ValueError, match=r"answered about another one|cannot be used"):
+    with pytest.raises(ValueError, match=r"received another one|cannot be used"):
         question.parse(answer)
 
 
@@ -76,7 +76,7 @@ def test_a_look_at_another_target_is_not_an_answer(kind):
     """Its project is not where the runs will be."""
     question = TesterArmyService().prepare(RunRequest(kind, A))
     assert question.parse({"id": A.upper(), "projectId": "p"}).project_id == "p"
-    with pytest.raises(ValueError, match="answered about another one"):
+    with pytest.raises(ValueError, match="received another one"):
         question.parse({"id": B})
 
 

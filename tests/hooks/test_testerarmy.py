@@ -220,7 +220,7 @@ def test_one_call_in_an_event_loop(connect):
 def test_a_good_connection(connect):
     """It names what the key sees."""
     good, message = connect(port=0, extra={"workspace": None}).test_connection()
-    assert (good, "3 project(s): Acme Shop" in message) == (True, True)
+    assert (good, "3 projects: Acme Shop" in message) == (True, True)
 
 
 @pytest.mark.parametrize("password", ["sk_wrong", "sk_forbidden_1"])

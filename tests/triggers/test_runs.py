@@ -125,7 +125,7 @@ def test_a_deadline_stops_the_runs(trigger, service):
     waiting = trigger(catalog.GROUP_ENDLESS, deadline=time.time() + 0.1)
     event = fire(waiting)
     assert event["end"] == "deadline"
-    assert "not finished in time" in event["message"]
+    assert "did not finish in time" in event["message"]
     assert set(service.control.log.cancelled_run_ids()) == set(waiting.run_ids)
 
 
