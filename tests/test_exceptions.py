@@ -162,7 +162,7 @@ def test_a_long_list_of_reasons_is_cut():
             Submitted(SubmitEnd.UNCLEAR, message="two found", candidates=("a", "b")),
             True,
             SubmissionUnclear,
-            "Nothing was sent a second time",
+            "The request was not sent again",
         ),
     ],
 )

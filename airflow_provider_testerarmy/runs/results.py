@@ -9,7 +9,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TypeAlias
 
-#: A run's id in the form that its service uses: a UUID (TesterArmy) or an integer (Docket).
+#: A run's id in the form that its service uses: one vendor has UUIDs, another integers.
 RunId: TypeAlias = str | int
 
 

@@ -74,7 +74,7 @@ def _cancel_each(service: RunService, wanted: list[RunId]) -> Flow[_Left]:
         fault = yield from _cancelled(service.cancel_run(run_id), () if left else PAUSES)
         if fault is None:
             continue
-        # TesterArmy answers 409 if the run has already finished, and also if it cannot be cancelled.
+        # The service responds with 409 if the run has already finished, and also if it cannot be cancelled.
         fate = (yield from _state_of(service, run_id)) if fault.kind is FaultKind.CONFLICT else Fate.UNKNOWN
         if fate is Fate.STOPPED:
             continue

@@ -149,7 +149,7 @@ def _read(data: Mapping[str, Any]) -> Record:
 
 
 def _read_first_version(data: Mapping[str, Any]) -> Record:
-    """Read version 1, which has no requests, only ``max_tries``, and only the passes and failures of earlier rounds."""
+    """Read version 1: it has no requests, only ``max_tries``, and only passes and failures of earlier rounds."""
     owner = data.get("owner") or {}
     passed, failed = tuple(data["passed"]), tuple(map(str, data["failed"]))
     rounds: tuple[tuple[Entry, ...], ...] = ()
