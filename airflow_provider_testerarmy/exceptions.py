@@ -50,6 +50,7 @@ class TestRunError(AirflowException):
         self.run_ids = tuple(run_ids)
 
     def __reduce__(self) -> tuple[object, ...]:
+        # Airflow moves exceptions between processes. The default would lose the run ids.
         return type(self), (str(self), self.run_ids)
 
 
@@ -131,6 +132,7 @@ def submit_error(ended: Submitted, label: str, *, remembered: bool) -> TestRunEr
         return RequestRefused(f"The {label} was not started: {ended.message}.")
     if ended.end is SubmitEnd.UNAVAILABLE:
         return ServiceUnavailable(f"The {label} was not started: {ended.message}.")
+    # The next try can settle it, so let Airflow retry.
     if ended.look_again and remembered:
         return ServiceUnavailable(
             f"Whether the {label} was started is not known yet: {ended.message}. The next try looks for it "
@@ -201,6 +203,7 @@ def verdict_error(
     """
     if verdict.kind in (VerdictKind.PASSED, VerdictKind.NOT_JUDGED):
         return None
+    # The message ends up in logs and notifications. The summary and the reports have all reasons.
     message = f"Verdict: {verdict.kind}. " + " | ".join(verdict.reasons[:20])
     if verdict.kind is VerdictKind.SKIPPED:
         return TestsSkipped(message)

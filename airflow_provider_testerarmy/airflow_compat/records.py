@@ -51,6 +51,7 @@ def read_record(ti: Any) -> Any | None:
     if DATABASE_EVERYWHERE:
         value = dict(_variables(name)).get(name)
     else:
+        # Not the public Variable: its get() reads secrets backends first, and reports every failure as a KeyError.
         from airflow.sdk.execution_time.comms import GetVariable
 
         value = getattr(ask_supervisor(GetVariable(key=name)), "value", None)
@@ -72,6 +73,8 @@ def write_record(ti: Any, record: Mapping[str, Any]) -> None:
 
         Variable.set(_variable_name(ti), value, description=description)
     else:
+        # Not the public Variable: its set() only logs an error (https://github.com/apache/airflow/issues/68537),
+        # and a task without a stored record could submit a second time.
         from airflow.sdk.execution_time.comms import PutVariable
 
         ask_supervisor(PutVariable(key=_variable_name(ti), value=value, description=description))
@@ -189,6 +192,7 @@ def _failed_of(dag_id: str, run_id: str, tasks: Collection[tuple[str, int]]) -> 
 
 def _own_record(stored: str | None) -> Any:
     value = json.loads(stored) if stored else None
+    # A custom backend leaves only a reference here, which has no version.
     return value if isinstance(value, dict) and "version" in value else None
 
 
@@ -201,6 +205,7 @@ def _run_prefix(dag_id: str, run_id: str) -> str:
 
 
 def _digest(*of: str | int) -> str:
+    # The key of a Variable has at most 250 characters, and a DAG id alone may have as many.
     return hashlib.sha256(json.dumps(of).encode()).hexdigest()[:32]
 
 
@@ -220,6 +225,7 @@ def _variables(prefix: str) -> list[tuple[str, str]]:
     from airflow.models.variable import Variable
     from sqlalchemy import select
 
+    # Escaped: the underscores of the prefix are wildcards in LIKE.
     query = select(Variable).where(Variable.key.startswith(prefix, autoescape=True))
     with own_session() as session:
         return [(each.key, each.val) for each in session.scalars(query)]

@@ -143,6 +143,7 @@ def _state_by_supervisor(ti: Any) -> Any:
         map_index=ti.map_index if mapped else None,
     )
     found = states.get(ti.run_id, {})
+    # Airflow appends the map index to the task id of a mapped task instance.
     return found.get(f"{ti.task_id}_{ti.map_index}" if mapped else ti.task_id, GONE)
 
 
@@ -213,6 +214,7 @@ def is_trigger_failure(next_method: str) -> bool:
 def trigger_failure(next_kwargs: dict[str, Any] | None) -> str:
     """Airflow's reason for a deferral that ended without an event, on one line."""
     kwargs = next_kwargs or {}
+    # Airflow 3 stores the traceback of the trigger as a list of lines; the last one names the error.
     lines = "".join(map(str, kwargs.get("traceback") or ())).splitlines()
     last = next((line.strip() for line in reversed(lines) if line.strip()), "")
     return (last or str(kwargs.get("error") or "Airflow gives no reason"))[:300]

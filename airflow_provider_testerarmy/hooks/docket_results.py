@@ -66,6 +66,7 @@ def to_glimpse(run: wire.TestRunGlimpse) -> RunResult:
 
 
 def _state(run: wire.TestRunGlimpse) -> tuple[Phase, Outcome | None]:
+    # An unknown status is not an end: polling continues until the deadline, and the status is in the log.
     outcome = _OUTCOMES.get(run.status)
     return Phase.FINISHED if outcome else Phase.RUNNING if run.status == "running" else Phase.UNKNOWN, outcome
 

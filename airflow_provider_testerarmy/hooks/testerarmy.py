@@ -181,6 +181,7 @@ class TesterArmyService:
             return replace(group, body=request.body).then(
                 lambda queued: _group_submission(queued, request.target)
             )
+        # The placeholder is replaced by the request's body, which was validated before.
         prompt = testerarmy.submit_prompt_run(wire.PromptRunRequest(prompt="-"))
         return replace(prompt, body=request.body).then(
             lambda queued: clean_submission(Submission((queued.id,)))
@@ -282,6 +283,7 @@ def _single(queued: wire.TestRunQueued, test_id: str) -> Submission:
 
 
 def _same(what: str, answered: str | None, asked: str) -> None:
+    # A broken cache or proxy may return another object. Waiting for its runs could report a wrong verdict.
     if answered and answered.strip().casefold() != asked.strip().casefold():
         raise ValueError(f"requested {what} {asked}, received another one")
 
@@ -293,6 +295,7 @@ def _test_scope(test: wire.TestDefinition, test_id: str) -> Scope:
 
 def _group_scope(group: wire.Group, group_id: str) -> Scope:
     _same("group", group.id, group_id)
+    # The service may run the preparation test in addition to the tests that it lists for the group.
     companions = frozenset((group.prep_test_id,) if group.prep_test_id else ())
     return Scope(one_line(group.project_id or ""), one_line(group.name or ""), companions)
 
@@ -308,5 +311,6 @@ def _group_submission(queued: wire.GroupRunQueued, group_id: str) -> Submission:
 
 def _tests(page: wire.TestPage) -> Tests:
     titles = {test.id: one_line(test.title or "") for test in page.tests}
+    # A group run skips disabled tests. A missing `enabled` counts as enabled.
     runnable = frozenset(test.id for test in page.tests if test.enabled is not False)
     return Tests(titles, runnable, page.next_cursor or "")

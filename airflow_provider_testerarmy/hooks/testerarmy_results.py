@@ -114,6 +114,7 @@ def _reason(run: wire.Run, output: wire.Output) -> str:
 def _issue(issue: wire.Issue) -> Issue:
     return Issue(
         name=issue.name or "unnamed",
+        # The OpenAPI document: `issue` (a confirmed bug) is the default, `warning` does not block.
         confirmed=issue.type != "warning",
         severity=issue.severity,
         description=issue.description or "",

@@ -78,6 +78,7 @@ class _Steps(Generic[R]):
         except StopIteration as end:
             self.result = end.value
             return None
+        # A pause has no reply, so the flow resumes with None unless `answer` or `faults` sets something else.
         self._resume = partial(self._flow.send, None)
         return step
 

@@ -43,6 +43,7 @@ class StepResult(DocketModel):
 
     step_number: Lenient[int] = None
     task: Lenient[str] = None
+    # Strict: pydantic would read "no" and 0 as False, and an unexpected value must not look like a failed step.
     is_successful: Lenient[StrictBool] = None
     result: Lenient[str] = None
     duration: Lenient[float] = None
@@ -77,6 +78,7 @@ class TestRun(TestRunGlimpse):
     test_blueprint_id: Lenient[Id] = None
     test_group_run_id: Lenient[Id] = None
     blueprint_metadata: Lenient[BlueprintSnapshot] = None
+    # Null while the run is active.
     results: LenientTuple[StepResult] = ()
     test_video_url: Lenient[str] = None
     test_video_download_url: Lenient[str] = None
@@ -107,6 +109,7 @@ class StartedRun(DocketModel):
     id: Id
     test_blueprint_id: Lenient[Id] = None
     test_group_run_id: Lenient[Id] = None
+    # Docket may add a run that logs in; it is not one of the requested tests.
     is_login_test_run: Lenient[bool] = None
 
 
@@ -116,6 +119,7 @@ class GroupRun(DocketModel):
     id: Lenient[Id] = None
     name: Lenient[str] = None
     status: Lenient[str] = None
+    # Not lenient: a dropped run would continue without anything waiting for it.
     test_runs: tuple[StartedRun, ...]
 
 

@@ -29,6 +29,7 @@ IDEMPOTENCY_HEADER: Final = "X-Docket-Idempotency-Key"
 
 #: The default for the maximum age of a delivery in seconds, and for how far ahead its time may be.
 REPLAY_WINDOW: Final = 300.0
+#: A longer idempotency key is refused, because the receiver has to store the keys.
 MAX_KEY_LENGTH: Final = 200
 
 _SCHEME: Final = "v1"
@@ -95,6 +96,7 @@ def verify(
     :raises ValueError: for a secret that is not hexadecimal, which is a mistake in your configuration.
     :raises WebhookRefused: for a delivery that you must not act on.
     """
+    # Docket signs with the decoded bytes of the secret, and signs "<time>.<raw body>".
     key = _key(secret)
     signed_at, digests = _parse_header(signature)
     expected = hmac.digest(key, signed_at.encode() + b"." + body, hashlib.sha256)

@@ -78,7 +78,8 @@ class Endpoint:
         }
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError("An Endpoint holds the API key, so it is not pickled.")
+        # Airflow pickles and serializes many objects; the key must not end up in its database or logs.
+        raise TypeError("An Endpoint holds the API key, so it cannot be pickled.")
 
     def scrub(self, text: str) -> str:
         """The text with the key replaced by ``***``, in case a response echoes it."""

@@ -34,6 +34,7 @@ def bound(client: ClientT, guard: Guard | None = None) -> ClientT:
     :param guard: checks each address before connecting. A proxy's address is not checked.
     :return: the same client.
     """
+    # A proxy from the environment has its own transport in `_mounts`.
     for transport in (client._transport, *client._mounts.values()):
         # In-process transports for tests have no pool.
         pool = getattr(transport, "_pool", None)

@@ -34,6 +34,7 @@ T = TypeVar("T")
 #: Seconds for which an idle connection is kept: longer than a typical poll interval, shorter than the 60 s after
 #: which AWS load balancers close it by default. nginx closes it after 75 s.
 _KEEP_ALIVE: Final = 50.0
+#: The errors that httpx raises before it sends a byte of the request. For ProxyError, only the CONNECT was sent.
 _NOT_SENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
 #: The errors an exchange may raise; `asyncio.timeout` raises `TimeoutError` at the deadline.
 _FAILURES: Final = (httpx.HTTPError, httpx.InvalidURL, BodyRefused, TimeoutError)
@@ -129,6 +130,7 @@ class AsyncSender:
             except _FAILURES as error:
                 raise _failed(error, operation, self.endpoint, exchange) from _cause(error, self.endpoint)
         read = partial(_read, operation, self.endpoint, response, body)
+        # A page of 100 runs may take longer to parse than a triggerer's event loop may be blocked.
         return await asyncio.to_thread(read) if len(body.content) > LARGE else read()
 
     async def _exchange(self, operation: Operation[T], exchange: Exchange) -> tuple[httpx.Response, Body]:
@@ -155,6 +157,7 @@ class AsyncSender:
 
 
 def _body(response: httpx.Response) -> Body:
+    # An error of a proxy may be a page of any size. Refusing a large one would hide its status.
     limit = MAX_BODY_BYTES if response.is_success else MAX_ERROR_BYTES
     return Body(response.headers.get("content-encoding", ""), limit=limit, cut=not response.is_success)
 
@@ -193,6 +196,7 @@ def _client_options(endpoint: Endpoint) -> dict[str, Any]:
         "headers": endpoint.headers(),
         "timeout": httpx.Timeout(min(limits.read, limits.total), connect=min(limits.connect, limits.total)),
         "limits": httpx.Limits(keepalive_expiry=_KEEP_ALIVE),
+        # httpx strips Authorization when a redirect leaves the origin, but not a vendor's own header (X-API-KEY).
         "follow_redirects": False,
         "verify": tls_context(endpoint.verify),
         # HTTP_PROXY may point to a corporate proxy, which cannot reach this machine's loopback interface.

@@ -45,6 +45,10 @@ Environment = Literal["production", "staging", "preview", "custom"]
 Mode = Literal["fast", "deep"]
 
 
+# `RunResponse`, `TestOutput` and so on are schemas of the OpenAPI document. It requires more fields than these
+# models do: a missing detail must not fail a task whose run has a result.
+
+
 class Issue(WireModel):
     """A problem that the agent reports. ``severity`` is 1 (minor) to 5 (critical); ``type`` is issue or warning."""
 
@@ -77,7 +81,9 @@ class Step(WireModel):
 class OutputGlimpse(WireModel):
     """The fields of ``TestOutput`` that determine the outcome of a finished run."""
 
+    # `planner_skipped` in `PlannerSkippedOutput`, absent in `TestOutput`.
     kind: Lenient[str] = None
+    # `PASS` or `FAILED`.
     result: Lenient[str] = None
 
 
@@ -152,12 +158,15 @@ class TestRunQueued(WireModel):
 class GroupRunQueued(WireModel):
     """The response to a group run or a batch rerun: which runs were accepted and which were rejected."""
 
+    # `queued` if at least one run was accepted, `cancelled` if the service rejected every run.
     status: str
     batch_id: str
     group_id: Lenient[str] = None
     run_ids: NullableTuple[str]
     queued_run_ids: LenientTuple[str] = ()
+    # Runs that the service cancelled immediately: duplicates of runs in flight, or over a quota.
     cancelled_run_ids: LenientTuple[str] = ()
+    # Only in the response to a rerun: deleted, disabled or malformed tests.
     skipped_test_ids: LenientTuple[str] = ()
 
 
@@ -227,6 +236,7 @@ class Group(WireModel):
     name: Lenient[str] = None
     project_id: Lenient[str] = None
     run_mode: Lenient[str] = None
+    # The service may run this test before the others, without listing it among the group's tests.
     prep_test_id: Lenient[str] = None
 
 

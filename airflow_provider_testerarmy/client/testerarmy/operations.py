@@ -102,6 +102,7 @@ def list_runs(
 
     :param limit: runs per page, 1 to 100.
     """
+    # The range of the OpenAPI document.
     if not 1 <= limit <= PAGE_SIZE:
         raise RequestInvalid(f"limit must be between 1 and {PAGE_SIZE}, not {limit}.")
     query = {
@@ -134,6 +135,7 @@ def glance_at_runs(
 
 def cancel_run(run_id: str) -> Operation[RunCancelled]:
     """``POST /runs/{id}/cancel``; 409 when the run has already finished."""
+    # Repeatable: a second cancel of a finished run is a 409 and changes nothing.
     path = f"/runs/{_segment(run_id)}/cancel"
     return Operation("cancel run", "POST", path, RunCancelled.model_validate)
 

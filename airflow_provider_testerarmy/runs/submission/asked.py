@@ -37,6 +37,7 @@ class Generation:
     def same(self, other: Generation) -> bool:
         """Whether all numbers are equal, except those that one of the two lacks."""
         return all(
+            # A record of version 1 has only `max_tries`, and Airflow 2 has no `clear_number`.
             UNKNOWN in pair or pair[0] == pair[1]
             for pair in zip(self.to_json(), other.to_json(), strict=True)
         )
@@ -87,6 +88,7 @@ class Asked:
 
 
 def _equal(one: str, other: str) -> bool:
+    # Records of version 1 lack some fields; an unknown one must not stop runs that are still needed.
     return not one or not other or one == other
 
 

@@ -76,8 +76,11 @@ def decide(
     if not believed:
         return Action.IGNORE
     if ending is not None:
+        # A try that ends has just written the record, so its generation and its request are current.
         kept = follows and ending not in _STOPS
         return Action.KEEP if kept else Action.STOP
+    # A concluded record was not followed by a retry, so this try can only come from a clear. The numbers of the
+    # generation alone do not always show that; see `Generation`.
     another = not record.asked.same_runs(asked) or not record.generation.same(generation)
     if another or record.stage is Stage.CONCLUDED:
         return Action.REPLACE

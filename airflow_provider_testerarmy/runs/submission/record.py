@@ -92,6 +92,7 @@ class Part:
     @property
     def unknown(self) -> bool:
         """Whether it may have started runs with unknown ids."""
+        # A worker that was killed between the POST and storing the run ids leaves SENDING.
         return self.state in (PartState.SENDING, PartState.UNCLEAR)
 
     @property

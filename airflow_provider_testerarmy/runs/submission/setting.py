@@ -25,6 +25,7 @@ T = TypeVar("T")
 #: Without a ``Date`` header, an intent is dated by the worker's clock minus this. If the clock is wrong, the lookup
 #: then finds too many runs (and ends as unclear) instead of missing one and submitting it a second time.
 SKEW_WITHOUT_DATE: Final = timedelta(hours=1)
+#: Seconds before each retry of a read, or of a submission that had no effect; the last one repeats.
 _BACKOFF: Final = (1.0, 2.0, 5.0, 10.0, 20.0, 30.0)
 
 

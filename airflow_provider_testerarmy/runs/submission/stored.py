@@ -110,6 +110,7 @@ def signature(data: Mapping[str, Any], identity: str, secret: str) -> str:
 
     :param identity: of the task instance, so that a record copied from another task is not valid.
     """
+    # Sorted keys: the store does not have to keep their order.
     unsigned = {name: value for name, value in data.items() if name != "signature"}
     text = json.dumps([identity, unsigned], sort_keys=True, separators=(",", ":"))
     return hmac.new(secret.encode("utf-8", "replace"), text.encode(), hashlib.sha256).hexdigest()
@@ -209,6 +210,7 @@ def _part_to_json(part: Part) -> dict[str, Any]:
 
 def _part_from_json(data: Mapping[str, Any]) -> Part:
     request, submission, state = data.get("request"), data.get("submission"), PartState(data["state"])
+    # A damaged record: without run ids, only a lookup can find what was started.
     if state is PartState.STARTED and submission is None:
         state = PartState.SENDING
     return Part(

@@ -91,6 +91,7 @@ def _send(setting: Setting, scope: Scope, intent: Intent) -> Flow[Submitted]:
         found = yield from look_up(setting, scope, _until(setting, intent, began), LOOKS, reply)
         if found is not None:
             return _noted(setting, found)
+        # The lookup found nothing, so a refusal was one. The same request would be refused again.
         if refused:
             _journal(setting).nothing_started(reply.message)
             return not_started(reply)
@@ -128,6 +129,7 @@ def _journal(setting: Setting) -> Journal:
 
 
 def _until(setting: Setting, intent: Intent, began: float) -> Intent:
+    # The service's time plus the elapsed local time: a wrong local clock does not matter.
     passed = timedelta(seconds=max(0.0, setting.clock() - began))
     return replace(intent, until=intent.since + passed)
 

@@ -124,7 +124,7 @@ class QualityGate(BaseModel):
     @field_serializer("non_blocking_tests")
     def _in_order(self, ids: frozenset[str]) -> list[str]:
         # The order of a set of strings differs between processes (hash randomization). Airflow would create a new
-        # DAG version each time it parses the file.
+        # DAG version whenever it differs: https://github.com/apache/airflow/issues/56471
         return sorted(ids)
 
     def __str__(self) -> str:
@@ -321,6 +321,7 @@ class _Tally:
 
 
 def _outcome(run: RunResult) -> Outcome:
+    # A missing outcome must never count as a pass.
     return run.outcome if run.finished and run.outcome else Outcome.UNKNOWN
 
 

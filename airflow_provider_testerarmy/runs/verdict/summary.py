@@ -12,7 +12,7 @@ from airflow_provider_testerarmy.runs.results import Issue, Outcome, RunId, RunR
 from airflow_provider_testerarmy.runs.text import one_line
 from airflow_provider_testerarmy.runs.verdict.gate import Verdict
 
-#: The maximum size of a summary in bytes of JSON.
+#: The maximum size of a summary in bytes of JSON. Airflow stores XComs in its database, and shows them whole.
 MAX_BYTES: Final = 16 * 1024
 #: The maximum number of entries of each list; the most important entries come first.
 MAX_ENTRIES: Final = {"reasons": 20, "issues": 20, "tests": 60, "run_ids": 150}
