@@ -22,8 +22,8 @@ from airflow_provider_testerarmy.hooks.base import ServiceHook
 from airflow_provider_testerarmy.hooks.docket_results import (
     DASHBOARD,  # noqa: F401 - users import it from here
     group_run_url,
-    to_glimpse,
     to_result,
+    to_state,
 )
 from airflow_provider_testerarmy.hooks.docket_submission import to_submission
 from airflow_provider_testerarmy.hooks.forms import ConnectionForm
@@ -90,7 +90,7 @@ class DocketHook(ServiceHook):
             # The button runs in the API server. Docket's usual timeouts would occupy one of its threads for 90 s.
             quick = replace(self.endpoint, timeouts=base.QUICK)
             with SyncSender(quick, policy=ONCE) as client:
-                client.send(docket.look_for_no_run())
+                client.send(docket.check_key())
         except CredentialsRejected as error:
             return False, f"Docket rejected the API key ({error.message})."
         except NotFound as error:
@@ -140,9 +140,9 @@ class DocketService:
         """One run with all of its details."""
         return docket.get_test_run(run_id).then(about(run_id, self.result))
 
-    def glance(self, run_id: RunId) -> Operation[RunResult]:
+    def fetch_state(self, run_id: RunId) -> Operation[RunResult]:
         """The state and outcome of one run."""
-        return docket.glance_at_test_run(run_id).then(about(run_id, to_glimpse))
+        return docket.get_test_run_state(run_id).then(about(run_id, to_state))
 
     def list_by_status(self, status: str, cursor: str) -> NoReturn:
         """Never called, because ``active_statuses`` is empty."""

@@ -60,12 +60,12 @@ def group_run_url(group_run_id: int | str | None) -> str:
     return f"{DASHBOARD}/grouprun/{group_run_id}" if group_run_id else ""
 
 
-def to_glimpse(run: wire.TestRunGlimpse) -> RunResult:
+def to_state(run: wire.TestRunState) -> RunResult:
     """The state and outcome of a run, without details."""
     return clean_result(RunResult(run.id, run.status, *_state(run)))
 
 
-def _state(run: wire.TestRunGlimpse) -> tuple[Phase, Outcome | None]:
+def _state(run: wire.TestRunState) -> tuple[Phase, Outcome | None]:
     # An unknown status is not an end: polling continues until the deadline, and the status is in the log.
     outcome = _OUTCOMES.get(run.status)
     return Phase.FINISHED if outcome else Phase.RUNNING if run.status == "running" else Phase.UNKNOWN, outcome

@@ -21,9 +21,9 @@ from airflow_provider_testerarmy.hooks.forms import ConnectionForm
 from airflow_provider_testerarmy.hooks.matching import match
 from airflow_provider_testerarmy.hooks.testerarmy_results import (
     ERROR_HINTS,  # noqa: F401 - users import it from here
-    to_glimpse,
     to_result,
     to_sighting,
+    to_state,
 )
 from airflow_provider_testerarmy.runs.cleaning import about, clean_submission, usable_id
 from airflow_provider_testerarmy.runs.results import RunId, RunResult
@@ -191,13 +191,13 @@ class TesterArmyService:
         """One run with all of its details."""
         return testerarmy.get_run(_usable(run_id)).then(about(run_id, self.result))
 
-    def glance(self, run_id: RunId) -> Operation[RunResult]:
+    def fetch_state(self, run_id: RunId) -> Operation[RunResult]:
         """The state and outcome of one run."""
-        return testerarmy.glance_at_run(_usable(run_id)).then(about(run_id, to_glimpse))
+        return testerarmy.get_run_state(_usable(run_id)).then(about(run_id, to_state))
 
     def list_by_status(self, status: str, cursor: str) -> Operation[Page]:
         """The states and outcomes of the account's runs with one status."""
-        listing = testerarmy.glance_at_runs(status=status, cursor=cursor or None)
+        listing = testerarmy.list_run_states(status=status, cursor=cursor or None)
         return listing.then(lambda page: Page(tuple(map(to_sighting, page.runs)), page.next_cursor or ""))
 
     def list_candidates(self, request: RunRequest, scope: Scope, cursor: str) -> Operation[Page]:
@@ -209,7 +209,7 @@ class TesterArmyService:
     def list_newest(self, request: RunRequest, scope: Scope) -> Operation[tuple[RunId, ...]]:
         """The ids of the newest of these runs."""
         test_id, project_id = _listed_by(request, scope)
-        listing = testerarmy.glance_at_runs(test_id=test_id, project_id=project_id, limit=NEWEST)
+        listing = testerarmy.list_run_states(test_id=test_id, project_id=project_id, limit=NEWEST)
         return listing.then(lambda page: tuple(run.id for run in page.runs))
 
     def examine(self, run_id: RunId, request: RunRequest) -> Operation[Sighting]:

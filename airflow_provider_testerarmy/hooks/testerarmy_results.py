@@ -61,10 +61,10 @@ def to_result(run: wire.Run, url: str) -> RunResult:
     return clean_result(found)
 
 
-def to_sighting(run: wire.RunGlimpse) -> Sighting:
+def to_sighting(run: wire.RunState) -> Sighting:
     """The state of a listed run."""
     phase = _phase(run)
-    return Sighting(to_glimpse(run)) if phase is Phase.FINISHED else _still_active(run.id, run.status, phase)
+    return Sighting(to_state(run)) if phase is Phase.FINISHED else _still_active(run.id, run.status, phase)
 
 
 @lru_cache(maxsize=10_000)
@@ -73,20 +73,20 @@ def _still_active(run_id: str, status: str, phase: Phase) -> Sighting:
     return Sighting(clean_result(RunResult(run_id, status, phase)))
 
 
-def to_glimpse(run: wire.RunGlimpse) -> RunResult:
+def to_state(run: wire.RunState) -> RunResult:
     """The state and outcome of a run, without details."""
     phase = _phase(run)
     outcome = _outcome(run) if phase is Phase.FINISHED else None
     return clean_result(RunResult(run.id, run.status, phase, outcome))
 
 
-def _phase(run: wire.RunGlimpse) -> Phase:
+def _phase(run: wire.RunState) -> Phase:
     phase = PHASES.get(run.status, Phase.UNKNOWN)
     # A future status with a completion time is an end as well; waiting for a known status would time out.
     return Phase.FINISHED if phase is Phase.UNKNOWN and run.completed_at is not None else phase
 
 
-def _outcome(run: wire.RunGlimpse) -> Outcome:
+def _outcome(run: wire.RunState) -> Outcome:
     """The outcome of a finished run.
 
     ``completed`` only says that the agent finished: ``output.result`` is the outcome. ``failed`` says that the

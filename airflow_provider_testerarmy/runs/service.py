@@ -228,11 +228,11 @@ class RunService(Protocol):
     def fetch(self, run_id: RunId) -> Ask[RunResult]:
         """One run with all of its details."""
 
-    def glance(self, run_id: RunId) -> Ask[RunResult]:
+    def fetch_state(self, run_id: RunId) -> Ask[RunResult]:
         """The state and outcome of one run, without issues, steps and screenshots."""
 
     def list_by_status(self, status: str, cursor: str) -> Ask[Page]:
-        """The account's runs with one status, newest first, in the detail of :meth:`glance`."""
+        """The account's runs with one status, newest first, in the detail of :meth:`fetch_state`."""
 
     def list_candidates(self, request: RunRequest, scope: Scope, cursor: str) -> Ask[Page]:
         """The newest runs, filtered so that the request's runs would be among them."""

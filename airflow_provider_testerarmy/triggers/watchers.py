@@ -17,11 +17,11 @@ from airflow_provider_testerarmy.runs.results import RunId
 #: The maximum number of watchers that one wait uses, in case they are cancelled.
 WATCHERS: Final = 20
 #: Seconds between the end of one watcher and the use of the next.
-BREATH: Final = 0.5
+PAUSE: Final = 0.5
 
 
 @dataclass(slots=True)
-class _Desk:
+class _LoopWatchers:
     """The watchers of one event loop.
 
     :param watchers: the watchers by connection.
@@ -39,7 +39,7 @@ class _Desk:
         self.held = {key: until for key, until in self.held.items() if until > now}
 
 
-_desks: WeakKeyDictionary[asyncio.AbstractEventLoop, _Desk] = WeakKeyDictionary()
+_by_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, _LoopWatchers] = WeakKeyDictionary()
 
 
 async def wait_together(
@@ -53,7 +53,7 @@ async def wait_together(
         try:
             return await watcher_of(hook).wait(run_ids, pace, report)
         except WatcherClosed:
-            await asyncio.sleep(BREATH)
+            await asyncio.sleep(PAUSE)
     return await watcher_of(hook).wait(run_ids, pace, report)
 
 
@@ -64,18 +64,18 @@ def watcher_of(hook: Any) -> Watcher:
 
     :param hook: a :class:`~airflow_provider_testerarmy.hooks.base.ServiceHook` whose connection is loaded.
     """
-    desk = _desks.setdefault(asyncio.get_running_loop(), _Desk())
+    loop_watchers = _by_loop.setdefault(asyncio.get_running_loop(), _LoopWatchers())
     key = (hook.path, hook.conn_id, hook.endpoint, hook.max_requests_per_second)
-    desk.forget_ended()
-    if key not in desk.watchers:
+    loop_watchers.forget_ended()
+    if key not in loop_watchers.watchers:
         # Other triggers may run during this call: reading a connection's extra asks the triggerer's parent process
         # to mask secrets, and Airflow lets even synchronous code yield to the event loop for that (with greenback,
         # https://github.com/apache/airflow/pull/55799). So another trigger may have added a watcher meanwhile.
         put, close = hook.async_asker()
-        held_until = desk.held.get(key, 0.0)
+        held_until = loop_watchers.held.get(key, 0.0)
         made = Watcher(
             hook.service(), put, close, per_second=hook.max_requests_per_second, held_until=held_until
         )
-        desk.forget_ended()
-        desk.watchers.setdefault(key, made)
-    return desk.watchers[key]
+        loop_watchers.forget_ended()
+        loop_watchers.watchers.setdefault(key, made)
+    return loop_watchers.watchers[key]

@@ -149,6 +149,6 @@ def test_words_for_an_end(status, outcome):
 @pytest.mark.parametrize("other", [39, 0, None])
 def test_an_answer_about_another_run_is_none(other):
     """Neither whole nor at a glance."""
-    for question in (DocketService().fetch(38), DocketService().glance("38")):
+    for question in (DocketService().fetch(38), DocketService().fetch_state("38")):
         with pytest.raises(ValueError, match=r"another run|test_run"):
             question.parse({"test_run": {"id": other, "status": "passed"}})

@@ -24,7 +24,7 @@ def docket_run(run_id=7, **fields):
     return {"test_run": {"id": run_id, "status": "passed", **fields}}
 
 
-WHOLE_AND_GLANCE = pytest.mark.parametrize("method", ["fetch", "glance"])
+WHOLE_AND_GLANCE = pytest.mark.parametrize("method", ["fetch", "fetch_state"])
 
 
 @WHOLE_AND_GLANCE

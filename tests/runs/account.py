@@ -122,7 +122,7 @@ class Watch:
                 self.list.failed(question, fault, now)
             else:
                 self.list.answered(question, value, now)
-        self.news = set(self.list.news())
+        self.news = set(self.list.take_changed())
         for subscription in self.news:
             for run_id, run in subscription.results.items():
                 if run.finished:

@@ -66,8 +66,8 @@ class Port:
     def fetch(self, run_id: RunId) -> Question:
         return Question("fetch", (run_id,))
 
-    def glance(self, run_id: RunId) -> Question:
-        return Question("glance", (run_id,))
+    def fetch_state(self, run_id: RunId) -> Question:
+        return Question("fetch_state", (run_id,))
 
     def list_by_status(self, status: str, cursor: str) -> Question:
         return Question("list_by_status", (status, cursor))

@@ -63,7 +63,7 @@ class BlueprintSnapshot(DocketModel):
     title: Lenient[str] = None
 
 
-class TestRunGlimpse(DocketModel):
+class TestRunState(DocketModel):
     """The fields of a test run that a poll needs; parsing them is cheap."""
 
     __test__ = False
@@ -72,7 +72,7 @@ class TestRunGlimpse(DocketModel):
     status: str
 
 
-class TestRun(TestRunGlimpse):
+class TestRun(TestRunState):
     """One test run. Only the id and the status are required. URLs are signed and expire."""
 
     test_blueprint_id: Lenient[Id] = None
@@ -95,12 +95,12 @@ class TestRunAnswer(DocketModel):
     test_run: TestRun
 
 
-class TestRunGlimpseAnswer(DocketModel):
+class TestRunStateAnswer(DocketModel):
     """The response of ``GET /test_run/{id}``, reduced to what a poll needs."""
 
     __test__ = False
 
-    test_run: TestRunGlimpse
+    test_run: TestRunState
 
 
 class StartedRun(DocketModel):

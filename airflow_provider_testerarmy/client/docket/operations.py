@@ -18,8 +18,8 @@ from airflow_provider_testerarmy.client.docket.models import (
     Id,
     TestRun,
     TestRunAnswer,
-    TestRunGlimpse,
-    TestRunGlimpseAnswer,
+    TestRunState,
+    TestRunStateAnswer,
 )
 from airflow_provider_testerarmy.client.http.errors import RequestInvalid, UnusableSubmission
 from airflow_provider_testerarmy.client.http.operation import Operation
@@ -161,9 +161,9 @@ def get_test_run(run_id: int | str) -> Operation[TestRun]:
     return _test_run(run_id, TestRunAnswer).then(lambda answer: answer.test_run)
 
 
-def glance_at_test_run(run_id: int | str) -> Operation[TestRunGlimpse]:
+def get_test_run_state(run_id: int | str) -> Operation[TestRunState]:
     """Like :func:`get_test_run`, but parses only what a poll needs."""
-    return _test_run(run_id, TestRunGlimpseAnswer).then(lambda answer: answer.test_run)
+    return _test_run(run_id, TestRunStateAnswer).then(lambda answer: answer.test_run)
 
 
 def _test_run(run_id: int | str, answer: type[AnswerT]) -> Operation[AnswerT]:
@@ -180,7 +180,7 @@ def _test_run(run_id: int | str, answer: type[AnswerT]) -> Operation[AnswerT]:
     return Operation("get test run", "GET", f"/test_run/{asked}", parse)
 
 
-def look_for_no_run() -> Operation[None]:
+def check_key() -> Operation[None]:
     """``GET /test_run/0``: tests the key. Ids start at 1, so a 404 means that the service accepted the key."""
     return Operation("look for run 0", "GET", "/test_run/0", lambda _body: None)
 

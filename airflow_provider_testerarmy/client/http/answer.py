@@ -109,7 +109,7 @@ def _decode(content: bytearray, request: RequestInfo, info: ResponseInfo) -> Any
         )
         # A service that truncates text in the middle of an emoji sends half a surrogate pair. It cannot be encoded
         # as UTF-8, so writing a log or a report would fail.
-        data = _whole(data) if _has_surrogate(content) else data
+        data = _without_surrogates(data) if _has_surrogate(content) else data
     except (ValueError, RecursionError):
         kind = "HTML" if content[:_PIECE].lstrip()[:1] == b"<" else "not JSON"
         raise ProtocolError(
@@ -154,14 +154,14 @@ def _has_surrogate(content: bytearray) -> bool:
     return any(_SURROGATE.search(content, start, start + _PIECE + 8) for start in starts)
 
 
-def _whole(value: Any) -> Any:
+def _without_surrogates(value: Any) -> Any:
     """The value with ``?`` in place of each lone surrogate."""
     if isinstance(value, str):
         return value if value.isascii() else value.encode("utf-8", "replace").decode()
     if isinstance(value, list):
-        return [_whole(item) for item in value]
+        return [_without_surrogates(item) for item in value]
     if isinstance(value, dict):
-        return {_whole(name): _whole(item) for name, item in value.items()}
+        return {_without_surrogates(name): _without_surrogates(item) for name, item in value.items()}
     return value
 
 
@@ -213,15 +213,15 @@ class ErrorBody:
     @property
     def code(self) -> str:
         """The error code, or an empty string."""
-        return _said(self._fields.get("error"))
+        return _text_of(self._fields.get("error"))
 
     @property
     def text(self) -> str:
         """The error text, or an empty string."""
-        return next((said for name in _TEXTS if (said := _said(self._fields.get(name)))), "")
+        return next((said for name in _TEXTS if (said := _text_of(self._fields.get(name)))), "")
 
 
-def _said(value: Any, depth: int = 3) -> str:
+def _text_of(value: Any, depth: int = 3) -> str:
     """The text in a field of an error: a string, or the texts in a list of details."""
     if isinstance(value, str):
         return value
@@ -230,19 +230,19 @@ def _said(value: Any, depth: int = 3) -> str:
     if not depth or not isinstance(value, list | dict):
         return ""
     if isinstance(value, dict):
-        return _said_of_fields(value, depth)
-    return "; ".join(said for item in value[:3] if (said := _said(item, depth - 1)))
+        return _text_of_object(value, depth)
+    return "; ".join(said for item in value[:3] if (said := _text_of(item, depth - 1)))
 
 
-def _said_of_fields(value: dict[Any, Any], depth: int) -> str:
+def _text_of_object(value: dict[Any, Any], depth: int) -> str:
     """The text in an object: its message with its location, or one text for each field."""
-    message = next((said for name in _TEXTS if (said := _said(value.get(name), depth - 1))), "")
+    message = next((said for name in _TEXTS if (said := _text_of(value.get(name), depth - 1))), "")
     if message:
         # FastAPI's 422 has a list of {"loc": [...], "msg": ...}: https://fastapi.tiangolo.com/tutorial/handling-errors/
         where = value.get("loc")
         place = ".".join(map(str, where[:5])) if isinstance(where, list) else ""
         return f"{place}: {message}" if place else message
-    parts = [(name, _said(item, depth - 1)) for name, item in list(value.items())[:3]]
+    parts = [(name, _text_of(item, depth - 1)) for name, item in list(value.items())[:3]]
     return "; ".join(f"{name}: {said}" for name, said in parts if said)
 
 

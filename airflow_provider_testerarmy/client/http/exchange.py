@@ -68,7 +68,7 @@ class Exchange:
         """Stop counting: the body follows, which has its own limit."""
         self._head_left = None
 
-    async def breathe(self) -> None:
+    async def yield_to_loop(self) -> None:
         """Yield to the event loop if the last time is more than 10 ms ago; reading buffered chunks never does."""
         if self._clock() - self._turn > _TURN:
             await asyncio.sleep(0)

@@ -79,7 +79,7 @@ class SyncSender:
                     body = _body(response)
                     for chunk in response.iter_raw():
                         for _ in body.feed(chunk):
-                            _go_on(exchange)
+                            _check_deadline(exchange)
                         if body.full:
                             break
                     body.finish()
@@ -139,7 +139,7 @@ class AsyncSender:
             body = _body(response)
             async for chunk in response.aiter_raw():
                 for _ in body.feed(chunk):
-                    await exchange.breathe()
+                    await exchange.yield_to_loop()
                 if body.full:
                     break
             body.finish()
@@ -162,7 +162,7 @@ def _body(response: httpx.Response) -> Body:
     return Body(response.headers.get("content-encoding", ""), limit=limit, cut=not response.is_success)
 
 
-def _go_on(exchange: Exchange) -> None:
+def _check_deadline(exchange: Exchange) -> None:
     if exchange.expired:
         raise TimeoutError
 

@@ -78,7 +78,7 @@ class Step(WireModel):
     completed_at_ms: Lenient[float] = None
 
 
-class OutputGlimpse(WireModel):
+class OutputResult(WireModel):
     """The fields of ``TestOutput`` that determine the outcome of a finished run."""
 
     # `planner_skipped` in `PlannerSkippedOutput`, absent in `TestOutput`.
@@ -87,7 +87,7 @@ class OutputGlimpse(WireModel):
     result: Lenient[str] = None
 
 
-class Output(OutputGlimpse):
+class Output(OutputResult):
     """A finished run's ``TestOutput``, or the reason why nothing was tested (``planner_skipped``)."""
 
     reason: Lenient[str] = None
@@ -105,23 +105,23 @@ class RunError(WireModel):
     message: Lenient[str] = None
 
 
-class RunGlimpse(WireModel):
+class RunState(WireModel):
     """The fields of ``RunResponse`` that a poll needs. Parsing them is cheap, also for pages of 100 runs."""
 
     id: str
     status: str
-    output: Lenient[OutputGlimpse] = None
+    output: Lenient[OutputResult] = None
     completed_at: Lenient[Moment] = None
 
 
-class RunGlimpsePage(WireModel):
+class RunStatePage(WireModel):
     """A page of ``GET /runs``, newest first, reduced to what a poll needs."""
 
-    runs: tuple[RunGlimpse, ...]
+    runs: tuple[RunState, ...]
     next_cursor: Lenient[str] = None
 
 
-class Run(RunGlimpse):
+class Run(RunState):
     """``RunResponse``; only the id and the status are required here."""
 
     type: Lenient[str] = None

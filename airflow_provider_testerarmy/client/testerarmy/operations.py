@@ -27,9 +27,9 @@ from airflow_provider_testerarmy.client.testerarmy.models import (
     PromptRunRequest,
     Run,
     RunCancelled,
-    RunGlimpse,
-    RunGlimpsePage,
     RunPage,
+    RunState,
+    RunStatePage,
     TestDefinition,
     TestPage,
     TestRunQueued,
@@ -115,22 +115,22 @@ def list_runs(
     return Operation("list runs", "GET", "/runs", RunPage.model_validate, query=query)
 
 
-def glance_at_run(run_id: str) -> Operation[RunGlimpse]:
+def get_run_state(run_id: str) -> Operation[RunState]:
     """Like :func:`get_run`, but parses only what a poll needs."""
-    return replace(get_run(run_id), parse=RunGlimpse.model_validate)  # type: ignore[arg-type, return-value]
+    return replace(get_run(run_id), parse=RunState.model_validate)  # type: ignore[arg-type, return-value]
 
 
-def glance_at_runs(
+def list_run_states(
     *,
     limit: int = PAGE_SIZE,
     status: str | None = None,
     project_id: str | None = None,
     test_id: str | None = None,
     cursor: str | None = None,
-) -> Operation[RunGlimpsePage]:
+) -> Operation[RunStatePage]:
     """Like :func:`list_runs`, but parses only what a poll needs; the runs come with their full output."""
     listing = list_runs(limit=limit, status=status, project_id=project_id, test_id=test_id, cursor=cursor)
-    return replace(listing, parse=RunGlimpsePage.model_validate)  # type: ignore[arg-type, return-value]
+    return replace(listing, parse=RunStatePage.model_validate)  # type: ignore[arg-type, return-value]
 
 
 def cancel_run(run_id: str) -> Operation[RunCancelled]:

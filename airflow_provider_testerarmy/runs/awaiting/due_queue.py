@@ -13,7 +13,7 @@ ItemT = TypeVar("ItemT", bound=Hashable)
 SLACK: Final = 64
 
 
-class Timetable(Generic[ItemT]):
+class DueQueue(Generic[ItemT]):
     """A priority queue that holds each item once: the earliest first, then in the order of insertion."""
 
     def __init__(self) -> None:
@@ -58,7 +58,7 @@ class Timetable(Generic[ItemT]):
         """
         found = self.first()
         if found is None:
-            raise IndexError("The timetable is empty.")
+            raise IndexError("The queue is empty.")
         heapq.heappop(self._heap)
         del self._times[found[1]]
         return found

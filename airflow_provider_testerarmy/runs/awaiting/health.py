@@ -12,16 +12,16 @@ from airflow_provider_testerarmy.runs.service import FaultKind, ServiceFault
 #: After this many consecutive faults, the connection backs off: the service is down, and requests are pointless.
 FAULTS_IN_A_ROW: Final = 3
 #: The first and the longest back-off in seconds; it doubles each time.
-REST: Final = (1.0, 15.0)
+BACKOFF: Final = (1.0, 15.0)
 #: ``Retry-After`` is obeyed up to this many seconds, or up to the longest ``max_outage`` of the waiters.
-HOLD: Final = 600.0
+MAX_RETRY_AFTER: Final = 600.0
 #: Seconds until a rejected key is tried again. A proxy or firewall may send a single 401 or 403 as well.
-SECOND_TRY: Final = 5.0
+RECHECK_KEY_AFTER: Final = 5.0
 #: A run counts as unknown after this many 404s over at least this many seconds. A replica of the service's database
 #: may lag, so that a new run is missing at first.
 NOT_FOUND: Final = (3, 60.0)
 #: The maximum of seconds between two polls of a run that got a 404.
-SEEK_EVERY: Final = 20.0
+NOT_FOUND_INTERVAL: Final = 20.0
 
 
 @dataclass(slots=True)
@@ -72,41 +72,41 @@ class Health:
         self.runs: dict[RunId, RunTrouble] = {}
         self._suspect: tuple[float, RunId | None] | None = None
         self._faults = 0
-        self._rests = 0
-        self._rested_at = -math.inf
-        self._rests_until = -math.inf
+        self._backoffs = 0
+        self._backed_off_at = -math.inf
+        self._backs_off_until = -math.inf
 
     def on_hold_until(self) -> float:
         """The time from which the next request may be sent."""
-        suspected = self._suspect[0] + SECOND_TRY if self._suspect else -math.inf
-        return max(self.held_until, self._rests_until, suspected)
+        suspected = self._suspect[0] + RECHECK_KEY_AFTER if self._suspect else -math.inf
+        return max(self.held_until, self._backs_off_until, suspected)
 
     @property
     def suspected(self) -> bool:
         """Whether the key was rejected once, and a second request has not confirmed it yet."""
         return self._suspect is not None and self.denied is None
 
-    def end_rest(self) -> None:
+    def end_backoff(self) -> None:
         """End the back-off; a ``Retry-After`` still holds."""
-        self._rests_until = -math.inf
+        self._backs_off_until = -math.inf
 
-    def good(self) -> None:
+    def record_success(self) -> None:
         """Record a successful request."""
         self.trouble = self.fault = self._suspect = None
-        self._faults = self._rests = 0
+        self._faults = self._backoffs = 0
 
-    def heard_of(self, run_id: RunId) -> bool:
+    def recovered(self, run_id: RunId) -> bool:
         """Record a successful request for a run; return whether it had faults before."""
         return self.runs.pop(run_id, None) is not None
 
-    def bad(
-        self, fault: ServiceFault, run_id: RunId | None, asked: float, now: float, patience: float
+    def record_fault(
+        self, fault: ServiceFault, run_id: RunId | None, asked: float, now: float, max_outage: float
     ) -> bool:
         """Record a failed request.
 
         :param run_id: the run that the request was about; None for a list.
         :param asked: when the request was sent.
-        :param patience: the longest ``max_outage`` of the waiters, in seconds.
+        :param max_outage: the longest ``max_outage`` of the waiters, in seconds.
         :return: whether this is the run's first fault since its last successful request.
         """
         if fault.kind is FaultKind.DENIED:
@@ -115,7 +115,7 @@ class Health:
             self.trouble = now if self.trouble is None else self.trouble
             self.fault = fault
         if fault.kind in (FaultKind.TRANSIENT, FaultKind.RATE_LIMITED):
-            self._slow_down(fault, asked, now, patience)
+            self._slow_down(fault, asked, now, max_outage)
         return run_id is not None and self._note(fault, run_id, asked, now)
 
     def _note(self, fault: ServiceFault, run_id: RunId, asked: float, now: float) -> bool:
@@ -127,7 +127,7 @@ class Health:
             trouble.missing += 1
             trouble.missing_since, trouble.missing_at = min(trouble.missing_since, now), now
         if fault.kind is FaultKind.DENIED:
-            trouble.refused |= asked >= trouble.denied + SECOND_TRY
+            trouble.refused |= asked >= trouble.denied + RECHECK_KEY_AFTER
             trouble.denied = min(trouble.denied, now)
         return before is None
 
@@ -138,19 +138,21 @@ class Health:
         """
         if self._suspect is None:
             self._suspect = (now, run_id)
-        elif asked >= self._suspect[0] + SECOND_TRY and run_id != self._suspect[1]:
+        elif asked >= self._suspect[0] + RECHECK_KEY_AFTER and run_id != self._suspect[1]:
             self.denied = fault
 
-    def _slow_down(self, fault: ServiceFault, asked: float, now: float, patience: float) -> None:
+    def _slow_down(self, fault: ServiceFault, asked: float, now: float, max_outage: float) -> None:
         if fault.retry_after:
-            self.held_until = max(self.held_until, now + min(fault.retry_after, max(HOLD, patience)))
-        if asked < self._rested_at:
+            self.held_until = max(
+                self.held_until, now + min(fault.retry_after, max(MAX_RETRY_AFTER, max_outage))
+            )
+        if asked < self._backed_off_at:
             # Requests that were in flight when the back-off began fail together. Count them once.
             return
         self._faults += 1
         if fault.kind is FaultKind.RATE_LIMITED or self._faults >= FAULTS_IN_A_ROW:
-            first, most = REST
-            self._rested_at = now
-            self._rests_until = now + min(most, first * 2.0**self._rests)
-            self._rests = min(self._rests + 1, 10)
+            first, most = BACKOFF
+            self._backed_off_at = now
+            self._backs_off_until = now + min(most, first * 2.0**self._backoffs)
+            self._backoffs = min(self._backoffs + 1, 10)
             self._faults = 0

@@ -31,7 +31,7 @@ class Walk:
     :param page: the number of the next page, starting at 1.
     :param asking: whether the next page has been requested.
     :param deepest: the last page that was read.
-    :param barren: the number of pages of this status that listed too few awaited runs (ended runs only).
+    :param wasted: the number of pages of this status that listed too few awaited runs (ended runs only).
     """
 
     statuses: list[str]
@@ -44,7 +44,7 @@ class Walk:
     page: int = 1
     asking: bool = False
     deepest: int = 0
-    barren: int = 0
+    wasted: int = 0
 
     @property
     def over(self) -> bool:
@@ -60,16 +60,16 @@ class Walk:
         self.targets -= shown
         self.budget -= 1
         self.asking, self.deepest = False, max(self.deepest, self.page)
-        self.barren += self.ended and len(shown) < ENDED_WORTH
+        self.wasted += self.ended and len(shown) < ENDED_WORTH
         if next_cursor and next_cursor != self.cursor and self.page < self.depth and self._pays:
             self.cursor, self.page = next_cursor, self.page + 1
         else:
-            self.statuses, self.cursor, self.page, self.barren = self.statuses[1:], "", 1, 0
+            self.statuses, self.cursor, self.page, self.wasted = self.statuses[1:], "", 1, 0
 
     @property
     def _pays(self) -> bool:
         """Whether the pages wasted so far cost less than fetching each remaining run."""
-        return not self.barren or self.barren * ENDED_WORTH < len(self.targets)
+        return not self.wasted or self.wasted * ENDED_WORTH < len(self.targets)
 
 
 def plan_walk(statuses: Sequence[str], places: Mapping[RunId, int]) -> Walk | None:

@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from typing import Final
 
 #: The first intervals are this share of the time waited so far, until ``poll_interval`` is reached.
-EAGERNESS: Final = 0.2
+FIRST_INTERVALS: Final = 0.2
 #: After a 429, the rate is this share of the rate that the service accepted recently.
-GIVE_WAY: Final = 0.8
+SLOW_DOWN: Final = 0.8
 #: The minimum rate in requests per second.
 SLOWEST: Final = 0.5
 #: Each successful request raises the rate by this share of the full rate.
 RECOVERY: Final = 0.01
 #: The rate in requests per second that takes the place of the full rate if there is no cap.
-UNTOLD: Final = 20.0
+UNCAPPED: Final = 20.0
 #: Within this factor of the rate at which the last 429 came, the raise is multiplied by the second number.
 CAREFUL: Final = (0.75, 0.03)
 #: This much of a request counts as a whole one. Timers round, and waking up again for the rest would be wasteful.
@@ -59,7 +59,7 @@ def next_pause(poll_interval: float, waited: float, *, jitter: float | None = No
     :param jitter: -1 to 1; random if None.
     """
     spread = random.uniform(-1, 1) if jitter is None else jitter  # noqa: S311
-    eager = max(min(1.0, poll_interval), min(poll_interval, EAGERNESS * waited))
+    eager = max(min(1.0, poll_interval), min(poll_interval, FIRST_INTERVALS * waited))
     return eager * (1 + 0.1 * spread)
 
 
@@ -109,7 +109,7 @@ class Rate:
             return
         recent = max(*self._good, 0) or max(self._sent) / 2
         self._ceiling = min(self._current, max(recent, 2 * SLOWEST))
-        self._current = max(SLOWEST, GIVE_WAY * self._ceiling)
+        self._current = max(SLOWEST, SLOW_DOWN * self._ceiling)
         self._saved = 0.0
         self._refused_at = self._counted
 
@@ -119,7 +119,7 @@ class Rate:
         if self._current < self._full:
             near, share = CAREFUL
             careful = near * self._ceiling <= self._current <= self._ceiling / near
-            gain = RECOVERY * min(self._full, UNTOLD) * (share if careful else 1)
+            gain = RECOVERY * min(self._full, UNCAPPED) * (share if careful else 1)
             self._current = min(self._full, self._current + gain)
 
     def _most(self) -> float:

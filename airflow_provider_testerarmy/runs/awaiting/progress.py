@@ -9,7 +9,7 @@ from airflow_provider_testerarmy.runs.awaiting.watchlist import Watchlist
 from airflow_provider_testerarmy.runs.results import progress_line
 
 
-class Teller:
+class ProgressReporter:
     """Reports the progress of one waiter: a line per change, and one line per new fault.
 
     :param report: receives the lines.
@@ -24,21 +24,21 @@ class Teller:
         self._report = report
         self._line = ""
         self._fault = ""
-        self.told_at = mine.began
+        self.reported_at = mine.began
 
     @property
-    def told(self) -> bool:
+    def has_reported(self) -> bool:
         """Whether any progress has been reported."""
         return bool(self._line)
 
-    def tell(self, now: float) -> None:
+    def report_progress(self, now: float) -> None:
         """Report the progress if it has changed."""
         line = progress_line(self._mine.results.values(), self._mine.total)
         if line != self._line:
             self._report(line)
-            self._line, self.told_at = line, now
+            self._line, self.reported_at = line, now
 
-    def tell_of_fault(self) -> None:
+    def report_fault(self) -> None:
         """Report the current fault, if it is a new one."""
         fault = self._watch.fault_of(self._mine)
         message = fault.message if fault else ""

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from airflow_provider_testerarmy.runs.awaiting.due_queue import Timetable
+from airflow_provider_testerarmy.runs.awaiting.due_queue import DueQueue
 from airflow_provider_testerarmy.runs.awaiting.pace import Pace, next_pause
 from airflow_provider_testerarmy.runs.results import RunId, RunResult
 
@@ -92,13 +92,13 @@ class Schedule:
         self.wall_ahead = 0.0
         self.runs: dict[RunId, Watched] = {}
         self.subscriptions: dict[Subscription, None] = {}
-        self._agenda: Timetable[Watched] = Timetable()
+        self._agenda: DueQueue[Watched] = DueQueue()
         #: The same runs, by the time from which they may be polled together with runs that are due.
-        self._early: Timetable[Watched] = Timetable()
-        self._ready: Timetable[Watched] = Timetable()
+        self._early: DueQueue[Watched] = DueQueue()
+        self._ready: DueQueue[Watched] = DueQueue()
         #: The ready runs that have not been polled yet, those with the newest waiter first.
-        self._unseen: Timetable[Watched] = Timetable()
-        self._deadlines: Timetable[Subscription] = Timetable()
+        self._unseen: DueQueue[Watched] = DueQueue()
+        self._deadlines: DueQueue[Subscription] = DueQueue()
         self._turn = 0
         self._jitter = 0.0
 
@@ -125,16 +125,16 @@ class Schedule:
         """Remove a waiter; return the runs that nobody waits for any more."""
         self.subscriptions.pop(subscription, None)
         self._deadlines.drop(subscription)
-        lonely = []
+        unawaited = []
         for run_id in subscription.active:
             watched = self.runs.get(run_id)
             if watched is None or watched.waiters.pop(subscription, 0) == 0:
                 continue
             watched.stale = True
             if not watched.waiters:
-                lonely.append(run_id)
+                unawaited.append(run_id)
         subscription.active, subscription.results, subscription.troubled = {}, {}, {}
-        return lonely
+        return unawaited
 
     def forget(self, run_id: RunId) -> None:
         """Stop polling a run."""

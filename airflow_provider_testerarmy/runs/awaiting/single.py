@@ -8,19 +8,19 @@ from dataclasses import replace
 from typing import Final
 
 from airflow_provider_testerarmy.runs.awaiting.pace import Pace
-from airflow_provider_testerarmy.runs.awaiting.progress import Teller
+from airflow_provider_testerarmy.runs.awaiting.progress import ProgressReporter
 from airflow_provider_testerarmy.runs.awaiting.wait_end import Waited
-from airflow_provider_testerarmy.runs.awaiting.watchlist import LAST_LOOK, Subscription, Watchlist
+from airflow_provider_testerarmy.runs.awaiting.watchlist import LAST_POLL_WITHIN, Subscription, Watchlist
 from airflow_provider_testerarmy.runs.flow import Flow, ask_together, pause
 from airflow_provider_testerarmy.runs.results import RunId, progress_line
 from airflow_provider_testerarmy.runs.service import RunService, ServiceFault
 
 #: Seconds between two progress lines while the due polls are not complete.
-TELL_EVERY: Final = 5.0
+REPORT_EVERY: Final = 5.0
 #: A poll interval in seconds that is longer than any wait, so that each run is polled once.
 NEVER: Final = 10.0**9
 #: Seconds past ``max_outage`` in which a poll still counts; the longest back-off is 15 s plus jitter.
-PAST: Final = 16.0
+OUTAGE_MARGIN: Final = 16.0
 
 
 class Clock:
@@ -63,14 +63,14 @@ def await_runs(
     """
     watch, time_is = Watchlist(service, whole=True), Clock(clock, monotonic)
     mine = watch.subscribe(run_ids, pace, time_is.now(watch))
-    teller = Teller(service.vendor, watch, mine, report)
+    reporter = ProgressReporter(service.vendor, watch, mine, report)
     while True:
-        yield from _round(watch, mine, time_is, width, teller)
+        yield from _round(watch, mine, time_is, width, reporter)
         now = time_is.now(watch)
-        teller.tell(now)
+        reporter.report_progress(now)
         if over := watch.over(mine, now):
             return over
-        teller.tell_of_fault()
+        reporter.report_fault()
         if seconds := _pause(watch, mine, now):
             yield from pause(seconds)
 
@@ -103,15 +103,15 @@ def look(
 
 def _pause(watch: Watchlist, mine: Subscription, now: float) -> float:
     # A Retry-After may end much later than the outage that ends this wait.
-    return min(watch.pause(now), max(0.0, watch.outage_ends(mine) + PAST - now))
+    return min(watch.pause(now), max(0.0, watch.outage_ends(mine) + OUTAGE_MARGIN - now))
 
 
 def _round(
-    watch: Watchlist, mine: Subscription, time_is: Clock, width: int, teller: Teller | None
+    watch: Watchlist, mine: Subscription, time_is: Clock, width: int, reporter: ProgressReporter | None
 ) -> Flow[None]:
     """Send requests until none is due, or the time for the last poll is over."""
     now = time_is.now(watch)
-    while now < mine.overdue_since + LAST_LOOK and (questions := watch.questions(width, now)):
+    while now < mine.overdue_since + LAST_POLL_WITHIN and (questions := watch.questions(width, now)):
         replies = yield from ask_together([question.ask for question in questions])
         now = time_is.now(watch)
         for question, reply in zip(questions, replies, strict=True):
@@ -119,5 +119,5 @@ def _round(
                 watch.failed(question, reply, now)
             else:
                 watch.answered(question, reply.value, now)
-        if teller and now - teller.told_at >= TELL_EVERY:
-            teller.tell(now)
+        if reporter and now - reporter.reported_at >= REPORT_EVERY:
+            reporter.report_progress(now)

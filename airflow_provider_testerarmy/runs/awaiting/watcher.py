@@ -12,19 +12,19 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from airflow_provider_testerarmy.runs.awaiting.pace import Pace, Rate
-from airflow_provider_testerarmy.runs.awaiting.progress import Teller
+from airflow_provider_testerarmy.runs.awaiting.progress import ProgressReporter
 from airflow_provider_testerarmy.runs.awaiting.wait_end import Waited
 from airflow_provider_testerarmy.runs.awaiting.watchlist import WIDTH, Question, Subscription, Watchlist
 from airflow_provider_testerarmy.runs.results import RunId
 from airflow_provider_testerarmy.runs.service import Ask, FaultKind, Reply, RunService, ServiceFault
 
 #: Seconds between two progress lines of a waiter, and between two checks for outages.
-TELL_EVERY: Final = 1.0
+REPORT_EVERY: Final = 1.0
 #: The minimum and maximum of seconds that the poller sleeps.
-NAP: Final = (0.005, 60.0)
+SLEEP: Final = (0.005, 60.0)
 #: The number of waiters to inform before yielding to the event loop. Each may write a log line; informing 2,000 at
 #: once blocked the loop for 115 ms.
-AT_A_TIME: Final = 50
+WAITERS_PER_TURN: Final = 50
 
 
 class WatcherClosed(RuntimeError):
@@ -32,11 +32,11 @@ class WatcherClosed(RuntimeError):
 
 
 @dataclass(slots=True)
-class _Seat:
+class _Waiter:
     """A waiter in this event loop."""
 
     future: asyncio.Future[Waited]
-    teller: Teller
+    reporter: ProgressReporter
     #: The waiter's context. Airflow's triggerer keeps in a context variable which task's log a line belongs to.
     context: Context
 
@@ -72,8 +72,8 @@ class Watcher:
         self._clock = clock
         self._monotonic = monotonic
         self._watch = Watchlist(service, rate=Rate(per_second), held_until=held_until)
-        self._seats: dict[Subscription, _Seat] = {}
-        self._untold: dict[Subscription, None] = {}
+        self._waiters: dict[Subscription, _Waiter] = {}
+        self._unreported: dict[Subscription, None] = {}
         self._swept_at = -math.inf
         self._wake = asyncio.Event()
         self._poller: asyncio.Task[None] | None = None
@@ -97,8 +97,8 @@ class Watcher:
             raise WatcherClosed
         mine = self._watch.subscribe(run_ids, pace, self._monotonic())
         future: asyncio.Future[Waited] = asyncio.get_running_loop().create_future()
-        teller = Teller(self._service.vendor, self._watch, mine, report)
-        self._seats[mine] = _Seat(future, teller, copy_context())
+        reporter = ProgressReporter(self._service.vendor, self._watch, mine, report)
+        self._waiters[mine] = _Waiter(future, reporter, copy_context())
         self._wake.set()
         if self._poller is None:
             # The poller works for all waiters. In an empty context, its own log lines go to no task's log.
@@ -109,9 +109,9 @@ class Watcher:
             return await future
         finally:
             self._watch.drop(mine)
-            del self._seats[mine]
-            self._untold.pop(mine, None)
-            if not self._seats:
+            del self._waiters[mine]
+            self._unreported.pop(mine, None)
+            if not self._waiters:
                 await self._end()
 
     async def _end(self) -> None:
@@ -130,13 +130,15 @@ class Watcher:
         """End all waits after the poller has ended for any reason, and accept no more waiters."""
         self.closed = True
         error = None if poller.cancelled() else poller.exception()
-        for seat in self._seats.values():
-            if seat.future.done():
+        for waiter in self._waiters.values():
+            if waiter.future.done():
                 continue
             if isinstance(error, Exception):
-                seat.future.set_exception(error)
+                waiter.future.set_exception(error)
             else:
-                seat.future.set_exception(WatcherClosed("The poller was cancelled. Create another watcher."))
+                waiter.future.set_exception(
+                    WatcherClosed("The poller was cancelled. Create another watcher.")
+                )
 
     async def _poll(self) -> None:
         asking: set[asyncio.Task[None]] = set()
@@ -146,7 +148,7 @@ class Watcher:
                 for question in self._watch.questions(WIDTH - len(asking), self._monotonic()):
                     asking.add(asyncio.create_task(self._ask(question)))
                 await self._settle()
-                await self._nap(room=len(asking) < WIDTH)
+                await self._sleep(room=len(asking) < WIDTH)
                 over = {task for task in asking if task.done()}
                 asking -= over
                 for task in over:
@@ -170,12 +172,12 @@ class Watcher:
         finally:
             self._wake.set()
 
-    async def _nap(self, *, room: bool) -> None:
+    async def _sleep(self, *, room: bool) -> None:
         """Sleep until a request is due, a response has arrived, or a waiter joins."""
-        shortest, longest = NAP
+        shortest, longest = SLEEP
         seconds = self._watch.pause(self._monotonic()) if room else longest
-        if self._untold or self._watch.troubled:
-            longest = TELL_EVERY
+        if self._unreported or self._watch.troubled:
+            longest = REPORT_EVERY
         with suppress(TimeoutError):
             async with asyncio.timeout(min(max(seconds, shortest), longest)):
                 await self._wake.wait()
@@ -184,31 +186,31 @@ class Watcher:
     async def _settle(self) -> None:
         """Report progress to the waiters with changes, and end the waits that are over."""
         now = self._monotonic()
-        self._untold.update(dict.fromkeys(self._watch.news()))
-        if self._watch.troubled and now - self._swept_at >= TELL_EVERY:
+        self._unreported.update(dict.fromkeys(self._watch.take_changed()))
+        if self._watch.troubled and now - self._swept_at >= REPORT_EVERY:
             self._swept_at = now
-            self._untold.update((one, None) for one in self._seats if self._watch.may_be_over(one, now))
-        for number, subscription in enumerate(list(self._untold), 1):
+            self._unreported.update((one, None) for one in self._waiters if self._watch.may_be_over(one, now))
+        for number, subscription in enumerate(list(self._unreported), 1):
             self._settle_one(subscription, now)
-            if not number % AT_A_TIME:
+            if not number % WAITERS_PER_TURN:
                 await asyncio.sleep(0)
 
     def _settle_one(self, subscription: Subscription, now: float) -> None:
-        seat = self._seats.get(subscription)
-        if seat is None or seat.future.done():
-            self._untold.pop(subscription, None)
+        waiter = self._waiters.get(subscription)
+        if waiter is None or waiter.future.done():
+            self._unreported.pop(subscription, None)
             return
         over = self._watch.over(subscription, now)
-        if over is None and now - seat.teller.told_at < TELL_EVERY and seat.teller.told:
+        if over is None and now - waiter.reporter.reported_at < REPORT_EVERY and waiter.reporter.has_reported:
             return
-        self._untold.pop(subscription, None)
+        self._unreported.pop(subscription, None)
         try:
-            seat.context.run(seat.teller.tell, now)
+            waiter.context.run(waiter.reporter.report_progress, now)
             if over is None:
-                seat.context.run(seat.teller.tell_of_fault)
+                waiter.context.run(waiter.reporter.report_fault)
         except Exception as error:
             # If a task's log cannot be written, only that task fails.
-            seat.future.set_exception(error)
+            waiter.future.set_exception(error)
             return
         if over is not None:
-            seat.future.set_result(over)
+            waiter.future.set_result(over)

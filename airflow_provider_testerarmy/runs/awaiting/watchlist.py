@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from airflow_provider_testerarmy.runs.awaiting.health import SECOND_TRY, SEEK_EVERY, Health
+from airflow_provider_testerarmy.runs.awaiting.health import NOT_FOUND_INTERVAL, RECHECK_KEY_AFTER, Health
 from airflow_provider_testerarmy.runs.awaiting.list_state import Lists
 from airflow_provider_testerarmy.runs.awaiting.pace import Pace, Rate
 from airflow_provider_testerarmy.runs.awaiting.schedule import Schedule, Subscription, Watched
@@ -23,20 +23,20 @@ from airflow_provider_testerarmy.runs.results import RunId, RunResult
 from airflow_provider_testerarmy.runs.service import Ask, FaultKind, RunService, ServiceFault
 from airflow_provider_testerarmy.runs.text import name_runs, one_line
 
-__all__ = ["LAST_LOOK", "WIDTH", "Question", "Subscription", "WaitEnd", "Waited", "Watchlist"]
+__all__ = ["LAST_POLL_WITHIN", "WIDTH", "Question", "Subscription", "WaitEnd", "Waited", "Watchlist"]
 
 #: The maximum number of requests in flight, and so of open connections.
 WIDTH: Final = 8
 #: The maximum number of requests in flight while it is uncertain whether the key is rejected.
 PROBES: Final = 2
 #: Seconds past the deadline that the last poll of the runs may take.
-LAST_LOOK: Final = 30.0
+LAST_POLL_WITHIN: Final = 30.0
 #: The number of requests for the last poll: a single fault must not hide that a run ended in time.
-LAST_TRIES: Final = 2
+LAST_POLLS: Final = 2
 #: Seconds before the second of these requests.
-LAST_TRY: Final = 1.0
+LAST_POLL_AGAIN: Final = 1.0
 #: The maximum of seconds until a run is polled again after a fault, by the kind of the fault.
-SOON: Final = {FaultKind.DENIED: SECOND_TRY, FaultKind.NOT_FOUND: SEEK_EVERY}
+SOON: Final = {FaultKind.DENIED: RECHECK_KEY_AFTER, FaultKind.NOT_FOUND: NOT_FOUND_INTERVAL}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +71,12 @@ class Watchlist:
         held_until: float = -math.inf,
     ) -> None:
         self._service = service
-        self._put = service.fetch if whole else service.glance
+        self._put = service.fetch if whole else service.fetch_state
         self._rate = rate or Rate()
         self._schedule = Schedule()
         self._health = Health(held_until)
         self._lists = Lists(service, whole=whole)
-        self._news: dict[Subscription, None] = {}
+        self._changed: dict[Subscription, None] = {}
         self._page_next = True
         self._under_way = 0
 
@@ -100,20 +100,20 @@ class Watchlist:
             odd = next(one for one in given if isinstance(one, bool) or not isinstance(one, str | int))
             subscription.unusable = f"a {type(odd).__name__} is not a run id"
         if subscription.unusable or not ids:
-            self._news[subscription] = None
+            self._changed[subscription] = None
         for run_id in subscription.active.keys() & self._health.runs.keys():
             self._trouble(subscription, run_id, now)
         return subscription
 
     def drop(self, subscription: Subscription) -> None:
         """Remove a waiter."""
-        self._news.pop(subscription, None)
+        self._changed.pop(subscription, None)
         for run_id in self._schedule.drop(subscription):
             self._forget(run_id)
 
     def _forget(self, run_id: RunId) -> None:
         self._schedule.forget(run_id)
-        self._health.heard_of(run_id)
+        self._health.recovered(run_id)
         self._lists.forget(run_id)
 
     # -- requests
@@ -159,7 +159,7 @@ class Watchlist:
         self._schedule.forget(watched.run_id)
         for subscription in watched.waiters:
             subscription.unusable = one_line(why)
-            self._news[subscription] = None
+            self._changed[subscription] = None
 
     def pause(self, now: float) -> float:
         """Seconds until a request is due or a deadline passes; infinite if neither will happen."""
@@ -177,10 +177,10 @@ class Watchlist:
     def _meet_deadlines(self, now: float) -> None:
         """Poll runs a last time at their deadline, even during a back-off."""
         for subscription in self._schedule.meet_deadlines(now):
-            self._news[subscription] = None
+            self._changed[subscription] = None
             if subscription.overdue_since == now:
-                self._health.end_rest()
-                self._schedule.remind(subscription, now + self._schedule.wall_ahead + LAST_LOOK)
+                self._health.end_backoff()
+                self._schedule.remind(subscription, now + self._schedule.wall_ahead + LAST_POLL_WITHIN)
 
     def _end_walk(self) -> None:
         """After a walk through the lists, fetch the missing runs individually."""
@@ -193,7 +193,7 @@ class Watchlist:
         """Record the reply to a request."""
         run_id, asked = question.run_id, min(question.asked, now)
         self._under_way -= 1
-        self._health.good()
+        self._health.record_success()
         self._rate.accepted()
         if run_id is None:
             seen, began = self._lists.took(value, self._schedule.runs)
@@ -209,12 +209,12 @@ class Watchlist:
         run_id, asked = question.run_id, min(question.asked, now)
         self._under_way -= 1
         waiting = self._schedule.subscriptions if fault.retry_after else ()
-        patience = max((one.pace.max_outage for one in waiting), default=0.0)
-        begins = self._health.bad(fault, run_id, asked, now, patience)
+        max_outage = max((one.pace.max_outage for one in waiting), default=0.0)
+        begins = self._health.record_fault(fault, run_id, asked, now, max_outage)
         if fault.kind is FaultKind.RATE_LIMITED:
             self._rate.refused(question.asked if math.isfinite(question.asked) else None)
         if self._health.denied:
-            self._news.update(self._schedule.subscriptions)
+            self._changed.update(self._schedule.subscriptions)
         if run_id is None:
             self._list_failed(fault, now)
         elif watched := self._schedule.runs.get(run_id):
@@ -230,7 +230,7 @@ class Watchlist:
     def _run_failed(
         self, watched: Watched, fault: ServiceFault, asked: float, now: float, *, begins: bool
     ) -> None:
-        self._news.update(watched.waiters)
+        self._changed.update(watched.waiters)
         if begins:
             for subscription in watched.waiters:
                 self._trouble(subscription, watched.run_id, now)
@@ -243,7 +243,7 @@ class Watchlist:
             for subscription in watched.waiters:
                 subscription.turned_away = watched.run_id
         late = any(one.overdue_since < math.inf for one in watched.waiters)
-        soon = LAST_TRY if late else SOON.get(fault.kind, math.inf)
+        soon = LAST_POLL_AGAIN if late else SOON.get(fault.kind, math.inf)
         self._schedule.poll_again(watched, now, at_most=soon)
 
     def _trouble(self, subscription: Subscription, run_id: RunId, now: float) -> None:
@@ -259,7 +259,7 @@ class Watchlist:
         """
         watched = self._schedule.runs[run_id]
         watched.polled = asked
-        troubled = self._health.heard_of(run_id)
+        troubled = self._health.recovered(run_id)
         for subscription in watched.waiters:
             before = subscription.results.get(run_id)
             subscription.results[run_id] = run
@@ -267,10 +267,10 @@ class Watchlist:
                 subscription.troubled.pop(run_id, None)
                 subscription.turned_away = None
             if before is None or before.status != run.status or subscription.overdue_since < math.inf:
-                self._news[subscription] = None
+                self._changed[subscription] = None
             if run.finished:
                 subscription.active.pop(run_id, None)
-                self._news[subscription] = None
+                self._changed[subscription] = None
         if run.finished:
             self._forget(run_id)
         else:
@@ -278,9 +278,9 @@ class Watchlist:
 
     # -- ends of waits
 
-    def news(self) -> list[Subscription]:
+    def take_changed(self) -> list[Subscription]:
         """The waiters with changes since the last call."""
-        found, self._news = list(self._news), {}
+        found, self._changed = list(self._changed), {}
         return found
 
     @property
@@ -341,13 +341,13 @@ class Watchlist:
         since = subscription.overdue_since
         if now < since:
             return False
-        if now >= since + LAST_LOOK or now < self._health.on_hold_until():
+        if now >= since + LAST_POLL_WITHIN or now < self._health.on_hold_until():
             return True
         return all(self._polled_last(self._schedule.runs[run_id], since) for run_id in subscription.active)
 
     def _polled_last(self, watched: Watched, deadline: float) -> bool:
         trouble = self._health.runs.get(watched.run_id)
-        return watched.polled >= deadline and (trouble is None or trouble.count >= LAST_TRIES)
+        return watched.polled >= deadline and (trouble is None or trouble.count >= LAST_POLLS)
 
     def _outage(self, subscription: Subscription, now: float) -> Waited | None:
         silent = self._silent(subscription, now)

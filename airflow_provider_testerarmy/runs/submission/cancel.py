@@ -15,7 +15,7 @@ from airflow_provider_testerarmy.runs.text import name_runs, plural
 #: SIGKILL 5 s after SIGTERM, and cancels a trigger's `on_kill` after about 1 s (measured on 3.3.2).
 PAUSES: Final = (0.2, 0.5, 1.0, 2.0)
 #: After this many runs that could not be cancelled, the remaining ones are not tried.
-IN_VAIN: Final = 3
+MAX_FAILURES: Final = 3
 
 
 class Fate(StrEnum):
@@ -79,7 +79,7 @@ def _cancel_each(service: RunService, wanted: list[RunId]) -> Flow[_Left]:
         if fate is Fate.STOPPED:
             continue
         left[run_id] = (fault, fate)
-        if fault.kind is FaultKind.DENIED or len(left) >= IN_VAIN:
+        if fault.kind is FaultKind.DENIED or len(left) >= MAX_FAILURES:
             return left | dict.fromkeys(wanted[number + 1 :], (fault, Fate.UNKNOWN))
     return left
 

@@ -26,8 +26,8 @@ from airflow_provider_testerarmy.runs.submission.setting import (
     Setting,
     SubmitEnd,
     Submitted,
-    patiently,
     prepare,
+    with_retries,
 )
 from airflow_provider_testerarmy.runs.text import name_runs
 
@@ -50,7 +50,7 @@ CLAIM_SETTLES: Final = 2.0
 
 
 @dataclass(slots=True)
-class _Hunt:
+class _Search:
     """What the lookup has found so far.
 
     :param expected: the tests that a group run starts; None for a request that starts one run.
@@ -105,10 +105,10 @@ def look_up(
         return _no_look(expected)
     looks = tuple(looks)
     # A task that is being stopped has less time than UNCLAIMED_FOR for all of its reads.
-    hunt = _Hunt(expected, scope.companions, min(UNCLAIMED_FOR, sum(looks[1:])))
+    search = _Search(expected, scope.companions, min(UNCLAIMED_FOR, sum(looks[1:])))
     for seconds in looks:
         yield from pause(seconds)
-        seen = yield from patiently(setting, lambda: _new_runs(setting, scope, intent))
+        seen = yield from with_retries(setting, lambda: _new_runs(setting, scope, intent))
         if isinstance(seen, ServiceFault):
             return _no_look(seen)
         others = _claimed_by_others(setting, seen)
@@ -118,24 +118,24 @@ def look_up(
                 _ids(run for run, _ in seen),
                 look_again=True,
             )
-        _sort(setting, hunt, seen, others)
+        _sort(setting, search, seen, others)
         if setting.claims is not None and now is not None and now - intent.until > CLAIMS_TELL_FOR:
-            hunt.doubtful, hunt.matching = [*hunt.matching, *hunt.doubtful], []
-        settled = reconcile(hunt.matching, expected, scope.companions)
-        if settled and (settled.submission is None or (yield from _is_ours(setting, hunt, settled))):
+            search.doubtful, search.matching = [*search.matching, *search.doubtful], []
+        settled = reconcile(search.matching, expected, scope.companions)
+        if settled and (settled.submission is None or (yield from _is_ours(setting, search, settled))):
             return settled
-    return _last_word(setting, hunt, named)
+    return _last_word(setting, search, named)
 
 
-def _last_word(setting: Setting, hunt: _Hunt, named: tuple[RunId, ...]) -> Submitted | None:
+def _last_word(setting: Setting, search: _Search, named: tuple[RunId, ...]) -> Submitted | None:
     """The result after the last read of the list."""
     # A companion that is still missing by now was not started.
-    settled = reconcile(hunt.matching, hunt.expected)
-    if settled and (settled.submission is None or _unclaimed(setting, hunt, settled.submission)):
+    settled = reconcile(search.matching, search.expected)
+    if settled and (settled.submission is None or _unclaimed(setting, search, settled.submission)):
         return settled
-    if hunt.matching and hunt.expected is not None:
-        return _unclear("only some of its runs were found", _ids(hunt.matching))
-    left = (*hunt.matching, *hunt.doubtful)
+    if search.matching and search.expected is not None:
+        return _unclear("only some of its runs were found", _ids(search.matching))
+    left = (*search.matching, *search.doubtful)
     if left:
         return _unclear(
             "a new run of the same target was found, but it may belong to another task", _ids(left)
@@ -169,35 +169,35 @@ def _claimed_by_others(setting: Setting, seen: list[tuple[RunResult, Match]]) ->
 
 
 def _sort(
-    setting: Setting, hunt: _Hunt, seen: list[tuple[RunResult, Match]], others: frozenset[RunId]
+    setting: Setting, search: _Search, seen: list[tuple[RunResult, Match]], others: frozenset[RunId]
 ) -> None:
-    ours = None if hunt.expected is None else hunt.expected | hunt.companions
+    ours = None if search.expected is None else search.expected | search.companions
     free = [(run, match) for run, match in seen if run.run_id not in others]
     free = [(run, match) for run, match in free if ours is None or run.test_id in ours]
     for run, _ in free:
-        hunt.first_seen.setdefault(run.run_id, setting.clock())
-    hunt.matching = [run for run, match in free if match is Match.YES]
-    hunt.doubtful = [run for run, match in free if match is Match.MAYBE]
+        search.first_seen.setdefault(run.run_id, setting.clock())
+    search.matching = [run for run, match in free if match is Match.YES]
+    search.doubtful = [run for run, match in free if match is Match.MAYBE]
 
 
-def _is_ours(setting: Setting, hunt: _Hunt, settled: Submitted) -> Flow[bool]:
+def _is_ours(setting: Setting, search: _Search, settled: Submitted) -> Flow[bool]:
     """Claim the runs, unless another task may still claim them; return whether they are this task's."""
     submission = settled.submission
     if setting.claims is None or submission is None:
         return True
-    if not _unclaimed(setting, hunt, submission):
+    if not _unclaimed(setting, search, submission):
         return False
     setting.claims.claim(submission.run_ids)
-    yield from pause(min(CLAIM_SETTLES, hunt.unclaimed_for))
+    yield from pause(min(CLAIM_SETTLES, search.unclaimed_for))
     return setting.claims.of_others(submission.run_ids) == frozenset()
 
 
-def _unclaimed(setting: Setting, hunt: _Hunt, submission: Submission) -> bool:
+def _unclaimed(setting: Setting, search: _Search, submission: Submission) -> bool:
     """Whether the runs have been unclaimed for long enough."""
     if setting.claims is None:
         return True
-    latest = max(hunt.first_seen.get(run_id, setting.clock()) for run_id in submission.run_ids)
-    return setting.clock() - latest >= hunt.unclaimed_for
+    latest = max(search.first_seen.get(run_id, setting.clock()) for run_id in submission.run_ids)
+    return setting.clock() - latest >= search.unclaimed_for
 
 
 def _ids(runs: Iterable[RunResult]) -> tuple[RunId, ...]:
@@ -224,7 +224,7 @@ def _expected_tests(setting: Setting, scope: Scope) -> Flow[frozenset[str] | Ser
         question = setting.service.list_tests(setting.request, scope, cursor)
         if question is None:
             return None
-        reply = yield from patiently(setting, lambda question=question: ask(question))  # type: ignore[misc]
+        reply = yield from with_retries(setting, lambda question=question: ask(question))  # type: ignore[misc]
         if isinstance(reply, ServiceFault):
             return reply
         runnable |= reply.value.runnable

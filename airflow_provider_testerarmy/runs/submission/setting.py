@@ -116,7 +116,7 @@ def prepare(setting: Setting) -> Flow[Submitted | tuple[Scope, datetime]]:
     question = setting.service.prepare(setting.request)
     if question is None:
         return Scope(), _by_own_clock(setting)
-    reply = yield from patiently(setting, lambda: ask(question))
+    reply = yield from with_retries(setting, lambda: ask(question))
     if isinstance(reply, ServiceFault):
         return not_started(reply)
     return reply.value, reply.server_time or _by_own_clock(setting)
@@ -149,7 +149,7 @@ def pause_after(setting: Setting, fault: ServiceFault, tries: int) -> float:
     return seconds
 
 
-def patiently(setting: Setting, put: Callable[[], Flow[T]]) -> Flow[T | ServiceFault]:
+def with_retries(setting: Setting, put: Callable[[], Flow[T]]) -> Flow[T | ServiceFault]:
     """Send a read request, with retries after transient faults for up to ``max_outage``.
 
     :return: the reply, or the fault as a value.

@@ -22,9 +22,9 @@ from airflow_provider_testerarmy.runs.submission.setting import (
     Submitted,
     is_final,
     not_started,
-    patiently,
     pause_after,
     prepare,
+    with_retries,
 )
 
 #: The maximum number of POSTs of one submission that the service loses.
@@ -58,7 +58,7 @@ def _newest(setting: Setting, scope: Scope) -> Flow[tuple[RunId, ...] | ServiceF
     if not setting.service.active_statuses:
         return ()
     question = setting.service.list_newest(setting.request, scope)
-    reply = yield from patiently(setting, lambda: ask(question))
+    reply = yield from with_retries(setting, lambda: ask(question))
     if not isinstance(reply, ServiceFault):
         return reply.value
     if reply.kind in (FaultKind.TRANSIENT, FaultKind.RATE_LIMITED, FaultKind.DENIED):

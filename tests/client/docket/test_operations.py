@@ -94,7 +94,7 @@ def test_a_look_at_a_run_is_repeated(client, service):
 def test_a_wrong_key_is_rejected(service, key, status):
     """Whatever is asked, and the error does not hold the key."""
     with sender_of(service, key) as sender, pytest.raises(CredentialsRejected) as caught:
-        sender.send(docket.look_for_no_run())
+        sender.send(docket.check_key())
     assert caught.value.status == status
     assert key not in str(caught.value)
 
@@ -102,7 +102,7 @@ def test_a_wrong_key_is_rejected(service, key, status):
 def test_the_good_key_finds_no_run_zero(client):
     """That is how a key is checked without starting anything."""
     with pytest.raises(NotFound):
-        client.send(docket.look_for_no_run())
+        client.send(docket.check_key())
 
 
 @pytest.mark.parametrize(("ids", "error"), [([catalog.UNKNOWN_BLUEPRINT], NotFound), ([181] * 3, None)])

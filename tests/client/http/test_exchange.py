@@ -80,7 +80,7 @@ def test_the_loop_gets_a_turn_when_one_is_due(clock):
         exchange, others = Exchange(60, clock), []
         clock.now += seconds
         asyncio.get_running_loop().call_soon(others.append, 1)
-        await exchange.breathe()
+        await exchange.yield_to_loop()
         return len(others)
 
     assert asyncio.run(turns(0.001)) == 0

@@ -20,10 +20,10 @@ ODD = ["", " ", "a\nb", "\ud800", None, 1.5, b"run", True, ["run-1"], {}, -1, 10
 class Picky(Port):
     """A vendor whose ids are small numbers and words."""
 
-    def glance(self, run_id):
+    def fetch_state(self, run_id):
         if not usable_id(run_id):
             raise ValueError("not an id")
-        return super().glance(run_id)
+        return super().fetch_state(run_id)
 
 
 @pytest.mark.parametrize("odd", ODD, ids=range(len(ODD)))

@@ -159,15 +159,15 @@ def test_thousands_of_waits_in_trouble_are_checked_in_no_time(each):
     for number in range(2000):
         watch.wait_for(ids if each > 1 and number < 60 else [ids[number]], PACE)
     for run_id in ids:
-        question = Question(Port().glance(run_id), run_id, account.now)
+        question = Question(Port().fetch_state(run_id), run_id, account.now)
         watch.list.failed(question, fault(FaultKind.NOT_FOUND), account.now)
-    watch.list.news()
+    watch.list.take_changed()
     began = time.process_time()
     assert not any(watch.list.may_be_over(one, account.now + 1) for one in watch.subscriptions)
     assert time.process_time() - began < 0.05
     began = time.process_time()
-    question = Question(Port().glance("run-7"), "run-7", account.now)
+    question = Question(Port().fetch_state("run-7"), "run-7", account.now)
     watch.list.failed(question, fault(FaultKind.NOT_FOUND), account.now + 1)
-    for one in watch.list.news():
+    for one in watch.list.take_changed():
         assert watch.list.over(one, account.now + 1) is None
     assert time.process_time() - began < 0.05
