@@ -30,7 +30,7 @@ from airflow.providers.common.compat.sdk import AirflowException, AirflowFailExc
 
 from airflow_provider_testerarmy.runs.awaiting.watchlist import Waited, WaitEnd
 from airflow_provider_testerarmy.runs.results import RunId
-from airflow_provider_testerarmy.runs.submission.cancel import Fate
+from airflow_provider_testerarmy.runs.submission.cancel import StopResult
 from airflow_provider_testerarmy.runs.submission.setting import SubmitEnd, Submitted
 from airflow_provider_testerarmy.runs.text import name_runs
 from airflow_provider_testerarmy.runs.verdict.gate import Verdict, VerdictKind
@@ -145,16 +145,16 @@ def submit_error(ended: Submitted, label: str, *, remembered: bool) -> TestRunEr
     )
 
 
-def wait_error(waited: Waited, run_ids: Sequence[RunId], fate: Fate | None = None) -> TestRunError:
+def wait_error(waited: Waited, run_ids: Sequence[RunId], stopped: StopResult | None = None) -> TestRunError:
     """The exception for a wait that ended before its runs.
 
     :param run_ids: the awaited runs.
-    :param fate: whether the active runs were stopped; None if they are kept for the next try.
+    :param stopped: whether the active runs were stopped; None if they are kept for the next try.
     """
     finished = {run_id for run_id, run in waited.results.items() if run.finished}
     active = [run_id for run_id in run_ids if run_id not in finished]
     if waited.end is WaitEnd.DEADLINE:
-        return WaitTimedOut(f"Timed out: {waited.message}. {_FATES[fate or Fate.UNKNOWN]}", active)
+        return WaitTimedOut(f"Timed out: {waited.message}. {_STOPPED[stopped or StopResult.UNKNOWN]}", active)
     if waited.end is WaitEnd.DENIED:
         return CredentialsRejected(
             f"The service rejected the key while {name_runs(active)} ran: {waited.message}. {_CHECK_KEY}",
@@ -165,16 +165,16 @@ def wait_error(waited: Waited, run_ids: Sequence[RunId], fate: Fate | None = Non
             f"Stopped waiting: {waited.message}. Check the run ids, and use the connection that started the runs.",
             active,
         )
-    said = "The next try waits for the same runs." if fate is None else _FATES[fate]
+    said = "The next try waits for the same runs." if stopped is None else _STOPPED[stopped]
     if waited.end is WaitEnd.LOST:
         return TriggerFailed(f"Gave up waiting: {waited.message}. {said}", active)
     return ServiceUnavailable(f"Gave up waiting: {waited.message}. {said}", active)
 
 
-_FATES = {
-    Fate.STOPPED: "The runs that had not ended were cancelled.",
-    Fate.RUNNING: "The runs that had not ended were not cancelled and may still be running.",
-    Fate.UNKNOWN: "The runs that had not ended may still be running.",
+_STOPPED = {
+    StopResult.STOPPED: "The runs that had not ended were cancelled.",
+    StopResult.RUNNING: "The runs that had not ended were not cancelled and may still be running.",
+    StopResult.UNKNOWN: "The runs that had not ended may still be running.",
 }
 
 _CHECK_KEY = (

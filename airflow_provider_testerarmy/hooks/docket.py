@@ -29,7 +29,7 @@ from airflow_provider_testerarmy.hooks.docket_submission import to_submission
 from airflow_provider_testerarmy.hooks.forms import ConnectionForm
 from airflow_provider_testerarmy.runs.cleaning import about
 from airflow_provider_testerarmy.runs.results import RunId, RunResult
-from airflow_provider_testerarmy.runs.service import Match, RunRequest, Scope, Sighting, Submission
+from airflow_provider_testerarmy.runs.service import ListedRun, Match, RunRequest, Scope, Submission
 
 #: Long timeouts: if the response to a trigger is lost, Docket's API cannot tell what was started. The vendor's own
 #: GitHub action waits 45 s for it.
@@ -156,16 +156,16 @@ class DocketService:
         """Never called, because ``active_statuses`` is empty."""
         raise NotImplementedError("Docket has no list of runs.")
 
-    def examine(self, run_id: RunId, request: RunRequest) -> Operation[Sighting]:
+    def examine(self, run_id: RunId, request: RunRequest) -> Operation[ListedRun]:
         """One run, and whether the request may have started it. Runs do not show their category."""
         wanted = frozenset(map(str, request.body.get("test_blueprint_ids", ())))
 
-        def sighting(run: wire.TestRun) -> Sighting:
+        def listed_run(run: wire.TestRun) -> ListedRun:
             result = self.result(run)
             other = bool(wanted and result.test_id) and result.test_id not in wanted
-            return Sighting(result, Match.NO if other else Match.YES)
+            return ListedRun(result, Match.NO if other else Match.YES)
 
-        return docket.get_test_run(run_id).then(sighting)
+        return docket.get_test_run(run_id).then(listed_run)
 
     def list_tests(self, request: RunRequest, scope: Scope, cursor: str) -> None:
         """The API cannot list the tests of a category; each run contains the title of its test."""

@@ -21,17 +21,17 @@ from airflow_provider_testerarmy.hooks.forms import ConnectionForm
 from airflow_provider_testerarmy.hooks.matching import match
 from airflow_provider_testerarmy.hooks.testerarmy_results import (
     ERROR_HINTS,  # noqa: F401 - users import it from here
+    to_listed_run,
     to_result,
-    to_sighting,
     to_state,
 )
 from airflow_provider_testerarmy.runs.cleaning import about, clean_submission, usable_id
 from airflow_provider_testerarmy.runs.results import RunId, RunResult
 from airflow_provider_testerarmy.runs.service import (
+    ListedRun,
     Page,
     RunRequest,
     Scope,
-    Sighting,
     Submission,
     Tests,
 )
@@ -198,7 +198,7 @@ class TesterArmyService:
     def list_by_status(self, status: str, cursor: str) -> Operation[Page]:
         """The states and outcomes of the account's runs with one status."""
         listing = testerarmy.list_run_states(status=status, cursor=cursor or None)
-        return listing.then(lambda page: Page(tuple(map(to_sighting, page.runs)), page.next_cursor or ""))
+        return listing.then(lambda page: Page(tuple(map(to_listed_run, page.runs)), page.next_cursor or ""))
 
     def list_candidates(self, request: RunRequest, scope: Scope, cursor: str) -> Operation[Page]:
         """The newest runs of the test, of the group's project, or (for a prompt) of the account."""
@@ -212,9 +212,9 @@ class TesterArmyService:
         listing = testerarmy.list_run_states(test_id=test_id, project_id=project_id, limit=NEWEST)
         return listing.then(lambda page: tuple(run.id for run in page.runs))
 
-    def examine(self, run_id: RunId, request: RunRequest) -> Operation[Sighting]:
+    def examine(self, run_id: RunId, request: RunRequest) -> Operation[ListedRun]:
         """One run, and whether the request may have started it."""
-        return testerarmy.get_run(str(run_id)).then(lambda run: self._sighting(run, request))
+        return testerarmy.get_run(str(run_id)).then(lambda run: self._listed_run(run, request))
 
     def list_tests(self, request: RunRequest, scope: Scope, cursor: str) -> Operation[Tests] | None:
         """The tests of a group; None for a test or a prompt, which starts one run."""
@@ -255,10 +255,10 @@ class TesterArmyService:
         return to_result(run, self.run_url(run.id))
 
     def _page(self, page: wire.RunPage, request: RunRequest) -> Page:
-        return Page(tuple(self._sighting(run, request) for run in page.runs), page.next_cursor or "")
+        return Page(tuple(self._listed_run(run, request) for run in page.runs), page.next_cursor or "")
 
-    def _sighting(self, run: wire.Run, request: RunRequest) -> Sighting:
-        return Sighting(self.result(run), match(run, request))
+    def _listed_run(self, run: wire.Run, request: RunRequest) -> ListedRun:
+        return ListedRun(self.result(run), match(run, request))
 
 
 def _listed_by(request: RunRequest, scope: Scope) -> tuple[str | None, str | None]:

@@ -8,7 +8,7 @@ from typing import Final
 from airflow_provider_testerarmy.client.testerarmy import models as wire
 from airflow_provider_testerarmy.runs.cleaning import clean_result
 from airflow_provider_testerarmy.runs.results import Issue, Outcome, Phase, RunResult, Step
-from airflow_provider_testerarmy.runs.service import Sighting
+from airflow_provider_testerarmy.runs.service import ListedRun
 
 #: What to do about a step's ``errorCode``; the codes are from the service's OpenAPI document (July 2026).
 ERROR_HINTS: Final = {
@@ -61,16 +61,16 @@ def to_result(run: wire.Run, url: str) -> RunResult:
     return clean_result(found)
 
 
-def to_sighting(run: wire.RunState) -> Sighting:
+def to_listed_run(run: wire.RunState) -> ListedRun:
     """The state of a listed run."""
     phase = _phase(run)
-    return Sighting(to_state(run)) if phase is Phase.FINISHED else _still_active(run.id, run.status, phase)
+    return ListedRun(to_state(run)) if phase is Phase.FINISHED else _still_active(run.id, run.status, phase)
 
 
 @lru_cache(maxsize=10_000)
-def _still_active(run_id: str, status: str, phase: Phase) -> Sighting:
+def _still_active(run_id: str, status: str, phase: Phase) -> ListedRun:
     """Cached, because polls list the same thousands of active runs in the same state again and again."""
-    return Sighting(clean_result(RunResult(run_id, status, phase)))
+    return ListedRun(clean_result(RunResult(run_id, status, phase)))
 
 
 def to_state(run: wire.RunState) -> RunResult:

@@ -168,7 +168,7 @@ class Match(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Sighting:
+class ListedRun:
     """A run from a list.
 
     :param match: whether the request in question may have started it.
@@ -182,7 +182,7 @@ class Sighting:
 class Page:
     """A page of a list of runs, newest first; the cursor of the last page is empty."""
 
-    sightings: tuple[Sighting, ...]
+    listed_runs: tuple[ListedRun, ...]
     next_cursor: str = ""
 
 
@@ -240,7 +240,7 @@ class RunService(Protocol):
     def list_newest(self, request: RunRequest, scope: Scope) -> Ask[tuple[RunId, ...]]:
         """The ids of the first few runs of that list."""
 
-    def examine(self, run_id: RunId, request: RunRequest) -> Ask[Sighting]:
+    def examine(self, run_id: RunId, request: RunRequest) -> Ask[ListedRun]:
         """One run, and whether the request may have started it."""
 
     def list_tests(self, request: RunRequest, scope: Scope, cursor: str) -> Ask[Tests] | None:

@@ -14,7 +14,7 @@ from airflow_provider_testerarmy.runs.awaiting.watchlist import WaitEnd
 from airflow_provider_testerarmy.runs.flow import adrive
 from airflow_provider_testerarmy.runs.results import Outcome, Phase
 from airflow_provider_testerarmy.runs.service import RunRequest, Submission
-from airflow_provider_testerarmy.runs.submission.cancel import Fate, cancel
+from airflow_provider_testerarmy.runs.submission.cancel import StopResult, cancel
 from airflow_provider_testerarmy.runs.submission.lookup import find
 from airflow_provider_testerarmy.runs.submission.record import Intent
 from airflow_provider_testerarmy.runs.submission.setting import SKEW_WITHOUT_DATE, SubmitEnd
@@ -285,7 +285,7 @@ def test_runs_cannot_be_cancelled_and_the_log_says_so(docket_driver, service):
     submission = docket_driver.submit(181, 182).submission
     calls = len(service.control.log)
     fate = docket_driver.drive(cancel(docket_driver.service, submission, docket_driver.log.append))
-    assert fate is Fate.RUNNING
+    assert fate is StopResult.RUNNING
     assert len(service.control.log) == calls
     (line,) = [line for line in docket_driver.log if "cannot cancel" in line]
     assert line.startswith("Docket cannot cancel runs")

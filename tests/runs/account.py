@@ -10,7 +10,7 @@ from typing import Any
 from airflow_provider_testerarmy.runs.awaiting.pace import Pace
 from airflow_provider_testerarmy.runs.awaiting.watchlist import WIDTH, Question, Subscription, Watchlist
 from airflow_provider_testerarmy.runs.results import Outcome, RunId, RunResult
-from airflow_provider_testerarmy.runs.service import FaultKind, Page, ServiceFault, Sighting
+from airflow_provider_testerarmy.runs.service import FaultKind, ListedRun, Page, ServiceFault
 from tests.runs.scripted import START, Port, active, finished
 
 PAGE = 100
@@ -57,7 +57,7 @@ class Account:
             begin = int(cursor or 0)
             found = [run for run in self.runs.values() if run.status == status]
             more = str(begin + PAGE) if begin + PAGE < len(found) else ""
-            return Page(tuple(Sighting(run) for run in found[begin : begin + PAGE]), more)
+            return Page(tuple(ListedRun(run) for run in found[begin : begin + PAGE]), more)
         (run_id,) = question.args
         if run_id not in self.runs:
             raise ServiceFault(FaultKind.NOT_FOUND, "no such run")

@@ -11,12 +11,12 @@ from airflow_provider_testerarmy.runs.flow import Flow, drive
 from airflow_provider_testerarmy.runs.results import Outcome, Phase, RunId, RunResult
 from airflow_provider_testerarmy.runs.service import (
     FaultKind,
+    ListedRun,
     Match,
     Page,
     RunRequest,
     Scope,
     ServiceFault,
-    Sighting,
     Submission,
 )
 from airflow_provider_testerarmy.runs.submission.record import Intent
@@ -180,7 +180,7 @@ def finished(run_id: RunId, outcome: Outcome = Outcome.PASSED, **fields: Any) ->
 
 def page(*runs: RunResult, cursor: str = "", match: Match = Match.YES) -> Page:
     """A page of a list."""
-    return Page(tuple(Sighting(run, match) for run in runs), cursor)
+    return Page(tuple(ListedRun(run, match) for run in runs), cursor)
 
 
 def submission(*run_ids: RunId) -> Submission:

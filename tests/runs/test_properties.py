@@ -17,11 +17,11 @@ from airflow_provider_testerarmy.runs.flow import drive
 from airflow_provider_testerarmy.runs.results import Outcome, Phase, RunResult
 from airflow_provider_testerarmy.runs.service import (
     FaultKind,
+    ListedRun,
     Page,
     RunRequest,
     Scope,
     ServiceFault,
-    Sighting,
     Submission,
     Tests,
 )
@@ -119,15 +119,15 @@ class Service:
         return Tests({}, frozenset(self.tests))
 
     def _list_newest(self) -> tuple[str, ...]:
-        return tuple(one.run.run_id for one in self._list_candidates("").sightings[:20])
+        return tuple(one.run.run_id for one in self._list_candidates("").listed_runs[:20])
 
     def _list_candidates(self, _cursor) -> Page:
         shown = [run for run, visible in self.runs if visible <= self.now]
         newest = sorted(shown, key=lambda run: run.created_at, reverse=True)
-        return Page(tuple(Sighting(run) for run in newest))
+        return Page(tuple(ListedRun(run) for run in newest))
 
     def _list_by_status(self, status, _cursor) -> Page:
-        shown = self._list_candidates("").sightings if status == "running" else ()
+        shown = self._list_candidates("").listed_runs if status == "running" else ()
         return Page(tuple(one for one in shown if not self._fetch(one.run.run_id).finished))
 
     def _fetch(self, run_id) -> RunResult:

@@ -73,9 +73,9 @@ class Lists:
             return {}, 0.0
         # A verdict needs details that lists do not have, so a finished run is fetched individually then.
         seen = {
-            sighting.run.run_id: sighting.run
-            for sighting in page.sightings
-            if sighting.run.run_id in wanted and not (self._whole and sighting.run.finished)
+            listed_run.run.run_id: listed_run.run
+            for listed_run in page.listed_runs
+            if listed_run.run.run_id in wanted and not (self._whole and listed_run.run.finished)
         }
         number, ended = walk.page, walk.ended
         walk.took(seen.keys(), page.next_cursor)

@@ -18,7 +18,7 @@ PAUSES: Final = (0.2, 0.5, 1.0, 2.0)
 MAX_FAILURES: Final = 3
 
 
-class Fate(StrEnum):
+class StopResult(StrEnum):
     """The result of an attempt to stop the runs of a submission."""
 
     STOPPED = "stopped"
@@ -26,9 +26,9 @@ class Fate(StrEnum):
     UNKNOWN = "unknown"
 
     @classmethod
-    def worst(cls, fates: Set[Fate]) -> Fate:
+    def worst(cls, results: Set[StopResult]) -> StopResult:
         """The result for several submissions as one."""
-        return next((fate for fate in (cls.RUNNING, cls.UNKNOWN) if fate in fates), cls.STOPPED)
+        return next((result for result in (cls.RUNNING, cls.UNKNOWN) if result in results), cls.STOPPED)
 
 
 def cancel(
@@ -36,7 +36,7 @@ def cancel(
     submission: Submission,
     report: Callable[[str], None],
     ended: Set[RunId] = frozenset(),
-) -> Flow[Fate]:
+) -> Flow[StopResult]:
     """Cancel the active runs of a submission.
 
     :param report: receives one line about what was cancelled and which runs may continue.
@@ -45,25 +45,25 @@ def cancel(
     over = {*submission.rejected_run_ids, *ended}
     wanted = [run_id for run_id in submission.run_ids if run_id not in over]
     if not wanted:
-        return Fate.STOPPED
+        return StopResult.STOPPED
     if not service.can_cancel:
         report(f"{service.vendor} cannot cancel runs. {name_runs(wanted)} may continue to the end.")
-        return Fate.RUNNING
+        return StopResult.RUNNING
     if submission.batch_id and (yield from _cancelled(service.cancel_batch(submission.batch_id))) is None:
         report(f"Cancelled batch {submission.batch_id} ({plural(len(wanted), 'run')}).")
-        return Fate.STOPPED
+        return StopResult.STOPPED
     left = yield from _cancel_each(service, wanted)
     if not left:
         report(f"Cancelled {name_runs(wanted)}. Runs that had finished keep their results.")
-        return Fate.STOPPED
+        return StopResult.STOPPED
     why = next(fault.message for fault, _ in left.values())
     report(
         f"Could not cancel {name_runs(left)}: {why}. They may still be running; cancel them on the dashboard."
     )
-    return Fate.worst({fate for _, fate in left.values()})
+    return StopResult.worst({result for _, result in left.values()})
 
 
-_Left = dict[RunId, tuple[ServiceFault, Fate]]
+_Left = dict[RunId, tuple[ServiceFault, StopResult]]
 
 
 def _cancel_each(service: RunService, wanted: list[RunId]) -> Flow[_Left]:
@@ -75,16 +75,20 @@ def _cancel_each(service: RunService, wanted: list[RunId]) -> Flow[_Left]:
         if fault is None:
             continue
         # The service responds with 409 if the run has already finished, and also if it cannot be cancelled.
-        fate = (yield from _state_of(service, run_id)) if fault.kind is FaultKind.CONFLICT else Fate.UNKNOWN
-        if fate is Fate.STOPPED:
+        result = (
+            (yield from _state_of(service, run_id))
+            if fault.kind is FaultKind.CONFLICT
+            else StopResult.UNKNOWN
+        )
+        if result is StopResult.STOPPED:
             continue
-        left[run_id] = (fault, fate)
+        left[run_id] = (fault, result)
         if fault.kind is FaultKind.DENIED or len(left) >= MAX_FAILURES:
-            return left | dict.fromkeys(wanted[number + 1 :], (fault, Fate.UNKNOWN))
+            return left | dict.fromkeys(wanted[number + 1 :], (fault, StopResult.UNKNOWN))
     return left
 
 
-def _state_of(service: RunService, run_id: RunId) -> Flow[Fate]:
+def _state_of(service: RunService, run_id: RunId) -> Flow[StopResult]:
     """Whether a run that the service refused to cancel is active; a fault here leaves it unknown."""
     for seconds in (0.0, *PAUSES[:2]):
         if seconds:
@@ -93,8 +97,8 @@ def _state_of(service: RunService, run_id: RunId) -> Flow[Fate]:
             reply = yield from ask(service.fetch(run_id))
         except ServiceFault:
             continue
-        return Fate.STOPPED if reply.value.finished else Fate.RUNNING
-    return Fate.UNKNOWN
+        return StopResult.STOPPED if reply.value.finished else StopResult.RUNNING
+    return StopResult.UNKNOWN
 
 
 def _cancelled(question: Ask[object], pauses: tuple[float, ...] = PAUSES) -> Flow[ServiceFault | None]:

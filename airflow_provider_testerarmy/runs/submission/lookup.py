@@ -15,10 +15,10 @@ from airflow_provider_testerarmy.runs.flow import Flow, ask, pause
 from airflow_provider_testerarmy.runs.results import RunId, RunResult
 from airflow_provider_testerarmy.runs.service import (
     FaultKind,
+    ListedRun,
     Match,
     Scope,
     ServiceFault,
-    Sighting,
     Submission,
 )
 from airflow_provider_testerarmy.runs.submission.record import Intent
@@ -244,9 +244,9 @@ def _new_runs(setting: Setting, scope: Scope, intent: Intent) -> Flow[list[tuple
     seen = {cursor}
     while True:
         reply = yield from ask(setting.service.list_candidates(setting.request, scope, cursor))
-        for sighting in reply.value.sightings:
-            if window.shows(sighting) and sighting.run.run_id not in setting.known:
-                found[sighting.run.run_id] = (sighting.run, sighting.match)
+        for listed_run in reply.value.listed_runs:
+            if window.shows(listed_run) and listed_run.run.run_id not in setting.known:
+                found[listed_run.run.run_id] = (listed_run.run, listed_run.match)
         cursor = reply.value.next_cursor
         if not cursor or window.passed:
             return list(found.values())
@@ -266,9 +266,9 @@ class _Window:
         #: Whether all further runs in the list are older than the intent.
         self.passed = False
 
-    def shows(self, sighting: Sighting) -> bool:
+    def shows(self, listed_run: ListedRun) -> bool:
         """Whether the intent may have started this run."""
-        run = sighting.run
+        run = listed_run.run
         created = _with_zone(run.created_at)
         if run.run_id in self._known:
             self.passed = True
@@ -283,7 +283,7 @@ class _Window:
         behind = self.passed and (
             created is None or self._newest_known is None or created <= self._newest_known
         )
-        return not behind and sighting.match is not Match.NO
+        return not behind and listed_run.match is not Match.NO
 
 
 def _with_zone(moment: datetime | None) -> datetime | None:

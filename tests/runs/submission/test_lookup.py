@@ -117,7 +117,7 @@ def test_a_run_that_does_not_quite_match_makes_the_end_unclear():
 def test_one_that_matches_is_taken_beside_one_that_does_not_quite():
     """Somebody else runs the same test on another device."""
     both = page(run("a", 1), run("b", 1))
-    both = type(both)((both.sightings[0], type(both.sightings[1])(both.sightings[1].run, Match.MAYBE)))
+    both = type(both)((both.listed_runs[0], type(both.listed_runs[1])(both.listed_runs[1].run, Match.MAYBE)))
     assert look(both)[0].submission == adopted("a")
 
 
