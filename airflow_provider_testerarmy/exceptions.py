@@ -58,6 +58,8 @@ class TestsFailed(TestRunError):
     """The product did not pass the gate. Raised directly, it is retried; see :class:`TestsFailedFinally`."""
 
 
+# Two classes, because Airflow decides by the base class: it consults neither `retries` nor a retry policy for an
+# AirflowFailException. Handlers of TestsFailed catch both.
 class TestsFailedFinally(TestsFailed, AirflowFailException):
     """The product did not pass the gate. Not retried, because a retry could hide the failure; the default."""
 

@@ -106,6 +106,7 @@ def prune_records(older_than: float) -> int:
     from airflow.models.variable import Variable
     from sqlalchemy import delete
 
+    # `airflow db clean` does not delete Variables.
     if TASK_STATE_STORE.available:
         return 0
     old = [held for held in _held_records(_VARIABLES) if time.time() - held["stored_at"] > older_than]
@@ -166,6 +167,7 @@ def stored_by_failed_tasks(dag_id: str, run_id: str, key: str) -> list[tuple[Tas
 def _held_of_failed_tasks(dag_id: str, run_id: str) -> list[tuple[TaskName, Any]]:
     held = {(each["task_id"], each["map_index"]): each for each in _held_records(_run_prefix(dag_id, run_id))}
     failed = _failed_of(dag_id, run_id, held)
+    # Not all tasks with a record have failed: their states may not be committed yet, so read them again.
     if len(failed) < len(held):
         time.sleep(COMMITTED_AFTER)
         failed |= _failed_of(dag_id, run_id, held)

@@ -129,6 +129,7 @@ def _state_in_database(ti: Any) -> Any:
     )
     with own_session() as session:
         row = session.execute(query).first()
+    # No row and a null state differ: a cleared task instance has a row without a state.
     return GONE if row is None else row[0]
 
 
@@ -151,6 +152,7 @@ async def aown_state(ti: Any) -> str | None:
     """Like :func:`own_state`, for an event loop."""
     from asgiref.sync import sync_to_async
 
+    # In a thread: the call waits for the supervisor or the database, and would block all other triggers.
     return await sync_to_async(own_state)(ti)
 
 
@@ -225,6 +227,7 @@ def dag_folders(ti: Any) -> list[str]:
 
     On 2.11, the DAG folder is on the path of every process.
     """
+    # Airflow 3 adds the path of the task's DAG bundle to `sys.path` of its worker, but not of a triggerer.
     bundle = getattr(ti, "bundle_instance", None)
     path = getattr(bundle, "path", None)
     return [] if path is None else [str(path)]

@@ -124,6 +124,7 @@ class DocketService:
     """
 
     vendor = "Docket"
+    # The public API reference has neither a list of runs nor a call that cancels one.
     active_statuses = ()
     ended_statuses = ()
     can_cancel = False

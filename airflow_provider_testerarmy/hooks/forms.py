@@ -20,6 +20,9 @@ class ExtraField:
 class ConnectionForm:
     """The form of a connection type: hidden and renamed standard fields, and additional fields."""
 
+    # Airflow 3.3 reads only the provider info; 2.11 and 3.1 read only the methods of the hook (measured). So both
+    # are generated from this class.
+
     hidden: tuple[str, ...]
     labels: Mapping[str, str]
     placeholders: Mapping[str, str]
@@ -31,6 +34,7 @@ class ConnectionForm:
             name: {
                 "label": one.label,
                 "description": one.description,
+                # Airflow's form sends null for an empty field.
                 "schema": {"type": [one.kind, "null"]},
             }
             for name, one in self.extra.items()

@@ -154,6 +154,7 @@ class TesterArmyService:
     """
 
     vendor = "TesterArmy"
+    # The values of the filter `status` of `GET /runs` in the OpenAPI document.
     active_statuses = ("queued", "running")
     ended_statuses = ("completed", "failed", "cancelled")
     can_cancel = True
@@ -244,6 +245,7 @@ class TesterArmyService:
 
     def submission_url(self, submission: Submission) -> str:
         """The dashboard page of the first run."""
+        # Batches have no page on the dashboard, and the API has no `GET /batches/{id}`.
         return self.run_url(submission.run_ids[0]) if submission.run_ids else ""
 
     def run_url(self, run_id: RunId) -> str:

@@ -23,6 +23,7 @@ ERROR_HINTS: Final = {
     "STEP_NO_CONCLUSION": "describe the expected result in the step: the agent reached no conclusion",
 }
 
+#: The statuses of ``RunResponse``. ``completed`` is not ``passed``; see :func:`_outcome`.
 PHASES: Final = {
     "queued": Phase.QUEUED,
     "running": Phase.RUNNING,

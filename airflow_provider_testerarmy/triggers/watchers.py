@@ -68,9 +68,9 @@ def watcher_of(hook: Any) -> Watcher:
     key = (hook.path, hook.conn_id, hook.endpoint, hook.max_requests_per_second)
     loop_watchers.forget_ended()
     if key not in loop_watchers.watchers:
-        # Other triggers may run during this call: reading a connection's extra asks the triggerer's parent process
-        # to mask secrets, and Airflow lets even synchronous code yield to the event loop for that (with greenback,
-        # https://github.com/apache/airflow/pull/55799). So another trigger may have added a watcher meanwhile.
+        # Other triggers may run during this call, and one of them may add a watcher. Reading a connection's extra
+        # asks the triggerer's parent process to mask secrets. Airflow lets even synchronous code yield to the event
+        # loop for that (with greenback, https://github.com/apache/airflow/pull/55799).
         put, close = hook.async_asker()
         held_until = loop_watchers.held.get(key, 0.0)
         made = Watcher(

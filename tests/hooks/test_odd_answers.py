@@ -1,4 +1,4 @@
-"""Answers of both vendors that are about something else, or hold what nobody can store."""
+"""Responses of both vendors about another object, or with values that cannot be stored."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ WHOLE_AND_GLANCE = pytest.mark.parametrize("method", ["fetch", "fetch_state"])
     ],
 )
 def test_an_answer_about_another_run_is_not_an_answer(service, method, asked, right, wrong):
-    """Its pass would be somebody else's."""
+    """Its outcome would be that of another run."""
     question = getattr(service, method)(asked)
     assert question.parse(right).outcome is Outcome.PASSED
     with pytest.raises(ValueError, match=r"received (another )?run"):
@@ -65,7 +65,7 @@ def test_an_unusable_id_is_refused(method, odd):
     ],
 )
 def test_an_answer_about_another_target_is_no_submission(kind, answer):
-    """What was started is looked for then."""
+    """The task looks up what was started."""
     question = TesterArmyService().submit(RunRequest(kind, A, {"prompt": "x"} if kind == "prompt" else {}))
     with pytest.raises(ValueError, match=r"received another one|cannot be used"):
         question.parse(answer)

@@ -1,4 +1,4 @@
-"""An account at a service, in memory: runs of ours and of others, in lists that shift, at a time that is set."""
+"""A service in memory: awaited and other runs, in lists that shift, with a test clock."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Account:
             self.runs[run_id] = finished(run_id, outcome)
 
     def answer(self, question: Any) -> Any:
-        """Answer as a service does, or raise a fault."""
+        """Respond like a service, or raise a fault."""
         self.asked.append((self.now, question.name, question.args))
         if fault := self.trouble(question):
             raise fault
@@ -64,7 +64,7 @@ class Account:
         return self.runs[run_id]
 
     def count(self, name: str | None = None) -> int:
-        """How many questions were put."""
+        """The number of requests."""
         return sum(name in (None, asked) for _, asked, _ in self.asked)
 
 

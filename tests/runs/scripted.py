@@ -1,4 +1,4 @@
-"""A service that is a script, and a driver that keeps the time: flows run to their end without I/O."""
+"""A scripted service and a driver with a test clock, which run flows without I/O."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ def script(*answers: Any) -> Callable[..., Any]:
 
 
 def transient(message: str = "503 from a proxy", **options: Any) -> ServiceFault:
-    """A hiccup."""
+    """A transient fault."""
     return ServiceFault(FaultKind.TRANSIENT, message, **options)
 
 
@@ -168,12 +168,12 @@ def fault(kind: FaultKind, **options: Any) -> ServiceFault:
 
 
 def active(run_id: RunId, status: str = "running", **fields: Any) -> RunResult:
-    """A run at work."""
+    """An active run."""
     return RunResult(run_id, status, Phase.RUNNING, **fields)
 
 
 def finished(run_id: RunId, outcome: Outcome = Outcome.PASSED, **fields: Any) -> RunResult:
-    """A run at its end."""
+    """A finished run."""
     status = {Outcome.CANCELLED: "cancelled", Outcome.ERRORED: "failed"}.get(outcome, "completed")
     return RunResult(run_id, fields.pop("status", status), Phase.FINISHED, outcome, **fields)
 

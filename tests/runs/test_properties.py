@@ -50,7 +50,7 @@ TRIES = 12
 
 
 class Crash(BaseException):
-    """The worker is gone, at this very moment."""
+    """The worker is lost at this moment."""
 
 
 @dataclass
@@ -250,7 +250,7 @@ AWAY = st.sampled_from([0.0, 1.0, 30.0, 58.0, 62.0, 600.0])
 @settings(max_examples=600)
 @given(service=SERVICES, crashes=CRASHES, away=AWAY)
 def test_a_submission_is_accepted_at_most_once(service, crashes, away):
-    """Wherever the worker crashes and whatever the service loses; and what is known is what was accepted."""
+    """For every crash and every lost response; the record has what the service accepted."""
     assert sum(LOOKS) > LAG + 5
     worker = Worker(service, crashes, away, group=len(service.tests) > 1)
     end = worker.run(worker.submit)

@@ -140,6 +140,7 @@ def _group_run(data: Any) -> GroupRun:
 
 def _named_ids(data: Any) -> tuple[tuple[int, ...], str]:
     """The valid run ids and the group run's id in a response of any shape."""
+    # These runs exist and are billed. The error names them, so that a person can find and stop them.
     group = data.get("test_group_run") if isinstance(data, Mapping) else None
     if not isinstance(group, Mapping):
         return (), ""

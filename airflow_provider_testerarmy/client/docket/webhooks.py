@@ -33,6 +33,7 @@ REPLAY_WINDOW: Final = 300.0
 MAX_KEY_LENGTH: Final = 200
 
 _SCHEME: Final = "v1"
+# Stricter than int() and bytes.fromhex(), which accept spaces, and int() also signs and underscores.
 _TIME: Final = re.compile(r"[0-9]{1,12}")
 _DIGEST: Final = re.compile(r"[0-9a-fA-F]{64}")
 
@@ -110,6 +111,7 @@ def verify(
     if not -window <= age <= window:
         when = f"{age:.0f} s ago" if age > 0 else f"{-age:.0f} s ahead of this clock"
         raise OutsideReplayWindow(f"The delivery was signed {when}; at most {window:g} s are allowed.")
+    # Parse the body only now: before, anyone could have sent it.
     fingerprint = hashlib.sha256(signed_at.encode() + b"." + body).hexdigest()
     return _parse_event(body).model_copy(update={"fingerprint": fingerprint})
 

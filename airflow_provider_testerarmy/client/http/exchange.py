@@ -18,8 +18,8 @@ from typing import Final
 #: The limit in bytes for status lines and headers, including those of interim responses (1xx). A server may send
 #: any number of those (RFC 9110, 15.2). Typical heads have a few KB.
 MAX_HEAD_BYTES: Final = 32 * 1024
-#: The size of one read while the head arrives. httpcore parses interim responses at 5 µs per byte without
-#: yielding to the event loop, so a read of this size blocks it for 20 ms.
+#: The size of one read while the head arrives. httpcore parses interim responses at 5 µs per byte without yielding
+#: to the event loop. A read of this size blocks it for 20 ms.
 _HEAD_PIECE: Final = 4 * 1024
 #: Seconds after which reading a body yields to the event loop.
 _TURN: Final = 0.01

@@ -151,6 +151,7 @@ class TestRunQueued(WireModel):
     __test__ = False
 
     status: str
+    # Required: without it, nothing could poll or cancel the run.
     run_id: str
     test_id: Lenient[str] = None
 

@@ -181,6 +181,7 @@ class RecordUnreadable(Exception):
     :param run_ids: the run ids that could be read from it.
     """
 
+    # During a downgrade or an upgrade, a worker may find a record of a newer version.
     def __init__(self, message: str, run_ids: tuple[RunId, ...] = ()) -> None:
         super().__init__(message)
         self.run_ids = run_ids

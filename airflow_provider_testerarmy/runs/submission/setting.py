@@ -22,8 +22,8 @@ from airflow_provider_testerarmy.runs.submission.record import Intent
 
 T = TypeVar("T")
 
-#: Without a ``Date`` header, an intent is dated by the worker's clock minus this. If the clock is wrong, the lookup
-#: then finds too many runs (and ends as unclear) instead of missing one and submitting it a second time.
+#: Without a ``Date`` header, an intent is dated by the worker's clock minus this. If that clock is wrong, the
+#: lookup finds too many runs and ends as unclear. With a later date, it could miss a run and submit it again.
 SKEW_WITHOUT_DATE: Final = timedelta(hours=1)
 #: Seconds before each retry of a read, or of a submission that had no effect; the last one repeats.
 _BACKOFF: Final = (1.0, 2.0, 5.0, 10.0, 20.0, 30.0)
@@ -137,6 +137,7 @@ def not_started(fault: ServiceFault) -> Submitted:
 
 def is_final(fault: ServiceFault) -> bool:
     """Whether a retry would not help, or could start runs twice."""
+    # A transient fault is final if the request may have had an effect: only a lookup may follow then.
     transient = fault.kind in (FaultKind.TRANSIENT, FaultKind.RATE_LIMITED)
     return not transient or fault.may_have_effect
 

@@ -46,6 +46,7 @@ def to_json(record: Record) -> dict[str, Any]:
         "cancels": record.cancels,
         "leftovers": [_part_to_json(part) for part in record.leftovers],
     }
+    # Airflow's task state store refuses null, so an absent field stands for None.
     if record.deadline is not None:
         data["deadline"] = record.deadline
     return data

@@ -46,6 +46,7 @@ def submit(setting: Setting, intent: Intent | None = None) -> Flow[Submitted]:
         if found is not None:
             return replace(_noted(setting, found), title=scope.title)
         setting.report("It started nothing; submitting.")
+    # Without the list, a lost response could not be reconciled. So nothing is sent while it cannot be read.
     known = yield from _newest(setting, scope)
     if isinstance(known, ServiceFault):
         return not_started(known)
@@ -110,6 +111,7 @@ def _post(setting: Setting, intent: Intent, began: float) -> Flow[Submission | S
     gives_up = setting.clock() + setting.max_outage
     tries = 0
     while True:
+        # Stored before the POST: a worker killed after it would otherwise leave a run that no later try knows of.
         _journal(setting).intent(_until(setting, intent, began))
         try:
             reply = yield from ask(setting.service.submit(setting.request))

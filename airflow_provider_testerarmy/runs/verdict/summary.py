@@ -56,6 +56,7 @@ def summarize(
         passed only on a later attempt), ``started_at`` (of the first run to start), ``finished_at`` (of the last
         run to finish) and ``truncated`` (the number of omitted entries of each list).
     """
+    # Lists are truncated at their end, so the runs that need attention come first.
     ranked = sorted(results, key=lambda run: run.outcome is Outcome.PASSED and not run.issues)
     summary: dict[str, Any] = {
         "verdict": str(verdict.kind) if verdict else None,

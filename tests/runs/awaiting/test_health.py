@@ -28,7 +28,7 @@ def test_a_key_is_rejected_when_two_questions_say_so(first, second):
 
 @pytest.mark.parametrize("asked", [-1.0, 0.0, 1.0])
 def test_questions_that_were_under_way_are_no_second_question(asked):
-    """One moment of a proxy rejects all that are open."""
+    """A proxy may reject all requests in flight together."""
     health = Health()
     for run_id in "abcdefgh":
         bad(health, DENIED, run_id, asked=asked, now=1.0)
@@ -77,7 +77,7 @@ def test_retry_after_is_the_connections(max_outage):
 
 @pytest.mark.parametrize(("max_outage", "held"), [(1.0, MAX_RETRY_AFTER), (3600.0, 3600.0)])
 def test_an_absurd_retry_after_is_bounded(max_outage, held):
-    """By the longest of those who wait."""
+    """The longest ``max_outage`` of the waiters limits it."""
     health = Health()
     bad(health, transient(retry_after=float("inf")), max_outage=max_outage)
     assert health.on_hold_until() == held
@@ -91,7 +91,7 @@ def test_a_hold_is_not_shortened_by_a_later_one():
 
 
 def test_refusals_that_were_under_way_together_are_one():
-    """Eight of them are no reason to rest eight times as long."""
+    """Eight simultaneous faults do not lengthen the back-off."""
     health = Health()
     for number in range(8):
         bad(health, fault(FaultKind.RATE_LIMITED), f"run-{number}", asked=0.0, now=0.1)
@@ -124,7 +124,7 @@ def test_a_run_is_unknown_after_three_answers_in_a_minute(times, found):
 
 
 def test_trouble_begins_once():
-    """And ends with a good answer about the run."""
+    """A successful request for the run ends it."""
     health = Health()
     assert [bad(health, transient()), bad(health, transient()), bad(health, transient(), None)] == [
         True,

@@ -1,4 +1,4 @@
-"""What watching costs and sees: an account in memory, a clock that is set, no I/O."""
+"""The requests that waiting costs, and the results it gets; a service in memory and a test clock."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_few_runs_are_asked_for_one_by_one():
 
 
 def test_runs_behind_those_of_others_are_soon_asked_for_one_by_one():
-    """Looking for them in lists does not pay, and that is remembered for a while."""
+    """Searching lists is too expensive, and this is remembered for a while."""
     account, watch, _ = watching(8, others=5000)
     watch.go_on(120)
     rounds = account.count("fetch_state") / 8

@@ -59,7 +59,7 @@ def test_a_run_that_refuses_to_be_cancelled_is_named():
 
 
 def test_a_dead_service_is_not_asked_about_every_run():
-    """Who cancels is often about to be killed: a few in vain are enough, and all are named."""
+    """The process may be about to be killed, so it gives up after a few failures and names all runs."""
     done, world = stop({"cancel_run": transient()}, Submission(tuple(f"run {n}" for n in range(40))))
     assert done is not StopResult.STOPPED
     assert len(world.asked) == len(PAUSES) + 3
@@ -122,7 +122,7 @@ def test_a_look_that_gets_no_answer_does_not_call_a_run_stopped():
 
 
 def test_a_look_after_a_refusal_is_repeated():
-    """One hiccup tells nothing about the run."""
+    """A single fault says nothing about the run."""
     answers = {"cancel_run": fault(FaultKind.CONFLICT), "fetch": script(transient(), finished("a"))}
     assert stop(answers, Submission(("a",)))[0] is StopResult.STOPPED
     answers["fetch"] = script(transient(), active("a"))

@@ -1,4 +1,4 @@
-"""What a further round runs, what still counts, and what was flaky: from the ledger of all rounds."""
+"""Which tests a further round runs, which results still count, and which tests were flaky."""
 
 from __future__ import annotations
 
