@@ -42,8 +42,8 @@ SHOWN_IDS: Final = 5
 class DocketHook(ServiceHook):
     """Manages a Docket connection and its client.
 
-    The connection's host is the base URL, and its password is the API key. Its extra may have the fields of
-    :data:`~airflow_provider_testerarmy.hooks.forms.DOCKET`.
+    The connection's host is the base URL, and its password is the API key. Its extra may have ``allow_http``,
+    ``verify``, ``connect_timeout``, ``read_timeout`` and ``max_requests_per_second``.
 
     :param docket_conn_id: the Airflow connection.
     :param policy: when to retry a request; by default up to four requests with back-off.

@@ -51,8 +51,9 @@ _TEST_FIELDS: Final = frozenset(("platform", "deviceModel", "projectEnvironmentI
 class TesterArmyHook(ServiceHook):
     """Manages a TesterArmy connection and its client.
 
-    The connection's host is the base URL, and its password is the API key. Its extra may have the fields of
-    :data:`~airflow_provider_testerarmy.hooks.forms.TESTERARMY`.
+    The connection's host is the base URL, and its password is the API key. Its extra may have ``workspace`` and
+    ``project_short_id`` (for dashboard links), ``allow_http``, ``verify``, ``connect_timeout``, ``read_timeout``
+    and ``max_requests_per_second``.
 
     :param testerarmy_conn_id: the Airflow connection.
     :param policy: when to retry a request; by default up to four requests with back-off.

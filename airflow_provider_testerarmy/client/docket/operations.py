@@ -183,7 +183,7 @@ def _test_run(run_id: int | str, answer: type[AnswerT]) -> Operation[AnswerT]:
 
 def check_key() -> Operation[None]:
     """``GET /test_run/0``: tests the key. Ids start at 1, so a 404 means that the service accepted the key."""
-    return Operation("look for run 0", "GET", "/test_run/0", lambda _body: None)
+    return Operation("test the key", "GET", "/test_run/0", lambda _body: None)
 
 
 def _selection(test_blueprint_ids: object, test_blueprint_category_id: object) -> dict[str, Any]:

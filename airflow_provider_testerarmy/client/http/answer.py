@@ -180,11 +180,13 @@ def _response_info(endpoint: Endpoint, head: Head, content: bytearray) -> Respon
 def _status_message(head: Head, error: ErrorBody, endpoint: Endpoint, *, own: bool) -> str:
     status = head.status
     if status in (301, 302, 303, 307, 308):
-        return f"{status}: the service redirects, which is not followed; check the host of the connection"
+        return (
+            f"{status}: the response is a redirect, which is not followed; check the host of the connection"
+        )
     foreign = status in FORMAT_MATTERS and not own
     said = ": ".join(part for part in (error.code, error.text) if part) or head.reason
     message = _line(endpoint.scrub(f"{status} {said}".strip()))[:_EXCERPT]
-    hint = " (not in the service's error format: a proxy or firewall may have answered)"
+    hint = " (not in the service's error format: a proxy or firewall may have sent it)"
     return message + hint if foreign else message
 
 
