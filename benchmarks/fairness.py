@@ -82,11 +82,11 @@ class _Service:
     active_statuses: tuple[str, ...] = ()
     ended_statuses: tuple[str, ...] = ()
 
-    def glance(self, run_id: RunId) -> Any:
+    def fetch_state(self, run_id: RunId) -> Any:
         """The question is the id itself."""
         return run_id
 
-    fetch = glance
+    fetch = fetch_state
 
     def takes(self, now: float) -> bool:
         """Whether a request that arrives now is within the limit."""

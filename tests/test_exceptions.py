@@ -31,7 +31,7 @@ from airflow_provider_testerarmy.exceptions import (
 )
 from airflow_provider_testerarmy.runs.awaiting.watchlist import Waited, WaitEnd
 from airflow_provider_testerarmy.runs.results import Outcome, Phase, RunResult
-from airflow_provider_testerarmy.runs.submission.cancel import Fate
+from airflow_provider_testerarmy.runs.submission.cancel import StopResult
 from airflow_provider_testerarmy.runs.submission.submit import SubmitEnd, Submitted
 from airflow_provider_testerarmy.runs.verdict.gate import Verdict, VerdictKind
 
@@ -162,7 +162,7 @@ def test_a_long_list_of_reasons_is_cut():
             Submitted(SubmitEnd.UNCLEAR, message="two found", candidates=("a", "b")),
             True,
             SubmissionUnclear,
-            "Nothing was sent a second time",
+            "The request was not sent again",
         ),
     ],
 )
@@ -178,15 +178,15 @@ def test_what_a_task_raises_for_a_submission(ended, remembered, error, words):
 @pytest.mark.parametrize(
     ("end", "fate", "error", "words"),
     [
-        (WaitEnd.DEADLINE, Fate.STOPPED, WaitTimedOut, "were cancelled."),
-        (WaitEnd.DEADLINE, Fate.RUNNING, WaitTimedOut, "were not cancelled and may still be running"),
-        (WaitEnd.DEADLINE, Fate.UNKNOWN, WaitTimedOut, "may still be running"),
-        (WaitEnd.DENIED, Fate.STOPPED, CredentialsRejected, "Check the password"),
-        (WaitEnd.NOT_FOUND, Fate.STOPPED, RunNotFound, "Check the run ids"),
+        (WaitEnd.DEADLINE, StopResult.STOPPED, WaitTimedOut, "were cancelled."),
+        (WaitEnd.DEADLINE, StopResult.RUNNING, WaitTimedOut, "were not cancelled and may still be running"),
+        (WaitEnd.DEADLINE, StopResult.UNKNOWN, WaitTimedOut, "may still be running"),
+        (WaitEnd.DENIED, StopResult.STOPPED, CredentialsRejected, "Check the password"),
+        (WaitEnd.NOT_FOUND, StopResult.STOPPED, RunNotFound, "Check the run ids"),
         (WaitEnd.UNAVAILABLE, None, ServiceUnavailable, "The next try waits for the same runs"),
-        (WaitEnd.UNAVAILABLE, Fate.STOPPED, ServiceUnavailable, "were cancelled."),
+        (WaitEnd.UNAVAILABLE, StopResult.STOPPED, ServiceUnavailable, "were cancelled."),
         (WaitEnd.LOST, None, TriggerFailed, "The next try waits for the same runs"),
-        (WaitEnd.LOST, Fate.STOPPED, TriggerFailed, "were cancelled."),
+        (WaitEnd.LOST, StopResult.STOPPED, TriggerFailed, "were cancelled."),
     ],
 )
 def test_what_a_task_raises_for_a_wait(end, fate, error, words):

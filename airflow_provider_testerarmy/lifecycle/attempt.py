@@ -33,7 +33,7 @@ from airflow_provider_testerarmy.runs.awaiting.watchlist import Waited, WaitEnd
 from airflow_provider_testerarmy.runs.results import Outcome, RunId, RunResult
 from airflow_provider_testerarmy.runs.service import RunRequest, Submission
 from airflow_provider_testerarmy.runs.submission.asked import asked_for
-from airflow_provider_testerarmy.runs.submission.cancel import Fate
+from airflow_provider_testerarmy.runs.submission.cancel import StopResult
 from airflow_provider_testerarmy.runs.submission.decision import Ending
 from airflow_provider_testerarmy.runs.submission.record import Part, PartState, Record
 from airflow_provider_testerarmy.runs.submission.rounds import (
@@ -51,9 +51,9 @@ _ENDINGS: Final = {
     WaitEnd.LOST: Ending.TRIGGER_LOST,
 }
 _STOPPED: Final = {
-    Fate.STOPPED: "stopped",
-    Fate.RUNNING: "not stopped",
-    Fate.UNKNOWN: "perhaps not stopped",
+    StopResult.STOPPED: "stopped",
+    StopResult.RUNNING: "not stopped",
+    StopResult.UNKNOWN: "perhaps not stopped",
 }
 
 
@@ -232,7 +232,9 @@ class Lifecycle:
         what = name_active(record)
         self._store.record = record
         fate = self._ender.end(Ending.REFUSED, follows=False)
-        return f"Nothing new was started. From an earlier try, {what}: {_STOPPED[fate or Fate.UNKNOWN]}."
+        return (
+            f"Nothing new was started. From an earlier try, {what}: {_STOPPED[fate or StopResult.UNKNOWN]}."
+        )
 
     def _interrupted(self) -> RunInterrupted:
         """A user who kills a task wants its runs stopped; whoever takes the worker away does not."""
@@ -262,15 +264,15 @@ class Lifecycle:
         results = self._push_known("execution_timeout has passed.", fate)
         # A try may be cut off while it looks for what an earlier one has started, which may have ended long since.
         cut_short = any(run.outcome is Outcome.CANCELLED for run in results)
-        if follows and fate is Fate.STOPPED and cut_short:
+        if follows and fate is StopResult.STOPPED and cut_short:
             self._store.keep(closed(self.record, results, self._options.gate.blocks))
 
-    def _push_known(self, why: str, fate: Fate | None) -> list[RunResult]:
+    def _push_known(self, why: str, fate: StopResult | None) -> list[RunResult]:
         """Judge and report what this try has seen of its runs; asks the service nothing more."""
         if not self.run_ids:
             return []
         known = self.waiter.known(self.run_ids)
-        stopped = fate is Fate.STOPPED
+        stopped = fate is StopResult.STOPPED
         _, results, summary = self._judge.judge_early(
             known, self.record, self.run_ids, why, stopped=stopped, brief=True
         )
@@ -301,7 +303,7 @@ class Lifecycle:
         if self.waiter.ended_in_time(known, run_ids):
             return self._final(known, run_ids)
         error = wait_error(replace(waited, results=known), run_ids, fate)
-        stopped, brief = fate is Fate.STOPPED, ending is not Ending.DEADLINE
+        stopped, brief = fate is StopResult.STOPPED, ending is not Ending.DEADLINE
         _, results, summary = self._judge.judge_early(
             known, self.record, run_ids, str(error), stopped=stopped, brief=brief
         )

@@ -9,7 +9,7 @@ from typing import Any
 from airflow_provider_testerarmy.runs.flow import Flow
 from airflow_provider_testerarmy.runs.results import RunId
 from airflow_provider_testerarmy.runs.service import Submission
-from airflow_provider_testerarmy.runs.submission.cancel import Fate, cancel
+from airflow_provider_testerarmy.runs.submission.cancel import StopResult, cancel
 from airflow_provider_testerarmy.runs.submission.lookup import BRIEF_LOOKS, LOOKS, find
 from airflow_provider_testerarmy.runs.submission.record import Part, PartState, Record
 from airflow_provider_testerarmy.runs.submission.setting import Setting
@@ -24,7 +24,7 @@ def stop_record(
     *,
     ended: Set[RunId] = frozenset(),
     patient: bool = False,
-) -> tuple[Record, Fate]:
+) -> tuple[Record, StopResult]:
     """Stop what is active in a record, and look first where that is not known.
 
     :param setting_of: what looking for a part's effect needs.
@@ -37,7 +37,7 @@ def stop_record(
     parts = {name: stopper.stop(part) for name, part in record.parts.items()}
     leftovers = tuple(stopper.stop(part) for part in record.leftovers)
     left = tuple(part for part in leftovers if not part.settled)
-    return replace(record, parts=parts, leftovers=left), Fate.worst(stopper.fates)
+    return replace(record, parts=parts, leftovers=left), StopResult.worst(stopper.fates)
 
 
 class _Stopper:
@@ -55,7 +55,7 @@ class _Stopper:
         self._log = log
         self._ended = ended
         self._patient = patient
-        self.fates: set[Fate] = set()
+        self.fates: set[StopResult] = set()
 
     def stop(self, part: Part) -> Part:
         """The part as it is after it was stopped."""
@@ -64,16 +64,16 @@ class _Stopper:
         found = self._looked_for(part) if part.unknown else part
         if found.submission is None:
             if found.unknown:
-                self.fates.add(Fate.UNKNOWN)
+                self.fates.add(StopResult.UNKNOWN)
             return found
         return self._cancelled(found, found.submission)
 
     def _cancelled(self, part: Part, submission: Submission) -> Part:
-        fate: Fate = self._drive(
+        fate: StopResult = self._drive(
             cancel(self._setting_of(part).service, submission, self._log.info, self._ended)
         )
         self.fates.add(fate)
-        return replace(part, state=PartState.STOPPED if fate is Fate.STOPPED else PartState.STARTED)
+        return replace(part, state=PartState.STOPPED if fate is StopResult.STOPPED else PartState.STARTED)
 
     def _looked_for(self, part: Part) -> Part:
         """The part with what a request without an answer has started."""

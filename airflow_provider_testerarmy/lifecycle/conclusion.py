@@ -16,7 +16,7 @@ from airflow_provider_testerarmy.lifecycle.record_store import RecordStore
 from airflow_provider_testerarmy.lifecycle.record_trust import Origin
 from airflow_provider_testerarmy.lifecycle.service_session import ServiceLine
 from airflow_provider_testerarmy.runs.service import RunRequest
-from airflow_provider_testerarmy.runs.submission.cancel import Fate
+from airflow_provider_testerarmy.runs.submission.cancel import StopResult
 from airflow_provider_testerarmy.runs.submission.decision import Action, Ending, decide
 from airflow_provider_testerarmy.runs.submission.record import Part, PartState, Record, Stage
 from airflow_provider_testerarmy.runs.submission.setting import Setting
@@ -78,12 +78,12 @@ class Ender:
         # A scheduler that was away resets the state of running tasks to none, and starts them anew.
         return Ending.TAKEN_AWAY, state is None or retry
 
-    def end_with(self, error: Exception) -> Fate | None:
+    def end_with(self, error: Exception) -> StopResult | None:
         """End a try that an error ends; see :meth:`end`."""
         ending = next((one for kind, one in _ENDINGS if isinstance(error, kind)), Ending.ERROR)
         return self.end(ending, follows=self.retry_follows(error))
 
-    def end(self, ending: Ending, *, follows: bool) -> Fate | None:
+    def end(self, ending: Ending, *, follows: bool) -> StopResult | None:
         """Do with the runs what the decision says.
 
         :return: what became of them, None where they are kept for the next try.
@@ -106,7 +106,7 @@ class Ender:
             self.conclude(record)
         else:
             # What could not be stopped still goes on, so a further try waits for it, for as long again.
-            self._store.keep(record if fate is Fate.STOPPED else replace(record, deadline=None))
+            self._store.keep(record if fate is StopResult.STOPPED else replace(record, deadline=None))
         return fate
 
     def conclude(self, record: Record) -> None:
@@ -122,20 +122,20 @@ class Ender:
         }
         self.conclude(replace(record, parts=ended))
 
-    def stop(self, record: Record, *, patient: bool = False) -> tuple[Record, Fate]:
+    def stop(self, record: Record, *, patient: bool = False) -> tuple[Record, StopResult]:
         """Stop what is active in a record, as far as the options allow; the record then, and what became of it."""
         if not record.unsettled:
-            return record, Fate.STOPPED
+            return record, StopResult.STOPPED
         if not self._options.cancel_on_kill:
             self._log.info("Not cancelling %s (cancel_on_kill=False).", name_active(record))
-            return record, Fate.RUNNING
+            return record, StopResult.RUNNING
         line = self._origin.line_for(record.asked)
         if line is None:
-            return record, Fate.UNKNOWN
+            return record, StopResult.UNKNOWN
         try:
             stopped, fate = self._stop_through(line, record, patient=patient)
             # A key that was changed while the task ran is no reason to leave runs behind.
-            if fate is Fate.UNKNOWN and line is self._line and line.reload():
+            if fate is StopResult.UNKNOWN and line is self._line and line.reload():
                 self._store.renew(line.secret)
                 stopped, fate = self._stop_through(line, stopped, patient=patient)
         finally:
@@ -143,7 +143,7 @@ class Ender:
                 line.close()
         return stopped, fate
 
-    def _stop_through(self, line: ServiceLine, record: Record, *, patient: bool) -> tuple[Record, Fate]:
+    def _stop_through(self, line: ServiceLine, record: Record, *, patient: bool) -> tuple[Record, StopResult]:
         outage = self._options.max_outage if patient else 0.0
         known = frozenset((*record.all_run_ids, *self._origin.run_ids))
 

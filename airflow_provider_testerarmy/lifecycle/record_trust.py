@@ -17,11 +17,11 @@ from airflow_provider_testerarmy.runs.flow import Flow, ask_together
 from airflow_provider_testerarmy.runs.results import RunId
 from airflow_provider_testerarmy.runs.service import (
     FaultKind,
+    ListedRun,
     Match,
     Reply,
     RunRequest,
     ServiceFault,
-    Sighting,
 )
 from airflow_provider_testerarmy.runs.submission.asked import Asked
 from airflow_provider_testerarmy.runs.submission.record import Record, RecordUnreadable
@@ -146,7 +146,7 @@ class Origin:
         return False
 
 
-def is_ours(answer: Reply[Sighting] | ServiceFault, began: datetime | None) -> bool:
+def is_ours(answer: Reply[ListedRun] | ServiceFault, began: datetime | None) -> bool:
     """Whether a run can be that of a task whose DAG run began then.
 
     :raises ServiceUnavailable: when the service does not say.
@@ -166,9 +166,9 @@ def is_ours(answer: Reply[Sighting] | ServiceFault, began: datetime | None) -> b
 
 def examine(
     line: ServiceLine, run_ids: tuple[RunId, ...], request: RunRequest
-) -> Flow[list[Reply[Sighting] | ServiceFault]]:
+) -> Flow[list[Reply[ListedRun] | ServiceFault]]:
     """The runs, each with whether it stems from the request."""
-    answers: list[Reply[Sighting] | ServiceFault] = []
+    answers: list[Reply[ListedRun] | ServiceFault] = []
     for at in range(0, len(run_ids), WIDTH):
         questions = [line.service.examine(run_id, request) for run_id in run_ids[at : at + WIDTH]]
         answers += yield from ask_together(questions)

@@ -79,7 +79,7 @@ def test_an_unknown_status_is_waited_for_until_the_time_out(scene: Scene) -> Non
     )
     (submission,) = scene.submissions()
     assert scene.looks()[-1].at - submission.at > TIMEOUT - 1, "the wait ended early"
-    scene.wait_log("Timed out: 1 run ({run_id}) not finished in time")
+    scene.wait_log("Timed out: 1 run ({run_id}) did not finish in time")
     scene.wait_log(vendor.at_a_time_out)
     scene.wait_log(vendor.excuse)
 

@@ -158,7 +158,7 @@ class Vendor:
     over_a_time_out: int
 
 
-GOES_ON = "Docket cannot cancel runs. 1 run ({run_id}) may run on to the end."
+GOES_ON = "Docket cannot cancel runs. 1 run ({run_id}) may continue to the end."
 
 VENDORS: Sequence[Vendor] = (
     Vendor(

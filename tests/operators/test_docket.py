@@ -206,7 +206,7 @@ def test_a_time_out_says_that_the_runs_go_on(execute, capsys):
     )
     assert isinstance(error, WaitTimedOut)
     assert "were not cancelled and may still be running" in str(error)
-    assert f"Docket cannot cancel runs. 1 run ({xcoms['run_ids'][0]}) may run on" in capsys.readouterr().out
+    assert f"Docket cannot cancel runs. 1 run ({xcoms['run_ids'][0]}) may continue" in capsys.readouterr().out
 
 
 def test_a_kill_says_that_the_runs_go_on(execute, service, capsys):

@@ -1,4 +1,4 @@
-"""The decision about an attempt, as the table of all its inputs."""
+"""The decision about a record, as a table of all inputs."""
 
 from __future__ import annotations
 
