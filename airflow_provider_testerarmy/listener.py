@@ -69,13 +69,13 @@ def on_task_instance_skipped(previous_state: Any, task_instance: Any) -> None:
 @hookimpl
 def on_dag_run_failed(dag_run: Any) -> None:
     """Stop what failed tasks of the DAG run left behind."""
-    _in_background(_stop_left_behind, dag_run.dag_id, dag_run.run_id)
+    _in_background(_stop_orphans_of_dag_run, dag_run.dag_id, dag_run.run_id)
 
 
 @hookimpl
 def on_dag_run_success(dag_run: Any) -> None:
     """Stop what failed tasks of the DAG run left behind: it may succeed in spite of them."""
-    _in_background(_stop_left_behind, dag_run.dag_id, dag_run.run_id)
+    _in_background(_stop_orphans_of_dag_run, dag_run.dag_id, dag_run.run_id)
 
 
 def _ended(task_instance: Any, *, concluded: bool) -> None:
@@ -84,7 +84,7 @@ def _ended(task_instance: Any, *, concluded: bool) -> None:
         _in_background(_stop_stored, stored, airflow_compat.named(task_instance), concluded)
 
 
-def _stop_left_behind(dag_id: str, run_id: str) -> None:
+def _stop_orphans_of_dag_run(dag_id: str, run_id: str) -> None:
     for task, stored in airflow_compat.stored_by_failed_tasks(dag_id, run_id, KEY):
         _stop_stored(stored, task, concluded=True)
     _prune(int(time.time() // 3600))
@@ -98,7 +98,7 @@ def _prune(_hour: int) -> None:
 
 
 def _stop_stored(stored: Any, task: airflow_compat.TaskName, concluded: bool) -> None:
-    from airflow_provider_testerarmy.lifecycle.orphans import stop_left
+    from airflow_provider_testerarmy.lifecycle.orphans import stop_orphans
 
     try:
         record = from_json(stored)
@@ -110,7 +110,7 @@ def _stop_stored(stored: Any, task: airflow_compat.TaskName, concluded: bool) ->
         return
     action = decide(record, record.asked, record.generation, Ending.KILLED)
     if action is Action.STOP and record.cancels:
-        stop_left(record, stored, task, log)
+        stop_orphans(record, stored, task, log)
     else:
         log.info("A task that has ended leaves %s (cancel_on_kill=False).", name_active(record))
 

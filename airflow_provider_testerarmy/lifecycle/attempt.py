@@ -20,14 +20,14 @@ from airflow_provider_testerarmy.exceptions import (
 )
 from airflow_provider_testerarmy.lifecycle.cancellation import name_active
 from airflow_provider_testerarmy.lifecycle.claims import claims_of
-from airflow_provider_testerarmy.lifecycle.conclusion import Ender
+from airflow_provider_testerarmy.lifecycle.conclusion import Finisher
 from airflow_provider_testerarmy.lifecycle.interrupts import Interrupted, Interrupts
 from airflow_provider_testerarmy.lifecycle.options import Options
 from airflow_provider_testerarmy.lifecycle.record_store import RecordStore, identity_of
-from airflow_provider_testerarmy.lifecycle.record_trust import Origin
-from airflow_provider_testerarmy.lifecycle.service_session import ServiceLine
-from airflow_provider_testerarmy.lifecycle.start import Beginner
-from airflow_provider_testerarmy.lifecycle.verdict import Judge, as_one
+from airflow_provider_testerarmy.lifecycle.record_trust import RecordReader
+from airflow_provider_testerarmy.lifecycle.service_session import ServiceSession
+from airflow_provider_testerarmy.lifecycle.start import Starter
+from airflow_provider_testerarmy.lifecycle.verdict import Judge, submission_of
 from airflow_provider_testerarmy.lifecycle.worker_wait import Waiter
 from airflow_provider_testerarmy.runs.awaiting.watchlist import Waited, WaitEnd
 from airflow_provider_testerarmy.runs.results import Outcome, RunId, RunResult
@@ -79,29 +79,40 @@ class Lifecycle:
         self._log = log
         ti = context["ti"]
         self._interrupts = Interrupts()
-        self._line = ServiceLine(hook, self._interrupts)
+        self._session = ServiceSession(hook, self._interrupts)
         self._asked = asked_for(hook.path, hook.conn_id, request, options.gate.digest())
         self._store = RecordStore(
-            context, self._asked, self._line.secret, cancels=options.cancel_on_kill, durable=options.durable
+            context,
+            self._asked,
+            self._session.secret,
+            cancels=options.cancel_on_kill,
+            durable=options.durable,
         )
-        self._origin = Origin(self._store, self._line, request, context, log)
+        self._reader = RecordReader(self._store, self._session, request, context, log)
         self._claims = claims_of(identity_of(ti))
-        self._ender = Ender(
-            self._line, self._store, self._origin, options, self._claims, ti, log, waits_only=request is None
-        )
-        self._judge = Judge(self._line, options, request, context["task"], ti, log, self._interrupts)
-        self._beginner = Beginner(
-            self._line,
+        self._finisher = Finisher(
+            self._session,
             self._store,
-            self._origin,
-            self._ender,
+            self._reader,
+            options,
+            self._claims,
+            ti,
+            log,
+            waits_only=request is None,
+        )
+        self._judge = Judge(self._session, options, request, context["task"], ti, log, self._interrupts)
+        self._starter = Starter(
+            self._session,
+            self._store,
+            self._reader,
+            self._finisher,
             options,
             self._claims,
             self._interrupts,
             log,
         )
         #: Waits for the runs, and says until when.
-        self.waiter = Waiter(self._line, self._store, options, context["task"], ti, self._interrupts, log)
+        self.waiter = Waiter(self._session, self._store, options, context["task"], ti, self._interrupts, log)
         #: Whether the runs have been judged, or are not to be.
         self.judged = False
 
@@ -118,7 +129,7 @@ class Lifecycle:
     @property
     def submission(self) -> Submission:
         """All that was started, as one."""
-        return as_one(self.record)
+        return submission_of(self.record)
 
     @property
     def can_be_active(self) -> bool:
@@ -133,12 +144,12 @@ class Lifecycle:
     @property
     def title(self) -> str:
         """What a person calls what was started, where the service told it to this try."""
-        return self._beginner.title
+        return self._starter.title
 
     @property
     def reconnected(self) -> bool:
         """Whether this try waits for what an earlier one started."""
-        return self._beginner.reconnected
+        return self._starter.reconnected
 
     def url(self, run_ids: Sequence[RunId]) -> str:
         """Where a person looks at the runs, empty where that is not known."""
@@ -153,28 +164,28 @@ class Lifecycle:
         try:
             yield self
         except Interrupted:
-            raise self._interrupted() from None
+            raise self._end_interrupted() from None
         except AirflowTaskTimeout:
             if not self.judged:
-                self._execution_timed_out()
+                self._end_timed_out()
             raise
         except (KeyboardInterrupt, SystemExit):
             # `airflow dags test` runs tasks in the foreground.
             if not self.judged:
-                self._ender.end(Ending.KILLED, follows=False)
+                self._finisher.end(Ending.KILLED, follows=False)
             raise
         except Exception as error:
             if not self.judged:
-                self._ender.end_with(error)
+                self._finisher.end_with(error)
             raise
         finally:
-            self._line.close()
+            self._session.close()
 
     def kill(self) -> None:
         """The task is told to stop; see :class:`~airflow_provider_testerarmy.lifecycle.interrupts.Interrupts`."""
         if self.judged:
             return
-        if self._beginner.sending:
+        if self._starter.sending:
             # Airflow may end the process before the answer comes.
             self._log.warning(
                 "The request for the %s has been sent and is not answered. It may start runs: unless a later line "
@@ -191,7 +202,7 @@ class Lifecycle:
         :raises TestRunError: when nothing was started, or when that is not clear.
         """
         assert self._request is not None  # noqa: S101
-        self._beginner.begin(self._request)
+        self._starter.start(self._request)
         self.waiter.start_timeout()
         self._interrupts.check()
         return self.record
@@ -203,7 +214,7 @@ class Lifecycle:
         :param trusted: the runs that the trigger has waited for; no user can have named them to it.
         :raises RunsForgotten: when it is not known either way.
         """
-        record = self._origin.resumed(trusted)
+        record = self._reader.resumed(trusted)
         if record is not None and (record.run_ids or record.carried):
             self._store.record = record
             if not record.generation.same(self._store.generation):
@@ -211,7 +222,7 @@ class Lifecycle:
                 self._store.keep(replace(record, generation=self._store.generation))
             return self.record
         submission = started()
-        if not self._origin.can_be_ours(submission.run_ids, trusted):
+        if not self._reader.can_be_ours(submission.run_ids, trusted):
             submission = Submission(())
         part = Part(self._request, PartState.STARTED, submission=submission)
         self._store.record = self._store.fresh.with_part(WHOLE, part)
@@ -224,21 +235,21 @@ class Lifecycle:
 
     # -- ending
 
-    def abandon(self) -> str:
+    def stop_earlier(self) -> str:
         """Stop what an earlier try started, because this one cannot go on; what became of it, for a message."""
-        record, believed = self._origin.earlier()
+        record, believed = self._reader.earlier()
         if record is None or not believed or not record.unsettled:
             return "Nothing was started."
         what = name_active(record)
         self._store.record = record
-        fate = self._ender.end(Ending.REFUSED, follows=False)
+        fate = self._finisher.end(Ending.REFUSED, follows=False)
         return f"Nothing new was started. From an earlier try, {what}: {_STOPPED[fate or Fate.UNKNOWN]}."
 
-    def _interrupted(self) -> RunInterrupted:
+    def _end_interrupted(self) -> RunInterrupted:
         """A user who kills a task wants its runs stopped; whoever takes the worker away does not."""
         ids = self.record.run_ids
-        ending, follows = self._ender.why_interrupted()
-        fate = self._ender.end(ending, follows=follows)
+        ending, follows = self._finisher.why_interrupted()
+        fate = self._finisher.end(ending, follows=follows)
         if fate is None:
             what = name_runs(ids) if ids else "no run yet"
             message = f"The worker was stopped; the next try reconnects ({what})."
@@ -251,12 +262,12 @@ class Lifecycle:
         self._push_known(message, fate)
         return RunInterrupted(message, ids)
 
-    def _execution_timed_out(self) -> None:
+    def _end_timed_out(self) -> None:
         self._log.info("The task's execution_timeout has passed.")
-        follows = self._ender.retry_follows()
-        fate = self._ender.end(Ending.EXECUTION_TIMEOUT, follows=follows)
+        follows = self._finisher.retry_follows()
+        fate = self._finisher.end(Ending.EXECUTION_TIMEOUT, follows=follows)
         if self.run_ids:
-            self.waiter.look(self.run_ids)
+            self.waiter.check_once(self.run_ids)
         results = self._push_known("execution_timeout has passed.", fate)
         # A try may be cut off while it looks for what an earlier one has started, which may have ended long since.
         cut_short = any(run.outcome is Outcome.CANCELLED for run in results)
@@ -283,14 +294,14 @@ class Lifecycle:
         if waited.end is WaitEnd.DEADLINE:
             waited = self.waiter.after_deadline(waited, run_ids)
         if waited.end is WaitEnd.FINISHED:
-            return self._final(waited.results, run_ids)
-        raise self._early(waited, run_ids)
+            return self._judge_final(waited.results, run_ids)
+        raise self._end_early(waited, run_ids)
 
-    def _early(self, waited: Waited, run_ids: Sequence[RunId]) -> TestRunError:
+    def _end_early(self, waited: Waited, run_ids: Sequence[RunId]) -> TestRunError:
         """End a wait that is over before its runs are; the failure that it is."""
         ending = _ENDINGS.get(waited.end, Ending.ERROR)
-        follows = self._ender.retry_follows(wait_error(waited, run_ids))
-        fate = self._ender.end(ending, follows=follows)
+        follows = self._finisher.retry_follows(wait_error(waited, run_ids))
+        fate = self._finisher.end(ending, follows=follows)
         known = {**self.waiter.known(run_ids), **waited.results}
         error = wait_error(replace(waited, results=known), run_ids, fate)
         stopped, brief = fate is Fate.STOPPED, ending is not Ending.DEADLINE
@@ -303,7 +314,7 @@ class Lifecycle:
         self._judge.push(summary)
         return error
 
-    def _final(self, known: Mapping[RunId, RunResult], run_ids: Sequence[RunId]) -> dict[str, Any]:
+    def _judge_final(self, known: Mapping[RunId, RunResult], run_ids: Sequence[RunId]) -> dict[str, Any]:
         verdict, results, summary = self._judge.judge(known, self.record, run_ids)
         error = verdict_error(
             verdict,
@@ -312,10 +323,10 @@ class Lifecycle:
             retry_failed_tests=self._options.retry_failed_tests,
         )
         retried = isinstance(error, RunErrored | TestsFailed) and not isinstance(error, AirflowFailException)
-        if retried and self._ender.retry_follows(error) and not self._options.gate.report_only:
+        if retried and self._finisher.retry_follows(error) and not self._options.gate.report_only:
             self._store.keep(closed(self.record, results, self._options.gate.blocks))
         else:
-            self._ender.conclude_judged()
+            self._finisher.conclude_judged()
         self.judged = True
         if error is None:
             return summary
@@ -334,5 +345,5 @@ class Lifecycle:
         if not self.can_be_active:
             return self.conclude(self.waiter.wait(run_ids), run_ids)
         self.judged = True
-        self._ender.conclude(self.record)
+        self._finisher.conclude(self.record)
         return self._judge.unjudged(self.record, run_ids)

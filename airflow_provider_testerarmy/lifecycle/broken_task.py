@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from airflow_provider_testerarmy.hooks.base import ServiceHook
 
 
-def abandon(
+def stop_earlier(
     hook: Callable[[], ServiceHook],
     target: Callable[[], RunRequest | None],
     context: Mapping[str, Any],
@@ -34,21 +34,21 @@ def abandon(
     options = Options(QualityGate(), 10.0, None, 30.0, cancel_on_kill, durable)
     # The task fails for another reason, and that is what its message is about.
     try:
-        with Lifecycle(hook(), options, _known(target), context, log).guarded() as lifecycle:
-            return lifecycle.abandon()
+        with Lifecycle(hook(), options, _known_target(target), context, log).guarded() as lifecycle:
+            return lifecycle.stop_earlier()
     except Exception as error:
         log.warning("What an earlier try started could not be stopped: %s", error)
-        return _named(context) if durable else "Nothing was started."
+        return _earlier_runs(context) if durable else "Nothing was started."
 
 
-def _known(target: Callable[[], RunRequest | None]) -> RunRequest | None:
+def _known_target(target: Callable[[], RunRequest | None]) -> RunRequest | None:
     try:
         return target()
     except ValueError:
         return None
 
 
-def _named(context: Mapping[str, Any]) -> str:
+def _earlier_runs(context: Mapping[str, Any]) -> str:
     store = open_store(context)
     named = runs_named(store.get()) if store is not None else ()
     if not named:

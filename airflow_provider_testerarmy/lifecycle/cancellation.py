@@ -61,7 +61,7 @@ class _Stopper:
         """The part as it is after it was stopped."""
         if part.settled:
             return part
-        found = self._looked_for(part) if part.unknown else part
+        found = self._look_up(part) if part.unknown else part
         if found.submission is None:
             if found.unknown:
                 self.fates.add(Fate.UNKNOWN)
@@ -75,7 +75,7 @@ class _Stopper:
         self.fates.add(fate)
         return replace(part, state=PartState.STOPPED if fate is Fate.STOPPED else PartState.STARTED)
 
-    def _looked_for(self, part: Part) -> Part:
+    def _look_up(self, part: Part) -> Part:
         """The part with what a request without an answer has started."""
         label = part.request.label if part.request else "a request of an earlier version"
         if part.intent is None or part.request is None or part.state is PartState.UNCLEAR:

@@ -23,7 +23,7 @@ PREFIX: Final = "testerarmy_run:"
 #: Seconds for which notes are kept.
 KEPT: Final = 24 * 3600.0
 #: Runs of which a note is looked for at the most: each takes a call to Airflow.
-MOST: Final = 50
+MAX_READS: Final = 50
 
 
 class TaskClaims:
@@ -40,7 +40,7 @@ class TaskClaims:
     def of_others(self, run_ids: tuple[RunId, ...]) -> frozenset[RunId] | None:
         """Those of the runs that another task has recorded; None when Airflow does not say."""
         taken: set[RunId] = set()
-        for run_id in sorted(run_ids, key=str)[:MOST]:
+        for run_id in sorted(run_ids, key=str)[:MAX_READS]:
             if run_id in taken:
                 continue
             try:

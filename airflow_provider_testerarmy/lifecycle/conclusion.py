@@ -13,8 +13,8 @@ from airflow_provider_testerarmy.lifecycle.cancellation import name_active, stop
 from airflow_provider_testerarmy.lifecycle.claims import TaskClaims
 from airflow_provider_testerarmy.lifecycle.options import Options
 from airflow_provider_testerarmy.lifecycle.record_store import RecordStore
-from airflow_provider_testerarmy.lifecycle.record_trust import Origin
-from airflow_provider_testerarmy.lifecycle.service_session import ServiceLine
+from airflow_provider_testerarmy.lifecycle.record_trust import RecordReader
+from airflow_provider_testerarmy.lifecycle.service_session import ServiceSession
 from airflow_provider_testerarmy.runs.service import RunRequest
 from airflow_provider_testerarmy.runs.submission.cancel import Fate
 from airflow_provider_testerarmy.runs.submission.decision import Action, Ending, decide
@@ -33,7 +33,7 @@ _ENDINGS: Final = (
 )
 
 
-class Ender:
+class Finisher:
     """Ends one try.
 
     :param waits_only: whether each try is given its runs anew, and starts none.
@@ -41,9 +41,9 @@ class Ender:
 
     def __init__(
         self,
-        line: ServiceLine,
+        session: ServiceSession,
         store: RecordStore,
-        origin: Origin,
+        reader: RecordReader,
         options: Options,
         claims: TaskClaims | None,
         ti: Any,
@@ -51,14 +51,14 @@ class Ender:
         *,
         waits_only: bool,
     ) -> None:
-        self._line = line
+        self._session = session
         self._store = store
-        self._origin = origin
+        self._reader = reader
         self._options = options
         self._claims = claims
         self._ti = ti
         self._log = log
-        self._found_again = store.remembered or waits_only
+        self._can_reconnect = store.remembered or waits_only
 
     def retry_follows(self, error: BaseException | None = None) -> bool:
         """Whether Airflow tries again after this try fails, with this error where there is one."""
@@ -97,7 +97,7 @@ class Ender:
             record.asked,
             self._store.generation,
             ending,
-            follows=follows and self._found_again,
+            follows=follows and self._can_reconnect,
         )
         if action is Action.KEEP:
             return None
@@ -129,29 +129,31 @@ class Ender:
         if not self._options.cancel_on_kill:
             self._log.info("Not cancelling %s (cancel_on_kill=False).", name_active(record))
             return record, Fate.RUNNING
-        line = self._origin.line_for(record.asked)
-        if line is None:
+        session = self._reader.session_for(record.asked)
+        if session is None:
             return record, Fate.UNKNOWN
         try:
-            stopped, fate = self._stop_through(line, record, patient=patient)
+            stopped, fate = self._stop_through(session, record, patient=patient)
             # A key that was changed while the task ran is no reason to leave runs behind.
-            if fate is Fate.UNKNOWN and line is self._line and line.reload():
-                self._store.renew(line.secret)
-                stopped, fate = self._stop_through(line, stopped, patient=patient)
+            if fate is Fate.UNKNOWN and session is self._session and session.reload():
+                self._store.renew(session.secret)
+                stopped, fate = self._stop_through(session, stopped, patient=patient)
         finally:
-            if line is not self._line:
-                line.close()
+            if session is not self._session:
+                session.close()
         return stopped, fate
 
-    def _stop_through(self, line: ServiceLine, record: Record, *, patient: bool) -> tuple[Record, Fate]:
+    def _stop_through(self, session: ServiceSession, record: Record, *, patient: bool) -> tuple[Record, Fate]:
         outage = self._options.max_outage if patient else 0.0
-        known = frozenset((*record.all_run_ids, *self._origin.run_ids))
+        known = frozenset((*record.all_run_ids, *self._reader.run_ids))
 
         def setting_of(part: Part) -> Setting:
             request = part.request or RunRequest("", "", whole=False)
             return Setting(
-                line.service, request, None, outage, line.clock, self._log.info, known, self._claims
+                session.service, request, None, outage, session.clock, self._log.info, known, self._claims
             )
 
-        ended = frozenset(run_id for run_id, run in line.seen.items() if run.finished)
-        return stop_record(record, setting_of, line.drive_to_the_end, self._log, ended=ended, patient=patient)
+        ended = frozenset(run_id for run_id, run in session.seen.items() if run.finished)
+        return stop_record(
+            record, setting_of, session.drive_to_the_end, self._log, ended=ended, patient=patient
+        )

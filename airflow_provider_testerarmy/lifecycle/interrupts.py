@@ -18,7 +18,7 @@ class Interrupts:
     """
 
     def __init__(self) -> None:
-        self._told = False
+        self._stop_requested = False
         self._waiting = False
 
     def kill(self) -> None:
@@ -26,7 +26,7 @@ class Interrupts:
 
         :raises Interrupted: when it is waiting, into what it waits for.
         """
-        self._told = True
+        self._stop_requested = True
         if self._waiting:
             self._waiting = False
             raise Interrupted
@@ -36,7 +36,7 @@ class Interrupts:
 
         :raises Interrupted: when it was.
         """
-        if self._told:
+        if self._stop_requested:
             raise Interrupted
 
     @contextmanager

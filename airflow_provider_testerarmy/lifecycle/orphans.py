@@ -13,14 +13,14 @@ from airflow_provider_testerarmy.lifecycle.claims import TaskClaims
 from airflow_provider_testerarmy.lifecycle.interrupts import Interrupts
 from airflow_provider_testerarmy.lifecycle.record_store import identity_of
 from airflow_provider_testerarmy.lifecycle.record_trust import examine, is_ours
-from airflow_provider_testerarmy.lifecycle.service_session import ServiceLine
+from airflow_provider_testerarmy.lifecycle.service_session import ServiceSession
 from airflow_provider_testerarmy.runs.service import RunRequest
 from airflow_provider_testerarmy.runs.submission.record import Part, Record
 from airflow_provider_testerarmy.runs.submission.setting import Setting
 from airflow_provider_testerarmy.runs.submission.stored import is_signed
 
 
-def stop_left(record: Record, stored: Any, task: airflow_compat.TaskName, log: Any) -> None:
+def stop_orphans(record: Record, stored: Any, task: airflow_compat.TaskName, log: Any) -> None:
     """Stop what a record says is active, if the record is the task's own.
 
     :param stored: the record as it is stored, with its signature.
@@ -34,9 +34,11 @@ def stop_left(record: Record, stored: Any, task: airflow_compat.TaskName, log: A
         return
     hook = resolve_name(record.asked.hook)(record.asked.conn_id)
     hook.use(airflow_compat.get_connection_for(task.dag_id, record.asked.conn_id))
-    line = ServiceLine(hook, Interrupts())
+    session = ServiceSession(hook, Interrupts())
     try:
-        if not is_signed(stored, identity_of(task), line.secret) and not _agrees(record, task, line):
+        if not is_signed(stored, identity_of(task), session.secret) and not _is_plausible(
+            record, task, session
+        ):
             log.warning(
                 "The record of %s was not written by that task, or with another connection's key. It names %s, "
                 "which are left alone.",
@@ -45,17 +47,17 @@ def stop_left(record: Record, stored: Any, task: airflow_compat.TaskName, log: A
             )
             return
         claims = TaskClaims(identity_of(task), airflow_compat.stored_variable)
-        stop_record(record, lambda part: _setting(part, line, claims, log), line.drive_to_the_end, log)
+        stop_record(record, lambda part: _setting(part, session, claims, log), session.drive_to_the_end, log)
     finally:
-        line.close()
+        session.close()
 
 
-def _setting(part: Part, line: ServiceLine, claims: TaskClaims, log: Any) -> Setting:
+def _setting(part: Part, session: ServiceSession, claims: TaskClaims, log: Any) -> Setting:
     request = part.request or RunRequest("", "", whole=False)
-    return Setting(line.service, request, None, 0.0, line.clock, log.info, claims=claims)
+    return Setting(session.service, request, None, 0.0, session.clock, log.info, claims=claims)
 
 
-def _agrees(record: Record, task: airflow_compat.TaskName, line: ServiceLine) -> bool:
+def _is_plausible(record: Record, task: airflow_compat.TaskName, session: ServiceSession) -> bool:
     """Whether an unsigned record is about what its task itself names, and its runs can be that task's.
 
     The version before signed nothing, and a key may have been changed since.
@@ -73,5 +75,5 @@ def _agrees(record: Record, task: airflow_compat.TaskName, line: ServiceLine) ->
     began = airflow_compat.beginning_of(task)
     if began is not None and began.tzinfo is None:
         began = began.replace(tzinfo=UTC)
-    answers = line.drive_to_the_end(examine(line, run_ids, request))
+    answers = session.drive_to_the_end(examine(session, run_ids, request))
     return all(is_ours(answer, began or datetime.min.replace(tzinfo=UTC)) for answer in answers)

@@ -156,14 +156,16 @@ def ids(value: object, name: str) -> list[Any]:
         raise RequestInvalid(f"{name} {value[:80]!r} is not a list of ids.")
     items = listed(value)
     found = [
-        each for item in items for each in (_of_summary(item, name) if isinstance(item, Mapping) else [item])
+        each
+        for item in items
+        for each in (_ids_of_summary(item, name) if isinstance(item, Mapping) else [item])
     ]
     if found:
         return list(dict.fromkeys(found))
     raise RequestInvalid(f"{name} is empty; a template may have rendered to nothing.")
 
 
-def _of_summary(summary: Mapping[str, Any], name: str) -> list[Any]:
+def _ids_of_summary(summary: Mapping[str, Any], name: str) -> list[Any]:
     from airflow_provider_testerarmy.runs.rendered import listed
 
     if name not in summary:

@@ -86,7 +86,7 @@ class TaskStateStore:
 
     def set(self, value: Mapping[str, Any]) -> None:
         """See :meth:`Store.set`."""
-        _checked(value)
+        _check_storable(value)
         try:
             self._accessor.set(KEY, dict(value))
         except Exception as error:
@@ -122,7 +122,7 @@ class VariableStore:
 
     def set(self, value: Mapping[str, Any]) -> None:
         """See :meth:`Store.set`."""
-        _checked(value)
+        _check_storable(value)
         try:
             airflow_compat.write_record(self._ti, value)
         except Exception as error:
@@ -148,7 +148,7 @@ def _not_deleted(error: Exception) -> None:
     log.warning("The record of this task's test runs was not deleted: %s", error)
 
 
-def _checked(value: Mapping[str, Any]) -> None:
+def _check_storable(value: Mapping[str, Any]) -> None:
     try:
         text = json.dumps(value, allow_nan=False)
     except (TypeError, ValueError) as error:
@@ -160,7 +160,7 @@ def _checked(value: Mapping[str, Any]) -> None:
         )
 
 
-def _unavailable(deed: str, error: Exception) -> StoreUnavailable:
+def _unavailable(action: str, error: Exception) -> StoreUnavailable:
     return StoreUnavailable(
-        f"Airflow did not {deed} the record of this task's test runs ({type(error).__name__}: {error})."
+        f"Airflow did not {action} the record of this task's test runs ({type(error).__name__}: {error})."
     )

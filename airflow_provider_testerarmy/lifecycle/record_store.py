@@ -24,29 +24,29 @@ from airflow_provider_testerarmy.runs.submission.stored import (
 log = logging.getLogger(__name__)
 
 
-class Belief(StrEnum):
+class Trust(StrEnum):
     """Whether a record is this task's own. Users may edit task state, and it names runs that are then cancelled.
 
     ``PROVEN``: it is signed with the connection's secret. ``AGREES``: it is not, perhaps because the key is a new
     one, and it is about what the task itself names; its runs have to be examined. ``NONE``: neither.
     """
 
-    PROVEN = "proven"
-    AGREES = "agrees"
+    SIGNED = "signed"
+    PLAUSIBLE = "plausible"
     NONE = "none"
 
 
-def believe(
+def assess(
     record: Record, stored: Any, identity: str, asked: Asked | None, secret_of: Callable[[Asked], str]
-) -> Belief:
+) -> Trust:
     """Whether a record is the task's own.
 
     :param asked: what the task itself names; None where that is not known.
     :param secret_of: the secret of the connection that the record names; empty where it cannot be had.
     """
     if is_signed(stored, identity, secret_of(record.asked)):
-        return Belief.PROVEN
-    return Belief.AGREES if asked and record.asked.same_target(asked) else Belief.NONE
+        return Trust.SIGNED
+    return Trust.PLAUSIBLE if asked and record.asked.same_target(asked) else Trust.NONE
 
 
 def identity_of(ti: Any) -> str:
@@ -101,9 +101,9 @@ class RecordStore:
         """
         return from_json(self._stored)
 
-    def belief(self, record: Record, secret_of: Callable[[Asked], str]) -> Belief:
+    def trust(self, record: Record, secret_of: Callable[[Asked], str]) -> Trust:
         """Whether the stored record is this task's own."""
-        return believe(record, self._stored, self._identity, self.fresh.asked, secret_of)
+        return assess(record, self._stored, self._identity, self.fresh.asked, secret_of)
 
     def renew(self, secret: str) -> None:
         """The connection has another secret from now on."""
@@ -128,13 +128,13 @@ class RecordStore:
             self._store.delete()
             return
         if not self._store.refuses_stale:
-            self._compare(self._store)
+            self._refuse_if_stale(self._store)
         data = {**to_json(record), "try": self._try_number}
         if self._secret:
             data["signature"] = signature(data, self._identity, self._secret)
         self._store.set(data)
 
-    def _compare(self, store: Store) -> None:
+    def _refuse_if_stale(self, store: Store) -> None:
         stored = store.get()
         newest = stored.get("try") if isinstance(stored, Mapping) else None
         if isinstance(newest, int) and newest > self._try_number:

@@ -11,8 +11,8 @@ from airflow_provider_testerarmy import airflow_compat
 from airflow_provider_testerarmy.exceptions import RequestRefused, ServiceUnavailable
 from airflow_provider_testerarmy.get_provider_info import hook_classes
 from airflow_provider_testerarmy.lifecycle.cancellation import name_active
-from airflow_provider_testerarmy.lifecycle.record_store import Belief, RecordStore
-from airflow_provider_testerarmy.lifecycle.service_session import ServiceLine
+from airflow_provider_testerarmy.lifecycle.record_store import RecordStore, Trust
+from airflow_provider_testerarmy.lifecycle.service_session import ServiceSession
 from airflow_provider_testerarmy.runs.flow import Flow, ask_together
 from airflow_provider_testerarmy.runs.results import RunId
 from airflow_provider_testerarmy.runs.service import (
@@ -33,10 +33,10 @@ if TYPE_CHECKING:
 #: A run of this task cannot be older than its DAG run by more than clocks may differ.
 SKEW: Final = timedelta(seconds=60)
 #: Runs that are examined side by side.
-WIDTH: Final = 8
+CONCURRENT_READS: Final = 8
 
 
-class Origin:
+class RecordReader:
     """The record of earlier tries.
 
     :param request: what this try starts, None for a task that only waits.
@@ -45,13 +45,13 @@ class Origin:
     def __init__(
         self,
         store: RecordStore,
-        line: ServiceLine,
+        session: ServiceSession,
         request: RunRequest | None,
         context: Mapping[str, Any],
         log: Any,
     ) -> None:
         self._store = store
-        self._line = line
+        self._session = session
         self._request = request
         self._began = _beginning(context)
         self._log = log
@@ -75,10 +75,10 @@ class Origin:
             ) from error
         if record is None:
             return None, True
-        belief = self._store.belief(record, self._secret_of)
-        if belief is Belief.AGREES and not set(record.all_run_ids) <= trusted:
-            belief = Belief.AGREES if self._examined(record) else Belief.NONE
-        if belief is Belief.NONE:
+        trust = self._store.trust(record, self._secret_of)
+        if trust is Trust.PLAUSIBLE and not set(record.all_run_ids) <= trusted:
+            trust = Trust.PLAUSIBLE if self._runs_are_plausible(record) else Trust.NONE
+        if trust is Trust.NONE:
             self._log.warning(
                 "The stored record of this task was not written by it, or with another connection's key. It "
                 "names %s, which are left alone.",
@@ -89,27 +89,27 @@ class Origin:
         return record, True
 
     def resumed(self, trusted: frozenset[RunId]) -> Record | None:
-        """The record of this very try, after a deferral; None where there is none to believe.
+        """The record of this very try, after a deferral; None where there is none to assess.
 
         :param trusted: the runs that the trigger has waited for.
         """
         record, believed = self.earlier(trusted)
         return record if believed else None
 
-    def line_for(self, asked: Asked) -> ServiceLine | None:
+    def session_for(self, asked: Asked) -> ServiceSession | None:
         """The line through the connection that a record names; None where it cannot be used."""
         if asked.same_connection(self._store.fresh.asked):
-            return self._line
+            return self._session
         hook = self._hook_of(asked)
         try:
-            return None if hook is None else ServiceLine(hook, self._line.interrupts)
+            return None if hook is None else ServiceSession(hook, self._session.interrupts)
         except Exception as error:
             self._log.warning("The connection %r cannot be used: %s", asked.conn_id, error)
             return None
 
     def _secret_of(self, asked: Asked) -> str:
         if asked.same_connection(self._store.fresh.asked):
-            return self._line.secret
+            return self._session.secret
         hook = self._hook_of(asked)
         try:
             return "" if hook is None else str(hook.connection.password or "")
@@ -119,12 +119,12 @@ class Origin:
 
     def _hook_of(self, asked: Asked) -> ServiceHook | None:
         """A hook of this package, or this task's own: users may edit records."""
-        if asked.hook not in {*hook_classes(), self._line.hook.path}:
+        if asked.hook not in {*hook_classes(), self._session.hook.path}:
             return None
         hook: ServiceHook = resolve_name(asked.hook)(asked.conn_id)
         return hook
 
-    def _examined(self, record: Record) -> bool:
+    def _runs_are_plausible(self, record: Record) -> bool:
         """Whether every run of a record that nothing else proves can be this task's."""
         submissions = [part.submission for part in record.unsettled if part.submission]
         active = [run_id for submission in submissions for run_id in submission.run_ids]
@@ -139,7 +139,7 @@ class Origin:
         doubtful = tuple(run_id for run_id in run_ids if run_id not in trusted)
         if self._request is None or not doubtful:
             return True
-        answers = self._line.drive(examine(self._line, doubtful, self._request))
+        answers = self._session.drive(examine(self._session, doubtful, self._request))
         if all(is_ours(answer, self._began) for answer in answers):
             return True
         self._log.warning("%s cannot be this task's, and are left alone.", name_runs(run_ids))
@@ -165,12 +165,14 @@ def is_ours(answer: Reply[Sighting] | ServiceFault, began: datetime | None) -> b
 
 
 def examine(
-    line: ServiceLine, run_ids: tuple[RunId, ...], request: RunRequest
+    session: ServiceSession, run_ids: tuple[RunId, ...], request: RunRequest
 ) -> Flow[list[Reply[Sighting] | ServiceFault]]:
     """The runs, each with whether it stems from the request."""
     answers: list[Reply[Sighting] | ServiceFault] = []
-    for at in range(0, len(run_ids), WIDTH):
-        questions = [line.service.examine(run_id, request) for run_id in run_ids[at : at + WIDTH]]
+    for at in range(0, len(run_ids), CONCURRENT_READS):
+        questions = [
+            session.service.examine(run_id, request) for run_id in run_ids[at : at + CONCURRENT_READS]
+        ]
         answers += yield from ask_together(questions)
     return answers
 

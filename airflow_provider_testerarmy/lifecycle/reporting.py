@@ -34,7 +34,7 @@ def write_report(
     :param loopback: whether the service is on this machine.
     """
     paths = [path] if isinstance(path, str) else path
-    copies = _copied(paths, results, log, loopback=loopback) if screenshots else {}
+    copies = _copy(paths, results, log, loopback=loopback) if screenshots else {}
     for one in paths:
         # An object store may raise anything, and the verdict comes first.
         try:
@@ -45,9 +45,7 @@ def write_report(
             log.info("The report is at %s.", one)
 
 
-def _copied(
-    paths: Sequence[str], results: Sequence[RunResult], log: Any, *, loopback: bool
-) -> dict[str, str]:
+def _copy(paths: Sequence[str], results: Sequence[RunResult], log: Any, *, loopback: bool) -> dict[str, str]:
     from airflow_provider_testerarmy.lifecycle.screenshots import copy_screenshots
     from airflow_provider_testerarmy.reports.pictures import folder_of
 

@@ -69,7 +69,7 @@ def copy_screenshots(
                 break
             try:
                 content = fetch(url, min(MAX_BYTES, budget.bytes))
-                name = _named(stem, content)
+                name = _file_name(stem, content)
                 write(name, content)
             # Whatever a host or a store says, the other pictures and the verdict come first.
             except Exception as error:
@@ -124,15 +124,15 @@ def _fetcher(stack: ExitStack, *, loopback: bool) -> Callable[[str, int], bytes]
 
     def fetch(url: str, limit: int) -> bytes:
         target = httpx.URL(url)
-        here = _check(target, loopback=loopback)
+        here = _check_url(target, loopback=loopback)
         if not here and getproxies():
             _check_behind_proxy(target.host, resolve)
-        return _fetched(client(here=here), target, limit)
+        return _fetch(client(here=here), target, limit)
 
     return fetch
 
 
-def _check(url: httpx.URL, *, loopback: bool) -> bool:
+def _check_url(url: httpx.URL, *, loopback: bool) -> bool:
     """Whether an address is on this machine, and may be.
 
     :raises NotCopied: for an address that is not fetched.
@@ -161,7 +161,7 @@ def _check_behind_proxy(host: str, resolve: Callable[[str, int, float | None], l
         check_address(address, here=False)
 
 
-def _fetched(client: httpx.Client, url: httpx.URL, limit: int) -> bytes:
+def _fetch(client: httpx.Client, url: httpx.URL, limit: int) -> bytes:
     with Exchange(TIMEOUT).current() as exchange, client.stream("GET", url) as response:
         exchange.head_complete()
         if not response.is_success:
@@ -175,7 +175,7 @@ def _fetched(client: httpx.Client, url: httpx.URL, limit: int) -> bytes:
         return bytes(body.content)
 
 
-def _named(stem: str, content: bytes) -> str:
+def _file_name(stem: str, content: bytes) -> str:
     kind = kind_of(content)
     if kind is None:
         raise NotCopied("not a PNG, JPEG or WebP picture")

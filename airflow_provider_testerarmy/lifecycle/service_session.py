@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 R = TypeVar("R")
 
 
-class ServiceLine:
+class ServiceSession:
     """Asks the service through one connection.
 
     :param hook: the connection.

@@ -8,12 +8,12 @@ from typing import Any, Final
 from airflow_provider_testerarmy.exceptions import RequestRefused, submit_error
 from airflow_provider_testerarmy.lifecycle.cancellation import name_active
 from airflow_provider_testerarmy.lifecycle.claims import TaskClaims
-from airflow_provider_testerarmy.lifecycle.conclusion import Ender
+from airflow_provider_testerarmy.lifecycle.conclusion import Finisher
 from airflow_provider_testerarmy.lifecycle.interrupts import Interrupts
 from airflow_provider_testerarmy.lifecycle.options import Options
 from airflow_provider_testerarmy.lifecycle.record_store import PartJournal, RecordStore
-from airflow_provider_testerarmy.lifecycle.record_trust import Origin
-from airflow_provider_testerarmy.lifecycle.service_session import ServiceLine
+from airflow_provider_testerarmy.lifecycle.record_trust import RecordReader
+from airflow_provider_testerarmy.lifecycle.service_session import ServiceSession
 from airflow_provider_testerarmy.runs.service import RunRequest
 from airflow_provider_testerarmy.runs.submission.decision import Action, decide
 from airflow_provider_testerarmy.runs.submission.record import Part, PartState, Record, Stage
@@ -32,24 +32,24 @@ from airflow_provider_testerarmy.runs.text import name_runs, one_line
 MOST_LEFTOVERS: Final = 5
 
 
-class Beginner:
+class Starter:
     """Begins one try."""
 
     def __init__(
         self,
-        line: ServiceLine,
+        session: ServiceSession,
         store: RecordStore,
-        origin: Origin,
-        ender: Ender,
+        reader: RecordReader,
+        finisher: Finisher,
         options: Options,
         claims: TaskClaims | None,
         interrupts: Interrupts,
         log: Any,
     ) -> None:
-        self._line = line
+        self._session = session
         self._store = store
-        self._origin = origin
-        self._ender = ender
+        self._reader = reader
+        self._finisher = finisher
         self._options = options
         self._claims = claims
         self._interrupts = interrupts
@@ -65,13 +65,13 @@ class Beginner:
         """Whether a request is under way that may start runs."""
         return self._journal is not None and self._journal.sending
 
-    def begin(self, request: RunRequest) -> None:
+    def start(self, request: RunRequest) -> None:
         """Start the request, or reconnect to what an earlier try of this generation started.
 
         :raises TestRunError: when nothing was started, or when that is not clear.
         """
         self._interrupts.check()
-        self._take_up(request)
+        self._restore(request)
         for name in list(self._store.record.parts):
             part = self._store.record.parts[name]
             if part.unknown or part.state is PartState.PLANNED:
@@ -81,9 +81,9 @@ class Beginner:
                 self._log.info("Reconnecting to %s, started by an earlier try.", runs)
                 self.reconnected = True
 
-    def _take_up(self, request: RunRequest) -> None:
+    def _restore(self, request: RunRequest) -> None:
         """Make of what earlier tries left the record of this one."""
-        record, believed = self._origin.earlier()
+        record, believed = self._reader.earlier()
         action = decide(record, self._store.fresh.asked, self._store.generation, believed=believed)
         if record is None or action is Action.IGNORE:
             self._store.record = first_round(self._store.fresh, request)
@@ -101,11 +101,11 @@ class Beginner:
             self._log.info(
                 "The task was cleared or changed: stopping %s, which it started before.", name_active(record)
             )
-            stopped, _ = self._ender.stop(record, patient=True)
-            fresh = replace(fresh, leftovers=self._left_of(stopped))
+            stopped, _ = self._finisher.stop(record, patient=True)
+            fresh = replace(fresh, leftovers=self._leftovers(stopped))
         self._store.record = first_round(fresh, request)
 
-    def _left_of(self, stopped: Record) -> tuple[Part, ...]:
+    def _leftovers(self, stopped: Record) -> tuple[Part, ...]:
         """What a further try has to see to, because it could not be stopped now."""
         if stopped.asked.same_connection(self._store.fresh.asked):
             return stopped.unsettled[-MOST_LEFTOVERS:]
@@ -120,7 +120,7 @@ class Beginner:
         timed_out = any(part.state is PartState.STOPPED for part in record.parts.values())
         self._store.keep(
             next_round(
-                self._line.service,
+                self._session.service,
                 request,
                 record,
                 only_blocking=self._options.retry_failed_tests or timed_out,
@@ -130,11 +130,11 @@ class Beginner:
 
     def _submit_part(self, name: str, part: Part, whole: RunRequest) -> None:
         self._interrupts.check()
-        request = request_of(self._line.service, name, part, whole)
+        request = request_of(self._session.service, name, part, whole)
         if request is None:
             raise RequestRefused(f"The {name} of an earlier round can no longer be started by itself.")
         self._journal = self._store.journal(name, request)
-        ended = self._line.drive(
+        ended = self._session.drive(
             submit(self._setting(request, self._journal), part.intent if part.unknown else None)
         )
         if ended.submission is None:
@@ -150,16 +150,16 @@ class Beginner:
         how = "Found" if ended.submission.adopted else "Started"
         self._log.info("%s %s: %s.", how, request.label, name_runs(ended.submission.run_ids))
         if rejected := ended.submission.rejected_run_ids:
-            self._log.warning("%s rejected %s at once.", self._line.service.vendor, name_runs(rejected))
+            self._log.warning("%s rejected %s at once.", self._session.service.vendor, name_runs(rejected))
 
     def _setting(self, request: RunRequest, journal: PartJournal) -> Setting:
-        known = frozenset((*self._store.record.all_run_ids, *self._origin.run_ids))
+        known = frozenset((*self._store.record.all_run_ids, *self._reader.run_ids))
         return Setting(
-            self._line.service,
+            self._session.service,
             request,
             journal,
             self._options.max_outage,
-            self._line.clock,
+            self._session.clock,
             self._log.info,
             known,
             self._claims,

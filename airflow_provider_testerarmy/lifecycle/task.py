@@ -120,14 +120,14 @@ class LifecycleTask(BaseOperator):
 
         with self._open(context, self._outline).guarded() as lifecycle:
             waited, seen = read_event(event), runs_of(event)
-            lifecycle.adopt(lambda: self._started(context, seen), frozenset(seen))
+            lifecycle.adopt(lambda: self._known_submission(context, seen), frozenset(seen))
             run_ids = lifecycle.run_ids
             if waited.end is WaitEnd.FINISHED:
                 self.log.info("The trigger saw the end of %s; collecting the results.", name_runs(run_ids))
                 waited = lifecycle.waiter.collect(run_ids)
             elif waited.end is WaitEnd.LOST:
                 self.log.warning("%s", waited.message)
-                looked = lifecycle.waiter.look(run_ids)
+                looked = lifecycle.waiter.check_once(run_ids)
                 if looked is not None and looked.end is WaitEnd.FINISHED:
                     waited = looked
                 elif not is_known(event):
@@ -143,9 +143,9 @@ class LifecycleTask(BaseOperator):
             return super().resume_execution(next_method, next_kwargs, context)
         timed_out = airflow_compat.is_deferral_timeout(next_method, next_kwargs)
         with self._open(context, self._outline).guarded() as lifecycle:
-            lifecycle.adopt(lambda: self._started(context, ()))
+            lifecycle.adopt(lambda: self._known_submission(context, ()))
             run_ids = lifecycle.run_ids
-            looked = lifecycle.waiter.look(run_ids)
+            looked = lifecycle.waiter.check_once(run_ids)
             if looked is not None and looked.end is WaitEnd.FINISHED and not timed_out:
                 return lifecycle.conclude(looked, run_ids)
             known = lifecycle.waiter.known(run_ids)
@@ -177,7 +177,7 @@ class LifecycleTask(BaseOperator):
             options, request = self._options(), build_request()
             lifecycle = Lifecycle(self.hook, options, request, context, self.log)
         except (RequestInvalid, GateInvalid) as error:
-            raise RequestRefused(f"{error} {self._abandon(context)}") from error
+            raise RequestRefused(f"{error} {self._stop_earlier(context)}") from error
         self._lifecycle = lifecycle
         if self._killed:
             lifecycle.kill()
@@ -195,14 +195,14 @@ class LifecycleTask(BaseOperator):
         if not importable_elsewhere(path, airflow_compat.dag_folders(context["ti"])):
             raise RequestRefused(
                 f"The triggerer cannot import the hook {path}, because it is part of a DAG file. Move it into a "
-                f"module that is installed there too, or set deferrable=False. {self._abandon(context)}"
+                f"module that is installed there too, or set deferrable=False. {self._stop_earlier(context)}"
             )
 
-    def _abandon(self, context: Any) -> str:
+    def _stop_earlier(self, context: Any) -> str:
         """Stop what an earlier try started, as this one cannot go on; what became of it."""
-        from airflow_provider_testerarmy.lifecycle.broken_task import abandon
+        from airflow_provider_testerarmy.lifecycle.broken_task import stop_earlier
 
-        return abandon(
+        return stop_earlier(
             lambda: self.hook,
             self._outline,
             context,
@@ -245,7 +245,7 @@ class LifecycleTask(BaseOperator):
             return None
         return parameters.seconds(self._or_default("timeout"), "timeout")
 
-    def _push_what_is_known(self, context: Any, lifecycle: Lifecycle) -> None:
+    def _push_ids_and_url(self, context: Any, lifecycle: Lifecycle) -> None:
         ti, submission = context["ti"], lifecycle.submission
         url = self._push_note(context, lifecycle)
         ti.xcom_push(key="run_ids", value=list(submission.run_ids))
@@ -272,7 +272,7 @@ class LifecycleTask(BaseOperator):
 
         return {**note(lifecycle.label, lifecycle.title, url), "batch_id": lifecycle.submission.batch_id}
 
-    def _started(self, context: Any, seen: Sequence[RunId]) -> Submission:
+    def _known_submission(self, context: Any, seen: Sequence[RunId]) -> Submission:
         """What this try has started, where no record says it.
 
         :param seen: the runs that the trigger waited for. Without them the task's XComs have to do, of which only

@@ -9,7 +9,7 @@ from typing import Any, Final
 from airflow_provider_testerarmy.lifecycle.interrupts import Interrupts
 from airflow_provider_testerarmy.lifecycle.options import Options
 from airflow_provider_testerarmy.lifecycle.reporting import report_markdown, write_report
-from airflow_provider_testerarmy.lifecycle.service_session import ServiceLine
+from airflow_provider_testerarmy.lifecycle.service_session import ServiceSession
 from airflow_provider_testerarmy.runs.results import Outcome, Phase, RunId, RunResult
 from airflow_provider_testerarmy.runs.service import RunRequest, ServiceFault, Submission
 from airflow_provider_testerarmy.runs.submission.record import Record
@@ -30,7 +30,7 @@ class Judge:
 
     def __init__(
         self,
-        line: ServiceLine,
+        session: ServiceSession,
         options: Options,
         request: RunRequest | None,
         task: Any,
@@ -38,7 +38,7 @@ class Judge:
         log: Any,
         interrupts: Interrupts,
     ) -> None:
-        self._line = line
+        self._session = session
         self._options = options
         self._request = request
         self._task = task
@@ -53,9 +53,9 @@ class Judge:
 
         :param known: the results, by run id.
         """
-        results = with_rounds(self._named(_in_order(known, run_ids)), record)
+        results = with_rounds(self._with_titles(_in_order(known, run_ids)), record)
         verdict = self._options.gate.judge(results)
-        return verdict, results, self._reported(verdict, results, record, run_ids)
+        return verdict, results, self._report(verdict, results, record, run_ids)
 
     def judge_early(
         self,
@@ -76,11 +76,11 @@ class Judge:
         found = [known.get(run_id) or _unseen(run_id) for run_id in dict.fromkeys(run_ids)]
         if stopped:
             found = [run if run.finished else _cancelled(run) for run in found]
-        results = with_rounds(found if brief else self._named(found), record)
+        results = with_rounds(found if brief else self._with_titles(found), record)
         verdict = self._options.gate.judge(results)
         kind = verdict.kind if verdict.kind in _NOT_PASSED else VerdictKind.ERRORED
         verdict = replace(verdict, kind=kind, reasons=(why, *verdict.reasons))
-        return verdict, results, self._reported(verdict, results, record, run_ids)
+        return verdict, results, self._report(verdict, results, record, run_ids)
 
     def unjudged(self, record: Record, run_ids: Sequence[RunId]) -> dict[str, Any]:
         """The summary of runs that were started and are not awaited."""
@@ -88,14 +88,14 @@ class Judge:
 
     def url(self, record: Record, run_ids: Sequence[RunId]) -> str:
         """Where a person looks at the runs, empty where that is not known."""
-        return self._line.service.submission_url(as_one(record)) if run_ids else ""
+        return self._session.service.submission_url(submission_of(record)) if run_ids else ""
 
     def push(self, summary: Mapping[str, Any]) -> None:
         """Push the summary of a task that fails: it is worth as much as that of a passed one."""
         if self._task.do_xcom_push:
             self._ti.xcom_push(key="return_value", value=summary)
 
-    def _reported(
+    def _report(
         self, verdict: Verdict, results: Sequence[RunResult], record: Record, run_ids: Sequence[RunId]
     ) -> dict[str, Any]:
         summary = self._summary(verdict, results, record, run_ids)
@@ -109,7 +109,7 @@ class Judge:
                 self._log,
                 name=self._name,
                 screenshots=self._options.copy_screenshots,
-                loopback=self._line.hook.endpoint.on_loopback,
+                loopback=self._session.hook.endpoint.on_loopback,
             )
         return summary
 
@@ -122,7 +122,7 @@ class Judge:
             verdict,
             results,
             run_ids=run_ids,
-            batch_id=as_one(record).batch_id,
+            batch_id=submission_of(record).batch_id,
             url=url,
             report_markdown=markdown,
         )
@@ -131,20 +131,20 @@ class Judge:
     def _name(self) -> str:
         return f"{self._ti.dag_id}.{self._ti.task_id}"
 
-    def _named(self, results: Sequence[RunResult]) -> list[RunResult]:
+    def _with_titles(self, results: Sequence[RunResult]) -> list[RunResult]:
         project_id = next((run.project_id for run in results if run.project_id), "")
         if self._request is None or not any(run.test_id for run in results):
             return list(results)
         try:
             with self._interrupts.waiting():
-                titles = self._line.drive(titles_of(self._line.service, self._request, project_id))
+                titles = self._session.drive(titles_of(self._session.service, self._request, project_id))
         except ServiceFault as fault:
             self._log.info("The tests' titles could not be read (%s); showing what the runs say.", fault)
             return list(results)
         return titles_used(results, titles)
 
 
-def as_one(record: Record) -> Submission:
+def submission_of(record: Record) -> Submission:
     """All that this round has started, as one submission."""
     parts = record.submissions
     batches = {part.batch_id for part in parts}

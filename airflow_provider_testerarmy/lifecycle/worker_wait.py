@@ -10,7 +10,7 @@ from typing import Any, Final
 from airflow_provider_testerarmy.lifecycle.interrupts import Interrupts
 from airflow_provider_testerarmy.lifecycle.options import Options
 from airflow_provider_testerarmy.lifecycle.record_store import RecordStore
-from airflow_provider_testerarmy.lifecycle.service_session import ServiceLine
+from airflow_provider_testerarmy.lifecycle.service_session import ServiceSession
 from airflow_provider_testerarmy.runs.awaiting.pace import Pace
 from airflow_provider_testerarmy.runs.awaiting.single import await_runs, look
 from airflow_provider_testerarmy.runs.awaiting.watchlist import WIDTH, Waited, WaitEnd
@@ -31,7 +31,7 @@ class Waiter:
 
     def __init__(
         self,
-        line: ServiceLine,
+        session: ServiceSession,
         store: RecordStore,
         options: Options,
         task: Any,
@@ -39,7 +39,7 @@ class Waiter:
         interrupts: Interrupts,
         log: Any,
     ) -> None:
-        self._line = line
+        self._session = session
         self._store = store
         self._options = options
         self._task = task
@@ -51,7 +51,7 @@ class Waiter:
         """From now on the time-out counts, unless an earlier try began to count."""
         record = self._store.record
         if self._options.timeout is not None and record.deadline is None:
-            self._store.keep(replace(record, deadline=self._line.clock() + self._options.timeout))
+            self._store.keep(replace(record, deadline=self._session.clock() + self._options.timeout))
 
     def pace(self) -> Pace:
         """How to wait, until the earlier of the task's deadlines."""
@@ -68,14 +68,16 @@ class Waiter:
         """The time from now to the deadline and ``grace`` beyond it, None without a deadline."""
         deadline = self.pace().deadline
         return (
-            None if deadline is None else timedelta(seconds=max(0.0, deadline - self._line.clock())) + grace
+            None
+            if deadline is None
+            else timedelta(seconds=max(0.0, deadline - self._session.clock())) + grace
         )
 
     def wait(self, run_ids: Sequence[RunId]) -> Waited:
         """Wait until the runs have ended, or until their deadline."""
         pace = self.pace()
-        if pace.deadline is None or self._line.clock() < pace.deadline:
-            waited = self._followed(run_ids, pace, await_runs)
+        if pace.deadline is None or self._session.clock() < pace.deadline:
+            waited = self._run_flow(run_ids, pace, await_runs)
             assert waited is not None  # noqa: S101
             return waited
         # What has come of them by then is collected when the wait is concluded.
@@ -83,21 +85,21 @@ class Waiter:
 
     def collect(self, run_ids: Sequence[RunId]) -> Waited:
         """Fetch the results of runs that have ended. The deadline is one of the wait, so it does not end this."""
-        pace = replace(self.pace(), deadline=self._line.clock() + self._options.max_outage)
-        waited = self._followed(run_ids, pace, await_runs)
+        pace = replace(self.pace(), deadline=self._session.clock() + self._options.max_outage)
+        waited = self._run_flow(run_ids, pace, await_runs)
         if waited is not None and waited.end is not WaitEnd.DEADLINE:
             return waited
         return Waited(WaitEnd.UNAVAILABLE, self.known(run_ids), "the results could not be fetched")
 
-    def look(self, run_ids: Sequence[RunId]) -> Waited | None:
+    def check_once(self, run_ids: Sequence[RunId]) -> Waited | None:
         """Look once, also past the deadline; None while something is still to be waited for."""
-        return self._followed(run_ids, replace(self.pace(), deadline=None), look)
+        return self._run_flow(run_ids, replace(self.pace(), deadline=None), look)
 
     def after_deadline(self, waited: Waited, run_ids: Sequence[RunId]) -> Waited:
         """What has come of runs at their deadline; the trigger has cancelled those that were left."""
         if waited.results:
             return waited
-        looked = self.look(run_ids)
+        looked = self.check_once(run_ids)
         if looked is None or looked.end is not WaitEnd.FINISHED:
             return replace(waited, results=self.known(run_ids))
         cancelled = any(run.outcome is Outcome.CANCELLED for run in looked.results.values())
@@ -107,29 +109,31 @@ class Waiter:
 
     def known(self, run_ids: Sequence[RunId]) -> dict[RunId, RunResult]:
         """What was last seen of the runs."""
-        return {run_id: self._line.seen[run_id] for run_id in run_ids if run_id in self._line.seen}
+        return {run_id: self._session.seen[run_id] for run_id in run_ids if run_id in self._session.seen}
 
-    def _followed(
+    def _run_flow(
         self, run_ids: Sequence[RunId], pace: Pace, flow: Callable[..., Flow[Waited | None]]
     ) -> Waited | None:
         """Run a flow; with a key that was changed meanwhile, run it again."""
         while True:
             with self._interrupts.waiting():
-                waited = self._line.drive(
-                    flow(self._line.service, run_ids, pace, self._line.clock, self._log.info, width=WIDTH)
+                waited = self._session.drive(
+                    flow(
+                        self._session.service, run_ids, pace, self._session.clock, self._log.info, width=WIDTH
+                    )
                 )
-            if waited is None or waited.end is not WaitEnd.DENIED or not self._has_another_key():
+            if waited is None or waited.end is not WaitEnd.DENIED or not self._connection_changed():
                 return waited
             self._log.info("The connection has been changed since the wait began: waiting on with it.")
-            self._store.renew(self._line.secret)
+            self._store.renew(self._session.secret)
 
-    def _has_another_key(self) -> bool:
+    def _connection_changed(self) -> bool:
         """Whether the connection says something else by now, or in a moment, than when it was last read."""
-        if self._line.reload():
+        if self._session.reload():
             return True
         with self._interrupts.waiting():
-            self._line.sleep(REREAD_AFTER)
-        return self._line.reload()
+            self._session.sleep(REREAD_AFTER)
+        return self._session.reload()
 
     def _ended_late(self, waited: Waited) -> bool:
         deadline = self.pace().deadline

@@ -82,14 +82,14 @@ class RunOperator(LifecycleTask, BaseOperator):
             self._check_hook(context)
         with self._open(context, self.build_request).guarded() as lifecycle:
             lifecycle.submit()
-            self._push_what_is_known(context, lifecycle)
+            self._push_ids_and_url(context, lifecycle)
             if not self.wait_for_completion:
                 return lifecycle.unjudged()
             waited, run_ids = None, lifecycle.run_ids
             if self.deferrable and lifecycle.can_be_active:
                 # A trigger that fires at once can overtake the news of the deferral, and the scheduler then fails
                 # the try; so what an earlier try left, and is over by now, is judged here.
-                waited = lifecycle.waiter.look(run_ids) if lifecycle.reconnected else None
+                waited = lifecycle.waiter.check_once(run_ids) if lifecycle.reconnected else None
                 if waited is None:
                     self._defer(lifecycle)
             return lifecycle.conclude(waited or lifecycle.waiter.wait(run_ids), run_ids)

@@ -81,7 +81,7 @@ class RunSensor(LifecycleTask, BaseSensorOperator):
         self.run_ids: Any = stable(run_ids)
         self._set_common(
             deferrable=deferrable,
-            poll_interval=_interval(poll_interval, poke_interval, kwargs.get("default_args") or {}),
+            poll_interval=_choose_interval(poll_interval, poke_interval, kwargs.get("default_args") or {}),
             timeout=timeout,
             max_outage=max_outage,
             gate=gate,
@@ -108,46 +108,46 @@ class RunSensor(LifecycleTask, BaseSensorOperator):
             return self._reschedule(context)
         if self.deferrable:
             self._check_hook(context)
-        return self._as_sensor(lambda: self._wait(context))
+        return self._fail_as_sensor(lambda: self._wait(context))
 
     def _wait(self, context: Any) -> Any:
-        with self._opened(context).guarded() as lifecycle:
-            self._push_what_is_known(context, lifecycle)
+        with self._adopt_runs(context).guarded() as lifecycle:
+            self._push_ids_and_url(context, lifecycle)
             run_ids = lifecycle.record.run_ids
             waited = None
             # A trigger that fires at once can overtake the news of the deferral, and the scheduler then
             # fails the task; so what is over by now is judged here.
-            if self.deferrable and (waited := lifecycle.waiter.look(run_ids)) is None:
+            if self.deferrable and (waited := lifecycle.waiter.check_once(run_ids)) is None:
                 self._defer(lifecycle)
             return lifecycle.conclude(waited or lifecycle.waiter.wait(run_ids), run_ids)
 
     def execute_complete(self, context: Any, event: Any = None) -> Any:
         """As the operators'; a time-out is a sensor's, so it is not retried."""
-        return self._as_sensor(lambda: super(RunSensor, self).execute_complete(context, event))
+        return self._fail_as_sensor(lambda: super(RunSensor, self).execute_complete(context, event))
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Any) -> Any:
         """As the operators'; a time-out is a sensor's, so it is not retried."""
-        return self._as_sensor(
+        return self._fail_as_sensor(
             lambda: super(RunSensor, self).resume_execution(next_method, next_kwargs, context)
         )
 
-    def _as_sensor(self, work: Callable[[], Any]) -> Any:
+    def _fail_as_sensor(self, work: Callable[[], Any]) -> Any:
         """Do something; what fails, fails as sensors do."""
         from airflow_provider_testerarmy.exceptions import TestRunError, WaitTimedOut
 
         try:
             return work()
         except WaitTimedOut as error:
-            raise self._softened(AirflowSensorTimeout(str(error))) from error
+            raise self._soften(AirflowSensorTimeout(str(error))) from error
         except TestRunError as error:
-            raise self._softened(error) from error
+            raise self._soften(error) from error
 
     def poke(self, context: Any) -> PokeReturnValue:
         """Look once; with every run finished, judge them."""
-        with self._opened(context).guarded() as lifecycle:
+        with self._adopt_runs(context).guarded() as lifecycle:
             self._push_note(context, lifecycle)
             run_ids = lifecycle.record.run_ids
-            waited = lifecycle.waiter.look(run_ids)
+            waited = lifecycle.waiter.check_once(run_ids)
             if waited is None:
                 return PokeReturnValue(is_done=False)
             return PokeReturnValue(is_done=True, xcom_value=lifecycle.conclude(waited, run_ids))
@@ -172,7 +172,7 @@ class RunSensor(LifecycleTask, BaseSensorOperator):
         from airflow_provider_testerarmy.runs.awaiting.watchlist import Waited, WaitEnd
 
         try:
-            with self._opened(context).guarded() as lifecycle:
+            with self._adopt_runs(context).guarded() as lifecycle:
                 lifecycle.conclude(
                     Waited(WaitEnd.DEADLINE, {}, "the sensor's timeout has passed"), lifecycle.run_ids
                 )
@@ -183,12 +183,12 @@ class RunSensor(LifecycleTask, BaseSensorOperator):
         # One id in two spellings is one run.
         return tuple(dict.fromkeys(self.check_run_id(run_id) for run_id in parse_ids(self.run_ids)))
 
-    def _softened(self, error: Exception) -> Exception:
+    def _soften(self, error: Exception) -> Exception:
         if self.soft_fail or self.never_fail:
             return AirflowSkipException(f"Skipped instead of failed (soft_fail or never_fail): {error}")
         return error
 
-    def _opened(self, context: Any) -> Lifecycle:
+    def _adopt_runs(self, context: Any) -> Lifecycle:
         from airflow_provider_testerarmy.runs.service import Submission
 
         ids: list[RunId] = []
@@ -206,7 +206,7 @@ def parse_ids(value: Any) -> list[RunId]:
     return ids(value, "run_ids")
 
 
-def _interval(
+def _choose_interval(
     poll_interval: Seconds | None, poke_interval: Seconds | None, default_args: Mapping[str, Any]
 ) -> Seconds:
     """One interval of the two names: Airflow's for every sensor, and the one that the operators have.
@@ -219,7 +219,7 @@ def _interval(
         return DEFAULTS["poll_interval"] if poll_interval is None else poll_interval
     if poll_interval is not None and default_args.get("poke_interval") == poke_interval:
         return poll_interval
-    if poll_interval is not None and not _same(poll_interval, poke_interval):
+    if poll_interval is not None and not _same_duration(poll_interval, poke_interval):
         raise ValueError(
             f"poll_interval ({poll_interval!r}) and poke_interval ({poke_interval!r}) differ: they are two "
             "names for the interval between status checks. Give one of them."
@@ -227,7 +227,7 @@ def _interval(
     return poke_interval
 
 
-def _same(one: Seconds, other: Seconds) -> bool:
+def _same_duration(one: Seconds, other: Seconds) -> bool:
     if is_template(one) or is_template(other):
         return one == other
     return seconds(one, "poll_interval") == seconds(other, "poke_interval")

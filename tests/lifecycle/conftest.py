@@ -8,7 +8,7 @@ import time
 import pytest
 
 from airflow_provider_testerarmy import airflow_compat
-from airflow_provider_testerarmy.lifecycle.service_session import ServiceLine
+from airflow_provider_testerarmy.lifecycle.service_session import ServiceSession
 from airflow_provider_testerarmy.sandbox.state import DEFAULT_API_KEY
 from tests.lifecycle.tries import Tries
 
@@ -66,6 +66,6 @@ def no_pauses(monkeypatch, service):
         passed[0] += seconds
         service.control.clock.advance(seconds)
 
-    monkeypatch.setattr(ServiceLine, "sleep", staticmethod(sleep))
-    monkeypatch.setattr(ServiceLine, "clock", staticmethod(lambda: began + passed[0]))
+    monkeypatch.setattr(ServiceSession, "sleep", staticmethod(sleep))
+    monkeypatch.setattr(ServiceSession, "clock", staticmethod(lambda: began + passed[0]))
     return passed

@@ -19,7 +19,7 @@ from airflow_provider_testerarmy.exceptions import RunInterrupted, ServiceUnavai
 from airflow_provider_testerarmy.hooks import base
 from airflow_provider_testerarmy.hooks.testerarmy import TesterArmyHook
 from airflow_provider_testerarmy.lifecycle import screenshots
-from airflow_provider_testerarmy.lifecycle.orphans import stop_left
+from airflow_provider_testerarmy.lifecycle.orphans import stop_orphans
 from airflow_provider_testerarmy.runs.submission.stored import from_json
 from airflow_provider_testerarmy.sandbox.state import DEFAULT_API_KEY
 from airflow_provider_testerarmy.sandbox.testerarmy import catalog
@@ -239,7 +239,7 @@ def test_a_cancel_in_the_listener_ends(endless, tries, service, airflow_says, mo
     )
     monkeypatch.setattr(airflow_compat, "stored_variable", lambda _name: None)
     name = airflow_compat.TaskName("dag", "manual", "tests")
-    in_time(held, lambda: stop_left(from_json(tries.record), tries.record, name, log))
+    in_time(held, lambda: stop_orphans(from_json(tries.record), tries.record, name, log))
     assert "may still be running" in str(log.told)
     assert cancelled(service) == []
 
