@@ -182,13 +182,13 @@ def test_an_unsigned_record_that_agrees_with_its_task_is_believed(service, run_i
 def test_a_record_that_is_not_the_tasks_own_stops_nothing(
     secret, fields, service, run_id, remembered, database, caplog
 ):
-    """Users may edit task state; its runs are named and left alone."""
+    """Users may edit task state; its runs are named and not touched."""
     remembered(secret=secret)
     database.fields = fields
     listener.on_task_instance_failed(None, a_task("failed"))
     assert cancelled(service) == []
     assert run_id in caplog.text
-    assert "left alone" in caplog.text
+    assert "does not touch these runs" in caplog.text
 
 
 def test_the_record_of_another_task_proves_nothing(service, remembered):

@@ -1,4 +1,4 @@
-"""One try of a task on test runs, in the worker: submit, remember, await, stop, judge, report."""
+"""One try of a task in the worker: submits or reconnects, waits, stops runs, judges and reports."""
 
 from __future__ import annotations
 
@@ -51,19 +51,20 @@ _ENDINGS: Final = {
     WaitEnd.LOST: Ending.TRIGGER_LOST,
 }
 _STOPPED: Final = {
-    Fate.STOPPED: "stopped",
-    Fate.RUNNING: "not stopped",
-    Fate.UNKNOWN: "perhaps not stopped",
+    Fate.STOPPED: "cancelled",
+    Fate.RUNNING: "not cancelled",
+    Fate.UNKNOWN: "possibly not cancelled",
 }
 
 
 class Lifecycle:
     """One try of one task instance.
 
-    :param hook: the connection; its service is asked.
-    :param request: what is started, None for a task that only waits.
-    :param context: Airflow's, of this try.
-    :param log: takes the lines of the task's log.
+    :param hook: the hook of the Airflow connection.
+    :param options: the common parameters.
+    :param request: what to submit, None for a sensor.
+    :param context: Airflow's context of this try.
+    :param log: the logger of the task.
     """
 
     def __init__(
@@ -111,55 +112,55 @@ class Lifecycle:
             self._interrupts,
             log,
         )
-        #: Waits for the runs, and says until when.
+        #: Polls the runs, and knows their deadline.
         self.waiter = Waiter(self._session, self._store, options, context["task"], ti, self._interrupts, log)
-        #: Whether the runs have been judged, or are not to be.
+        #: Whether the runs have been judged, or need no judgement. A kill then changes nothing.
         self.judged = False
 
     @property
     def record(self) -> Record:
-        """What is known to have been started."""
+        """The record of this try."""
         return self._store.record
 
     @property
     def run_ids(self) -> tuple[RunId, ...]:
-        """What is judged: the runs of this round, and those of earlier rounds that still count."""
+        """The runs to judge: those of this round, and those of earlier rounds that still count."""
         return tuple(dict.fromkeys((*self.record.carried, *self.record.run_ids)))
 
     @property
     def submission(self) -> Submission:
-        """All that was started, as one."""
+        """All parts of this round, as one submission."""
         return submission_of(self.record)
 
     @property
     def can_be_active(self) -> bool:
-        """Whether there is a run that can be active."""
+        """Whether the service accepted any of the runs."""
         return bool(set(self.record.run_ids) - set(self.submission.rejected_run_ids))
 
     @property
     def label(self) -> str:
-        """What was started, in the vendor's words; empty for a task that only waits."""
+        """The submitted target in the vendor's terms, for messages; empty for a sensor."""
         return one_line(self._request.label, 200) if self._request else ""
 
     @property
     def title(self) -> str:
-        """What a person calls what was started, where the service told it to this try."""
+        """The title of the test or group, empty if this try has not read it."""
         return self._starter.title
 
     @property
     def reconnected(self) -> bool:
-        """Whether this try waits for what an earlier one started."""
+        """Whether this try waits for runs of an earlier one."""
         return self._starter.reconnected
 
     def url(self, run_ids: Sequence[RunId]) -> str:
-        """Where a person looks at the runs, empty where that is not known."""
+        """The dashboard address of the runs, empty if it is unknown."""
         return self._judge.url(self.record, run_ids)
 
     @contextmanager
     def guarded(self) -> Iterator[Lifecycle]:
-        """Whatever ends the block, no run is left behind that nobody will wait for.
+        """A block that leaves no run active without a try that waits for it, however it ends.
 
-        :raises RunInterrupted: when the task was told to stop.
+        :raises RunInterrupted: if Airflow or a user stopped the task.
         """
         try:
             yield self
@@ -170,7 +171,7 @@ class Lifecycle:
                 self._end_timed_out()
             raise
         except (KeyboardInterrupt, SystemExit):
-            # `airflow dags test` runs tasks in the foreground.
+            # `airflow dags test` runs tasks in the foreground, where Ctrl-C raises this and no retry follows.
             if not self.judged:
                 self._finisher.end(Ending.KILLED, follows=False)
             raise
@@ -182,24 +183,24 @@ class Lifecycle:
             self._session.close()
 
     def kill(self) -> None:
-        """The task is told to stop; see :class:`~airflow_provider_testerarmy.lifecycle.interrupts.Interrupts`."""
+        """Request a stop; see :class:`~airflow_provider_testerarmy.lifecycle.interrupts.Interrupts`."""
         if self.judged:
             return
         if self._starter.sending:
-            # Airflow may end the process before the answer comes.
+            # Airflow may kill the process before the answer arrives, so this may be the last line of the log.
             self._log.warning(
-                "The request for the %s has been sent and is not answered. It may start runs: unless a later line "
-                "names them, check the dashboard.",
+                "The request for the %s has been sent and has no answer yet. It may start runs. Unless a later "
+                "line names them, check the dashboard.",
                 self.label,
             )
         self._interrupts.kill()
 
-    # -- beginning
+    # -- start
 
     def submit(self) -> Record:
-        """Start the request, or reconnect to what an earlier try of this generation started.
+        """Submit the request, or reconnect to the runs that an earlier try of this generation started.
 
-        :raises TestRunError: when nothing was started, or when that is not clear.
+        :raises TestRunError: if no run was started, or if that is unknown.
         """
         assert self._request is not None  # noqa: S101
         self._starter.start(self._request)
@@ -208,17 +209,18 @@ class Lifecycle:
         return self.record
 
     def adopt(self, started: Callable[[], Submission], trusted: frozenset[RunId] = frozenset()) -> Record:
-        """Take over what was started before the task was deferred, or what a sensor was given.
+        """Take over the runs from before a deferral, or the runs that a sensor got as an argument.
 
-        :param started: tells it where there is no record.
-        :param trusted: the runs that the trigger has waited for; no user can have named them to it.
-        :raises RunsForgotten: when it is not known either way.
+        :param started: returns the runs if there is no record.
+        :param trusted: the runs that the trigger waited for. Users cannot edit these.
+        :raises RunsForgotten: if neither names any run.
         """
         record = self._reader.resumed(trusted)
         if record is not None and (record.run_ids or record.carried):
             self._store.record = record
             if not record.generation.same(self._store.generation):
-                # A task that resumes was not cleared itself; something else in its DAG run was.
+                # ``clear_number`` goes up with every clear in the DAG run. A task that resumes was not cleared
+                # itself, so another task was.
                 self._store.keep(replace(record, generation=self._store.generation))
             return self.record
         submission = started()
@@ -228,15 +230,18 @@ class Lifecycle:
         self._store.record = self._store.fresh.with_part(WHOLE, part)
         if not self.record.run_ids:
             raise RunsForgotten(
-                "The ids of the runs that this task waited for are gone: neither its record nor its trigger has "
+                "The ids of the runs that this task waited for are lost: neither its record nor its trigger has "
                 "them. Check the dashboard for the runs."
             )
         return self.record
 
-    # -- ending
+    # -- end
 
     def stop_earlier(self) -> str:
-        """Stop what an earlier try started, because this one cannot go on; what became of it, for a message."""
+        """Stop the runs of earlier tries, because this try cannot continue.
+
+        :return: a sentence on the result, for an error message.
+        """
         record, believed = self._reader.earlier()
         if record is None or not believed or not record.unsettled:
             return "Nothing was started."
@@ -246,19 +251,19 @@ class Lifecycle:
         return f"Nothing new was started. From an earlier try, {what}: {_STOPPED[fate or Fate.UNKNOWN]}."
 
     def _end_interrupted(self) -> RunInterrupted:
-        """A user who kills a task wants its runs stopped; whoever takes the worker away does not."""
+        """Cancel the runs if a user killed the task. Keep them if only the worker went away."""
         ids = self.record.run_ids
         ending, follows = self._finisher.why_interrupted()
         fate = self._finisher.end(ending, follows=follows)
         if fate is None:
             what = name_runs(ids) if ids else "no run yet"
-            message = f"The worker was stopped; the next try reconnects ({what})."
+            message = f"The worker was stopped. The next try reconnects ({what})."
         else:
-            # Those that have ended were not stopped, and do not go on.
+            # Name only the runs that were active: the others were not stopped and need no attention.
             known = self.waiter.known(ids)
             active = tuple(run_id for run_id in ids if run_id not in known or not known[run_id].finished)
             what = name_runs(active) if active else "all had ended" if ids else "no run yet"
-            message, ids = f"The task was stopped, its runs were {_STOPPED[fate]} ({what}).", active
+            message, ids = f"The task was stopped. Its runs were {_STOPPED[fate]} ({what}).", active
         self._push_known(message, fate)
         return RunInterrupted(message, ids)
 
@@ -269,13 +274,14 @@ class Lifecycle:
         if self.run_ids:
             self.waiter.check_once(self.run_ids)
         results = self._push_known("execution_timeout has passed.", fate)
-        # A try may be cut off while it looks for what an earlier one has started, which may have ended long since.
+        # The time-out may interrupt a search for runs of an earlier try, which may have ended long ago. Only runs
+        # that were cancelled now make another round necessary.
         cut_short = any(run.outcome is Outcome.CANCELLED for run in results)
         if follows and fate is Fate.STOPPED and cut_short:
             self._store.keep(closed(self.record, results, self._options.gate.blocks))
 
     def _push_known(self, why: str, fate: Fate | None) -> list[RunResult]:
-        """Judge and report what this try has seen of its runs; asks the service nothing more."""
+        """Judge and report the known results, without further requests to the service."""
         if not self.run_ids:
             return []
         known = self.waiter.known(self.run_ids)
@@ -287,9 +293,9 @@ class Lifecycle:
         return results
 
     def conclude(self, waited: Waited, run_ids: Sequence[RunId]) -> dict[str, Any]:
-        """Judge what a wait came to, and return the summary.
+        """Judge the runs after a wait, and return the summary.
 
-        :raises TestRunError, TestsSkipped: for every verdict but passed, and for a wait that ended early.
+        :raises TestRunError, TestsSkipped: for every verdict except *passed*, and for a wait that ended early.
         """
         if waited.end is WaitEnd.DEADLINE:
             waited = self.waiter.after_deadline(waited, run_ids)
@@ -298,7 +304,7 @@ class Lifecycle:
         raise self._end_early(waited, run_ids)
 
     def _end_early(self, waited: Waited, run_ids: Sequence[RunId]) -> TestRunError:
-        """End a wait that is over before its runs are; the failure that it is."""
+        """End a wait that stopped before its runs did, and return the error to raise."""
         ending = _ENDINGS.get(waited.end, Ending.ERROR)
         follows = self._finisher.retry_follows(wait_error(waited, run_ids))
         fate = self._finisher.end(ending, follows=follows)
@@ -331,15 +337,15 @@ class Lifecycle:
         if error is None:
             return summary
         if self._options.gate.report_only and isinstance(error, TestRunError):
-            self._log.warning("The gate only reports, so the task succeeds all the same.")
+            self._log.warning("The gate has report_only=True, so the task succeeds in spite of this verdict.")
             return summary
         self._judge.push(summary)
         raise error
 
     def unjudged(self) -> dict[str, Any]:
-        """The summary of runs that were started and are not awaited.
+        """The summary of runs that the task does not wait for.
 
-        :raises TestRunError: when there is nothing that could run.
+        :raises TestRunError: if the service accepted none of the runs.
         """
         run_ids = self.record.run_ids
         if not self.can_be_active:

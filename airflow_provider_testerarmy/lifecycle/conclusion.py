@@ -1,4 +1,4 @@
-"""How a try ends: what becomes of its runs, by the one decision."""
+"""The end of a try: keeps its runs for the next try or stops them, as ``runs/submission/decision.py`` decides."""
 
 from __future__ import annotations
 
@@ -21,11 +21,12 @@ from airflow_provider_testerarmy.runs.submission.decision import Action, Ending,
 from airflow_provider_testerarmy.runs.submission.record import Part, PartState, Record, Stage
 from airflow_provider_testerarmy.runs.submission.setting import Setting
 
-#: The states of a task that a user ended: marked, cleared (``restarting``), or deleted. In any other one Airflow
-#: takes this worker for lost, and the next try may be on its way to the same runs already.
+#: States of a task that a user has ended: marked, cleared (``restarting``) or deleted. In any other state Airflow
+#: considers this worker lost, and the next try may already be reconnecting to the same runs.
 ENDED_BY_HAND: Final = frozenset(
     {"failed", "success", "skipped", "upstream_failed", "removed", "restarting", airflow_compat.GONE}
 )
+#: Which ending an error is, the first match counts.
 _ENDINGS: Final = (
     (SubmissionUnclear, Ending.UNCLEAR),
     (ServiceUnavailable, Ending.OUTAGE),
@@ -36,7 +37,7 @@ _ENDINGS: Final = (
 class Finisher:
     """Ends one try.
 
-    :param waits_only: whether each try is given its runs anew, and starts none.
+    :param waits_only: True for a sensor: each try gets its run ids as an argument and starts no runs.
     """
 
     def __init__(
@@ -61,36 +62,38 @@ class Finisher:
         self._can_reconnect = store.remembered or waits_only
 
     def retry_follows(self, error: BaseException | None = None) -> bool:
-        """Whether Airflow tries again after this try fails, with this error where there is one."""
+        """Whether Airflow starts another try after this one fails (with ``error``, if one is given)."""
         final = isinstance(error, AirflowFailException | AirflowSkipException)
         return not final and not self._options.softened and airflow_compat.retry_follows(self._ti)
 
     def why_interrupted(self) -> tuple[Ending, bool]:
-        """Whether a user or a lost worker ends this try, and whether another try follows."""
+        """Whether a user or a lost worker has ended this try, and whether another try follows."""
         retry = airflow_compat.retry_follows(self._ti)
         try:
             state = airflow_compat.own_state(self._ti)
         except Exception as error:
-            self._log.info("Airflow did not say why the task is stopped (%s); assuming a lost worker.", error)
+            self._log.info("Airflow did not say why it stopped the task (%s). Assuming a lost worker.", error)
             return Ending.TAKEN_AWAY, retry
         if state in ENDED_BY_HAND:
             return Ending.KILLED, False
-        # A scheduler that was away resets the state of running tasks to none, and starts them anew.
+        # SIGTERM alone does not say why. Airflow sends it for a kill by a user, and a node that shuts down sends it
+        # too. A scheduler that was offline resets running tasks to no state and starts them again (measured).
         return Ending.TAKEN_AWAY, state is None or retry
 
     def end_with(self, error: Exception) -> Fate | None:
-        """End a try that an error ends; see :meth:`end`."""
+        """End a try that failed with an error; see :meth:`end`."""
         ending = next((one for kind, one in _ENDINGS if isinstance(error, kind)), Ending.ERROR)
         return self.end(ending, follows=self.retry_follows(error))
 
     def end(self, ending: Ending, *, follows: bool) -> Fate | None:
-        """Do with the runs what the decision says.
+        """Keep the runs for the next try or stop them, as the decision says.
 
-        :return: what became of them, None where they are kept for the next try.
+        :param follows: whether another try follows.
+        :return: the result of stopping them, None if they are kept.
         """
         record = self._store.record
         if record is self._store.fresh:
-            # Nothing was begun, so what earlier tries left stays as it is.
+            # This try has started nothing and restored nothing, so the stored record stays as it is.
             return None
         action = decide(
             record,
@@ -105,16 +108,16 @@ class Finisher:
         if ending is Ending.KILLED or not follows:
             self.conclude(record)
         else:
-            # What could not be stopped still goes on, so a further try waits for it, for as long again.
+            # Runs that could not be stopped are still active. The next try waits for them, with a new deadline.
             self._store.keep(record if fate is Fate.STOPPED else replace(record, deadline=None))
         return fate
 
     def conclude(self, record: Record) -> None:
-        """Note that no retry follows."""
+        """Record that no retry follows. A later try can then only come from a clear."""
         self._store.keep(replace(record, stage=Stage.CONCLUDED))
 
     def conclude_judged(self) -> None:
-        """Note a final verdict."""
+        """Record a final verdict."""
         record = self._store.record
         ended = {
             name: replace(part, state=PartState.ENDED) if part.active else part
@@ -123,7 +126,10 @@ class Finisher:
         self.conclude(replace(record, parts=ended))
 
     def stop(self, record: Record, *, patient: bool = False) -> tuple[Record, Fate]:
-        """Stop what is active in a record, as far as the options allow; the record then, and what became of it."""
+        """Stop the active runs of a record, unless ``cancel_on_kill`` is off.
+
+        :return: the updated record, and the result.
+        """
         if not record.unsettled:
             return record, Fate.STOPPED
         if not self._options.cancel_on_kill:
@@ -134,7 +140,7 @@ class Finisher:
             return record, Fate.UNKNOWN
         try:
             stopped, fate = self._stop_through(session, record, patient=patient)
-            # A key that was changed while the task ran is no reason to leave runs behind.
+            # The key may have been replaced while the task ran. Try once more with the new one.
             if fate is Fate.UNKNOWN and session is self._session and session.reload():
                 self._store.renew(session.secret)
                 stopped, fate = self._stop_through(session, stopped, patient=patient)

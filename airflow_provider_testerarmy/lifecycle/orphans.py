@@ -1,4 +1,4 @@
-"""The listener's part of an ending: what a task leaves that neither its worker nor its trigger can stop."""
+"""Stopping orphaned runs from the listener: runs that neither the task's worker nor its trigger can stop."""
 
 from __future__ import annotations
 
@@ -21,18 +21,25 @@ from airflow_provider_testerarmy.runs.submission.stored import is_signed
 
 
 def stop_orphans(record: Record, stored: Any, task: airflow_compat.TaskName, log: Any) -> None:
-    """Stop what a record says is active, if the record is the task's own.
+    """Stop the active runs of a record, if the task itself wrote the record.
 
-    :param stored: the record as it is stored, with its signature.
-    :param task: whose record it is.
+    :param record: the parsed record.
+    :param stored: the same as stored JSON, with its signature.
+    :param task: the task instance that the record belongs to.
+    :param log: receives one line per action.
     """
     if record.asked.hook not in hook_classes():
-        # Users may edit records, and this runs in the API server and the scheduler.
+        # Users with the right to edit task state could otherwise make the API server import any class.
         log.warning(
-            "A task's record of test runs names %r, which is no hook of this provider.", record.asked.hook
+            "The record of %s names the hook %r, which is no hook of this provider. Its runs are not cancelled: "
+            "check the dashboard.",
+            identity_of(task),
+            record.asked.hook,
         )
         return
     hook = resolve_name(record.asked.hook)(record.asked.conn_id)
+    # With ``[core] multi_team`` a connection may belong to the DAG's team. A plain ``get_connection`` in the API
+    # server or scheduler does not find it (measured on 3.3).
     hook.use(airflow_compat.get_connection_for(task.dag_id, record.asked.conn_id))
     session = ServiceSession(hook, Interrupts())
     try:
@@ -40,8 +47,8 @@ def stop_orphans(record: Record, stored: Any, task: airflow_compat.TaskName, log
             record, task, session
         ):
             log.warning(
-                "The record of %s was not written by that task, or with another connection's key. It names %s, "
-                "which are left alone.",
+                "The record of %s is not signed with the current key of its connection, so the task may not have "
+                "written it. It names %s. The provider does not touch these runs: check the dashboard.",
                 identity_of(task),
                 name_active(record),
             )
@@ -53,15 +60,17 @@ def stop_orphans(record: Record, stored: Any, task: airflow_compat.TaskName, log
 
 
 def _setting(part: Part, session: ServiceSession, claims: TaskClaims, log: Any) -> Setting:
+    # An outage of 0 s: this occupies a thread of the API server or scheduler, so it does not wait for the service.
     request = part.request or RunRequest("", "", whole=False)
     return Setting(session.service, request, None, 0.0, session.clock, log.info, claims=claims)
 
 
 def _is_plausible(record: Record, task: airflow_compat.TaskName, session: ServiceSession) -> bool:
-    """Whether an unsigned record is about what its task itself names, and its runs can be that task's.
+    """Whether an unsigned record names what its task names, and the task can have started its runs.
 
-    The version before signed nothing, and a key may have been changed since.
+    Version 0.1 signed no records, and a key may have changed since the record was signed.
     """
+    # Users can edit task state through Airflow's API, but not the rendered fields of a task.
     fields = " ".join(map(str, airflow_compat.rendered_fields(task).values()))
     named = [record.asked.conn_id, *record.asked.target.split(", ")]
     if not all(name in fields for name in named if name):

@@ -1,4 +1,4 @@
-"""The line to the service during one try: it asks, remembers what it saw, and follows a changed key."""
+"""The connection to the service during one try. It caches the last result of each run and can reload its key."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ R = TypeVar("R")
 
 
 class ServiceSession:
-    """Asks the service through one connection.
+    """Sends requests to the service through one Airflow connection.
 
-    :param hook: the connection.
-    :param interrupts: may cut off a pause.
+    :param hook: the hook of the connection.
+    :param interrupts: what may interrupt a pause.
     """
 
-    #: The time, in seconds since the epoch, and how to let some of it pass.
+    #: The wall clock, in seconds since the epoch, and the function that sleeps. Tests replace both.
     clock = staticmethod(time.time)
     sleep = staticmethod(time.sleep)
 
     def __init__(self, hook: ServiceHook, interrupts: Interrupts) -> None:
         self.interrupts = interrupts
-        #: What was last seen of each run; a wait that is cut off takes its own results along.
+        #: The newest result of each run. It outlives an interrupted wait, whose return value is lost.
         self.seen: dict[RunId, RunResult] = {}
         self.hook = hook
         self.service: RunService = hook.service()
@@ -38,22 +38,29 @@ class ServiceSession:
 
     @property
     def secret(self) -> str:
-        """The connection's secret, empty where it has none."""
+        """The API key of the connection, empty if it has none."""
         return str(self.hook.connection.password or "")
 
     def drive(self, flow: Flow[R]) -> R:
-        """Run a flow to its end, or until told to stop."""
+        """Run a flow to its end, or until a stop is requested.
+
+        :raises Interrupted: if a stop was requested during a pause.
+        """
         return drive(flow, self._ask, self._interruptible_sleep, side_by_side)
 
     def drive_to_the_end(self, flow: Flow[R]) -> R:
-        """Run a flow to its end, whatever the task is told meanwhile."""
+        """Run a flow to its end, even if a stop is requested meanwhile."""
         return drive(flow, self._ask, self.sleep, side_by_side)
 
     def _interruptible_sleep(self, seconds: float) -> None:
         self.interrupts.sleep(seconds, self.sleep)
 
     def reload(self) -> bool:
-        """Read the connection again; whether it is another one by now, which is used from here on."""
+        """Read the Airflow connection again, and switch to it if its host or key has changed.
+
+        :return: whether it has changed.
+        """
+        # A hook caches its connection, so reading it again takes a new hook.
         hook: ServiceHook = resolve_name(self.hook.path)(self.hook.conn_id)
         if hook.endpoint == self.hook.endpoint:
             return False
@@ -63,7 +70,7 @@ class ServiceSession:
         return True
 
     def close(self) -> None:
-        """Give the connections back."""
+        """Close the HTTP connections."""
         self._close()
 
     def _ask(self, question: Ask[Any]) -> Reply[Any]:

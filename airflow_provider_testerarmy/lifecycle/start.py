@@ -1,4 +1,4 @@
-"""The beginning of a try: take up what earlier tries left, and submit what is missing."""
+"""The start of a try: reconnects to the runs of earlier tries and submits what is missing."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ from airflow_provider_testerarmy.runs.submission.setting import Setting
 from airflow_provider_testerarmy.runs.submission.submit import submit
 from airflow_provider_testerarmy.runs.text import name_runs, one_line
 
-#: Parts of earlier generations that are still remembered, should they not be settled.
+#: The most unsettled parts of earlier generations that a record keeps. It has a size limit.
 MOST_LEFTOVERS: Final = 5
 
 
 class Starter:
-    """Begins one try."""
+    """Starts one try."""
 
     def __init__(
         self,
@@ -55,20 +55,21 @@ class Starter:
         self._interrupts = interrupts
         self._log = log
         self._journal: PartJournal | None = None
-        #: What a person calls what was started, where the service told it to this try.
+        #: The title of the test or group at the service, empty if this try has not read it.
         self.title = ""
-        #: Whether this try waits for what an earlier one started.
+        #: Whether this try waits for runs of an earlier one.
         self.reconnected = False
 
     @property
     def sending(self) -> bool:
-        """Whether a request is under way that may start runs."""
+        """Whether a request that may start runs is in flight."""
         return self._journal is not None and self._journal.sending
 
     def start(self, request: RunRequest) -> None:
-        """Start the request, or reconnect to what an earlier try of this generation started.
+        """Submit the request, or reconnect to the runs that an earlier try of this generation started.
 
-        :raises TestRunError: when nothing was started, or when that is not clear.
+        :raises TestRunError: if no run was started, or if that is unknown.
+        :raises Interrupted: if a stop was requested.
         """
         self._interrupts.check()
         self._restore(request)
@@ -82,7 +83,7 @@ class Starter:
                 self.reconnected = True
 
     def _restore(self, request: RunRequest) -> None:
-        """Make of what earlier tries left the record of this one."""
+        """Build the record of this try from that of earlier tries."""
         record, believed = self._reader.earlier()
         action = decide(record, self._store.fresh.asked, self._store.generation, believed=believed)
         if record is None or action is Action.IGNORE:
@@ -95,28 +96,33 @@ class Starter:
                 self._next_round(record, request)
 
     def _replace(self, record: Record, request: RunRequest) -> None:
-        """Stop what is not wanted any more, and begin anew."""
+        """Stop the runs of the earlier generation, and start from an empty record."""
         fresh = self._store.fresh
         if record.unsettled:
             self._log.info(
-                "The task was cleared or changed: stopping %s, which it started before.", name_active(record)
+                "The task was cleared or changed. Stopping what it started before: %s.", name_active(record)
             )
+            # A clear leaves time for a full search, unlike a kill.
             stopped, _ = self._finisher.stop(record, patient=True)
             fresh = replace(fresh, leftovers=self._leftovers(stopped))
         self._store.record = first_round(fresh, request)
 
     def _leftovers(self, stopped: Record) -> tuple[Part, ...]:
-        """What a further try has to see to, because it could not be stopped now."""
+        """The parts that could not be stopped now, which a later try has to stop."""
+        # A later try reaches leftovers through its own connection only.
         if stopped.asked.same_connection(self._store.fresh.asked):
             return stopped.unsettled[-MOST_LEFTOVERS:]
         if stopped.unsettled:
             self._log.warning(
-                "Through the connection %r, check by hand: %s.", stopped.asked.conn_id, name_active(stopped)
+                "The task uses another connection now, so a later try cannot stop %s. Check the dashboard of the "
+                "connection %r.",
+                name_active(stopped),
+                stopped.asked.conn_id,
             )
         return ()
 
     def _next_round(self, record: Record, request: RunRequest) -> None:
-        # A time-out ends the wait and not the round: what has passed in it still counts.
+        # A time-out ends the wait, not the round: tests that passed before it do not run again.
         timed_out = any(part.state is PartState.STOPPED for part in record.parts.values())
         self._store.keep(
             next_round(
@@ -129,10 +135,14 @@ class Starter:
         )
 
     def _submit_part(self, name: str, part: Part, whole: RunRequest) -> None:
+        # The last point at which a kill can still prevent the POST.
         self._interrupts.check()
         request = request_of(self._session.service, name, part, whole)
         if request is None:
-            raise RequestRefused(f"The {name} of an earlier round can no longer be started by itself.")
+            raise RequestRefused(
+                f"The {name} of an earlier round cannot be run on its own any more. Clear the task to run "
+                "everything again."
+            )
         self._journal = self._store.journal(name, request)
         ended = self._session.drive(
             submit(self._setting(request, self._journal), part.intent if part.unknown else None)
@@ -143,6 +153,7 @@ class Starter:
                 self._store.keep(without_test(self._store.record, name))
                 return
             raise submit_error(ended, request.label, remembered=self._store.remembered)
+        # The record comes first and the claim second: a lost record costs a run, a lost claim only a check.
         if self._claims is not None:
             self._claims.claim(ended.submission.run_ids)
         if name == WHOLE:

@@ -1,4 +1,4 @@
-"""Judging what is known when a try ends, however it ends: verdict, report, summary."""
+"""Verdict, reports and summary at the end of a try, from the results that are known by then."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from airflow_provider_testerarmy.runs.verdict.gate import Verdict, VerdictKind
 from airflow_provider_testerarmy.runs.verdict.summary import summarize
 from airflow_provider_testerarmy.runs.verdict.titles import titles_of
 
-#: What a gate may call runs of which some have not ended; any other verdict would call untested things tested.
+#: The verdicts that are possible while some runs have not ended. Any other would count untested things as tested.
 _NOT_PASSED: Final = frozenset({VerdictKind.FAILED, VerdictKind.ERRORED, VerdictKind.CANCELLED})
 
 
 class Judge:
     """Judges the runs of one try.
 
-    :param request: what was started, None for a task that only waits.
+    :param request: the submitted request, None for a sensor.
     """
 
     def __init__(
@@ -49,9 +49,10 @@ class Judge:
     def judge(
         self, known: Mapping[RunId, RunResult], record: Record, run_ids: Sequence[RunId]
     ) -> tuple[Verdict, list[RunResult], dict[str, Any]]:
-        """The verdict on runs that have all ended, their results, and the summary; the report is written.
+        """Judge runs that have all ended, and write the reports.
 
-        :param known: the results, by run id.
+        :param known: the results by run id.
+        :return: the verdict, the results in order, and the summary.
         """
         results = with_rounds(self._with_titles(_in_order(known, run_ids)), record)
         verdict = self._options.gate.judge(results)
@@ -67,11 +68,11 @@ class Judge:
         stopped: bool = False,
         brief: bool = False,
     ) -> tuple[Verdict, list[RunResult], dict[str, Any]]:
-        """As :meth:`judge`, of runs of which some may not have ended. That is never called a pass.
+        """As :meth:`judge`, for runs of which some may not have ended. The verdict is never *passed*.
 
-        :param why: what ended the try.
-        :param stopped: whether the runs that had not ended were cancelled.
-        :param brief: ask nothing more of the service.
+        :param why: why the try ended; the first reason of the verdict.
+        :param stopped: whether the active runs were cancelled.
+        :param brief: True sends no further request to the service.
         """
         found = [known.get(run_id) or _unseen(run_id) for run_id in dict.fromkeys(run_ids)]
         if stopped:
@@ -83,15 +84,19 @@ class Judge:
         return verdict, results, self._report(verdict, results, record, run_ids)
 
     def unjudged(self, record: Record, run_ids: Sequence[RunId]) -> dict[str, Any]:
-        """The summary of runs that were started and are not awaited."""
+        """The summary of runs that the task does not wait for."""
         return self._summary(None, (), record, run_ids)
 
     def url(self, record: Record, run_ids: Sequence[RunId]) -> str:
-        """Where a person looks at the runs, empty where that is not known."""
+        """The dashboard address of the runs, empty if it is unknown."""
         return self._session.service.submission_url(submission_of(record)) if run_ids else ""
 
     def push(self, summary: Mapping[str, Any]) -> None:
-        """Push the summary of a task that fails: it is worth as much as that of a passed one."""
+        """Push the summary of a task that fails.
+
+        Airflow pushes a return value only on success, and downstream tasks need the summary of a failure too.
+        """
+        # A failed task has no return value, so this pushes under the key that it would have had.
         if self._task.do_xcom_push:
             self._ti.xcom_push(key="return_value", value=summary)
 
@@ -99,6 +104,7 @@ class Judge:
         self, verdict: Verdict, results: Sequence[RunResult], record: Record, run_ids: Sequence[RunId]
     ) -> dict[str, Any]:
         summary = self._summary(verdict, results, record, run_ids)
+        # A task may succeed without a single judged run. That deserves attention, so it is logged as a warning.
         say = self._log.warning if verdict.kind is VerdictKind.NOT_JUDGED else self._log.info
         say("Verdict: %s. %s", verdict.kind, " | ".join(verdict.reasons))
         if self._options.report_path:
@@ -139,13 +145,16 @@ class Judge:
             with self._interrupts.waiting():
                 titles = self._session.drive(titles_of(self._session.service, self._request, project_id))
         except ServiceFault as fault:
-            self._log.info("The tests' titles could not be read (%s); showing what the runs say.", fault)
+            self._log.info(
+                "The tests' titles could not be read (%s). The report uses the runs' names.", fault
+            )
             return list(results)
         return titles_used(results, titles)
 
 
 def submission_of(record: Record) -> Submission:
-    """All that this round has started, as one submission."""
+    """All parts that this round has started, as one submission."""
+    # A round that repeats single tests has one submission per test. Then no batch covers all of its runs.
     parts = record.submissions
     batches = {part.batch_id for part in parts}
     return Submission(
@@ -164,5 +173,5 @@ def _unseen(run_id: RunId) -> RunResult:
 
 
 def _cancelled(run: RunResult) -> RunResult:
-    why = "cancelled before it had ended"
+    why = "cancelled before it ended"
     return replace(run, status="cancelled", phase=Phase.FINISHED, outcome=Outcome.CANCELLED, reason=why)

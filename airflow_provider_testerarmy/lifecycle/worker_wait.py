@@ -1,4 +1,4 @@
-"""Waiting for runs in the worker, looking at them once, and collecting the results of runs that have ended."""
+"""Polling runs in the worker: until they end, once, or only to collect the results of runs that have ended."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from airflow_provider_testerarmy.runs.awaiting.watchlist import WIDTH, Waited, W
 from airflow_provider_testerarmy.runs.flow import Flow
 from airflow_provider_testerarmy.runs.results import Outcome, RunId, RunResult
 
-#: Seconds by which the service's times and this machine's may differ.
+#: Seconds by which the clocks of the service and of this machine may differ.
 SKEW: Final = 60.0
-#: Seconds before the connection is read once more: a new key may be stored a moment after the old one was revoked.
+#: Seconds before the connection is read a second time. People revoke the old key first and store the new one after.
 REREAD_AFTER: Final = 5.0
 
 
 class Waiter:
     """Waits for the runs of one try.
 
-    :param task: the operator.
+    :param task: the operator, for its ``execution_timeout``.
     """
 
     def __init__(
@@ -48,24 +48,26 @@ class Waiter:
         self._log = log
 
     def start_timeout(self) -> None:
-        """From now on the time-out counts, unless an earlier try began to count."""
+        """Store the deadline, unless an earlier try has stored one: ``timeout`` counts across retries."""
         record = self._store.record
         if self._options.timeout is not None and record.deadline is None:
             self._store.keep(replace(record, deadline=self._session.clock() + self._options.timeout))
 
     def pace(self) -> Pace:
-        """How to wait, until the earlier of the task's deadlines."""
+        """The poll interval, the longest outage, and the earlier of the task's two deadlines."""
         deadlines = [self._store.record.deadline, self._execution_deadline()]
         known = [deadline for deadline in deadlines if deadline is not None]
         return Pace(self._options.poll_interval, self._options.max_outage, min(known, default=None))
 
     def _execution_deadline(self) -> float | None:
-        # Airflow does not enforce execution_timeout while a task is deferred, and starts it anew on resume.
+        # Airflow documents execution_timeout as the total run time, but enforces it only inside the worker process:
+        # never while the task is deferred, and from zero after each resume (measured on 3.3).
+        # https://github.com/apache/airflow/issues/67227 describes the same in another provider.
         limit, began = self._task.execution_timeout, self._ti.start_date
         return (began + limit).timestamp() if limit and began else None
 
     def time_left(self, grace: timedelta) -> timedelta | None:
-        """The time from now to the deadline and ``grace`` beyond it, None without a deadline."""
+        """The time from now to the deadline plus ``grace``, None without a deadline."""
         deadline = self.pace().deadline
         return (
             None
@@ -80,11 +82,11 @@ class Waiter:
             waited = self._run_flow(run_ids, pace, await_runs)
             assert waited is not None  # noqa: S101
             return waited
-        # What has come of them by then is collected when the wait is concluded.
+        # A retry may begin after the deadline. ``after_deadline`` then collects runs that ended in time.
         return Waited(WaitEnd.DEADLINE, {}, "the deadline has passed")
 
     def collect(self, run_ids: Sequence[RunId]) -> Waited:
-        """Fetch the results of runs that have ended. The deadline is one of the wait, so it does not end this."""
+        """Fetch the results of runs that have ended, also after the deadline, which limits only the wait."""
         pace = replace(self.pace(), deadline=self._session.clock() + self._options.max_outage)
         waited = self._run_flow(run_ids, pace, await_runs)
         if waited is not None and waited.end is not WaitEnd.DEADLINE:
@@ -92,11 +94,11 @@ class Waiter:
         return Waited(WaitEnd.UNAVAILABLE, self.known(run_ids), "the results could not be fetched")
 
     def check_once(self, run_ids: Sequence[RunId]) -> Waited | None:
-        """Look once, also past the deadline; None while something is still to be waited for."""
+        """Poll each run once, also after the deadline; None if the wait has to go on."""
         return self._run_flow(run_ids, replace(self.pace(), deadline=None), look)
 
     def after_deadline(self, waited: Waited, run_ids: Sequence[RunId]) -> Waited:
-        """What has come of runs at their deadline; the trigger has cancelled those that were left."""
+        """The results at the deadline. A trigger has cancelled the runs that were still active by then."""
         if waited.results:
             return waited
         looked = self.check_once(run_ids)
@@ -108,13 +110,13 @@ class Waiter:
         return looked
 
     def known(self, run_ids: Sequence[RunId]) -> dict[RunId, RunResult]:
-        """What was last seen of the runs."""
+        """The newest cached result of each of the runs, without a request."""
         return {run_id: self._session.seen[run_id] for run_id in run_ids if run_id in self._session.seen}
 
     def _run_flow(
         self, run_ids: Sequence[RunId], pace: Pace, flow: Callable[..., Flow[Waited | None]]
     ) -> Waited | None:
-        """Run a flow; with a key that was changed meanwhile, run it again."""
+        """Run a flow. If the service rejects the key and the connection has a new one, run it again."""
         while True:
             with self._interrupts.waiting():
                 waited = self._session.drive(
@@ -124,11 +126,13 @@ class Waiter:
                 )
             if waited is None or waited.end is not WaitEnd.DENIED or not self._connection_changed():
                 return waited
-            self._log.info("The connection has been changed since the wait began: waiting on with it.")
+            self._log.info(
+                "The connection has been changed since the wait began. Waiting continues with the new one."
+            )
             self._store.renew(self._session.secret)
 
     def _connection_changed(self) -> bool:
-        """Whether the connection says something else by now, or in a moment, than when it was last read."""
+        """Whether the connection has another host or key now, or a few seconds later."""
         if self._session.reload():
             return True
         with self._interrupts.waiting():

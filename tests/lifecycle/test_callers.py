@@ -205,7 +205,7 @@ def test_a_cancel_on_kill_ends(endless, tries, service, airflow_says, no_pauses)
     task = single(catalog.TEST_ENDLESS)
     ending = in_time(held, lambda: tries.execute(task, max_tries=2, meanwhile=task.on_kill))
     assert type(ending) is RunInterrupted
-    assert "perhaps not stopped" in str(ending)
+    assert "possibly not cancelled" in str(ending)
     assert (cancelled(service), len(started(service))) == ([], 1)
 
 

@@ -37,7 +37,7 @@ def test_a_worker_that_goes_away_leaves_its_runs(tries, service, airflow_says):
     task = group(catalog.GROUP_ENDLESS)
     ending = tries.execute(task, max_tries=2, meanwhile=task.on_kill)
     assert type(ending) is RunInterrupted
-    assert "the next try reconnects" in str(ending)
+    assert "The next try reconnects" in str(ending)
     assert (cancelled(service), tries.record["stage"]) == ([], "open")
 
 

@@ -118,12 +118,12 @@ def unreachable(request, monkeypatch):
 
 def test_no_answer_is_not_an_absent_record(unreachable):
     """Taken for one, it would start a second run."""
-    with pytest.raises(StoreUnavailable, match=r"did not read.*no answer"):
+    with pytest.raises(StoreUnavailable, match=r"could not read.*no answer"):
         unreachable.get()
 
 
 def test_no_answer_is_not_a_stored_record(unreachable):
-    with pytest.raises(StoreUnavailable, match=r"did not write.*no answer"):
+    with pytest.raises(StoreUnavailable, match=r"could not write.*no answer"):
         unreachable.set(RECORD)
 
 

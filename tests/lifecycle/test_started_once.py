@@ -230,7 +230,7 @@ def test_a_kill_while_the_request_is_under_way_says_what_may_be_running(tries, s
 
     service.control.store.submit_test = submit_and_kill
     tries.execute(task)
-    assert "has been sent and is not answered" in capsys.readouterr().out
+    assert "has been sent and has no answer yet" in capsys.readouterr().out
     assert cancelled(service) == started(service)
 
 

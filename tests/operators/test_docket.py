@@ -214,7 +214,7 @@ def test_a_kill_says_that_the_runs_go_on(execute, service, capsys):
     task = operator(test_blueprint_ids=[catalog.BLUEPRINT_ENDLESS])
     error, xcoms = execute(task, started=task.on_kill)
     assert isinstance(error, RunInterrupted)
-    assert f"its runs were not stopped (1 run ({xcoms['run_ids'][0]}))" in str(error)
+    assert f"Its runs were not cancelled (1 run ({xcoms['run_ids'][0]}))" in str(error)
     assert "Docket cannot cancel runs" in capsys.readouterr().out
     assert service.control.docket.active_run_ids() == xcoms["run_ids"]
 

@@ -229,7 +229,7 @@ def test_a_kill_counts_only_the_runs_that_go_on(tries, monkeypatch):
     error = tries.execute(task, max_tries=2, meanwhile=task.on_kill)
     left = tries.xcoms["run_ids"][-1]
     assert type(error) is RunInterrupted
-    assert f"not stopped (1 run ({left}))" in str(error)
+    assert f"not cancelled (1 run ({left}))" in str(error)
     assert error.run_ids == (left,)
 
 
@@ -239,7 +239,7 @@ def test_a_worker_that_is_taken_away_names_all_runs(tries, monkeypatch):
     task = operator(181, catalog.BLUEPRINT_ENDLESS)
     error = tries.execute(task, max_tries=2, meanwhile=task.on_kill)
     assert list(error.run_ids) == tries.xcoms["run_ids"]
-    assert "the next try reconnects (2 runs" in str(error)
+    assert "The next try reconnects (2 runs" in str(error)
 
 
 def test_an_execution_timeout_judges_what_has_ended(tries, capsys):
@@ -315,7 +315,7 @@ def test_a_kill_while_the_trigger_is_under_way_says_what_may_be_running(
     (group,) = service.control.docket.group_runs.values()
     said = capsys.readouterr().out
     assert isinstance(error, RunInterrupted)
-    assert "has been sent and is not answered" in said
+    assert "has been sent and has no answer yet" in said
     assert "test 181" in said
     assert error.run_ids == tuple(run.id for run in group.runs)
 
