@@ -26,7 +26,7 @@ class RunOperator(LifecycleTask, BaseOperator):
     :param poll_interval: float, timedelta or text; seconds between two status checks of a run. The first checks
         follow faster.
     :param timeout: float, timedelta, text or None; seconds from the submission, across all retries. Then the
-        task cancels the active runs and fails. None means no limit.
+        task cancels the active runs and fails with ``WaitTimedOut``. None means no limit.
     :param max_outage: float, timedelta or text; seconds without a successful request. Then the wait ends with
         ``ServiceUnavailable``.
     :param gate: :class:`~airflow_provider_testerarmy.runs.gate.QualityGate`, a dict of its fields, JSON text or
