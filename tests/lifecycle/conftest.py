@@ -1,4 +1,4 @@
-"""What the tests of a try share: a connection to the sandbox, and the tries of a task instance."""
+"""Fixtures for the tests of a try: a connection to the sandbox, and the tries of a task instance."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LOGIN = {"conn_type": "generic", "login": "jane@acme.example", "password": "batt
 
 @pytest.fixture
 def connections(service, monkeypatch):
-    """The connection `testerarmy_default`, to the sandbox, and one to sign in with."""
+    """The connection `testerarmy_default` to the sandbox, and a connection with a login for the product."""
     extra = {"workspace": "acme", "project_short_id": "shop"}
     fields = {
         "conn_type": "testerarmy",
@@ -59,7 +59,7 @@ def variables(monkeypatch):
 
 @pytest.fixture
 def no_pauses(monkeypatch, service):
-    """Pauses move the sandbox's clock, and the worker's with it, instead of taking time."""
+    """Pauses advance the clocks of the sandbox and the worker instead of sleeping."""
     began, passed = time.time(), [0.0]
 
     def sleep(seconds):
