@@ -6,8 +6,8 @@ in three such cases:
 * in the API server, when a user marks a task or a DAG run as failed, succeeded or skipped. Nothing else learns of
   it if no triggerer has picked the trigger up yet, or if no triggerer is alive;
 * in the scheduler, when a task has failed because its worker was lost on the last try;
-* in the scheduler, when a DAG run has ended. If the kernel kills a task process on its last try, for example for
-  lack of memory, its supervisor fails the task and calls no listener.
+* in the scheduler, when a DAG run has ended. If the kernel kills a task process on its last try (out of memory, for
+  example), the supervisor fails the task and calls no listener.
 
 If a worker or a trigger exists as well, both cancel the same runs. Cancelling is idempotent, so that is harmless.
 """

@@ -314,6 +314,7 @@ class Lifecycle:
         _, results, summary = self._judge.judge_early(
             known, self.record, run_ids, str(error), stopped=stopped, brief=brief
         )
+        # Tests that passed before the deadline do not run again.
         if ending is Ending.DEADLINE and follows and stopped:
             self._store.keep(closed(self.record, results, self._options.gate.blocks))
         self.judged = True
@@ -328,6 +329,7 @@ class Lifecycle:
             all_rejected=self.submission.all_rejected,
             retry_failed_tests=self._options.retry_failed_tests,
         )
+        # Airflow retries only these two verdicts. All others end the task, and a later try comes from a clear.
         retried = isinstance(error, RunErrored | TestsFailed) and not isinstance(error, AirflowFailException)
         if retried and self._finisher.retry_follows(error) and not self._options.gate.report_only:
             self._store.keep(closed(self.record, results, self._options.gate.blocks))

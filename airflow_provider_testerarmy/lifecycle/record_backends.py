@@ -82,6 +82,7 @@ class TaskStateStore:
         """See :meth:`Store.get`."""
         try:
             return self._accessor.get(KEY)
+        # A failed read must not look like an absent record: that would start a second run.
         except Exception as error:
             raise _unavailable("read", error) from error
 
@@ -124,6 +125,7 @@ class VariableStore:
     def set(self, value: Mapping[str, Any]) -> None:
         """See :meth:`Store.set`."""
         _check_storable(value)
+        # Not by the public ``Variable.set``, which only logs a failed write (Airflow 3.0 to 3.2).
         try:
             airflow_compat.write_record(self._ti, value)
         except Exception as error:

@@ -60,8 +60,8 @@ def identity_of(ti: Any) -> str:
 def generation_of(context: Mapping[str, Any]) -> Generation:
     """The generation of this try.
 
-    ``max_tries`` alone is not enough: a retry leaves it unchanged and a clear sets it to ``try_number + retries``,
-    which is the old number again after ``retries`` was lowered (measured on Airflow 3.3).
+    ``max_tries`` alone does not tell a retry from a clear. A retry leaves it unchanged, and a clear sets it to
+    ``try_number + retries``. After ``retries`` was lowered, that can be the old number (measured on Airflow 3.3).
     """
     # ``clear_number`` goes up with every clear of any task in the DAG run. It alone shows the clear of a running
     # task whose worker is then lost: ``max_tries`` keeps its old number there (measured on Airflow 3.3).

@@ -1,7 +1,7 @@
 """Copies a run's screenshots next to its report, because the service's addresses may expire.
 
-The addresses are untrusted text from the service. So the worker fetches only https URLs (http on loopback if the
-service itself runs there), sends no key, follows no redirects, and limits size, number and time. It keeps a file
+The addresses are untrusted text from the service. So the worker fetches only https URLs, or http on loopback if the
+service itself runs there. It sends no key, follows no redirects, and limits size, number and time. It keeps a file
 only if it has a PNG, JPEG or WebP signature.
 """
 
@@ -37,7 +37,7 @@ MAX_SECONDS: Final = 120.0
 
 @dataclass(slots=True)
 class _Budget:
-    """The limits for what is still to be copied."""
+    """The limits that are left for the remaining screenshots."""
 
     bytes: int
     pictures: int

@@ -134,9 +134,9 @@ class LifecycleTask(BaseOperator):
                 waited = lifecycle.waiter.collect(run_ids)
             elif waited.end is WaitEnd.LOST:
                 self.log.warning("%s", waited.message)
-                looked = lifecycle.waiter.check_once(run_ids)
-                if looked is not None and looked.end is WaitEnd.FINISHED:
-                    waited = looked
+                checked = lifecycle.waiter.check_once(run_ids)
+                if checked is not None and checked.end is WaitEnd.FINISHED:
+                    waited = checked
                 elif not is_known(event):
                     # During an upgrade, worker and triggerer run different versions of the provider. The runs
                     # are fine and only the event is unreadable, so the worker waits for them itself.
@@ -156,9 +156,9 @@ class LifecycleTask(BaseOperator):
         with self._open(context, self._outline).guarded() as lifecycle:
             lifecycle.adopt(lambda: self._known_submission(context, ()))
             run_ids = lifecycle.run_ids
-            looked = lifecycle.waiter.check_once(run_ids)
-            if looked is not None and looked.end is WaitEnd.FINISHED and not timed_out:
-                return lifecycle.conclude(looked, run_ids)
+            checked = lifecycle.waiter.check_once(run_ids)
+            if checked is not None and checked.end is WaitEnd.FINISHED and not timed_out:
+                return lifecycle.conclude(checked, run_ids)
             known = lifecycle.waiter.known(run_ids)
             if timed_out:
                 waited = Waited(WaitEnd.DEADLINE, known, "the trigger did not respond by the deadline")

@@ -74,11 +74,13 @@ class Judge:
         :param stopped: whether the active runs were cancelled.
         :param brief: True sends no further request to the service.
         """
+        # A run without a result stays in the list, so that the counts cover all runs.
         found = [known.get(run_id) or _unseen(run_id) for run_id in dict.fromkeys(run_ids)]
         if stopped:
             found = [run if run.finished else _cancelled(run) for run in found]
         results = with_rounds(found if brief else self._with_titles(found), record)
         verdict = self._options.gate.judge(results)
+        # A gate may hold without the missing runs, for example with a low ``min_pass_rate``. That is no pass.
         kind = verdict.kind if verdict.kind in _NOT_PASSED else VerdictKind.ERRORED
         verdict = replace(verdict, kind=kind, reasons=(why, *verdict.reasons))
         return verdict, results, self._report(verdict, results, record, run_ids)

@@ -94,20 +94,20 @@ class Waiter:
         return Waited(WaitEnd.UNAVAILABLE, self.known(run_ids), "the results could not be fetched")
 
     def check_once(self, run_ids: Sequence[RunId]) -> Waited | None:
-        """Poll each run once, also after the deadline; None if the wait has to go on."""
+        """Poll each run once, also after the deadline; None if a run is still active."""
         return self._run_flow(run_ids, replace(self.pace(), deadline=None), look)
 
     def after_deadline(self, waited: Waited, run_ids: Sequence[RunId]) -> Waited:
         """The results at the deadline. A trigger has cancelled the runs that were still active by then."""
         if waited.results:
             return waited
-        looked = self.check_once(run_ids)
-        if looked is None or looked.end is not WaitEnd.FINISHED:
+        checked = self.check_once(run_ids)
+        if checked is None or checked.end is not WaitEnd.FINISHED:
             return replace(waited, results=self.known(run_ids))
-        cancelled = any(run.outcome is Outcome.CANCELLED for run in looked.results.values())
-        if cancelled or self._ended_late(looked):
-            return replace(waited, results=looked.results)
-        return looked
+        cancelled = any(run.outcome is Outcome.CANCELLED for run in checked.results.values())
+        if cancelled or self._ended_late(checked):
+            return replace(waited, results=checked.results)
+        return checked
 
     def known(self, run_ids: Sequence[RunId]) -> dict[RunId, RunResult]:
         """The newest cached result of each of the runs, without a request."""

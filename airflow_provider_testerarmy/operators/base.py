@@ -57,6 +57,7 @@ class RunOperator(LifecycleTask, BaseOperator):
         self,
         *,
         wait_for_completion: bool = True,
+        # Read when the class is defined, as in Airflow's own operators.
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         poll_interval: Seconds = 10.0,
         timeout: Seconds | None = timedelta(hours=3),

@@ -130,6 +130,7 @@ class DocketRunTestsOperator(RunOperator):
             "test_blueprint_ids": None if ids is None else self._ids(),
             "test_blueprint_category_id": category_id,
         }
+        # Docket has no idempotency key and no list of runs, so all tests go into one request.
         if given(self.github_context) is None:
             operation = docket.trigger_run(**tests)
         else:

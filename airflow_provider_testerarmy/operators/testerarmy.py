@@ -213,6 +213,7 @@ class TesterArmyRunGroupOperator(TesterArmyOperator):
             platform=self.platform,
             device_model=self.device_model,
             project_environment_id=self.project_environment_id,
+            # The OpenAPI document allows no fields in ``mobile`` beside those of ``MobileBuild``.
             mobile=None if is_nothing(self.mobile) else mapping(self.mobile, "mobile"),
         )
         return replace(self.target(), body=request.body())
@@ -251,6 +252,7 @@ class TesterArmyRunPromptOperator(TesterArmyOperator):
         """A prompt has no id at the service, so its runs are recognized by their text."""
         from airflow_provider_testerarmy.runs.service import RunRequest
 
+        # The vendor documents POST /runs, though its OpenAPI file lacks it. The run has no test id.
         return RunRequest("prompt", "")
 
     def build_request(self) -> RunRequest:
@@ -283,6 +285,7 @@ class TesterArmyRunPromptOperator(TesterArmyOperator):
     def _credential(conn_id: str) -> dict[str, str]:
         from airflow_provider_testerarmy.client.http.errors import RequestInvalid
 
+        # Read at run time: the password is then neither in the serialized DAG nor in the rendered fields.
         connection = BaseHook.get_connection(conn_id)
         if not connection.login or not connection.password:
             raise RequestInvalid(f"The connection {conn_id!r} needs a login and a password to sign in with.")

@@ -21,8 +21,8 @@ class Airflow:
     """The newest patch release of a minor version of Airflow, as of November 2026.
 
     :param until: the date up to which packages are considered, as Airflow's constraints file does for users. This
-        Airflow was never tested with later ones. With the packages of November 2026, no task runs on Airflow 3.0
-        (its API refuses its own requests) or on 3.2 (pydantic 2.14 cannot build one of its models).
+        Airflow was never tested with later ones. With the packages of November 2026, no task runs on two versions.
+        The API of Airflow 3.0 refuses its own requests, and pydantic 2.14 cannot build a model of Airflow 3.2.
     :param pythons: the versions in :data:`PYTHONS` that it supports.
     :param why_not: the reason why it does not support the others.
     """
