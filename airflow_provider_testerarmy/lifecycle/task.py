@@ -313,6 +313,7 @@ class LifecycleTask(BaseOperator):
                 airflow_compat.LISTENER.version,
             )
         hook, pace, submission = self.hook, lifecycle.waiter.pace(), lifecycle.submission
+        # Airflow stores a trigger's arguments in plain text in its database, so the key is not among them.
         trigger = AwaitRunsTrigger(
             hook=hook.path,
             conn_id=hook.conn_id,
