@@ -69,6 +69,7 @@ class Finisher:
     def why_interrupted(self) -> tuple[Ending, bool]:
         """Whether a user or a lost worker has ended this try, and whether another try follows."""
         retry = airflow_compat.retry_follows(self._ti)
+        # A signal does not tell a kill by a user from the shutdown of a node. The task's state in Airflow does.
         try:
             state = airflow_compat.own_state(self._ti)
         except Exception as error:
@@ -76,8 +77,7 @@ class Finisher:
             return Ending.TAKEN_AWAY, retry
         if state in ENDED_BY_HAND:
             return Ending.KILLED, False
-        # SIGTERM alone does not say why. Airflow sends it for a kill by a user, and a node that shuts down sends it
-        # too. A scheduler that was offline resets running tasks to no state and starts them again (measured).
+        # A scheduler that was offline resets running tasks to no state and starts them again (measured).
         return Ending.TAKEN_AWAY, state is None or retry
 
     def end_with(self, error: Exception) -> Fate | None:
