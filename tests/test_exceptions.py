@@ -89,13 +89,13 @@ def test_an_error_pickles_with_what_it_carries(kind):
 
 
 def test_a_skip_pickles():
-    """It carries only its words."""
+    """It carries only its message."""
     copy = pickle.loads(pickle.dumps(TestsSkipped("nothing to test")))
     assert (type(copy), str(copy)) == (TestsSkipped, "nothing to test")
 
 
 def test_no_class_is_more_than_three_levels_below_airflows():
-    """A tree that can be drawn."""
+    """The tree of classes stays small enough to draw."""
     for kind in DEFINED:
         ours = [each for each in kind.__mro__ if each.__module__ == exceptions.__name__]
         assert len(ours) <= 3
@@ -116,7 +116,7 @@ def test_no_class_is_more_than_three_levels_below_airflows():
     ],
 )
 def test_what_a_task_raises_for_a_verdict(kind, options, error):
-    """With the reasons in its message and the runs on it."""
+    """The message contains the reasons, and `run_ids` the runs."""
     found = verdict_error(Verdict(kind, ("1 of 2 passed", "Checkout: failed"), {}), ["a", "b"], **options)
     if error is None:
         assert found is None
@@ -128,7 +128,7 @@ def test_what_a_task_raises_for_a_verdict(kind, options, error):
 
 @pytest.mark.parametrize("kind", [VerdictKind.FAILED, VerdictKind.CANCELLED, VerdictKind.ERRORED])
 def test_no_run_at_all_is_nothing_tested(kind):
-    """It is never retried: the next try would find as little."""
+    """It is never retried, because the next try would find no run either."""
     assert type(verdict_error(Verdict(kind, (), {}), [], retry_failed_tests=True)) is NothingTested
 
 
@@ -167,7 +167,7 @@ def test_a_long_list_of_reasons_is_cut():
     ],
 )
 def test_what_a_task_raises_for_a_submission(ended, remembered, error, words):
-    """The message names what was to be started."""
+    """The message contains the label of the request."""
     found = submit_error(ended, "group 3f0e", remembered=remembered)
     assert type(found) is error
     assert "The group 3f0e " in str(found) or "Whether the group 3f0e " in str(found)
