@@ -21,6 +21,8 @@ BENCH_READY := $(BENCH)/.ready
 RUN := $(VENV)/bin/python
 TOOLS := .local/tools
 TOOLS_READY := $(TOOLS)/.ready
+# The reference is written from docstrings.
+PROSE := $(wildcard *.md) $(filter-out docs/reference.md,$(wildcard docs/*.md))
 
 # Airflow's imports cost three times as much without bytecode.
 unexport PYTHONDONTWRITEBYTECODE
@@ -91,12 +93,13 @@ dist: $(TOOLS_READY) ## Build the wheel and the sdist into dist/, and check them
 docs: $(READY) ## Write the generated parts of docs/ anew.
 	$(RUN) -m tests.docs.generate
 
-lint: $(READY) ## Check style and types; changes nothing.
+lint: $(READY) $(TOOLS_READY) ## Check style, types and prose; changes nothing.
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/mypy -p tests.rig
 	$(VENV)/bin/mypy -p benchmarks
+	$(TOOLS)/bin/proselint check --config .ci/proselint.json $(PROSE)
 
 format: $(READY) ## Mend style where it can be done automatically.
 	$(VENV)/bin/ruff check --fix .
