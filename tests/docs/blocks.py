@@ -1,4 +1,4 @@
-"""The fenced blocks of the documentation's pages, and what becomes of each kind in the tests.
+"""The fenced blocks of the pages, and how the tests treat each kind.
 
 Nothing here needs Airflow, or anything else that is not in Python itself.
 """
