@@ -21,6 +21,8 @@ BENCH_READY := $(BENCH)/.ready
 RUN := $(VENV)/bin/python
 TOOLS := .local/tools
 TOOLS_READY := $(TOOLS)/.ready
+# The reference is written from docstrings.
+PROSE := $(wildcard *.md) $(filter-out docs/reference.md,$(wildcard docs/*.md))
 
 # Without cached bytecode, importing Airflow takes three times as long.
 unexport PYTHONDONTWRITEBYTECODE
@@ -91,12 +93,13 @@ dist: $(TOOLS_READY) ## Build the wheel and the sdist into dist/ and check them.
 docs: $(READY) ## Regenerate the generated parts of docs/.
 	$(RUN) -m tests.docs.generate
 
-lint: $(READY) ## Check style and types without changing files.
+lint: $(READY) $(TOOLS_READY) ## Check style, types and prose without changing files.
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/mypy -p tests.rig
 	$(VENV)/bin/mypy -p benchmarks
+	$(TOOLS)/bin/proselint check --config .ci/proselint.json $(PROSE)
 
 format: $(READY) ## Fix style automatically where possible.
 	$(VENV)/bin/ruff check --fix .

@@ -48,7 +48,7 @@ PUBLIC = {
 HEAD = """\
 # Reference
 
-Written by `make docs` from the docstrings. Parameters that Airflow gives every task are left out.
+`make docs` writes this page from the docstrings. Parameters that every Airflow task has are omitted.
 """
 
 _ROLE = re.compile(r":\w+:`~?([^`<]+)`")
@@ -168,7 +168,7 @@ def _cell(text: str) -> str:
 
 def features() -> str:
     """The table of what needs which version of Airflow."""
-    lines = ["| what you get | from Airflow | it stands on | before |", "| --- | --- | --- | --- |"]
+    lines = ["| feature | since Airflow | based on | before |", "| --- | --- | --- | --- |"]
     lines += [
         f"| {each.title} | {each.version} | {each.stands_on} | {each.before} |"
         for each in airflow_compat.FEATURES
@@ -177,11 +177,11 @@ def features() -> str:
 
 
 def decision() -> str:
-    """The tables of what becomes of the runs when a try begins, and when it ends."""
+    """The tables of the action on the runs when a try begins, and when it ends."""
     rows = list(table())
-    begins = ["| the record says | the task asks for | generation | action |", "| --- | --- | --- | --- |"]
+    begins = ["| the record says | the task requests | generation | action |", "| --- | --- | --- | --- |"]
     begins += [f"| {row.record} | {row.asked} | {row.generation} | {row.action} |" for row in _begins(rows)]
-    ends = ["| the try ends by | another try follows | none follows |", "| --- | --- | --- |"]
+    ends = ["| end of the try | action if a try follows | action if none follows |", "| --- | --- | --- |"]
     for ending in dict.fromkeys(row.ending for row in rows if row.follows):
         by = {row.follows: row.action for row in rows if row.ending == ending}
         ends.append(f"| {ending} | {by['yes']} | {by['no']} |")
@@ -198,7 +198,7 @@ def _begins(rows: list[Row]) -> list[Row]:
         other = [row for row in group if row not in same]
         shown += same
         if len({row.action for row in other}) == 1:
-            shown.append(replace(other[0], asked="anything", generation="anything, one of them another"))
+            shown.append(replace(other[0], asked="anything", generation="anything; one of the two differs"))
         else:
             shown += other
     return shown

@@ -42,8 +42,8 @@ class Tally:
         """A line for people."""
         tasks = ", ".join(f"{count:,} {state}" for state, count in sorted(self.tasks.items()))
         return (
-            f"{self.worlds:,} worlds, {self.seconds / 3600:,.0f} hours of virtual time, {self.requests:,} requests to "
-            f"the vendor; tasks: {tasks}; {len(self.failures)} worlds broke a promise"
+            f"{self.worlds:,} worlds, {self.seconds / 3600:,.0f} hours of virtual time, "
+            f"{self.requests:,} requests to the vendor; tasks: {tasks}; {len(self.failures)} worlds broke a promise"
         )
 
 
