@@ -33,7 +33,7 @@ export UV_SYSTEM_CERTS := true
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo ui ui-pictures bench bench-bounds bench-ui test test-unit test-integration test-ui test-chaos test-chaos-version test-matrix dist \
+.PHONY: help demo ui ui-pictures bench bench-bounds bench-ui test test-unit test-integration test-ui test-chaos test-chaos-version simulate simulate-replay simulate-plants test-matrix dist \
 	docs lint format lock vendor-lines clean
 
 help: ## List the targets.
@@ -74,6 +74,17 @@ test-chaos-version: ## Run the kill, mark and clear rows on an older Airflow; OL
 	if $(OLD_PYTHON) -c 'from airflow import __version__ as v; raise SystemExit(not v.startswith("2."))'; \
 	then $(OLD_PYTHON) -m pytest tests/airflow2 $(ARGS); \
 	else $(OLD_PYTHON) -m pytest tests/chaos/test_chaos.py -k "$(CHAOS_ROWS)" $(ARGS); fi
+
+SEEDS ?= 50000
+PLANT ?=
+simulate: $(READY) ## Run the lifecycle in simulated worlds with random faults: SEEDS=1000000.
+	@$(RUN) -m tests.simulation --seeds $(SEEDS) $(if $(PLANT),--plant $(PLANT)) $(ARGS)
+
+simulate-replay: $(READY) ## Run one simulated world again, reduce it, and draw it: SEED=4711.
+	@$(RUN) -m tests.simulation --replay $(SEED) $(if $(PLANT),--plant $(PLANT))
+
+simulate-plants: $(READY) ## Break one line of the product at a time, and report after how many worlds that is found.
+	@$(RUN) -m tests.simulation --plants
 
 bench-bounds: $(READY) ## Measure the memory and event-loop blocks that hostile answers cost at most.
 	@$(VENV)/bin/python -m benchmarks.bounds

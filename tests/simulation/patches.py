@@ -47,8 +47,8 @@ def installed(world: World, database: Database, network: Network) -> Iterator[No
         patch.object(base, "datetime", _datetime(world)),
         patch.object(base.ServiceHook, "get_connection", airflow.get_connection),
         patch.object(service_session, "side_by_side", one_by_one),
-        patch.object(service_session.ServiceLine, "clock", staticmethod(world.wall)),
-        patch.object(service_session.ServiceLine, "sleep", staticmethod(world.sleep)),
+        patch.object(service_session.ServiceSession, "clock", staticmethod(world.wall)),
+        patch.object(service_session.ServiceSession, "sleep", staticmethod(world.sleep)),
         patch.object(Watcher.__init__, "__kwdefaults__", defaults),
         patch.object(vendor_store, "uuid", seeded),
         *(

@@ -79,8 +79,8 @@ PLANTS: dict[str, Plant] = {
     "last-try-forgotten": Plant(
         "the listener forgets tasks whose process died on their last try",
         "listener",
-        "    for task, stored in airflow_compat.stored_by_failed_tasks(dag_id, run_id, KEY):",
-        "    for task, stored in ():",
+        "    left = airflow_compat.stored_by_failed_tasks(dag_id, run_id, KEY)",
+        "    left = []",
     ),
     "poisoned-poller": Plant(
         "who waits is not told that the shared poller has ended",

@@ -109,7 +109,7 @@ def _pause(watch: Watchlist, mine: Subscription, now: float) -> float:
 def _round(
     watch: Watchlist, mine: Subscription, time_is: Clock, width: int, reporter: ProgressReporter | None
 ) -> Flow[None]:
-    """Send requests until none is due, or the time for the last poll is over."""
+    """Send requests until none is due, or the time for the last poll has passed."""
     now = time_is.now(watch)
     while now < mine.overdue_since + LAST_POLL_WITHIN and (questions := watch.questions(width, now)):
         replies = yield from ask_together([question.ask for question in questions])

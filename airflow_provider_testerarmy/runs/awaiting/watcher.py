@@ -184,7 +184,7 @@ class Watcher:
         self._wake.clear()
 
     async def _settle(self) -> None:
-        """Report progress to the waiters with changes, and end the waits that are over."""
+        """Report progress to the waiters with changes, and end the waits that have finished."""
         now = self._monotonic()
         self._unreported.update(dict.fromkeys(self._watch.take_changed()))
         if self._watch.troubled and now - self._swept_at >= REPORT_EVERY:
