@@ -91,8 +91,8 @@ def _verdict_was_lost(record: Record, generation: Generation) -> bool:
     """Whether the worker was lost after its final verdict, before it could report the task's state to Airflow.
 
     If the DAG run counts its clears, the same generation means a retry. The task then judges its runs again instead
-    of starting new ones. Airflow 3.3 does not count a clear with ``reset_dag_runs=False`` (``clear_task_instances``),
-    but that clear changes ``max_tries``.
+    of starting new ones. Airflow 3.3 does not count a clear with ``reset_dag_runs=False``, but that clear changes
+    ``max_tries`` (``clear_task_instances``).
     """
     ended = [part.state is PartState.ENDED for part in record.parts.values()]
     return bool(ended) and all(ended) and record.generation.counts_clears and generation.counts_clears
