@@ -84,7 +84,7 @@ simulate-replay: $(READY) ## Run one simulated world again, reduce it, and draw 
 	@$(RUN) -m tests.simulation --replay $(SEED) $(if $(PLANT),--plant $(PLANT))
 
 simulate-plants: $(READY) ## Break one line of the product at a time, and report after how many worlds that is found.
-	@$(RUN) -m tests.simulation --plants
+	@$(RUN) -m tests.simulation --plants $(ARGS)
 
 bench-bounds: $(READY) ## Measure the memory and event-loop blocks that hostile answers cost at most.
 	@$(VENV)/bin/python -m benchmarks.bounds

@@ -55,7 +55,7 @@ class RuntimeTaskInstance:
         return self._worker.ask(lambda: self._worker.task.xcoms.get(key))
 
     def get_first_reschedule_date(self, _context: Any) -> None:
-        """It is not a rescheduling sensor."""
+        """It never reschedules itself."""
 
 
 class StateStore:
@@ -144,6 +144,7 @@ class Worker:
     def _run_task(self, started: dict[str, Any]) -> tuple[str, TaskDeferred | None]:
         self._operator = operator = self.task.spec.operator()
         ti = RuntimeTaskInstance(self, started)
+        self.task.rendered = {name: getattr(operator, name) for name in operator.template_fields}
         context = {
             "ti": ti,
             "task": operator,
