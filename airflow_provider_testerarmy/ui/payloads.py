@@ -11,14 +11,14 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from airflow_provider_testerarmy.reports.pictures import NAME, addresses, stems
-from airflow_provider_testerarmy.reports.text import https, known, line
+from airflow_provider_testerarmy.reports.text import https, is_valid_time, line
 from airflow_provider_testerarmy.reports.view import (
     DETAILS,
     ORDER,
     Detail,
     IssueView,
     Timeline,
-    gravity,
+    severity_rank,
     view_run,
 )
 from airflow_provider_testerarmy.runs.results import Outcome, Phase, RunId, RunResult
@@ -45,7 +45,7 @@ def run_row(run: RunResult) -> Json:
         "id": run_key(run.run_id),
         "title": line(run.label, 160),
         "outcome": outcome_of(run),
-        "seconds": run.duration if known(run.duration) else None,
+        "seconds": run.duration if is_valid_time(run.duration) else None,
         "flaky": run.flaky,
         "issues": len(run.issues),
         "worst": max(severities, default=None),
@@ -108,7 +108,7 @@ def _issue(issue: IssueView) -> Json:
 
 def _pictures(run: RunResult, names: Mapping[str, str], detail: Detail) -> list[Json]:
     # Several issues may share a screenshot; the most severe one, which comes last here, names it.
-    minor_first = sorted(run.issues, key=gravity, reverse=True)
+    minor_first = sorted(run.issues, key=severity_rank, reverse=True)
     of_issues = {issue.screenshot_url: line(issue.name, 120) for issue in minor_first}
     return [
         {"stem": names[url], "link": https(url), "of": of_issues.get(url, "")}
@@ -171,7 +171,9 @@ def summary_rows(summary: Mapping[str, Any]) -> list[Json]:
     rows = []
     for test in map(_mapping, _list(summary.get("tests"))[:1000]):
         outcome, seconds = test.get("outcome"), test.get("seconds")
-        is_time = isinstance(seconds, int | float) and not isinstance(seconds, bool) and known(seconds)
+        is_time = (
+            isinstance(seconds, int | float) and not isinstance(seconds, bool) and is_valid_time(seconds)
+        )
         rows.append(
             {
                 "id": line(test.get("run_id", ""), 200),

@@ -70,7 +70,7 @@ class References:
 def is_reference(task: StoredTask, value: Any) -> bool:
     """Whether a value is a reference into this task's own folder.
 
-    The `XComObjectStorageBackend` of the common.io provider writes paths of the form `.../dag_id/run_id/task_id/...`.
+    The `XComObjectStorageBackend` of the common.io provider writes paths like `.../dag_id/run_id/task_id/...`.
     """
     if not isinstance(value, str) or "://" not in value or len(value) > 2000:
         return False
