@@ -1,7 +1,7 @@
 """Renders the results as JUnit XML, in the dialect that the strictest of the usual readers accepts.
 
 The Jenkins xUnit plugin validates reports, and its schema allows no properties in a test case. So a run's ids and
-links are lines ``[[PROPERTY|name=value]]`` at the top of its ``system-out``, a convention of other tools. Properties
+links are lines ``[[PROPERTY|name=value]]`` at the top of its ``system-out``, as other tools write them. Properties
 of the whole submission are properties of the suite.
 
 ========== ==================================================================================

@@ -1,4 +1,4 @@
-"""What the routes of the TesterArmy API have in common: parameters and look-ups."""
+"""Parameters and look-ups that the routes of the TesterArmy API share."""
 
 import re
 from typing import Annotated, Any
@@ -30,7 +30,7 @@ def uuid_query(alias: str) -> Any:
 
 
 def parse_cursor(cursor: str | None) -> tuple[str, str] | None:
-    """Return the creation time and id that a cursor stands for."""
+    """Return the creation time and the id in a cursor, or raise BAD_REQUEST."""
     if cursor is None:
         return None
     parsed = CURSOR.fullmatch(cursor)
@@ -64,5 +64,5 @@ def find_group(catalog: Catalog, group_id: str) -> Group:
 
 
 def store_of(request: Request) -> RunStore:
-    """Return TesterArmy's runs in the sandbox that a call is made to."""
+    """Return TesterArmy's store in the sandbox that serves a request."""
     return sandbox_of(request).store_of(RunStore)
