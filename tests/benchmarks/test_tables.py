@@ -1,4 +1,4 @@
-"""The verdicts: against the best of the peers, and never flattering where something is missing."""
+"""Targets compare with the best peer, and a missing measurement never counts as success."""
 
 from __future__ import annotations
 
