@@ -77,8 +77,8 @@ class Triggers:
         try:
             await _prepare_task()
             async for event in trigger.run():
-                told = time.monotonic()
-                self._ledger.events.append((number, told, self._contender.succeeded(event.payload)))
+                at = time.monotonic()
+                self._ledger.events.append((number, at, self._contender.succeeded(event.payload)))
         except Exception:
             self._ledger.failures.append((number, traceback.format_exc(limit=-2)))
         finally:

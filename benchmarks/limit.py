@@ -103,7 +103,7 @@ def _watch(server: WorkerProcess, triggers: WorkerProcess, setting: LimitSetting
     report = triggers.answer(setting.rest)
     under = judge(timeline, first, {"failures": [], "events": _of(report["events"], first, lifted)})
     whole = judge(timeline, range(setting.count), report)
-    last = max((told for _number, told, _ok in _of(report["events"], first, lifted)), default=begin)
+    last = max((at for _number, at, _ok in _of(report["events"], first, lifted)), default=begin)
     return Limited(
         setting.count,
         setting.rate,

@@ -134,8 +134,8 @@ def judge(timeline: Timeline, leaving: Sequence[int], report: Mapping[str, Any])
     """Compare the reported events with the real ends of the runs."""
     delays = dict.fromkeys(leaving, math.inf)
     failed = len(report["failures"])
-    for number, told, succeeded in report["events"]:
-        delay = told - timeline.ends[number]
+    for number, at, succeeded in report["events"]:
+        delay = at - timeline.ends[number]
         if not succeeded or delay < 0:
             failed += 1
         else:

@@ -90,11 +90,11 @@ def _row(item: Measurement, ours: Measurement | None) -> list[str]:
 def _versus(metric: str, item: Measurement, ours: Measurement | None, form: str, unit: float = 1) -> str:
     """A number; for a peer, followed by its ratio to this provider's number."""
     value = getattr(item, metric)
-    told = "never" if value == math.inf else form.format(value / unit)
+    shown = "never" if value == math.inf else form.format(value / unit)
     if ours is None or item.contender == OURS.name or value == math.inf:
-        return told
+        return shown
     mine = getattr(ours, metric)
-    return told if mine == math.inf else f"{told} ({times(ratio(mine, value))})"
+    return shown if mine == math.inf else f"{shown} ({times(ratio(mine, value))})"
 
 
 def times(factor: float) -> str:
@@ -106,9 +106,9 @@ def times(factor: float) -> str:
 
 
 def _remarks(item: Measurement) -> Iterable[str]:
-    for name, told in _FAULTS:
+    for name, shown in _FAULTS:
         if number := getattr(item, name):
-            yield f"{number:,} {told}"
+            yield f"{number:,} {shown}"
     if item.server >= _BUSY_SERVER:
         yield f"server at {item.server:.0%} of a core"
     if item.others >= _DISTURBANCE:

@@ -21,16 +21,16 @@ BEGINNINGS = {".json": "{", ".xml": "<?xml", ".html": "<!doctype html>", ".md": 
 
 
 class Lines:
-    """A log that keeps what it is told; Airflow sets logging up anew where it is first used."""
+    """A log that records its lines; Airflow reconfigures logging when it is first used."""
 
     def __init__(self):
-        self.told = []
+        self.recorded = []
 
     def info(self, message, *values):
-        self.told.append(("INFO", message % values))
+        self.recorded.append(("INFO", message % values))
 
     def warning(self, message, *values):
-        self.told.append(("WARNING", message % values))
+        self.recorded.append(("WARNING", message % values))
 
 
 LOG = Lines()
@@ -38,8 +38,8 @@ LOG = Lines()
 
 @pytest.fixture
 def lines():
-    LOG.told.clear()
-    return lambda: LOG.told
+    LOG.recorded.clear()
+    return lambda: LOG.recorded
 
 
 def write(path, results=NIGHT):

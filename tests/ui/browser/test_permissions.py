@@ -99,8 +99,8 @@ def test_only_runs_of_the_task_are_told(staged: Stage, runs: dict[str, str]) -> 
             params = {"run_id": runs["shop"], "task_id": task_id}
             ids[task_id] = [run["id"] for run in client.get("dags/shop/task", params=params).json()["runs"]]
         params = {"run_id": runs["shop"], "task_id": "live", "run": [*ids["live"], *ids["regression"]]}
-        told = client.get("dags/shop/runs", params=params).json()
-    assert set(told["runs"]) == set(ids["live"])
+        answered = client.get("dags/shop/runs", params=params).json()
+    assert set(answered["runs"]) == set(ids["live"])
 
 
 @pytest.mark.parametrize(
@@ -153,9 +153,9 @@ def test_an_edited_xcom_is_no_way_to_a_foreign_run(staged: Stage, runs: dict[str
     with staged.client("viewer") as client:
         params = {"run_id": run_id, "task_id": "widgets"}
         own = [run["id"] for run in client.get("dags/widgets/task", params=params).json()["runs"]]
-        told = client.get("dags/widgets/runs", params={**params, "run": [foreign, *own]}).json()
+        answered = client.get("dags/widgets/runs", params={**params, "run": [foreign, *own]}).json()
     assert foreign in own
-    assert set(told["runs"]) == set(own) - {foreign}
-    assert "record" in told["notice"]
+    assert set(answered["runs"]) == set(own) - {foreign}
+    assert "record" in answered["notice"]
     asked = [entry.path for entry in staged.sandbox.control.log.entries("get_run", before)]
     assert not any(foreign in path for path in asked)
