@@ -73,6 +73,7 @@ def render(summary: Mapping[str, Any], results: Sequence[RunResult], *, name: st
     room = min(_MOST_TEXT, _ALL_TEXT // max(1, len(results)))
     for title, kind, run in zip(_titles(results), kinds, results, strict=True):
         _add_case(suite, title, suite_name, kind, run, room)
+    # Indented, so that a diff or an editor can show it; readers ignore the white space.
     ET.indent(top)
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(top, encoding="unicode") + "\n"
 

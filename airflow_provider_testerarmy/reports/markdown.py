@@ -179,6 +179,7 @@ def _name(run: RunResult) -> str:
 def _link(text: str, url: object) -> str:
     """A link whose text is already Markdown; empty if the URL is not safe to link to."""
     address = https(url)
+    # Markdown ends a link at an unbalanced parenthesis, and chats interpret * and ~ even inside URLs.
     for char, code in (("(", "%28"), (")", "%29"), ("[", "%5B"), ("]", "%5D"), ("*", "%2A"), ("~", "%7E")):
         address = address.replace(char, code)
     return f"[{text}]({address})" if address and len(address) <= _MAX_LINK else ""

@@ -179,6 +179,7 @@ def view_run(
     """
     budget = _TextBudget(detail.characters, copies)
     code, reason = line(run.error_code, 60), budget.text(run.reason, 2000) or line(run.reason, 100)
+    # The order of these lines decides what is truncated first: screenshots, then steps, then issues.
     issues = tuple(_issue(issue, budget) for issue in sorted(run.issues, key=severity_rank)[: detail.issues])
     steps = _steps(run.steps[: detail.steps], budget)
     pictures = tuple(shown for url in run.screenshots[: detail.pictures] if (shown := budget.picture(url)))

@@ -86,6 +86,7 @@ class _Call:
 
     async def serve(self) -> None:
         """Serve the call with its faults."""
+        # A service that is down consumes no scripted faults, so that they apply once it is up again.
         if self.sandbox.down:
             await self._serve_down()
             return

@@ -142,6 +142,7 @@ def _test(test: _TestHistory) -> Json:
     outcomes = [outcome for _, outcome, _, _ in recent]
     counts = Counter(outcomes)
     judged = sum(counts[kind] for kind in _JUDGED)
+    # Only passed and failed count for flakiness: an error of the service says nothing about the test.
     settled = [outcome for outcome in outcomes if outcome in ("passed", "failed")]
     changes = sum(one != next_one for one, next_one in itertools.pairwise(settled))
     flaky = sum(each[3] for each in recent)

@@ -207,6 +207,7 @@ def stamp(moment: datetime | None) -> float | None:
 def _instant(moment: datetime | None) -> float | None:
     if moment is None:
         return None
+    # A time without a zone is taken as UTC, in which Airflow stores all times.
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
@@ -224,6 +225,7 @@ def _severity(value: Any) -> int | None:
 
 
 def _count(value: Any) -> int:
+    # Python's JSON parser accepts NaN and Infinity, and bool is a subclass of int.
     fits = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
     return max(0, min(int(value), 10**9)) if fits else 0
 

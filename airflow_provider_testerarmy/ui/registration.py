@@ -40,6 +40,7 @@ def _view(name: str, destination: str, route: str, path: str) -> dict[str, Any]:
 
 
 FASTAPI_APPS: Final = [{"app": application, "url_prefix": PREFIX, "name": "TesterArmy test runs"}]
+# Airflow fills in the placeholders; for a task that is not mapped, {MAP_INDEX} stays as it is (measured on 3.3).
 EXTERNAL_VIEWS: Final = [
     _view("Test runs", "task_instance", "test-runs", "task/{DAG_ID}/{RUN_ID}/{TASK_ID}/{MAP_INDEX}"),
     _view("Test runs", "dag_run", "test-runs-of-dag-run", "dag-run/{DAG_ID}/{RUN_ID}"),

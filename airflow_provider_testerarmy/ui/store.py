@@ -181,6 +181,7 @@ def _task(row: Sequence[Any], xcoms: dict[str, Any], rendered: dict[str, Any]) -
 
 
 def _text(state: Any) -> str | None:
+    # Depending on the version, the column holds a string or an enum member.
     return None if state is None else str(getattr(state, "value", state))
 
 

@@ -46,6 +46,7 @@ async def read_body(request: Request, model: type[B]) -> B:
     content = await _read_limited(request)
     if content and not _is_json(request):
         raise bad_request("BAD_REQUEST", "The body must be sent as application/json")
+    # Pydantic instead of FastAPI's own body parsing: its 422 would not match the vendor's error format.
     try:
         return model.model_validate(_parse(content))
     except ValidationError as error:

@@ -68,6 +68,7 @@ class SandboxClock:
     def _read(self) -> float:
         if self._manual:
             return self._base
+        # Monotonic time, so that an adjustment of the system clock does not move the sandbox's time.
         return self._base + (time.monotonic() - self._anchor) * self._speed
 
     def _rebase(self, at: float) -> None:

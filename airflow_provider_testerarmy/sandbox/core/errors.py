@@ -38,6 +38,7 @@ def conflict(message: str) -> ApiError:
 
 def error_body(code: str, message: str, **extra: object) -> bytes:
     """Return the body of an error."""
+    # ASCII escapes, because messages may quote input that UTF-8 cannot encode.
     return json.dumps({"error": code, "message": message, **extra}).encode("ascii")
 
 

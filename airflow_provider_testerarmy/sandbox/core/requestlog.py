@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 Effect = Literal["submitted", "cancelled"]
 
+# A load test polls for hours; without a limit the log would exhaust memory.
 MAX_ENTRIES = 200_000
 
 

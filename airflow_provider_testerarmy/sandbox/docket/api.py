@@ -99,6 +99,7 @@ def _start(request: Request, body: TriggerBody, github: dict[str, Any] | None = 
 
 async def authorize(request: Request) -> None:
     """Reject calls without a valid API key."""
+    # Docket expects the key in its own header, not as a bearer token.
     key = request.headers.get("x-api-key", "")
     if key.startswith(FORBIDDEN_KEY_PREFIX):
         raise ApiError(403, "FORBIDDEN", "This API key may not do that")

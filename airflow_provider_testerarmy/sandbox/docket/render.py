@@ -53,6 +53,7 @@ def run_document(run: DocketRun, now: float, origin: str) -> Json:
     attempts = [
         _attempt(run, number, passed, origin) for number, passed in enumerate(run.finished_attempts(now), 1)
     ]
+    # Docket's `results` are null while the run is active, and `additional_attempts` has the earlier attempts.
     last = attempts.pop() if attempts and run.status(now) != "running" else None
     video = last["test_video_url"] if last else None
     return _started_run(run, now) | {

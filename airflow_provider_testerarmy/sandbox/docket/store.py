@@ -163,6 +163,8 @@ class DocketStore:
                 raise bad_request("BAD_REQUEST", "There are no tests to run")
             now = self.clock.time()
             group_id, kind = next(self._group_ids), "CI" if github_context else "Manual"
+            # A blueprint that needs a login adds a run with `is_login_test_run`, so the response may have more runs
+            # than the request has blueprints.
             logins = [
                 self.find_blueprint(login)
                 for login in dict.fromkeys(one.login for one in blueprints)

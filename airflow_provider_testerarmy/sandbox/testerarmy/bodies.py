@@ -43,6 +43,7 @@ class TestRunBody(Body):
 class MobileBuild(Body):
     """The mobile app that a group run tests."""
 
+    # The only request object with `additionalProperties: false` in the OpenAPI document.
     model_config = ConfigDict(strict=True, alias_generator=to_camel, extra="forbid")
 
     app_id: Uuid | None = None

@@ -12,6 +12,7 @@ from airflow_provider_testerarmy.sandbox.core.http import sandbox_of
 from airflow_provider_testerarmy.sandbox.testerarmy.catalog import Catalog, Group, Project, SavedTest
 from airflow_provider_testerarmy.sandbox.testerarmy.store import RunStore
 
+# The OpenAPI document declares `limit` as a string with this pattern, and `cursor` as opaque.
 LIMIT_PATTERN = r"^(?:[1-9]|[1-9][0-9]|100)$"
 CURSOR = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z)::([0-9a-f-]{36})")
 

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
+# Valid version 4 UUIDs (RFC 9562): the OpenAPI document declares `format: uuid`, so clients may validate ids.
 def _project(number: int) -> str:
     return f"10000000-0000-4000-8000-{number:012d}"
 

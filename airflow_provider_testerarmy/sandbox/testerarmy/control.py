@@ -103,6 +103,7 @@ async def change_group(request: Request, group_id: str, order: GroupOrder) -> Re
 async def start_foreign_runs(request: Request, order: ForeignOrder) -> Response:
     """Start runs on behalf of someone else; the request log does not count them as submitted."""
     store = store_of(request)
+    # An account is shared: other people's runs appear in its lists, and a client must not adopt them.
     asked = RunRequest(order.input, foreign=order.source)
     runs: list[Run]
     if order.group_id is not None:

@@ -70,6 +70,7 @@ def status_at(run: Run, now: float) -> str:
 
 
 def _unsettled_status(run: Run, now: float) -> str:
+    # A cancellation wins over everything: the API allows it for queued and running runs.
     if run.cancelled is not None and run.cancelled <= now:
         return "cancelled"
     if run.forced is not None and run.forced[1] <= now:

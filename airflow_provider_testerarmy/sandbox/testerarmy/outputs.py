@@ -164,6 +164,7 @@ def _issue(
 
 def skipped(context: RunContext) -> Json:
     """Return the output of a run whose planner found nothing to test (`kind: planner_skipped`)."""
+    # The OpenAPI document has a separate output schema for this: `kind` and `reason`, without a `result`.
     return {
         "kind": "planner_skipped",
         "reason": f"{context.title}: the change touches no page of the shop.",

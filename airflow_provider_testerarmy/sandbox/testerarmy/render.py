@@ -55,13 +55,14 @@ def run_document(run: Run, now: float, origin: str) -> Json:
         "testPlan": None if run.test else _test_plan(run, context),
         "error": {"code": error[0], "message": error[1]} if error else None,
         "webhookUrl": run.webhook_url,
-        # The sandbox delivers no webhooks, so they all stay pending.
+        # OpenAPI: pending, delivered or failed. The sandbox delivers no webhooks, so they all stay pending.
         "webhookStatus": "pending" if run.webhook_url else None,
         "testId": run.test.id if run.test else None,
         "stepResults": (output or {}).get("steps") if run.test else None,
         "userName": run.outcome.user_name,
         "externalRef": run.external_ref,
         "executionMode": run.mode,
+        # OpenAPI: how often the service retried the run itself after a temporary failure; the run id stays.
         "autoRetryCount": run.outcome.auto_retry_count if has_result else None,
         "createdAt": run.created_iso,
     } | _times(run, now)

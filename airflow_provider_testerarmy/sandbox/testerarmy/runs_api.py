@@ -125,6 +125,7 @@ async def cancel_batch(request: Request, batch_id: Annotated[str, uuid_path("bat
         "cancelledRunIds": cancelled,
         "alreadyFinishedRunIds": finished,
     }
+    # OpenAPI: a batch cancel is idempotent, and gives 409 only when some runs could not be cancelled.
     if refused:
         message = f"{len(refused)} of the batch's runs could not be cancelled"
         raise ApiError(409, "CONFLICT", message, **counts, failedRunIds=refused)
@@ -179,7 +180,7 @@ def _run_request(request: Request, fields: dict[str, Any]) -> RunRequest:
     return RunRequest(
         input=fields,
         platform=fields.get("platform"),
-        # Naming the default device explicitly has the same effect as leaving it out.
+        # OpenAPI: "explicitly requesting the default (e.g. iphone) is equivalent to omitting it".
         device_model=None if device == "iphone" else device,
         mode=fields.get("mode", "fast"),
         target_url=fields.get("targetUrl"),
@@ -193,6 +194,8 @@ def _batch_document(batch: Batch) -> dict[str, Any]:
     def ids(runs: list[Run]) -> list[str]:
         return [run.id for run in runs]
 
+    # OpenAPI: `cancelledRunIds` are runs that the server cancelled at once (duplicates, quota). The status is
+    # `queued` as long as at least one run is queued.
     queued = [run for run in batch.runs if not run.outcome.is_rejected]
     return {
         "status": "queued" if queued else "cancelled",

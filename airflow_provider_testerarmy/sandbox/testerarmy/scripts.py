@@ -67,6 +67,7 @@ def _completed(output: OutputWriter, *, auto_retry_count: int | None = 0) -> Out
     return Outcome((_QUEUED, _WORKING, Phase("completed")), output, auto_retry_count=auto_retry_count)
 
 
+# Status `failed` means that the service broke the run; a failed test is `completed` with the result FAILED.
 _BREAKS = Outcome(
     (_QUEUED, _WORKING, Phase("failed")),
     error=("BROWSER_START_FAILED", "No browser could be started for this run."),

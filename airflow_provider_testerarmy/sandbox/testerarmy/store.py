@@ -106,8 +106,10 @@ class RunStore:
         with self.lock:
             source = self.find_batch(batch_id)
             now = self.clock.time()
+            # OpenAPI has a 409 "Batch cannot be re-run" without saying when; active runs are the likely reason.
             if any(is_active(run, now) for run in source.runs):
                 raise conflict(f"Batch {batch_id} still has active runs")
+            # OpenAPI: "Deleted, disabled, or malformed tests are skipped".
             known = self.catalog.tests
             tests = [known[run.test.id] for run in source.runs if run.test and run.test.id in known]
             request = replace(source.request, list_lag=list_lag)
@@ -149,6 +151,7 @@ class RunStore:
 
     def _run(self, script: str, outcome: Outcome, request: RunRequest, seconds: float) -> Run:
         created = to_millis(self.clock.time())
+        # The API has no idempotency key: the same request twice starts (and bills) two runs.
         run = Run(str(uuid.uuid4()), created, script, outcome, request.input, seconds)
         run.platform = request.platform or "web"
         run.device_model, run.mode = request.device_model, request.mode
@@ -252,6 +255,7 @@ class RunStore:
         """Cancel a run, or raise CONFLICT if it has ended or its script refuses."""
         with self.lock:
             run, now = self.find_run(run_id), self.clock.time()
+            # OpenAPI: 409 "Run is already terminal or cannot be cancelled".
             if not is_active(run, now):
                 raise conflict(f"Run {run_id} is already {status_at(run, now)}")
             if not _try_cancel(run, now):
