@@ -24,13 +24,13 @@ class Lines:
     """A log that records its lines; Airflow reconfigures logging when it is first used."""
 
     def __init__(self):
-        self.recorded = []
+        self.told = []
 
     def info(self, message, *values):
-        self.recorded.append(("INFO", message % values))
+        self.told.append(("INFO", message % values))
 
     def warning(self, message, *values):
-        self.recorded.append(("WARNING", message % values))
+        self.told.append(("WARNING", message % values))
 
 
 LOG = Lines()
@@ -38,8 +38,8 @@ LOG = Lines()
 
 @pytest.fixture
 def lines():
-    LOG.recorded.clear()
-    return lambda: LOG.recorded
+    LOG.told.clear()
+    return lambda: LOG.told
 
 
 def write(path, results=NIGHT):

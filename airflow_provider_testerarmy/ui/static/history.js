@@ -114,7 +114,7 @@ function tests() {
   return el("section", { "aria-labelledby": "tests" },
     el("h2", { id: "tests" }, "Tests by flakiness ", el("span", { class: "dim" }, String(all.length))),
     el("div", { class: "scroll", tabindex: "0", role: "region", "aria-labelledby": "tests" }, el("table", { class: "wide" },
-      el("thead", {}, el("tr", {}, ["Test", "Outcomes", "Passed", "Flaky", "Duration"].map((text) => el("th", { scope: "col" }, text)))),
+      el("thead", {}, el("tr", {}, ["Test", "Outcomes", "Passed", "Flakiness", "Duration"].map((text) => el("th", { scope: "col" }, text)))),
       el("tbody", {}, shown.map((test) => el("tr", {},
         el("th", { scope: "row" }, el("span", { dir: "auto" }, test.title), el("span", { class: "dim block", dir: "auto" }, `${test.group_title} · ${test.dag_id}`)),
         el("td", {}, strip(test.outcomes)),
