@@ -1,0 +1,273 @@
+"""The court of appeal: it knows what was promised, and nothing of how the provider keeps it."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final
+
+from tests.chaos.random_kills.deeds import Deed, clock, name_of
+from tests.chaos.random_kills.evidence import Evidence, Post, Run, Task, Try, Violation
+
+STARTED: Final = "started once"
+CLEARED: Final = "a clear starts anew"
+LEFT: Final = "never left behind"
+PASSED: Final = "never passed without a pass"
+HICCUP: Final = "never failed by a hiccup"
+
+#: Seconds after the end of its DAG run in which a run must have been stopped; a killed process has to come back.
+STOPPED_WITHIN: Final = 120.0
+#: Seconds after a kill in which Airflow may notice that a try was lost.
+NOTICED_WITHIN: Final = 90.0
+#: By how much the times of Airflow, of the service and of this process may be apart.
+SLACK: Final = 0.5
+
+#: Kills that end no try: another triggerer waits on.
+HARMLESS: Final = re.compile("triggerer")
+_OWN_ERRORS: Final = frozenset(
+    {
+        "TestsFailed",
+        "TestsFailedFinally",
+        "RunErrored",
+        "RunCancelled",
+        "RunRejected",
+        "NothingTested",
+        "WaitTimedOut",
+        "RunNotFound",
+        "ServiceUnavailable",
+        "CredentialsRejected",
+        "RequestRefused",
+        "SubmissionUnclear",
+        "RunsForgotten",
+    }
+)
+
+
+class Judge:
+    """Finds what was promised and not kept."""
+
+    def __init__(self, evidence: Evidence) -> None:
+        self._evidence = evidence
+        self._tasks: dict[str, list[Task]] = defaultdict(list)
+        for task in evidence.tasks:
+            self._tasks[task.family].append(task)
+        self._posts = _by_family(evidence.posts)
+        self._runs = _by_family(evidence.runs)
+
+    def violations(self) -> list[Violation]:
+        """Return every violation."""
+        rules: list[Callable[[Task], Iterable[str]]] = [
+            self._started_once,
+            self._cleared,
+            self._left_behind,
+            self._passed,
+            self._failed,
+        ]
+        found = [
+            Violation(rule, task.key, text)
+            for rule, check in zip((STARTED, CLEARED, LEFT, PASSED, HICCUP), rules, strict=True)
+            for task in self._evidence.tasks
+            for text in check(task)
+        ]
+        return found + list(self._shared())
+
+    # what users did
+
+    def _done(self, task: Task, name: str) -> list[Deed]:
+        return [deed for deed in self._evidence.deeds if deed.name == name and task.key in deed.hit]
+
+    def _clears(self, task: Task, *, neighbours: bool = False) -> list[Deed]:
+        """The clears of a task; with its neighbours those in its DAG run, after which a retry starts anew."""
+        return [
+            deed
+            for deed in self._evidence.deeds
+            if deed.name == "user clears"
+            and (task.key in deed.hit or (neighbours and any(key[0] == task.key[0] for key in deed.hit)))
+        ]
+
+    def _last_clear(self, task: Task) -> float:
+        return max((deed.at for deed in self._clears(task) if deed.certain), default=0.0)
+
+    def _marked(self, task: Task, state: str) -> bool:
+        """Whether a user has marked the task so, and has not cleared it since."""
+        marks = self._done(task, f"user marks {state}")
+        return any(deed.until >= self._last_clear(task) for deed in marks)
+
+    # 1: started once
+
+    def _boundaries(self, task: Task) -> list[float]:
+        """When each generation but the first begins: with the first try that starts after a clear."""
+        starts = sorted(each.start for each in task.tries if each.start is not None)
+        found = set()
+        for deed in self._clears(task, neighbours=True):
+            later = [start for start in starts if start >= deed.at]
+            found |= set(later[:1])
+        return sorted(found)
+
+    def _started_once(self, task: Task) -> Iterator[str]:
+        if task.siblings > 1:
+            return
+        bounds = self._boundaries(task)
+        generations: dict[int, list[Post]] = defaultdict(list)
+        for post in self._posts[task.family]:
+            generations[bisect_right(bounds, post.at)].append(post)
+        for number, posts in sorted(generations.items()):
+            began = bounds[number - 1] if number else 0.0
+            taken = [post for post in posts if post.accepted]
+            for earlier, later in zip(taken, taken[1:], strict=False):
+                if not self._round(task, began, later.at):
+                    yield f"generation {number}: {_told(earlier)} and again {_told(later)}"
+            for earlier, later in zip(posts, posts[1:], strict=False):
+                if earlier.unclear and not self._list_read(task, earlier.at, later.at):
+                    yield f"generation {number}: no list read between {_told(earlier)} and {_told(later)}"
+
+    def _round(self, task: Task, since: float, at: float) -> bool:
+        """Whether the service had ended all runs of this generation by then, and not all had passed."""
+        runs = [run for run in self._runs[task.family] if since <= run.created < at]
+        ended = all(run.ended is not None and run.ended <= at for run in runs)
+        return ended and any(not run.passes for run in _newest(runs))
+
+    def _list_read(self, task: Task, since: float, until: float) -> bool:
+        if not task.can_list:
+            return False
+        return any(
+            read.family in (task.family, None) and since < read.at < until for read in self._evidence.reads
+        )
+
+    def _shared(self) -> Iterator[Violation]:
+        """What holds of task instances with one target together."""
+        for family, tasks in self._tasks.items():
+            if len(tasks) < 2:
+                continue
+            clears = {
+                (task.key, deed.number): deed
+                for task in tasks
+                for deed in self._clears(task, neighbours=True)
+            }
+            taken = [post for post in self._posts[family] if post.accepted]
+            for number, post in enumerate(taken, 1):
+                allowed = len(tasks) + sum(deed.at <= post.at for deed in clears.values())
+                if number > allowed:
+                    text = f"{_told(post)} is number {number} of {allowed} for {len(tasks)} siblings"
+                    yield Violation(STARTED, tasks[0].key, text)
+
+    # 2: a clear starts anew
+
+    def _cleared(self, task: Task) -> Iterator[str]:
+        clears = [deed for deed in self._clears(task) if deed.certain]
+        if not clears:
+            return
+        last = clears[-1]
+        others = [*self._done(task, "user marks failed"), *self._done(task, "user marks success")]
+        if any(deed.until >= last.at for deed in others):
+            return
+        if any(post.accepted and post.at >= last.at - SLACK for post in self._posts[task.family]):
+            return
+        tries = self._tries_since(task, last.at)
+        said = any(each.error for each in tries)
+        if task.state == "failed" and (said or self._lost(task, tries)):
+            return
+        yield f"cleared at {clock(last.at)}, no request to start runs since, and {task.state} without a reason"
+
+    # 3: never left behind
+
+    def _left_behind(self, task: Task) -> Iterator[str]:
+        for run in self._runs[task.family]:
+            if task.can_cancel:
+                ended = self._evidence.read if run.ended is None else run.ended
+                if ended - self._over(task) > STOPPED_WITHIN:
+                    how = "is still active" if run.ended is None else f"ended at {clock(run.ended)}"
+                    yield f"run {run.id} {how}; the task's DAG run ended at {clock(self._over(task))}"
+            elif run.ended is None and run.id not in self._evidence.named:
+                yield f"run {run.id} is still active and no line of a log names it"
+
+    def _over(self, task: Task) -> float:
+        return max(each.run_ended for each in self._tasks[task.family])
+
+    # 4: never passed without a pass
+
+    def _passed(self, task: Task) -> Iterator[str]:
+        if task.state != "success" or self._marked(task, "success"):
+            return
+        since = self._last_clear(task) - SLACK
+        passed = {run.id for run in self._runs[task.family] if run.passed and run.created >= since}
+        if not passed:
+            yield f"success, and no run that was started since {clock(since)} has passed"
+            return
+        if task.own_runs is None:
+            yield "success without a summary"
+            return
+        if not passed & set(task.own_runs):
+            yield f"success by {', '.join(task.own_runs)}; passed have {', '.join(sorted(passed))}"
+        for other in self._evidence.tasks:
+            shared = set(task.own_runs) & set(other.own_runs or ())
+            if other.key > task.key and shared and not self._marked(other, "success"):
+                yield f"{', '.join(shared)} also serves {name_of(other.key)}"
+
+    # 5: never failed by a hiccup
+
+    def _failed(self, task: Task) -> Iterator[str]:
+        if task.state != "failed" or self._marked(task, "failed") or not task.ends:
+            return
+        bounds = self._boundaries(task)
+        runs = [run for run in self._runs[task.family] if run.created >= (bounds[-1] if bounds else 0)]
+        wrong = sum(not run.passes for run in _newest(runs))
+        if wrong > task.tolerates:
+            return
+        tries = self._tries_since(task, self._last_clear(task))
+        unexplained = [each for each in tries if not self._explained(task, each)]
+        if unexplained or not tries:
+            what = "its runs passed or would have" if runs else "no run was started"
+            tale = ", ".join(
+                f"try {each.number} {each.state} {each.error or 'without a word'}" for each in tries
+            )
+            yield f"failed although {what}: {tale}"
+
+    def _tries_since(self, task: Task, at: float) -> list[Try]:
+        return [
+            each for each in task.tries if (each.end or self._evidence.read) >= at and not _before(each, at)
+        ]
+
+    def _explained(self, task: Task, each: Try) -> bool:
+        """Whether something that was done has ended the try, or made its submission unclear."""
+        if each.error == "SubmissionUnclear":
+            lost = any(post.unclear for post in self._posts[task.family]) or self._lost(task, [each])
+            return lost and (not task.can_list or task.siblings > 1)
+        if each.error in _OWN_ERRORS:
+            return False
+        return self._lost(task, [each])
+
+    def _lost(self, task: Task, tries: list[Try]) -> bool:
+        """Whether each of these tries ended soon after a kill that struck the task or what runs it."""
+        return bool(tries) and all(
+            any(self._strikes(deed, task, each) for deed in self._evidence.deeds) for each in tries
+        )
+
+    def _strikes(self, deed: Deed, task: Task, each: Try) -> bool:
+        if deed.kind != "kill" or HARMLESS.search(deed.name) or task.key not in deed.hit:
+            return False
+        end = self._evidence.read if each.end is None else each.end
+        return deed.at - SLACK <= end <= deed.until + NOTICED_WITHIN
+
+
+def _before(each: Try, at: float) -> bool:
+    """Whether a try began before a moment, and so does not belong to what came after it."""
+    return each.start is not None and each.start < at
+
+
+def _newest(runs: Iterable[Run]) -> list[Run]:
+    """The newest run of each test."""
+    return list({run.test: run for run in sorted(runs, key=lambda run: run.created)}.values())
+
+
+def _by_family(things: Iterable[Post | Run]) -> dict[str, list]:  # type: ignore[type-arg]
+    found: dict[str, list] = defaultdict(list)  # type: ignore[type-arg]
+    for thing in things:
+        found[thing.family].append(thing)
+    return found
+
+
+def _told(post: Post) -> str:
+    return f"{post.text or 'POST'} at {clock(post.at)}"
