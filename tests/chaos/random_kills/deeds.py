@@ -87,9 +87,13 @@ class Deed:
     certain: bool = True
 
     def __str__(self) -> str:
-        struck = ", ".join(map(name_of, self.hit)) or "-"
+        return f"{self.told()}: {', '.join(map(name_of, self.hit)) or '-'}"
+
+    def told(self) -> str:
+        """Return it without what it struck."""
         unsure = "" if self.certain else " (no answer)"
-        return f"{self.number:3} {clock(self.at)} to {clock(self.until)} {self.name}{unsure} {self.detail}: {struck}"
+        when = f"{clock(self.at)} to {clock(self.until)}"
+        return f"{self.number:3} {when} {self.name}{unsure} {self.detail}".rstrip()
 
 
 def clock(at: float) -> str:

@@ -118,13 +118,7 @@ class Hands:
         deed.hit = self._under(process)
         deed.at = time.time()
         if how == "SIGSTOP":
-            members = [
-                info
-                for info in procfs.family({process.pid})
-                if scope == "session" or info.group == process.pid
-            ]
-            # A scheduler alone: the supervisors of its executor go on.
-            stopped = [info for info in members if scope != "process" or info.pid == process.pid]
+            stopped = [info for info in procfs.family({process.pid}) if _is_meant(info, process.pid, scope)]
             self._pause(stopped, draw.seconds)
             deed.detail = f"{process.name} for {draw.seconds:.0f} s ({scope})"
             deed.until = deed.at + draw.seconds
@@ -153,12 +147,12 @@ class Hands:
             return
         victim = found[int(draw.lot * len(found))]
         deed.hit, deed.at = (victim.key,), time.time()
-        chosen = {
+        chosen: dict[str, list[procfs.ProcessInfo | None]] = {
             "a task's process": [victim.task],
             "a supervisor": [victim.supervisor],
             "a task and its supervisor": [victim.supervisor, victim.task],
-        }[whom]
-        infos = [info for info in chosen if info is not None]
+        }
+        infos = [info for info in chosen[whom] if info is not None]
         if how == "SIGSTOP":
             self._pause(infos, draw.seconds)
             deed.detail += f"for {draw.seconds:.0f} s"
@@ -244,6 +238,11 @@ class Hands:
         seconds = {"seconds": min(draw.seconds, 8.0)} if kind.startswith("delay") else {}
         self._sandbox.faults.add(kind, draw.match, times=draw.times, **options, **seconds)  # type: ignore[arg-type]
         deed.detail = f"{draw.match} x{draw.times}"
+
+
+def _is_meant(info: procfs.ProcessInfo, pid: int, scope: Scope) -> bool:
+    """Whether a signal of that scope goes to this process; where only a scheduler is meant its supervisors go on."""
+    return scope == "session" or (info.pid == pid if scope == "process" else info.group == pid)
 
 
 def _is_alien(supervisor: procfs.ProcessInfo | None, ours: set[int]) -> bool:

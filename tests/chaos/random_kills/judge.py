@@ -6,6 +6,7 @@ import re
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
+from itertools import pairwise
 from typing import Final
 
 from tests.chaos.random_kills.deeds import Deed, clock, name_of
@@ -116,10 +117,10 @@ class Judge:
         for number, posts in sorted(generations.items()):
             began = bounds[number - 1] if number else 0.0
             taken = [post for post in posts if post.accepted]
-            for earlier, later in zip(taken, taken[1:], strict=False):
+            for earlier, later in pairwise(taken):
                 if not self._round(task, began, later.at):
                     yield f"generation {number}: {_told(earlier)} and again {_told(later)}"
-            for earlier, later in zip(posts, posts[1:], strict=False):
+            for earlier, later in pairwise(posts):
                 if earlier.unclear and not self._list_read(task, earlier.at, later.at):
                     yield f"generation {number}: no list read between {_told(earlier)} and {_told(later)}"
 
@@ -141,14 +142,10 @@ class Judge:
         for family, tasks in self._tasks.items():
             if len(tasks) < 2:
                 continue
-            clears = {
-                (task.key, deed.number): deed
-                for task in tasks
-                for deed in self._clears(task, neighbours=True)
-            }
+            clears = [deed for task in tasks for deed in self._clears(task, neighbours=True)]
             taken = [post for post in self._posts[family] if post.accepted]
             for number, post in enumerate(taken, 1):
-                allowed = len(tasks) + sum(deed.at <= post.at for deed in clears.values())
+                allowed = len(tasks) + sum(deed.at <= post.at for deed in clears)
                 if number > allowed:
                     text = f"{_told(post)} is number {number} of {allowed} for {len(tasks)} siblings"
                     yield Violation(STARTED, tasks[0].key, text)
@@ -221,7 +218,7 @@ class Judge:
         if unexplained or not tries:
             what = "its runs passed or would have" if runs else "no run was started"
             tale = ", ".join(
-                f"try {each.number} {each.state} {each.error or 'without a word'}" for each in tries
+                f"try {each.number} ended by {each.error or 'nothing it says'}" for each in tries
             )
             yield f"failed although {what}: {tale}"
 

@@ -1,10 +1,10 @@
-"""What a failure shows: the seed, the history of what was done, and everything about the tasks that were wronged."""
+"""What a failure shows: the seed, the history of what was done, and all about the tasks that were wronged."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tests.chaos.random_kills.deeds import Key, clock, name_of
+from tests.chaos.random_kills.deeds import clock, name_of
 from tests.chaos.random_kills.evidence import Evidence, Task, Violation
 
 
@@ -30,27 +30,19 @@ def whole(seed: int, executor: str, evidence: Evidence, violations: list[Violati
 
 def _about(task: Task, evidence: Evidence, *, logs: bool = False) -> Iterator[str]:
     yield f"{name_of(task.key)}: {task.state}, its DAG run ended at {clock(task.run_ended)}"
-    moments = [
-        (run.created, f"run {run.id} {run.status}, ended {_moment(run.ended)}")
-        for run in evidence.runs
-        if run.family == task.family
-    ]
+    runs = [run for run in evidence.runs if run.family == task.family]
+    moments = [(run.created, f"run {run.id} {run.status}, ended {_moment(run.ended)}") for run in runs]
     moments += [(post.at, post.text) for post in evidence.posts if post.family == task.family]
-    moments += [(deed.at, str(deed)) for deed in evidence.deeds if _struck(task.key, deed.hit)]
+    moments += [(deed.at, deed.told()) for deed in evidence.deeds if task.key in deed.hit]
     for each in task.tries:
-        moments.append(
-            (each.start or 0.0, f"try {each.number} {each.state} until {_moment(each.end)} {each.error}")
-        )
+        told = f"try {each.number} {each.state} until {_moment(each.end)} {each.error}"
+        moments.append((each.start or 0.0, told))
     for at, text in sorted(moments):
         yield f"  {clock(at)} {text}"
     if logs:
         for each in task.tries:
             yield f"  --- end of the log of try {each.number}"
             yield each.log
-
-
-def _struck(key: Key, hit: tuple[Key, ...]) -> bool:
-    return key in hit
 
 
 def _moment(at: float | None) -> str:

@@ -15,7 +15,7 @@ from airflow_provider_testerarmy.operators.testerarmy import (
 from tests.chaos.random_kills.plan import DAG_ID, PROFILES, Profile
 
 
-def operator_of(profile: Profile) -> tuple[type, str]:
+def operator_of(profile: Profile) -> tuple[Any, str]:
     """Return the operator, and the parameter that says what it runs."""
     if profile.vendor == "docket":
         return DocketRunTestsOperator, "test_blueprint_ids"
