@@ -31,7 +31,7 @@ export UV_SYSTEM_CERTS := true
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo ui ui-pictures bench bench-bounds bench-ui test test-unit test-integration test-ui test-chaos test-chaos-version test-matrix dist \
+.PHONY: help demo ui ui-pictures bench bench-bounds bench-ui test test-unit test-integration test-ui test-chaos test-random-kills test-chaos-version test-matrix dist \
 	docs lint format lock vendor-lines clean
 
 help: ## List the targets.
@@ -64,6 +64,11 @@ bench-ui: $(READY) ## How long the tab takes for a group of 1,000 tests; needs C
 test-chaos: $(READY) ## Kill things, and both vendors' lifecycles, on PostgreSQL (TESTERARMY_TEST_DATABASE_URL).
 	$(RUN) -m pytest tests/conformance $(ARGS)
 	$(RUN) -m pytest tests/chaos $(ARGS)
+
+KILLS ?= 60
+SEED ?=
+test-random-kills: $(READY) ## Kill at random moments, on both executors: KILLS=60; SEED=1 draws the same again.
+	TESTERARMY_RANDOM_KILLS=$(KILLS) SEED=$(SEED) $(RUN) -m pytest tests/chaos/random_kills $(ARGS)
 
 # What a user or a lost worker does to one task; the other rows need what only the newest Airflow has.
 CHAOS_ROWS := (User and not just and not triggerer) or (Worker and waiting)

@@ -241,7 +241,7 @@ class Hands:
 
 
 def _is_meant(info: procfs.ProcessInfo, pid: int, scope: Scope) -> bool:
-    """Whether a signal of that scope goes to this process; where only a scheduler is meant its supervisors go on."""
+    """Whether a signal of that scope goes to this process; a scheduler alone leaves its supervisors alone."""
     return scope == "session" or (info.pid == pid if scope == "process" else info.group == pid)
 
 
