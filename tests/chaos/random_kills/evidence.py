@@ -14,12 +14,14 @@ class Post:
     :param family: the task instances whose target it names.
     :param accepted: whether it started runs, whatever was answered.
     :param unclear: whether its answer did not say so.
+    :param runs: what it started.
     """
 
     at: float
     family: str
     accepted: bool
     unclear: bool
+    runs: tuple[str, ...] = ()
     text: str = ""
 
 

@@ -22,6 +22,8 @@ HICCUP: Final = "never failed by a hiccup"
 STOPPED_WITHIN: Final = 120.0
 #: Seconds after a kill in which Airflow may notice that a try was lost.
 NOTICED_WITHIN: Final = 90.0
+#: Seconds in which a request is answered and its answer stored, with the longest of the sandbox's delays.
+ANSWERED_WITHIN: Final = 12.0
 #: By how much the times of Airflow, of the service and of this process may be apart.
 SLACK: Final = 0.5
 
@@ -115,18 +117,18 @@ class Judge:
         for post in self._posts[task.family]:
             generations[bisect_right(bounds, post.at)].append(post)
         for number, posts in sorted(generations.items()):
-            began = bounds[number - 1] if number else 0.0
             taken = [post for post in posts if post.accepted]
-            for earlier, later in pairwise(taken):
-                if not self._round(task, began, later.at):
+            for count, (earlier, later) in enumerate(pairwise(taken), 1):
+                if not self._round(task, taken[:count], later.at):
                     yield f"generation {number}: {_told(earlier)} and again {_told(later)}"
             for earlier, later in pairwise(posts):
                 if earlier.unclear and not self._list_read(task, earlier.at, later.at):
                     yield f"generation {number}: no list read between {_told(earlier)} and {_told(later)}"
 
-    def _round(self, task: Task, since: float, at: float) -> bool:
-        """Whether the service had ended all runs of this generation by then, and not all had passed."""
-        runs = [run for run in self._runs[task.family] if since <= run.created < at]
+    def _round(self, task: Task, earlier: list[Post], at: float) -> bool:
+        """Whether the service had ended all that was started before, and not everything had passed."""
+        started = {run_id for post in earlier for run_id in post.runs}
+        runs = [run for run in self._runs[task.family] if run.id in started]
         ended = all(run.ended is not None and run.ended <= at for run in runs)
         return ended and any(not run.passes for run in _newest(runs))
 
@@ -177,8 +179,21 @@ class Judge:
                 if ended - self._over(task) > STOPPED_WITHIN:
                     how = "is still active" if run.ended is None else f"ended at {clock(run.ended)}"
                     yield f"run {run.id} {how}; the task's DAG run ended at {clock(self._over(task))}"
-            elif run.ended is None and run.id not in self._evidence.named:
+            elif run.ended is None and run.id not in self._evidence.named and self._answer_came(task, run):
                 yield f"run {run.id} is still active and no line of a log names it"
+
+    def _answer_came(self, task: Task, run: Run) -> bool:
+        """Whether the task can know its run; what nobody was told nobody can name."""
+        post = next((post for post in self._posts[task.family] if run.id in post.runs), None)
+        if post is None or post.unclear:
+            return False
+        return not any(
+            deed.kind == "kill"
+            and task.key in deed.hit
+            and deed.at <= post.at + ANSWERED_WITHIN
+            and deed.until >= post.at - SLACK
+            for deed in self._evidence.deeds
+        )
 
     def _over(self, task: Task) -> float:
         return max(each.run_ended for each in self._tasks[task.family])

@@ -75,7 +75,8 @@ def _post(entry: LogEntry, owners: Mapping[str, str], own: Mapping[str, str]) ->
     answered = entry.answered
     unclear = not isinstance(answered, int) or answered >= 500 or answered in _UNCLEAR
     text = f"POST {entry.path} ({answered}{', ' + entry.fault if entry.fault else ''}, {len(entry.run_ids)} runs)"
-    return [Post(entry.at, named[0], entry.effect == "submitted", unclear, text)]
+    started = tuple(map(str, entry.run_ids))
+    return [Post(entry.at, named[0], entry.effect == "submitted", unclear, started, text)]
 
 
 def _read(entry: LogEntry, owners: Mapping[str, str]) -> list[Read]:

@@ -18,7 +18,7 @@ FAMILY = "0/task"
 
 SUCCESS = Task(KEY, FAMILY, "success", 2, (Try(1, 10.0, 40.0, "success"),), run_ended=50.0, own_runs=("a",))
 FAILED = replace(SUCCESS, state="failed", tries=(Try(1, 10.0, 40.0, "failed", "TestsFailed"),), own_runs=None)
-POST = Post(12.0, FAMILY, accepted=True, unclear=False)
+POST = Post(12.0, FAMILY, accepted=True, unclear=False, runs=("a",))
 LOST = replace(POST, unclear=True)
 PASSED = Run("a", FAMILY, "test", 12.0, 30.0, passed=True, passes=True)
 CUT_OFF = replace(PASSED, passed=False)
@@ -39,7 +39,7 @@ def two_tries(*states: str) -> tuple[Try, ...]:
 
 
 AGAIN = replace(SUCCESS, tries=two_tries("failed", "success"), run_ended=90.0, own_runs=("b",))
-SECOND_POST = replace(POST, at=44.0)
+SECOND_POST = replace(POST, at=44.0, runs=("b",))
 SECOND_RUN = replace(PASSED, id="b", created=44.0, ended=70.0)
 TWINS = tuple(
     replace(SUCCESS, key=("wave-0", "task", index), siblings=2, own_runs=(run,))
@@ -99,7 +99,10 @@ VIOLATIONS: dict[str, tuple[str, Evidence]] = {
     "still active, cannot be stopped, and not named": (
         judge.LEFT,
         replace(
-            FINE, tasks=(replace(SUCCESS, **DOCKET),), runs=(PASSED, replace(PASSED, id="b", ended=None))
+            FINE,
+            tasks=(replace(SUCCESS, **DOCKET),),
+            posts=(replace(POST, runs=("a", "b")),),
+            runs=(PASSED, replace(PASSED, id="b", ended=None)),
         ),
     ),
     "success of a failed run": (judge.PASSED, replace(FINE, runs=(WRONG,))),
@@ -185,6 +188,12 @@ KEPT: dict[str, Evidence] = {
         tasks=(replace(SUCCESS, **DOCKET),),
         runs=(PASSED, replace(PASSED, id="b", ended=None)),
         named=frozenset({"b"}),
+    ),
+    "left to a service that cannot stop it, and its answer was lost": replace(
+        FINE,
+        tasks=(replace(SUCCESS, **DOCKET),),
+        posts=(replace(LOST, runs=("b",)),),
+        runs=(PASSED, replace(PASSED, id="b", ended=None)),
     ),
     "marked success": replace(FINE, runs=(WRONG,), deeds=(deed("user", "user marks success", 20.0),)),
     "marked failed": replace(FINE, tasks=(FAILED,), deeds=(deed("user", "user marks failed", 20.0),)),
