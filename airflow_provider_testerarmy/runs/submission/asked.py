@@ -40,6 +40,10 @@ class Generation:
             for pair in zip(self.to_json(), other.to_json(), strict=True)
         )
 
+    def surely_same(self, other: Generation) -> bool:
+        """Whether both know every number, and none differs."""
+        return UNKNOWN not in self.to_json() and self == other
+
     def to_json(self) -> list[int]:
         """As a list of numbers."""
         return [self.max_tries, self.retries, self.clear_number]

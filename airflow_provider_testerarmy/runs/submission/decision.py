@@ -80,7 +80,9 @@ def decide(
         kept = follows and ending not in _STOPS
         return Action.KEEP if kept else Action.STOP
     another = not record.asked.same_runs(asked) or not record.generation.same(generation)
-    if another or record.stage is Stage.CONCLUDED:
+    # A worker can be lost after the verdict and before Airflow knows of it. The retry then judges the same runs.
+    lost_with_verdict = record.judged and record.generation.surely_same(generation)
+    if another or (record.stage is Stage.CONCLUDED and not lost_with_verdict):
         return Action.REPLACE
     return Action.LOOK if record.unknown else Action.KEEP
 
@@ -100,12 +102,14 @@ class Row:
 _ASKED: Final = Asked("hook", "conn", "test", "t", "body")
 _GENERATION: Final = Generation(2, 2, 0)
 _STARTED: Final = Part(RunRequest("test", "t"), PartState.STARTED, submission=Submission(("run",)))
+_ENDED: Final = Part(RunRequest("test", "t"), PartState.ENDED, submission=Submission(("run",)))
 _SENDING: Final = Part(RunRequest("test", "t"), PartState.SENDING)
 
 _RECORDS: Final = {
     "active or ended": (_STARTED, Stage.OPEN),
     "of unknown effect": (_SENDING, Stage.OPEN),
     "to run again": (_STARTED, Stage.AGAIN),
+    "judged": (_ENDED, Stage.CONCLUDED),
     "concluded": (_STARTED, Stage.CONCLUDED),
 }
 _WANTED: Final = {

@@ -24,7 +24,8 @@ class Stage(StrEnum):
     """How far a generation has come.
 
     ``OPEN``: its runs may be active. ``AGAIN``: its round is closed, and a further try starts the next one.
-    ``CONCLUDED``: no retry follows, so whatever comes after it was asked for by a user.
+    ``CONCLUDED``: no retry should follow. What comes after it was asked for by a user, unless the worker was lost
+    before Airflow knew of the verdict; see :attr:`Record.judged`.
     """
 
     OPEN = "open"
@@ -160,6 +161,12 @@ class Record:
     def unsettled(self) -> tuple[Part, ...]:
         """Every part that is or may be active, of earlier generations too."""
         return tuple(part for part in (*self.leftovers, *self.parts.values()) if not part.settled)
+
+    @property
+    def judged(self) -> bool:
+        """Whether it ended by a verdict on finished runs, and not by a kill."""
+        ended = all(part.state is PartState.ENDED for part in self.parts.values())
+        return self.stage is Stage.CONCLUDED and bool(self.parts) and ended
 
     @property
     def unknown(self) -> bool:
