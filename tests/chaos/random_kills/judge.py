@@ -29,20 +29,19 @@ SLACK: Final = 0.5
 
 #: Kills that end no try: another triggerer waits on.
 HARMLESS: Final = re.compile("triggerer")
+#: How a task fails by its runs; and by everything else that is not Airflow's doing.
+_VERDICTS: Final = frozenset({"TestsFailed", "TestsFailedFinally", "RunErrored"})
 _OWN_ERRORS: Final = frozenset(
     {
-        "TestsFailed",
-        "TestsFailedFinally",
-        "RunErrored",
         "RunCancelled",
         "RunRejected",
         "NothingTested",
         "WaitTimedOut",
         "RunNotFound",
         "ServiceUnavailable",
+        "TriggerFailed",
         "CredentialsRejected",
         "RequestRefused",
-        "SubmissionUnclear",
         "RunsForgotten",
     }
 )
@@ -223,19 +222,13 @@ class Judge:
     def _failed(self, task: Task) -> Iterator[str]:
         if task.state != "failed" or self._marked(task, "failed") or not task.ends:
             return
-        bounds = self._boundaries(task)
-        runs = [run for run in self._runs[task.family] if run.created >= (bounds[-1] if bounds else 0)]
-        wrong = sum(not run.passes for run in _newest(runs))
-        if wrong > task.tolerates:
-            return
         tries = self._tries_since(task, self._last_clear(task))
-        unexplained = [each for each in tries if not self._explained(task, each)]
-        if unexplained or not tries:
-            what = "its runs passed or would have" if runs else "no run was started"
+        if not tries or not all(self._explained(task, each) for each in tries):
+            what = ", ".join(f"{run.id} {run.status}" for run in self._runs[task.family]) or "none"
             tale = ", ".join(
                 f"try {each.number} ended by {each.error or 'nothing it says'}" for each in tries
             )
-            yield f"failed although {what}: {tale}"
+            yield f"failed without need: {tale}; its runs: {what}"
 
     def _tries_since(self, task: Task, at: float) -> list[Try]:
         return [
@@ -243,13 +236,15 @@ class Judge:
         ]
 
     def _explained(self, task: Task, each: Try) -> bool:
-        """Whether something that was done has ended the try, or made its submission unclear."""
+        """Whether a run that did not pass, a lost answer or a kill has ended the try."""
+        if each.error in _VERDICTS:
+            end = self._evidence.read if each.end is None else each.end
+            newest = _newest(run for run in self._runs[task.family] if run.created <= end)
+            return sum(not run.passes for run in newest) > task.tolerates
         if each.error == "SubmissionUnclear":
             lost = any(post.unclear for post in self._posts[task.family]) or self._lost(task, [each])
             return lost and (not task.can_list or task.siblings > 1)
-        if each.error in _OWN_ERRORS:
-            return False
-        return self._lost(task, [each])
+        return each.error not in _OWN_ERRORS and self._lost(task, [each])
 
     def _lost(self, task: Task, tries: list[Try]) -> bool:
         """Whether each of these tries ended soon after a kill that struck the task or what runs it."""

@@ -153,6 +153,16 @@ VIOLATIONS: dict[str, tuple[str, Evidence]] = {
         ),
     ),
     "failed before anything was started": (judge.HICCUP, replace(FINE, tasks=(FAILED,), posts=(), runs=())),
+    "failed by an outage of moments": (
+        judge.HICCUP,
+        replace(FINE, tasks=(replace(FAILED, tries=(Try(1, 10.0, 40.0, "failed", "ServiceUnavailable"),)),)),
+    ),
+    "failed before it was judged": (
+        judge.HICCUP,
+        replace(
+            FINE, tasks=(replace(FAILED, tries=(Try(1, 10.0, 40.0, "failed", "OSError"),)),), runs=(WRONG,)
+        ),
+    ),
 }
 
 KEPT: dict[str, Evidence] = {
@@ -170,6 +180,14 @@ KEPT: dict[str, Evidence] = {
         posts=(POST, SECOND_POST),
         runs=(CUT_OFF, SECOND_RUN),
         deeds=(clear(41.0, NEIGHBOUR),),
+    ),
+    "a failed run, and a kill of the retry after a neighbour was cleared": replace(
+        FINE,
+        tasks=(
+            replace(FAILED, tries=(Try(1, 10.0, 40.0, "failed", "RunErrored"), Try(2, 42.0, 80.0, "failed"))),
+        ),
+        runs=(WRONG,),
+        deeds=(clear(41.0, NEIGHBOUR), deed("kill", "SIGKILL of a task's process", 80.0)),
     ),
     "a round after a broken run": replace(
         FINE, tasks=(AGAIN,), posts=(POST, SECOND_POST), runs=(WRONG, SECOND_RUN)

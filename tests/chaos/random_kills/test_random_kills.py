@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import pickle
 import random
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,8 @@ def test_every_promise_is_kept(executor: str, request: pytest.FixtureRequest, tm
         with LocalAirflow([DAGS], connections=connections, **options) as airflow:
             play = Play(airflow, service, draw(seed, executor, kills, MEAN_SECONDS), seed, airflow.home)
             evidence = play.run()
+    # A judge that was mended can judge again.
+    (tmp_path / "evidence.pickle").write_bytes(pickle.dumps(evidence))
     violations = Judge(evidence).violations()
     request.config.stash.setdefault(conftest.RESULTS, []).append(Result(executor, seed, evidence, violations))
     (tmp_path / "report.txt").write_text(report.whole(seed, executor, evidence, violations))
