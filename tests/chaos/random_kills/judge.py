@@ -29,6 +29,8 @@ SLACK: Final = 0.5
 
 #: Kills that end no try: another triggerer waits on.
 HARMLESS: Final = re.compile("triggerer")
+#: What every task needs that starts or reports while it is away.
+EVERYBODYS: Final = re.compile("API server|scheduler")
 #: How a task fails by its runs; and by everything else that is not Airflow's doing.
 _VERDICTS: Final = frozenset({"TestsFailed", "TestsFailedFinally", "RunErrored"})
 _OWN_ERRORS: Final = frozenset(
@@ -253,7 +255,8 @@ class Judge:
         )
 
     def _strikes(self, deed: Deed, task: Task, each: Try) -> bool:
-        if deed.kind != "kill" or HARMLESS.search(deed.name) or task.key not in deed.hit:
+        struck = task.key in deed.hit or EVERYBODYS.search(deed.name)
+        if deed.kind != "kill" or HARMLESS.search(deed.name) or not struck:
             return False
         end = self._evidence.read if each.end is None else each.end
         return deed.at - SLACK <= end <= deed.until + NOTICED_WITHIN
