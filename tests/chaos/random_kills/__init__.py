@@ -1,1 +1,1 @@
-"""Kills at random moments, and a judge that knows only the service's log and Airflow's states."""
+"""Random kills, and a judge that knows only the service's log and Airflow's states."""

@@ -1,4 +1,4 @@
-"""The random kills are played only where they are asked for, by `TESTERARMY_RANDOM_KILLS`."""
+"""The random kills run only where `TESTERARMY_RANDOM_KILLS` asks for them."""
 
 from __future__ import annotations
 

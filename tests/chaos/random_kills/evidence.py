@@ -1,10 +1,10 @@
-"""What the judge is shown: the service's log and runs, Airflow's task instances and tries, and what was done."""
+"""The judge's evidence: the service's log and runs, Airflow's task instances and tries, and the events."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from tests.chaos.random_kills.deeds import Deed, Key
+from tests.chaos.random_kills.events import Event, Key
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ class Evidence:
     posts: tuple[Post, ...] = ()
     reads: tuple[Read, ...] = ()
     runs: tuple[Run, ...] = ()
-    deeds: tuple[Deed, ...] = ()
+    events: tuple[Event, ...] = ()
     named: frozenset[str] = frozenset()
 
 

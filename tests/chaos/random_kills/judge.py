@@ -1,4 +1,4 @@
-"""The court of appeal: it knows what was promised, and nothing of how the provider keeps it."""
+"""Checks the promises against the evidence. It knows nothing of the provider's code."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import pairwise
 from typing import Final
 
-from tests.chaos.random_kills.deeds import Deed, clock, name_of
+from tests.chaos.random_kills.events import Event, clock, name_of
 from tests.chaos.random_kills.evidence import Evidence, Post, Run, Task, Try, Violation
 
 STARTED: Final = "started once"
@@ -18,7 +18,7 @@ LEFT: Final = "never left behind"
 PASSED: Final = "never passed without a pass"
 HICCUP: Final = "never failed by a hiccup"
 
-#: Seconds after the end of its DAG run in which a run must have been stopped; a killed process has to come back.
+#: Seconds after the end of its DAG run in which a run must have been stopped; a killed process starts again first.
 STOPPED_WITHIN: Final = 120.0
 #: Seconds after a kill in which Airflow may notice that a try was lost.
 NOTICED_WITHIN: Final = 90.0
@@ -27,11 +27,11 @@ ANSWERED_WITHIN: Final = 12.0
 #: By how much the times of Airflow, of the service and of this process may be apart.
 SLACK: Final = 0.5
 
-#: Kills that end no try: another triggerer waits on.
+#: Kills that end no try: the next triggerer continues to wait.
 HARMLESS: Final = re.compile("triggerer")
-#: What every task needs that starts or reports while it is away.
-EVERYBODYS: Final = re.compile("API server|scheduler")
-#: How a task fails by its runs; and by everything else that is not Airflow's doing.
+#: Processes that every task needs to start and to report its state.
+SHARED: Final = re.compile("API server|scheduler")
+#: The provider's exceptions for failed runs, and its other ones that a kill does not explain.
 _VERDICTS: Final = frozenset({"TestsFailed", "TestsFailedFinally", "RunErrored"})
 _OWN_ERRORS: Final = frozenset(
     {
@@ -50,7 +50,7 @@ _OWN_ERRORS: Final = frozenset(
 
 
 class Judge:
-    """Finds what was promised and not kept."""
+    """Finds the promises that were broken."""
 
     def __init__(self, evidence: Evidence) -> None:
         self._evidence = evidence
@@ -77,27 +77,30 @@ class Judge:
         ]
         return found + list(self._shared())
 
-    # what users did
+    # user actions
 
-    def _done(self, task: Task, name: str) -> list[Deed]:
-        return [deed for deed in self._evidence.deeds if deed.name == name and task.key in deed.hit]
+    def _done(self, task: Task, name: str) -> list[Event]:
+        return [event for event in self._evidence.events if event.name == name and task.key in event.affected]
 
-    def _clears(self, task: Task, *, neighbours: bool = False) -> list[Deed]:
+    def _clears(self, task: Task, *, neighbours: bool = False) -> list[Event]:
         """The clears of a task; with its neighbours those in its DAG run, after which a retry starts anew."""
         return [
-            deed
-            for deed in self._evidence.deeds
-            if deed.name == "user clears"
-            and (task.key in deed.hit or (neighbours and any(key[0] == task.key[0] for key in deed.hit)))
+            event
+            for event in self._evidence.events
+            if event.name == "user clears"
+            and (
+                task.key in event.affected
+                or (neighbours and any(key[0] == task.key[0] for key in event.affected))
+            )
         ]
 
     def _last_clear(self, task: Task) -> float:
-        return max((deed.at for deed in self._clears(task) if deed.certain), default=0.0)
+        return max((event.at for event in self._clears(task) if event.certain), default=0.0)
 
     def _marked(self, task: Task, state: str) -> bool:
         """Whether a user has marked the task so, and has not cleared it since."""
         marks = self._done(task, f"user marks {state}")
-        return any(deed.until >= self._last_clear(task) for deed in marks)
+        return any(event.until >= self._last_clear(task) for event in marks)
 
     # 1: started once
 
@@ -105,8 +108,8 @@ class Judge:
         """When each generation but the first begins: with the first try that starts after a clear."""
         starts = sorted(each.start for each in task.tries if each.start is not None)
         found = set()
-        for deed in self._clears(task, neighbours=True):
-            later = [start for start in starts if start >= deed.at]
+        for event in self._clears(task, neighbours=True):
+            later = [start for start in starts if start >= event.at]
             found |= set(later[:1])
         return sorted(found)
 
@@ -145,10 +148,10 @@ class Judge:
         for family, tasks in self._tasks.items():
             if len(tasks) < 2:
                 continue
-            clears = [deed for task in tasks for deed in self._clears(task, neighbours=True)]
+            clears = [event for task in tasks for event in self._clears(task, neighbours=True)]
             taken = [post for post in self._posts[family] if post.accepted]
             for number, post in enumerate(taken, 1):
-                allowed = len(tasks) + sum(deed.at <= post.at for deed in clears)
+                allowed = len(tasks) + sum(event.at <= post.at for event in clears)
                 if number > allowed:
                     text = f"{_told(post)} is number {number} of {allowed} for {len(tasks)} siblings"
                     yield Violation(STARTED, tasks[0].key, text)
@@ -156,12 +159,12 @@ class Judge:
     # 2: a clear starts anew
 
     def _cleared(self, task: Task) -> Iterator[str]:
-        clears = [deed for deed in self._clears(task) if deed.certain]
+        clears = [event for event in self._clears(task) if event.certain]
         if not clears:
             return
         last = clears[-1]
         others = [*self._done(task, "user marks failed"), *self._done(task, "user marks success")]
-        if any(deed.until >= last.at for deed in others):
+        if any(event.until >= last.at for event in others):
             return
         if any(post.accepted and post.at >= last.at - SLACK for post in self._posts[task.family]):
             return
@@ -189,11 +192,11 @@ class Judge:
         if post is None or post.unclear:
             return False
         return not any(
-            deed.kind == "kill"
-            and task.key in deed.hit
-            and deed.at <= post.at + ANSWERED_WITHIN
-            and deed.until >= post.at - SLACK
-            for deed in self._evidence.deeds
+            event.kind == "kill"
+            and task.key in event.affected
+            and event.at <= post.at + ANSWERED_WITHIN
+            and event.until >= post.at - SLACK
+            for event in self._evidence.events
         )
 
     def _over(self, task: Task) -> float:
@@ -249,17 +252,17 @@ class Judge:
         return each.error not in _OWN_ERRORS and self._lost(task, [each])
 
     def _lost(self, task: Task, tries: list[Try]) -> bool:
-        """Whether each of these tries ended soon after a kill that struck the task or what runs it."""
+        """Whether each of these tries ended soon after a kill that affected it."""
         return bool(tries) and all(
-            any(self._strikes(deed, task, each) for deed in self._evidence.deeds) for each in tries
+            any(self._hits(event, task, each) for event in self._evidence.events) for each in tries
         )
 
-    def _strikes(self, deed: Deed, task: Task, each: Try) -> bool:
-        struck = task.key in deed.hit or EVERYBODYS.search(deed.name)
-        if deed.kind != "kill" or HARMLESS.search(deed.name) or not struck:
+    def _hits(self, event: Event, task: Task, each: Try) -> bool:
+        affected = task.key in event.affected or SHARED.search(event.name)
+        if event.kind != "kill" or HARMLESS.search(event.name) or not affected:
             return False
         end = self._evidence.read if each.end is None else each.end
-        return deed.at - SLACK <= end <= deed.until + NOTICED_WITHIN
+        return event.at - SLACK <= end <= event.until + NOTICED_WITHIN
 
 
 def _before(each: Try, at: float) -> bool:

@@ -1,27 +1,27 @@
-"""What a failure shows: the seed, the history of what was done, and all about the tasks that were wronged."""
+"""The text of a failure: seed, violations, events, and everything about the affected tasks."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tests.chaos.random_kills.deeds import clock, name_of
+from tests.chaos.random_kills.events import clock, name_of
 from tests.chaos.random_kills.evidence import Evidence, Task, Violation
 
 
 def failure(seed: int, executor: str, evidence: Evidence, violations: list[Violation]) -> str:
-    """Return the violations with all that belongs to their tasks."""
-    wronged = {violation.key for violation in violations}
+    """Return the violations with the history of their tasks."""
+    affected = {violation.key for violation in violations}
     lines = [f"SEED={seed} on the {executor}: {len(violations)} violations"]
     lines += [f"{violation.rule}: {name_of(violation.key)}: {violation.text}" for violation in violations]
-    lines += ["", "what was done:", *map(str, evidence.deeds)]
+    lines += ["", "events:", *map(str, evidence.events)]
     for task in evidence.tasks:
-        if task.key in wronged:
+        if task.key in affected:
             lines += ["", *_about(task, evidence, logs=True)]
     return "\n".join(lines)
 
 
 def whole(seed: int, executor: str, evidence: Evidence, violations: list[Violation]) -> str:
-    """Return the same, and a few lines on every other task."""
+    """Return the same, and the history of every task."""
     lines = [failure(seed, executor, evidence, violations)]
     for task in evidence.tasks:
         lines += ["", *_about(task, evidence)]
@@ -33,7 +33,7 @@ def _about(task: Task, evidence: Evidence, *, logs: bool = False) -> Iterator[st
     runs = [run for run in evidence.runs if run.family == task.family]
     moments = [(run.created, f"run {run.id} {run.status}, ended {_moment(run.ended)}") for run in runs]
     moments += [(post.at, post.text) for post in evidence.posts if post.family == task.family]
-    moments += [(deed.at, deed.told()) for deed in evidence.deeds if task.key in deed.hit]
+    moments += [(event.at, event.told()) for event in evidence.events if task.key in event.affected]
     for each in task.tries:
         told = f"try {each.number} {each.state} until {_moment(each.end)} {each.error}"
         moments.append((each.start or 0.0, told))

@@ -1,4 +1,4 @@
-"""What was done to each executor and what came of it, as a table for the terminal and for the documentation."""
+"""The results of all executors as a table, for the terminal and for the documentation."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from tests.chaos.random_kills.deeds import Deed, Key
+from tests.chaos.random_kills.events import NOTHING, Event, Key
 from tests.chaos.random_kills.evidence import Evidence, Violation
 
 BEGIN: Final = "<!-- random kills table: begin -->\n"
 END: Final = "<!-- random kills table: end -->\n"
-HEADINGS: Final = ("what is done", "executor", "how often", "the tasks it struck ended as", "violations")
-ALL: Final = {"kill": "all kills", "user": "all of users", "fault": "all faults"}
+HEADINGS: Final = ("event", "executor", "count", "final states of the affected tasks", "violations")
+ALL: Final = {"kill": "all kills", "user": "all user actions", "fault": "all faults"}
 
 
 @dataclass(frozen=True)
 class Result:
-    """What came of one executor's play."""
+    """The result on one executor."""
 
     executor: str
     seed: int
@@ -30,26 +30,26 @@ Row = tuple[str, str, str, str, str]
 
 
 def rows(result: Result) -> list[Row]:
-    """Return a row for each thing that was done, one for each kind of them, and one for everything."""
-    deeds = [deed for deed in result.evidence.deeds if deed.hit or deed.kind == "fault"]
+    """Return a row for each event name, one for each kind of event, and one for all tasks."""
+    events = [event for event in result.evidence.events if event.name != NOTHING]
     found: list[Row] = []
     for kind, heading in ALL.items():
-        some = [deed for deed in deeds if deed.kind == kind]
-        names = sorted({deed.name for deed in some})
-        # Which tasks a fault strikes the service's log does not tell.
-        found += [_row(result, name, [deed for deed in some if deed.name == name]) for name in names]
+        some = [event for event in events if event.kind == kind]
+        names = sorted({event.name for event in some})
+        # The tasks that a fault affects are not known.
+        found += [_row(result, name, [event for event in some if event.name == name]) for name in names]
         found.append(_row(result, heading, some))
     states = Counter(task.state for task in result.evidence.tasks)
     whole = f"all tasks (seed {result.seed})"
-    found.append((whole, result.executor, str(len(deeds)), _told(states), str(len(result.violations))))
+    found.append((whole, result.executor, str(len(events)), _told(states), str(len(result.violations))))
     return found
 
 
-def _row(result: Result, name: str, deeds: list[Deed]) -> Row:
-    struck: set[Key] = {key for deed in deeds for key in deed.hit}
-    states = Counter(task.state for task in result.evidence.tasks if task.key in struck)
-    wrong = sum(violation.key in struck for violation in result.violations)
-    return name, result.executor, str(len(deeds)), _told(states) or "-", str(wrong) if struck else "-"
+def _row(result: Result, name: str, events: list[Event]) -> Row:
+    affected: set[Key] = {key for event in events for key in event.affected}
+    states = Counter(task.state for task in result.evidence.tasks if task.key in affected)
+    wrong = sum(violation.key in affected for violation in result.violations)
+    return name, result.executor, str(len(events)), _told(states) or "-", str(wrong) if affected else "-"
 
 
 def _told(states: Counter[str]) -> str:
@@ -64,7 +64,7 @@ def plain(table: list[Row]) -> list[str]:
 
 
 def write(path: Path, results: list[Result]) -> None:
-    """Write the table into its place; rows of executors that did not play now stay as they are."""
+    """Write the table into its place; rows of executors that were not run stay as they are."""
     text = path.read_text(encoding="utf-8")
     before, begin, rest = text.partition(BEGIN)
     old, end, after = rest.partition(END)

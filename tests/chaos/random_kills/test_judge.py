@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.chaos.random_kills import deeds, judge, table
-from tests.chaos.random_kills.deeds import Deed, Kind
+from tests.chaos.random_kills import events, judge, table
+from tests.chaos.random_kills.events import Event, Kind
 from tests.chaos.random_kills.evidence import Evidence, Post, Read, Run, Task, Try
 
 KEY = ("wave-0", "task", -1)
@@ -26,12 +26,12 @@ WRONG = replace(PASSED, passed=False, passes=False)
 FINE = Evidence(1000.0, (SUCCESS,), (POST,), (), (PASSED,))
 
 
-def deed(kind: Kind, name: str, at: float, key: deeds.Key = KEY, until: float | None = None) -> Deed:
-    return Deed(1, kind, name, at, at if until is None else until, (key,))
+def event(kind: Kind, name: str, at: float, key: events.Key = KEY, until: float | None = None) -> Event:
+    return Event(1, kind, name, at, at if until is None else until, (key,))
 
 
-def clear(at: float, key: deeds.Key = KEY) -> Deed:
-    return deed("user", "user clears", at, key)
+def clear(at: float, key: events.Key = KEY) -> Event:
+    return event("user", "user clears", at, key)
 
 
 def two_tries(*states: str) -> tuple[Try, ...]:
@@ -84,14 +84,14 @@ VIOLATIONS: dict[str, tuple[str, Evidence]] = {
     ),
     "cleared, and nothing was started": (
         judge.CLEARED,
-        replace(FINE, tasks=(replace(AGAIN, state="skipped"),), deeds=(clear(41.0),)),
+        replace(FINE, tasks=(replace(AGAIN, state="skipped"),), events=(clear(41.0),)),
     ),
     "cleared, and failed without a reason": (
         judge.CLEARED,
         replace(
             FINE,
             tasks=(replace(FAILED, tries=two_tries("failed", "failed"), ends=False),),
-            deeds=(clear(41.0),),
+            events=(clear(41.0),),
         ),
     ),
     "still active": (judge.LEFT, replace(FINE, runs=(PASSED, replace(PASSED, id="b", ended=None)))),
@@ -113,7 +113,7 @@ VIOLATIONS: dict[str, tuple[str, Evidence]] = {
             tasks=(replace(AGAIN, own_runs=("a",)),),
             posts=(POST, SECOND_POST),
             runs=(PASSED, replace(SECOND_RUN, passed=False)),
-            deeds=(clear(41.0),),
+            events=(clear(41.0),),
         ),
     ),
     "success of another's run": (judge.PASSED, replace(FINE, tasks=(replace(SUCCESS, own_runs=("c",)),))),
@@ -130,14 +130,14 @@ VIOLATIONS: dict[str, tuple[str, Evidence]] = {
     "failed although its run passed": (judge.HICCUP, replace(FINE, tasks=(FAILED,))),
     "failed by its own word although it was killed": (
         judge.HICCUP,
-        replace(FINE, tasks=(FAILED,), deeds=(deed("kill", "SIGKILL of the API server", 35.0),)),
+        replace(FINE, tasks=(FAILED,), events=(event("kill", "SIGKILL of the API server", 35.0),)),
     ),
     "failed by a triggerer's death": (
         judge.HICCUP,
         replace(
             FINE,
             tasks=(replace(FAILED, tries=(Try(1, 10.0, 40.0, "failed"),)),),
-            deeds=(deed("kill", "SIGKILL of the triggerer", 35.0),),
+            events=(event("kill", "SIGKILL of the triggerer", 35.0),),
         ),
     ),
     "its run was cut off and nobody wanted that": (
@@ -149,7 +149,7 @@ VIOLATIONS: dict[str, tuple[str, Evidence]] = {
         replace(
             FINE,
             tasks=(replace(FAILED, tries=(Try(1, 10.0, 40.0, "failed"), Try(2, 142.0, 180.0, "failed"))),),
-            deeds=(deed("kill", "SIGKILL of a task's process", 40.0),),
+            events=(event("kill", "SIGKILL of a task's process", 40.0),),
         ),
     ),
     "failed before anything was started": (judge.HICCUP, replace(FINE, tasks=(FAILED,), posts=(), runs=())),
@@ -172,14 +172,14 @@ KEPT: dict[str, Evidence] = {
         FINE, posts=(replace(LOST, accepted=False), replace(POST, at=14.0)), reads=(Read(13.0, FAMILY),)
     ),
     "a clear": replace(
-        FINE, tasks=(AGAIN,), posts=(POST, SECOND_POST), runs=(CUT_OFF, SECOND_RUN), deeds=(clear(41.0),)
+        FINE, tasks=(AGAIN,), posts=(POST, SECOND_POST), runs=(CUT_OFF, SECOND_RUN), events=(clear(41.0),)
     ),
     "a clear of a neighbour before a retry": replace(
         FINE,
         tasks=(AGAIN,),
         posts=(POST, SECOND_POST),
         runs=(CUT_OFF, SECOND_RUN),
-        deeds=(clear(41.0, NEIGHBOUR),),
+        events=(clear(41.0, NEIGHBOUR),),
     ),
     "a failed run, and a kill of the retry after a neighbour was cleared": replace(
         FINE,
@@ -187,7 +187,7 @@ KEPT: dict[str, Evidence] = {
             replace(FAILED, tries=(Try(1, 10.0, 40.0, "failed", "RunErrored"), Try(2, 42.0, 80.0, "failed"))),
         ),
         runs=(WRONG,),
-        deeds=(clear(41.0, NEIGHBOUR), deed("kill", "SIGKILL of a task's process", 80.0)),
+        events=(clear(41.0, NEIGHBOUR), event("kill", "SIGKILL of a task's process", 80.0)),
     ),
     "a round after a broken run": replace(
         FINE, tasks=(AGAIN,), posts=(POST, SECOND_POST), runs=(WRONG, SECOND_RUN)
@@ -199,7 +199,7 @@ KEPT: dict[str, Evidence] = {
                 FAILED, tries=(Try(1, 10.0, 40.0, "failed"), Try(2, 42.0, 80.0, "failed", "RequestRefused"))
             ),
         ),
-        deeds=(clear(41.0), deed("user", "user marks failed", 81.0)),
+        events=(clear(41.0), event("user", "user marks failed", 81.0)),
     ),
     "left to a service that cannot stop it, and named": replace(
         FINE,
@@ -213,13 +213,13 @@ KEPT: dict[str, Evidence] = {
         posts=(replace(LOST, runs=("b",)),),
         runs=(PASSED, replace(PASSED, id="b", ended=None)),
     ),
-    "marked success": replace(FINE, runs=(WRONG,), deeds=(deed("user", "user marks success", 20.0),)),
-    "marked failed": replace(FINE, tasks=(FAILED,), deeds=(deed("user", "user marks failed", 20.0),)),
+    "marked success": replace(FINE, runs=(WRONG,), events=(event("user", "user marks success", 20.0),)),
+    "marked failed": replace(FINE, tasks=(FAILED,), events=(event("user", "user marks failed", 20.0),)),
     "killed on its only try": replace(
         FINE,
         tasks=(replace(FAILED, tries=(Try(1, 10.0, 40.0, "failed"),)),),
         runs=(CUT_OFF,),
-        deeds=(deed("kill", "SIGKILL of a task's process", 39.0),),
+        events=(event("kill", "SIGKILL of a task's process", 39.0),),
     ),
     "a lost answer of a service without lists": replace(
         FINE,
@@ -248,14 +248,14 @@ def test_a_kept_promise_is_not_taken_for_a_violation(name: str) -> None:
 @pytest.mark.parametrize("kind", ["kill", "user", "fault"])
 def test_a_seed_draws_the_same_again(kind: Kind) -> None:
     def names(seed: int) -> list[str]:
-        return [d.name for d in deeds.draw(seed, "CeleryExecutor", 60, 3.0) if d.kind == kind]
+        return [d.name for d in events.draw(seed, "CeleryExecutor", 60, 3.0) if d.kind == kind]
 
     assert names(1) == names(1)
     assert names(1) != names(2)
     assert kind != "kill" or len(names(1)) == 60
 
 
-def test_the_table_keeps_the_rows_of_an_executor_that_did_not_play(tmp_path: Path) -> None:
+def test_the_table_keeps_the_rows_of_an_executor_that_was_not_run(tmp_path: Path) -> None:
     def told(executor: str, seed: int) -> table.Result:
         return table.Result(executor, seed, FINE, [])
 

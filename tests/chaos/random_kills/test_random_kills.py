@@ -1,4 +1,4 @@
-"""Kills at random moments of a real Airflow: `TESTERARMY_RANDOM_KILLS` says how many, `SEED` which ones."""
+"""Random kills on a real Airflow: `TESTERARMY_RANDOM_KILLS` sets their number, `SEED` selects them."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ import pytest
 from airflow_provider_testerarmy.sandbox.server import SandboxServer
 from airflow_provider_testerarmy.sandbox.state import Sandbox
 from tests.chaos.random_kills import conftest, report
-from tests.chaos.random_kills.deeds import draw
+from tests.chaos.random_kills.events import draw
 from tests.chaos.random_kills.judge import Judge
 from tests.chaos.random_kills.plan import catalog
-from tests.chaos.random_kills.play import Play
+from tests.chaos.random_kills.scenario import Scenario
 from tests.chaos.random_kills.table import Result
 from tests.chaos.stage import LOST_AFTER
 from tests.rig.airflow import LocalAirflow
@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 pytestmark = pytest.mark.integration
 
 DAGS = Path(__file__).with_name("dags") / "random_kills.py"
-#: Average seconds between two things that are done.
+#: Average seconds between two events.
 MEAN_SECONDS = 3.5
 SETTINGS = {
     **LOST_AFTER,
@@ -63,9 +63,11 @@ def test_every_promise_is_kept(executor: str, request: pytest.FixtureRequest, tm
             "docket_default": docket_connection(service.url),
         }
         with LocalAirflow([DAGS], connections=connections, **options) as airflow:
-            play = Play(airflow, service, draw(seed, executor, kills, MEAN_SECONDS), seed, airflow.home)
-            evidence = play.run()
-    # A judge that was mended can judge again.
+            scenario = Scenario(
+                airflow, service, draw(seed, executor, kills, MEAN_SECONDS), seed, airflow.home
+            )
+            evidence = scenario.run()
+    # For judging again after the judge has changed.
     (tmp_path / "evidence.pickle").write_bytes(pickle.dumps(evidence))
     violations = Judge(evidence).violations()
     request.config.stash.setdefault(conftest.RESULTS, []).append(Result(executor, seed, evidence, violations))

@@ -1,4 +1,4 @@
-"""A quick look at Airflow's tables, which also works while the API server is dead."""
+"""Reads Airflow's tables directly, which also works while the API server is down."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import Any, Final
 
 from sqlalchemy import create_engine, text
 
-from tests.chaos.random_kills.deeds import Key
+from tests.chaos.random_kills.events import Key
 from tests.chaos.random_kills.plan import DAG_ID
 
 FINAL: Final = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"})
 _COLUMNS: Final = "run_id, task_id, map_index, try_number, start_date, end_date, state"
 
 
-class Eye:
-    """Reads what Airflow's database says of the DAG."""
+class AirflowTables:
+    """What Airflow's database holds about the DAG."""
 
     def __init__(self, url: str) -> None:
         self._engine = create_engine(url, pool_size=3)

@@ -1,4 +1,4 @@
-"""What is done to Airflow and to the service: drawn from a seed, and written down when it has been done."""
+"""Kills, user actions and faults: drawn from a seed, and recorded when they have happened."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Key = tuple[str, str, int]
 
 Kind = Literal["kill", "user", "fault"]
 
-#: Kills by name, with how often each is drawn; those of a Celery worker only where there is one.
+#: Kills by name, with their weights; those of a Celery worker only where there is one.
 KILLS: Final[dict[str, int]] = {
     "SIGKILL of a task's process": 5,
     "SIGSTOP of a task's process": 4,
@@ -27,7 +27,7 @@ KILLS: Final[dict[str, int]] = {
 }
 CELERY_KILLS: Final = {"SIGKILL of a Celery worker": 3, "SIGSTOP of a Celery worker": 2}
 USERS: Final = {"user clears": 5, "user marks failed": 2, "user marks success": 1}
-#: Faults by name: the sandbox's kind, its options, how often each is drawn.
+#: Faults by name: the sandbox's kind, its options, the weight.
 FAULTS: Final[dict[str, tuple[str, dict[str, Any], int]]] = {
     "reset before the effect": ("reset_before", {}, 2),
     "reset after the effect": ("reset_after", {}, 3),
@@ -39,7 +39,7 @@ FAULTS: Final[dict[str, tuple[str, dict[str, Any], int]]] = {
     "late effect and answer": ("delay", {}, 2),
     "late answer": ("delay_after", {}, 2),
 }
-#: Which requests a fault strikes; a submission is what matters most.
+#: Request patterns of faults, with their weights: submissions matter most.
 MATCHES: Final = {
     "POST /tests/*/runs": 4,
     "POST /groups/*/runs": 1,
@@ -49,19 +49,23 @@ MATCHES: Final = {
 }
 
 
+#: The name of an event for which there was no task.
+NOTHING: Final = "nothing to affect"
+
+
 @dataclass(frozen=True)
 class Draw:
-    """What is to happen, and when.
+    """A planned event.
 
-    :param pause: seconds after what was drawn before.
-    :param lot: which of the candidates it strikes, from 0 to below 1.
+    :param pause: seconds after the event before it.
+    :param choice: selects one of the candidates; from 0 to below 1.
     :param seconds: how long a SIGSTOP, a late answer or a dead process lasts.
     """
 
     kind: Kind
     name: str
     pause: float
-    lot: float
+    choice: float
     seconds: float
     scope: str
     match: str
@@ -69,11 +73,11 @@ class Draw:
 
 
 @dataclass
-class Deed:
-    """What has happened.
+class Event:
+    """An event that has happened.
 
     :param at: when it began, and ``until`` when it was over, in epoch seconds.
-    :param hit: the task instances that it struck.
+    :param affected: the task instances that it affected.
     :param certain: whether it is known to have been done; a user's request can lose its answer.
     """
 
@@ -82,15 +86,15 @@ class Deed:
     name: str
     at: float
     until: float
-    hit: tuple[Key, ...] = ()
+    affected: tuple[Key, ...] = ()
     detail: str = ""
     certain: bool = True
 
     def __str__(self) -> str:
-        return f"{self.told()}: {', '.join(map(name_of, self.hit)) or '-'}"
+        return f"{self.told()}: {', '.join(map(name_of, self.affected)) or '-'}"
 
     def told(self) -> str:
-        """Return it without what it struck."""
+        """Return it as text, without the affected task instances."""
         unsure = "" if self.certain else " (no answer)"
         when = f"{clock(self.at)} to {clock(self.until)}"
         return f"{self.number:3} {when} {self.name}{unsure} {self.detail}".rstrip()
@@ -108,9 +112,9 @@ def name_of(key: Key) -> str:
 
 
 def draw(seed: int, executor: str, kills: int, mean: float) -> list[Draw]:
-    """Draw so many kills, with a user's action after every third and a fault after every second.
+    """Draw so many kills, with a user action after about every third and a fault after about every second.
 
-    :param mean: average seconds between two of them.
+    :param mean: average seconds between two events.
     """
     random = Random(f"{seed} {executor}")
     table = KILLS | (CELERY_KILLS if "Celery" in executor else {})
@@ -133,7 +137,7 @@ def _drawn(random: Random, kind: Kind, table: dict[str, int], mean: float) -> Dr
         kind,
         pick(table),
         pause=min(random.expovariate(1 / mean), 3 * mean),
-        lot=random.random(),
+        choice=random.random(),
         seconds=random.uniform(2, 25),
         scope=pick({"process": 1, "group": 1, "session": 1}),
         match=pick(MATCHES),

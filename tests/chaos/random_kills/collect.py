@@ -1,4 +1,4 @@
-"""Collects the evidence: from the sandbox's log and stores, Airflow's tables, and the files of its logs."""
+"""Collects the evidence from the sandbox's log and stores, Airflow's tables and its log files."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from airflow_provider_testerarmy.sandbox.core.requestlog import LogEntry
 from airflow_provider_testerarmy.sandbox.docket.store import DocketRun
 from airflow_provider_testerarmy.sandbox.state import Sandbox
 from airflow_provider_testerarmy.sandbox.testerarmy import engine, outputs
-from tests.chaos.random_kills.deeds import Deed, Key
+from tests.chaos.random_kills.airflow_tables import AirflowTables, key_of
+from tests.chaos.random_kills.events import Event, Key
 from tests.chaos.random_kills.evidence import Evidence, Post, Read, Run, Task, Try
-from tests.chaos.random_kills.eye import Eye, key_of
 from tests.chaos.random_kills.plan import BY_ID, DAG_ID, family, target_of, tests_of, waves
 
 #: Answers that do not say whether a request took effect.
@@ -26,7 +26,7 @@ _LAST_LINES: Final = 25
 
 
 def gather(
-    eye: Eye, sandbox: Sandbox, dag_runs: Mapping[str, int], deeds: list[Deed], logs: Path
+    tables: AirflowTables, sandbox: Sandbox, dag_runs: Mapping[str, int], events: list[Event], logs: Path
 ) -> Evidence:
     """Return the evidence.
 
@@ -44,11 +44,11 @@ def gather(
             reads += _read(entry, owners)
     return Evidence(
         time.time(),
-        tuple(_tasks(eye, dag_runs, logs)),
+        tuple(_tasks(tables, dag_runs, logs)),
         tuple(posts),
         tuple(reads),
         tuple(runs),
-        tuple(deeds),
+        tuple(events),
         _named(logs, [run.id for run in runs if run.ended is None]),
     )
 
@@ -127,11 +127,11 @@ def _docket_run(run: DocketRun, now: float, owners: Mapping[str, str]) -> Run:
 # Airflow
 
 
-def _tasks(eye: Eye, dag_runs: Mapping[str, int], logs: Path) -> list[Task]:
-    ends = {row["run_id"]: _epoch(row["end_date"]) or time.time() for row in eye.dag_runs()}
-    current = eye.instances()
+def _tasks(tables: AirflowTables, dag_runs: Mapping[str, int], logs: Path) -> list[Task]:
+    ends = {row["run_id"]: _epoch(row["end_date"]) or time.time() for row in tables.dag_runs()}
+    current = tables.instances()
     rows: dict[Key, list[dict[str, Any]]] = {key_of(row): [] for row in current}
-    for row in [*eye.earlier_tries(), *current]:
+    for row in [*tables.earlier_tries(), *current]:
         # An instance that was there before its task was mapped has left only its tries.
         rows.setdefault(key_of(row), []).append(row)
     found = []
@@ -147,7 +147,7 @@ def _tasks(eye: Eye, dag_runs: Mapping[str, int], logs: Path) -> list[Task]:
                 profile.retries,
                 tuple(tries),
                 ends[key[0]],
-                _summary(eye, key),
+                _summary(tables, key),
                 profile.siblings,
                 profile.tolerates,
                 not profile.endless,
@@ -174,9 +174,9 @@ def _try(row: Mapping[str, Any], logs: Path) -> Try:
     )
 
 
-def _summary(eye: Eye, key: Key) -> tuple[str, ...] | None:
+def _summary(tables: AirflowTables, key: Key) -> tuple[str, ...] | None:
     """The runs that the task's summary names."""
-    value = eye.summary(key)
+    value = tables.summary(key)
     return None if value is None else tuple(map(str, value.get("run_ids", ())))
 
 

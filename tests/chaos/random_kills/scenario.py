@@ -1,10 +1,9 @@
-"""One whole play: DAG runs are started, what was drawn is done to them, and Airflow settles."""
+"""The scenario on one executor: start DAG runs, execute the planned events, wait until Airflow has settled."""
 
 from __future__ import annotations
 
 import contextlib
 import logging
-import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,33 +11,33 @@ from random import Random
 from typing import Any, Final
 
 from airflow_provider_testerarmy.sandbox.server import SandboxServer
-from tests.chaos.random_kills.deeds import Deed, Draw
+from tests.chaos.random_kills.airflow_tables import FINAL, AirflowTables, key_of
+from tests.chaos.random_kills.collect import gather
+from tests.chaos.random_kills.events import Draw, Event
 from tests.chaos.random_kills.evidence import Evidence
-from tests.chaos.random_kills.eye import FINAL, Eye, key_of
-from tests.chaos.random_kills.hands import Hands
+from tests.chaos.random_kills.injector import Injector
 from tests.chaos.random_kills.plan import BY_ID, DAG_ID, PROFILES, target_of, tests_of, waves
-from tests.chaos.random_kills.record import gather
 from tests.rig.airflow import LocalAirflow
 from tests.rig.rest import RestError, UnavailableError
 from tests.rig.waiting import TimedOutError, eventually
 
 log = logging.getLogger(__name__)
 
-#: Kills for which one DAG run is started.
+#: Kills per DAG run.
 KILLS_PER_WAVE: Final = 9
 SETTLE_SECONDS: Final = 420.0
-#: Seconds in which the runs of ended tasks must have been stopped; more than the judge allows.
+#: Seconds to wait until no run is active; more than the judge allows.
 STOP_SECONDS: Final = 150.0
-#: Seconds after which a user marks a task again that no mark has ended.
+#: Seconds after which a user marks a task again that has not ended.
 MARKS_AGAIN: Final = 15.0
 
 
 @dataclass
-class Play:
-    """What is played on one Airflow.
+class Scenario:
+    """A scenario on one Airflow.
 
-    :param draws: what happens to it.
-    :param seed: also decides how the endless tasks are ended.
+    :param draws: the planned events.
+    :param seed: also decides how users end the endless tasks.
     """
 
     airflow: LocalAirflow
@@ -46,24 +45,24 @@ class Play:
     draws: list[Draw]
     seed: int
     home: Path
-    deeds: list[Deed] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
 
     def run(self) -> Evidence:
-        """Play, and return what there is to judge."""
+        """Run it, and return the evidence."""
         kills = sum(draw.kind == "kill" for draw in self.draws)
         count = max(1, -(-kills // KILLS_PER_WAVE))
         self._write_scripts(count)
-        eye = Eye(self.airflow.database.url)
-        hands = Hands(self.airflow, eye, self.service.control)
-        self.deeds = hands.deeds
+        tables = AirflowTables(self.airflow.database.url)
+        injector = Injector(self.airflow, tables, self.service.control)
+        self.events = injector.events
         try:
-            runs = self._do_all(hands, count)
-            self._settle(hands, eye)
+            runs = self._execute(injector, count)
+            self._settle(injector, tables)
             with contextlib.suppress(TimedOutError):
                 eventually(lambda: not self._active(), STOP_SECONDS, "the end of all runs")
-            return gather(eye, self.service.control, runs, hands.deeds, self.home / "logs")
+            return gather(tables, self.service.control, runs, injector.events, self.home / "logs")
         finally:
-            eye.close()
+            tables.close()
 
     def _write_scripts(self, count: int) -> None:
         control = self.service.control
@@ -74,19 +73,16 @@ class Play:
                 else:
                     control.store.override_script(test, script)
 
-    def _do_all(self, hands: Hands, count: int) -> dict[str, int]:
-        """Do what was drawn, and start a DAG run from time to time; return the wave of each."""
+    def _execute(self, injector: Injector, count: int) -> dict[str, int]:
+        """Execute the planned events and start the DAG runs; return the wave of each."""
         runs: dict[str, int] = {}
-        starter = threading.Thread(target=self._start, args=(0, runs), daemon=True)
-        starter.start()
-        starter.join()
         for number, draw in enumerate(self.draws):
             wave = len(runs)
             if wave < count and number >= wave * len(self.draws) // count:
                 self._start(wave, runs)
             time.sleep(draw.pause)
-            hands.do(draw)
-        hands.calm()
+            injector.do(draw)
+        injector.restore()
         while len(runs) < count:
             self._start(len(runs), runs)
         return runs
@@ -103,34 +99,36 @@ class Play:
         eventually(started, 120, f"{run_id} started", retry_on=(UnavailableError, RestError))
         runs[run_id] = wave
 
-    def _settle(self, hands: Hands, eye: Eye) -> None:
+    def _settle(self, injector: Injector, tables: AirflowTables) -> None:
         """End the endless tasks by hand, and wait until every task instance and DAG run has ended."""
         random = Random(self.seed)
         marked: dict[Any, float] = {}
 
         def settled() -> bool:
             self._revive()
-            left = eye.instances()
+            left = tables.instances()
             for row in left:
                 key = key_of(row)
                 due = time.monotonic() - marked.get(key, 0) > MARKS_AGAIN
                 if BY_ID[key[1]].endless and row["state"] in ("running", "deferred") and due:
                     marked[key] = time.monotonic()
-                    hands.mark(key, random.choice(("failed", "failed", "success")))
-            ended = all(run["state"] in ("success", "failed") for run in eye.dag_runs())
+                    injector.mark(key, random.choice(("failed", "failed", "success")))
+            ended = all(run["state"] in ("success", "failed") for run in tables.dag_runs())
             return ended and all(row["state"] in FINAL for row in left)
 
-        eventually(settled, SETTLE_SECONDS, "Airflow settled", state=lambda: self._unsettled(eye), interval=2)
+        eventually(
+            settled, SETTLE_SECONDS, "Airflow settled", state=lambda: self._unsettled(tables), interval=2
+        )
 
     def _revive(self) -> None:
         for process in self.airflow.processes.values():
             if not process.running:
-                log.info("%s had ended by itself: %s", process.name, process.log_tail(3))
+                log.info("%s ended on its own: %s", process.name, process.log_tail(3))
                 process.start()
 
-    def _unsettled(self, eye: Eye) -> str:
-        left = [f"{key_of(row)} {row['state']}" for row in eye.instances() if row["state"] not in FINAL]
-        history = "\n".join(map(str, self.deeds))
+    def _unsettled(self, tables: AirflowTables) -> str:
+        left = [f"{key_of(row)} {row['state']}" for row in tables.instances() if row["state"] not in FINAL]
+        history = "\n".join(map(str, self.events))
         return "\n".join([*left, self.airflow.describe(), history])
 
     def _active(self) -> list[str]:
