@@ -40,7 +40,7 @@ def rows(result: Result) -> list[Row]:
         found += [_row(result, name, [event for event in some if event.name == name]) for name in names]
         found.append(_row(result, heading, some))
     states = Counter(task.state for task in result.evidence.tasks)
-    whole = f"all tasks (seed {result.seed})"
+    whole = f"all events (seed {result.seed})"
     found.append((whole, result.executor, str(len(events)), _told(states), str(len(result.violations))))
     return found
 
