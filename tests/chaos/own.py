@@ -18,6 +18,8 @@ from airflow_provider_testerarmy.triggers.runs import AwaitRunsTrigger
 
 #: How long reading a slow connection takes.
 SLOW_SECONDS: Final = 6.0
+#: How long a task goes on after its verdict, where it lingers.
+LINGERS_SECONDS: Final = 30.0
 _read_slowly: list[str] = []
 
 
@@ -46,11 +48,21 @@ class RunTest(TesterArmyRunTestOperator):
 
     :param trigger: the name of the trigger to use instead of the provider's.
     :param slow: whether reading the connection takes `SLOW_SECONDS`, once per process.
+    :param lingers: whether the first try goes on for `LINGERS_SECONDS` after its verdict.
     """
 
-    def __init__(self, *, trigger: str | None = None, slow: bool = False, **kwargs: Any) -> None:
+    def __init__(
+        self, *, trigger: str | None = None, slow: bool = False, lingers: bool = False, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
-        self.trigger, self.slow = trigger, slow
+        self.trigger, self.slow, self.lingers = trigger, slow, lingers
+
+    def post_execute(self, context: Any, result: Any = None) -> None:
+        """Take long before Airflow hears of the verdict, where that is wanted."""
+        super().post_execute(context, result)
+        if self.lingers and context["ti"].try_number == 1:
+            judged(self.dag_id).touch()
+            time.sleep(LINGERS_SECONDS)
 
     @property
     def hook(self) -> Any:
@@ -71,6 +83,11 @@ class RunTest(TesterArmyRunTestOperator):
 def reading(dag_id: str, home: str | Path | None = None) -> Path:
     """Return the file that appears when the task begins to read its connection slowly."""
     return Path(home or os.environ["AIRFLOW_HOME"]) / f"{dag_id}.reading"
+
+
+def judged(dag_id: str, home: str | Path | None = None) -> Path:
+    """Return the file that appears when the task has its verdict and lingers."""
+    return Path(home or os.environ["AIRFLOW_HOME"]) / f"{dag_id}.judged"
 
 
 def build(

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from tests.chaos.attempt_drills import Play
 from tests.chaos.cases import ANY, BOTH, Case, Drill, Mode
-from tests.chaos.own import reading
+from tests.chaos.own import judged, reading
 from tests.chaos.scene import Scene
 from tests.chaos.stage import Stage, connection
 from tests.rig.airflow import WorkerProcess
@@ -44,6 +44,7 @@ def drills() -> list[Drill]:
         _drill("supervisor lost during a Retry-After", "sync", orphaned, **orphan),
         _drill("paused before the intent", "sync", paused, **orphan),
         _drill("paused before the POST is sent again", "sync", paused, **orphan),
+        *(_drill("worker lost after the verdict", mode, lost_after_the_verdict, tries=2) for mode in BOTH),
     ]
 
 
@@ -93,6 +94,16 @@ def terminated_early(stage: Stage, scenes: list[Scene]) -> None:
     begun = reading(scene.dag_id, stage.airflow.home)
     scene.until(begun.exists, "the connection being read")
     scene.signal_worker(signal.SIGTERM)
+    scene.settle()
+
+
+def lost_after_the_verdict(stage: Stage, scenes: list[Scene]) -> None:
+    """Airflow never hears of the verdict: the next try judges the same run, which nobody asked to start again."""
+    (scene,) = scenes
+    scene.write_dag(lingers=True)
+    scene.start()
+    scene.until(judged(scene.dag_id, stage.airflow.home).exists, "the verdict", 90)
+    scene.lose_worker()
     scene.settle()
 
 

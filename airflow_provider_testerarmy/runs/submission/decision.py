@@ -94,8 +94,7 @@ def _verdict_was_lost(record: Record, generation: Generation) -> bool:
     of starting new ones. Airflow 3.3 does not count a clear with ``reset_dag_runs=False``, but that clear changes
     ``max_tries`` (``clear_task_instances``).
     """
-    ended = [part.state is PartState.ENDED for part in record.parts.values()]
-    return bool(ended) and all(ended) and record.generation.counts_clears and generation.counts_clears
+    return record.judged and record.generation.counts_clears and generation.counts_clears
 
 
 @dataclass(frozen=True, slots=True)
