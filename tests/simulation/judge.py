@@ -150,6 +150,9 @@ class _Judge:
         killed = incidents & {"kill_worker", "kill_task", "kill_supervisor", "evict"}
         if killed and (self._ambiguous or len(self.outcome.plan.tasks) > 1):
             return True
+        # A record of another target that the current key has not signed may be forged, so nothing is touched.
+        if {"rotate_key", "edit_target"} <= incidents:
+            return True
         deeds = self.deeds(task, "mark_failed", "mark_success")
         lost = "kill_scheduler" in incidents or ("kill_api" in incidents and bool(deeds))
         return "lose_connection" in incidents or lost
