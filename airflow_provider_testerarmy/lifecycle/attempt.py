@@ -51,8 +51,8 @@ _ENDINGS: Final = {
     WaitEnd.LOST: Ending.TRIGGER_LOST,
 }
 _FORGOTTEN: Final = (
-    "The ids of the runs that this task waited for are lost: neither its record nor its trigger has them. Check the "
-    "dashboard for the runs."
+    "The ids of the runs that this task waited for are lost: neither its record nor its trigger has them. Check "
+    "the dashboard for the runs."
 )
 _STOPPED: Final = {
     StopResult.STOPPED: "cancelled",
