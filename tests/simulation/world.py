@@ -17,7 +17,7 @@ from tests.simulation.kernel import World
 from tests.simulation.network import Fault, Network
 from tests.simulation.patches import installed
 from tests.simulation.plan import Incident, Plan, PlannedTask, group_id, test_id
-from tests.simulation.scheduler import LOST_AFTER, Scheduler
+from tests.simulation.scheduler import Scheduler
 from tests.simulation.triggerer import Triggerer
 from tests.simulation.vendor import KEY, ORIGIN, Vendor
 from tests.simulation.worker import Worker
@@ -65,10 +65,10 @@ class Simulation:
         self.database.connections["testerarmy_default"] = _connection(KEY)
         self.api = ApiServer(world, self.database)
         self.workers: list[Worker] = []
-        self.scheduler = Scheduler(world, self.database, self._start_worker)
-        self.triggerers = [
-            Triggerer(world, self.database, f"triggerer-{number}") for number in range(plan.triggerers)
-        ]
+        self.scheduler = Scheduler(world, self.database, self._start_worker, plan.worker_lost_after)
+        self.triggerers: list[Triggerer] = []
+        for _ in range(plan.triggerers):
+            self._new_triggerer()
         self.outcome = Outcome(plan, world, self.vendor, self.database, self.triggerers, self.workers)
         self._add_tasks()
         for incident in plan.incidents:
@@ -175,7 +175,7 @@ class Simulation:
     def _each_worker(self, act: Callable[[Worker], None]) -> None:
         living = [worker for worker in self.workers if worker.process.alive]
         # It takes Airflow as long to notice.
-        self._not_calm_before(self.world.now + 2 * LOST_AFTER)
+        self._not_calm_before(self.world.now + 2 * self.plan.worker_lost_after)
         if living:
             act(self.world.stream("victims").choice(living))
 
@@ -201,7 +201,8 @@ class Simulation:
         self._later(seconds, self._new_triggerer)
 
     def _new_triggerer(self) -> None:
-        self.triggerers.append(Triggerer(self.world, self.database, f"triggerer-{len(self.triggerers)}"))
+        name, lost_after = f"triggerer-{len(self.triggerers)}", self.plan.triggerer_lost_after
+        self.triggerers.append(Triggerer(self.world, self.database, name, lost_after))
 
     def _pause_triggerer(self, seconds: float) -> None:
         if (victim := self._living_triggerer()) is not None:
@@ -314,12 +315,15 @@ def _spec(planned: PlannedTask) -> TaskSpec:
         "timeout": planned.timeout,
         "max_outage": planned.max_outage,
     }
+    if planned.poll_interval is not None:
+        parameters["poll_interval"] = planned.poll_interval
     if planned.kind == "group":
         make: Any = TesterArmyRunGroupOperator
         parameters["group_id"] = group_id(planned.target)
     else:
         make = TesterArmyRunTestOperator
         parameters["test_id"] = test_id(planned.target)
-    spec = TaskSpec(planned.task_id, make, parameters, planned.retries, map_index=planned.map_index)
+    spec = TaskSpec(planned.task_id, make, parameters, planned.retries, planned.retry_delay)
+    spec.map_index = planned.map_index
     spec.execution_timeout = planned.execution_timeout
     return spec
