@@ -97,7 +97,9 @@ def _tape(scene: Scene) -> dict[str, Any]:
     rows = [row for row in found if row["kind"] != "task" or row["task_id"] == TASK]
     states, triggers = _states(rows, began)
     service = _service(scene, began)
-    over = max(row[0] for row in (*states, *service)) + began
+    taken = _triggerers(rows, triggers, began)
+    # A triggerer is said to be at work a moment after it has taken its first triggers.
+    over = max(row[0] for row in (*states, *service, *taken)) + began + 1.0
     return {
         "case": scene.case.name,
         "task": _task(scene),
@@ -110,7 +112,7 @@ def _tape(scene: Scene) -> dict[str, Any]:
         "dag_run": _distinct(
             [[_since(row, began), *row["facts"]] for row in rows if row["kind"] == "dag_run"]
         ),
-        "triggerers": _triggerers(rows, triggers, began),
+        "triggerers": taken,
         "service": service,
         "runs": [status_at(run, scene.sandbox.clock.time()) for run in scene.runs()],
     }

@@ -151,7 +151,6 @@ class ApiServer:
         """A user marks a task instance; listeners are called without a previous state."""
         if task.state == state:
             return
-        self.database.leave_deferral(task)
         task.next_method = task.next_kwargs = None
         self.database.set_state(task, state, "user")
         self._tell(state, task)

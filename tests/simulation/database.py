@@ -180,16 +180,21 @@ class Database:
         return Change(self.world.now, task.name, task.state, cause, task.try_number, task.max_tries, task.id)
 
     def leave_deferral(self, task: TaskInstance) -> None:
-        """Take a task's trigger away."""
-        if task.trigger is not None:
-            self.triggers.pop(task.trigger.id, None)
+        """A task is to resume. Its trigger's row stays until a triggerer cleans up."""
         task.trigger, task.trigger_timeout = None, None
+
+    def clean_triggers(self) -> None:
+        """Remove the triggers that no task waits for; a cleared task keeps its own until it is scheduled."""
+        for task in self.tasks:
+            if task.state not in ("deferred", None):
+                task.trigger = None
+        linked = {task.trigger.id for task in self.tasks if task.trigger is not None}
+        self.triggers = {id_: row for id_, row in self.triggers.items() if id_ in linked}
 
     def new_try(self, task: TaskInstance) -> None:
         """Give a task instance another id: the try before can no longer write."""
         task.id = self.next_id()
         task.next_method = task.next_kwargs = None
-        self.leave_deferral(task)
 
     def fail_or_retry(self, task: TaskInstance) -> None:
         """The scheduler has missed a task's worker."""

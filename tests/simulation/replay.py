@@ -7,6 +7,7 @@ or after the service had accepted the first submission.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from typing import Any, Final
 
 from airflow_provider_testerarmy.sandbox.testerarmy.catalog import Group, SavedTest
@@ -22,6 +23,8 @@ from tests.simulation.world import Simulation
 #: Seconds between two looks at what has changed.
 LOOK: Final = 0.02
 FOREVER: Final = 1e9
+#: Seconds of a triggerer's round: whether one takes a trigger that is wanted for less is left to chance.
+BRIEF: Final = 2.0
 RUN_SECONDS: Final = 8.0
 #: States in which a task waits for the scheduler: how long depends on its rounds, so nothing is tied to them.
 PASSING: Final = (None, "scheduled", "queued")
@@ -84,6 +87,9 @@ class Replay(Simulation):
         self.dag_run_states: list[list[Any]] = []
         self.taken: list[list[Any]] = []
         self._triggers: list[int] = []
+        self._names: list[str] = []
+        self._brief = brief_triggers(tape)
+        self._done_until = 0.0
         self._dag_run_ends: list[tuple[float, str]] = []
         super().__init__(plan_of(tape), keep_history=True)
         if (seconds := tape["task"]["read_timeout"]) is not None:
@@ -106,7 +112,7 @@ class Replay(Simulation):
                 for each in self.database.changes
             ),
             "dag_run": self.dag_run_states,
-            "triggerers": _distinct(self.taken),
+            "triggerers": [row for row in self.taken if row[0] not in self._brief],
             "service": [[entry.effect, len(entry.run_ids)] for entry in self.vendor.log],
             "runs": [status_at(run, self.vendor.clock.time()) for run in runs],
         }
@@ -130,16 +136,15 @@ class Replay(Simulation):
         self.world.after(LOOK, None, self._look)
 
     def _sample(self) -> None:
-        dag_run, row = self.task.dag_run, self.task.trigger
+        dag_run = self.task.dag_run
         if [[dag_run.state, dag_run.clear_number]] != self.dag_run_states[-1:]:
             self.dag_run_states.append([dag_run.state, dag_run.clear_number])
             self._dag_run_ends.append((self.world.now, dag_run.state))
-        if row is not None and row.triggerer is not None:
-            if row.id not in self._triggers:
-                self._triggers.append(row.id)
-            names = [triggerer.name for triggerer in self.triggerers]
-            self.taken.append([self._triggers.index(row.id) + 1, names.index(row.triggerer) + 1])
-            self.taken = _distinct(self.taken)
+        for row in self.database.triggers.values():
+            trigger = _number(self._triggers, row.id)
+            if row.triggerer is not None:
+                taken = [trigger, _number(self._names, row.triggerer)]
+                self.taken += [taken] if taken not in self.taken else []
 
     def _moment(self, incident: Incident) -> float | None:
         name, _, count = incident.role.rpartition(" ")
@@ -156,7 +161,9 @@ class Replay(Simulation):
             self._acts()[incident.what](**incident.details)
             self._not_calm_before(self.world.now)
 
-        self.world.after(seconds, None, act)
+        # What was done in one moment is done in its order.
+        self._done_until = max(self.world.now + seconds, self._done_until + 1e-6)
+        self.world.after(self._done_until - self.world.now, None, act)
 
     # -- what is done
 
@@ -192,6 +199,9 @@ class Replay(Simulation):
     def _tape_fault(
         self, kind: str, match: str, times: int = 1, seconds: float = FOREVER, **more: Any
     ) -> None:
+        if kind == "list_lag":
+            self.vendor.hidden = seconds
+            return
         name = _FAULTS.get(kind, kind)
         self.network.faults.append(Fault(name, match, 0.0, FOREVER, times, seconds=seconds, **more))
 
@@ -201,15 +211,30 @@ class Replay(Simulation):
         spec.parameters["test_id"] = self.plan.tests[test_id != "the same"].id
 
 
+def brief_triggers(tape: dict[str, Any]) -> set[int]:
+    """The numbers of the triggers of a task that it needed only for a moment while a triggerer was at work."""
+    if any(what == "stop_triggerers" for _, what, _ in tape["deeds"]):
+        return set()
+    deferrals = [(at, after[0]) for (at, state, *_), after in pairwise(tape["states"]) if state == "deferred"]
+    return {number for number, (since, until) in enumerate(deferrals, 1) if until - since < BRIEF}
+
+
 def facts_of(tape: dict[str, Any]) -> dict[str, Any]:
     """What came of a case on the real Airflow, without times."""
     return {
         "states": [row[1:] for row in tape["states"]],
         "dag_run": [row[1:] for row in tape["dag_run"]],
-        "triggerers": [row[1:] for row in tape["triggerers"]],
+        "triggerers": [row[1:] for row in tape["triggerers"] if row[1] not in brief_triggers(tape)],
         "service": [row[1:] for row in tape["service"] if row[1] != "struck"],
         "runs": tape["runs"],
     }
+
+
+def _number(seen: list[Any], each: Any) -> int:
+    """The place of something among what was seen before, from 1."""
+    if each not in seen:
+        seen.append(each)
+    return seen.index(each) + 1
 
 
 def _distinct(rows: Any) -> list[list[Any]]:

@@ -33,8 +33,11 @@ class Triggerer:
         world.after(self._chance.uniform(0.0, ROUND), self.process, self._round)
 
     def _round(self) -> None:
+        # A new triggerer takes triggers before it cleans up, so also those of tasks that have ended meanwhile.
+        if self.name in self.database.heartbeats:
+            self.database.clean_triggers()
         self.database.heartbeats[self.name] = self.world.now
-        for row in list(self.database.triggers.values()):
+        for row in (task.trigger for task in self.database.tasks if task.trigger is not None):
             owner = row.triggerer
             if owner is None or (owner != self.name and self._is_lost(owner)):
                 row.triggerer = self.name
