@@ -69,6 +69,7 @@ def write(scene: Scene, into: Path) -> None:
     """Write a case's tape, if the simulation can play such a case and it has gone well."""
     if not scene.is_taped or scene.outcome.problems():
         return
+    scene.stage.airflow.wait_dag_run(scene.dag_id, scene.run_id)
     into.mkdir(parents=True, exist_ok=True)
     name = re.sub(r"[^a-z0-9]+", "-", scene.case.name.lower()).strip("-")
     (into / f"{name}.json").write_text(_readable(_tape(scene)), encoding="utf-8")
