@@ -33,7 +33,7 @@ export UV_SYSTEM_CERTS := true
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo ui ui-pictures bench bench-bounds bench-ui test test-unit test-integration test-ui test-chaos test-chaos-version simulate simulate-replay simulate-plants test-matrix dist \
+.PHONY: help demo ui ui-pictures bench bench-bounds bench-ui test test-unit test-integration test-ui test-chaos test-random-kills test-chaos-version simulate simulate-replay simulate-plants test-matrix dist \
 	docs lint format lock vendor-lines clean
 
 help: ## List the targets.
@@ -67,6 +67,11 @@ test-chaos: $(READY) ## Test both vendors' lifecycles and kill Airflow's process
 	$(RUN) -m pytest tests/conformance $(ARGS)
 	$(RUN) -m pytest tests/chaos $(ARGS)
 
+KILLS ?= 60
+SEED ?=
+test-random-kills: $(READY) ## Kill parts of Airflow at random moments, on both executors: KILLS=60; SEED=1 draws the same.
+	TESTERARMY_RANDOM_KILLS=$(KILLS) SEED=$(SEED) $(RUN) -m pytest tests/chaos/random_kills $(ARGS)
+
 # The rows in which a user acts on one task or its worker is lost. The other rows need the newest Airflow.
 CHAOS_ROWS := (User and not just and not triggerer) or (Worker and waiting)
 test-chaos-version: ## Run the kill, mark and clear rows on an older Airflow; OLD_PYTHON=... names its Python.
@@ -84,7 +89,7 @@ simulate-replay: $(READY) ## Run one simulated world again, reduce it, and draw 
 	@$(RUN) -m tests.simulation --replay $(SEED) $(if $(PLANT),--plant $(PLANT))
 
 simulate-plants: $(READY) ## Break one line of the product at a time, and report after how many worlds that is found.
-	@$(RUN) -m tests.simulation --plants
+	@$(RUN) -m tests.simulation --plants $(ARGS)
 
 bench-bounds: $(READY) ## Measure the memory and event-loop blocks that hostile answers cost at most.
 	@$(VENV)/bin/python -m benchmarks.bounds

@@ -235,6 +235,17 @@ class Lifecycle:
             )
         return self.record
 
+    def check_wanted(self) -> None:
+        """Stop here if a user has ended the task since it began.
+
+        Airflow then refuses the deferral or the result, and this process ends before a heartbeat reports the mark.
+        The run ids are stored by now, so the listener finds them after a later mark.
+
+        :raises Interrupted: if a user has ended it.
+        """
+        if self._finisher.ended_by_user():
+            raise Interrupted
+
     # -- end
 
     def stop_earlier(self) -> str:
@@ -362,6 +373,7 @@ class Lifecycle:
         run_ids = self.record.run_ids
         if not self.can_be_active:
             return self.conclude(self.waiter.wait(run_ids), run_ids)
+        self.check_wanted()
         self.judged = True
         self._finisher.conclude(self.record)
         return self._judge.unjudged(self.record, run_ids)

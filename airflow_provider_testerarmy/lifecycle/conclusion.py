@@ -80,6 +80,14 @@ class Finisher:
         # A scheduler that was offline resets running tasks to no state and starts them again (measured).
         return Ending.TAKEN_AWAY, state is None or retry
 
+    def ended_by_user(self) -> bool:
+        """Whether Airflow has the task in a state that only a user sets; False if Airflow does not answer."""
+        try:
+            return airflow_compat.own_state(self._ti) in ENDED_BY_HAND
+        except Exception as error:
+            self._log.debug("Airflow did not return the state of the task (%s).", error)
+            return False
+
     def end_with(self, error: Exception) -> StopResult | None:
         """End a try that failed with an error; see :meth:`end`."""
         ending = next((one for kind, one in _ENDINGS if isinstance(error, kind)), Ending.ERROR)

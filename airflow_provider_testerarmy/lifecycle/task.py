@@ -306,6 +306,7 @@ class LifecycleTask(BaseOperator):
     def _defer(self, lifecycle: Lifecycle) -> None:
         from airflow_provider_testerarmy.triggers.runs import AwaitRunsTrigger
 
+        lifecycle.check_wanted()
         if not airflow_compat.LISTENER.available:
             self.log.info(
                 "If you mark this task while it is deferred and no triggerer is alive, its runs are not cancelled "

@@ -200,7 +200,7 @@ class AwaitRunsTrigger(BaseTrigger):
         try:
             await self._cancel()
         except Exception as error:
-            # Nobody awaits this, so an exception would end in no log. The listener tries as well.
+            # Nothing awaits this task, so an exception would not be logged. The listener cancels the runs as well.
             self.log.warning(
                 "The triggerer cannot cancel %s (%s: %s). Check the dashboard.",
                 name_runs(self.run_ids),

@@ -2,13 +2,15 @@
 
 * `reference.md`: from the docstrings and signatures of what a DAG's author uses;
 * the table of features in `versions.md`: from `airflow_compat.FEATURES`, by which the code branches;
-* the tables of the decision in `reliability.md`: from the function that decides.
+* the tables of the decision in `reliability.md`: from the function that decides;
+* the table of faults that simulated worlds found: from those worlds.
 """
 
 from __future__ import annotations
 
 import enum
 import inspect
+import json
 import re
 from dataclasses import replace
 from datetime import timedelta
@@ -23,6 +25,7 @@ from tests.docs.blocks import REPOSITORY
 from tests.docs.markers import between
 
 DOCS = REPOSITORY / "docs"
+FOUND = REPOSITORY / "tests" / "simulation" / "found"
 PACKAGE = "airflow_provider_testerarmy"
 
 #: What the reference describes: a heading, and the classes and functions under it.
@@ -204,12 +207,24 @@ def _begins(rows: list[Row]) -> list[Row]:
     return shown
 
 
+def found() -> str:
+    """The table of the faults that simulated worlds have shown."""
+    worlds = [(path.stem, json.loads(path.read_text())) for path in sorted(FOUND.glob("*.json"))]
+    rows = [f"| `{name}` | {world['what']} | {_promises(world['broke'])} |" for name, world in worlds]
+    return "\n".join(["| world | fault | promise |", "| --- | --- | --- |", *rows])
+
+
+def _promises(broke: list[str]) -> str:
+    return ", ".join(dict.fromkeys(each.partition(":")[0] for each in broke))
+
+
 def pages() -> dict[Path, str]:
     """Every generated page as it should be."""
     versions, reliability = DOCS / "versions.md", DOCS / "reliability.md"
+    with_decision = between(reliability.read_text(), "decision", decision())
     return {
         DOCS / "reference.md": reference(),
-        reliability: between(reliability.read_text(), "decision", decision()),
+        reliability: between(with_decision, "found table", found()),
         versions: between(versions.read_text(), "features", features()),
     }
 

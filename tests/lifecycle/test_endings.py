@@ -225,6 +225,18 @@ def test_an_interruption_reports_what_is_known(tries, service, airflow_says, tmp
     assert path.exists()
 
 
+@pytest.mark.parametrize("parameters", [{"deferrable": True}, {"wait_for_completion": False}])
+def test_a_task_that_was_marked_while_it_submitted_stops_what_it_started(
+    tries, service, airflow_says, parameters
+):
+    """Airflow would refuse the deferral or the result, and nothing would wait for the runs."""
+    airflow_says("success")
+    tries.seconds = 2
+    ending = tries.execute(single(catalog.TEST_ENDLESS, **parameters))
+    assert type(ending) is RunInterrupted
+    assert cancelled(service) == started(service)
+
+
 def test_an_execution_timeout_reports_what_is_known(tries, service):
     """Passes are kept for the next round."""
     almost_finished(service)

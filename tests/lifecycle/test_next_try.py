@@ -42,6 +42,28 @@ def test_after_a_final_verdict_a_try_starts_anew(tries, service):
     assert (len(service.control.log.submissions()), cancelled(service)) == (2, [])
 
 
+@pytest.mark.parametrize("group_id", [catalog.GROUP_SEQUENTIAL, catalog.GROUP_FAILING])
+@pytest.mark.parametrize("deferrable", [False, True])
+def test_a_worker_lost_after_the_verdict_does_not_start_anew(tries, service, group_id, deferrable):
+    """Airflow had not heard of the verdict and tries again; every number says that nobody cleared the task."""
+    tries.clear_number = 0
+    first = tries.execute(group(group_id, retries=2), max_tries=2)
+    ids = tries.xcoms["run_ids"]
+    second = tries.execute(group(group_id, retries=2, deferrable=deferrable), try_number=2, max_tries=2)
+    assert type(second) is type(first)
+    assert (started(service), tries.xcoms["run_ids"]) == (ids, ids)
+
+
+@pytest.mark.parametrize("numbers", [{"max_tries": 3}, {"max_tries": 2, "clear_number": 1}])
+def test_a_clear_after_the_verdict_starts_anew(tries, service, numbers):
+    """Each of the two numbers alone tells it from a lost worker."""
+    tries.clear_number = 0
+    tries.execute(group(retries=2), max_tries=2)
+    tries.clear_number = numbers.pop("clear_number", 0)
+    assert tries.execute(group(retries=2), try_number=2, **numbers)["verdict"] == "passed"
+    assert len(service.control.log.submissions()) == 2
+
+
 def test_a_clear_starts_anew_and_stops_what_ran(tries, service):
     """A clear raises `max_tries`, a retry does not."""
     tries.seconds = 2

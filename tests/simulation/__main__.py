@@ -6,7 +6,9 @@ import argparse
 import os
 import sys
 import time
+from pathlib import Path
 
+from tests.docs.markers import between
 from tests.simulation import plants, runner
 
 #: Seeds within which every planted fault has to be found.
@@ -26,10 +28,12 @@ def main() -> int:
     parser.add_argument(
         "--plants", action="store_true", help="plant each fault and say after how many it is found"
     )
+    parser.add_argument("--table", type=Path, help="the page to write the result of --plants into")
     options = parser.parse_args()
     _fix_hashes()
     if options.plants:
-        return _all_plants(options.jobs)
+        names = [options.plant] if options.plant else list(plants.PLANTS)
+        return _plants(names, options.jobs, options.table)
     if options.replay is not None:
         if options.plant:
             plants.plant(options.plant)
@@ -62,17 +66,21 @@ def _seeds(options: argparse.Namespace) -> int:
     return 1
 
 
-def _all_plants(jobs: int) -> int:
+def _plants(names: list[str], jobs: int, page: Path | None) -> int:
     missed = 0
-    print("| planted | found after |\n| --- | --- |")
-    for name, planted in plants.PLANTS.items():
+    rows = ["| planted fault | found after | broken promise |", "| --- | --- | --- |"]
+    for name in names:
+        planted = plants.PLANTS[name]
         tally = runner.run_many(range(FOUND_WITHIN), jobs, name, lambda found: bool(found.failures))
         if tally.failures:
             seed, broken = tally.failures[0]
-            print(f"| {planted.what} | {seed + 1:,} worlds: {broken[0].partition(':')[0]} |", flush=True)
+            rows.append(f"| {planted.what} | {seed + 1:,} worlds | {broken[0].partition(':')[0]} |")
         else:
             missed += 1
-            print(f"| {planted.what} | not within {FOUND_WITHIN:,} |", flush=True)
+            rows.append(f"| {planted.what} | not within {FOUND_WITHIN:,} worlds | |")
+        print(rows[-1], flush=True)
+    if page is not None:
+        page.write_text(between(page.read_text(), "plants table", "\n".join(rows)))
     return int(missed > 0)
 
 

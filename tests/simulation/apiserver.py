@@ -34,6 +34,8 @@ class ApiServer:
         self.world = world
         self.database = database
         self.process = Process(world, "api-server", "api")
+        #: Seconds that each answer takes longer than usual.
+        self.slowness = 0.0
 
     def call(self, work: Callable[[], Any], done: Callable[[Any], None]) -> None:
         """Ask from the running process; `done` gets the result, or the exception."""
@@ -53,7 +55,7 @@ class ApiServer:
                 finally:
                     world.current = before
                 answered.append(True)
-                world.after(chance.uniform(*LATENCY), client, lambda: done(result))
+                world.after(chance.uniform(*LATENCY) + self.slowness, client, lambda: done(result))
 
             def repeat() -> None:
                 if answered:

@@ -65,6 +65,7 @@ class TaskInstance:
     trigger_timeout: float | None = None
     xcoms: dict[str, Any] = field(default_factory=dict)
     store: dict[str, Any] = field(default_factory=dict)
+    rendered: dict[str, Any] = field(default_factory=dict)
 
     @property
     def name(self) -> str:

@@ -18,6 +18,7 @@ from airflow_provider_testerarmy.airflow_compat.tasks import TaskName
 from airflow_provider_testerarmy.hooks import base
 from airflow_provider_testerarmy.lifecycle import claims, service_session
 from airflow_provider_testerarmy.lifecycle.task import LifecycleTask
+from airflow_provider_testerarmy.runs.awaiting import pace, schedule
 from airflow_provider_testerarmy.runs.awaiting.watcher import Watcher
 from airflow_provider_testerarmy.runs.flow import one_by_one
 from airflow_provider_testerarmy.sandbox.testerarmy import store as vendor_store
@@ -51,6 +52,7 @@ def installed(world: World, database: Database, network: Network) -> Iterator[No
         patch.object(service_session.ServiceSession, "sleep", staticmethod(world.sleep)),
         patch.object(Watcher.__init__, "__kwdefaults__", defaults),
         patch.object(vendor_store, "uuid", seeded),
+        *(patch.object(module, "random", world.stream("jitter")) for module in (pace, schedule)),
         *(
             patch.object(each, "log", log, create=True)
             for each in (LifecycleTask, AwaitRunsTrigger, base.ServiceHook)
@@ -114,15 +116,10 @@ class _Airflow:
             "stored_variable": self._database.variables.get,
             "stored_task_state": lambda ti, key: self._stored(self._find(airflow_compat.named(ti)), key),
             "stored_by_failed_tasks": self.stored_by_failed_tasks,
-            "rendered_fields": self.rendered_fields,
+            "rendered_fields": lambda name: self._find(name).rendered,
             "beginning_of": lambda name: self._find(name).dag_run.run_after,
             "has_own_state_backend": lambda: False,
         }
-
-    def rendered_fields(self, name: Any) -> dict[str, Any]:
-        """What the newest try has rendered."""
-        operator = self._find(name).spec.operator()
-        return {field: getattr(operator, field) for field in operator.template_fields}
 
     def _worker(self) -> Any:
         return self._world.process.worker  # type: ignore[attr-defined]

@@ -19,6 +19,7 @@ SPAN = 240.0
 class PlannedTask:
     """One task instance of the world.
 
+    :param kind: ``test``, ``group``, or ``sensor``, which waits for a run that somebody started before.
     :param target: the index of the test or group that it runs.
     """
 
@@ -34,6 +35,7 @@ class PlannedTask:
     map_index: int = -1
     retry_delay: float = 5.0
     poll_interval: float | None = None
+    retry_failed_tests: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,7 @@ class Plan:
     tasks: tuple[PlannedTask, ...]
     incidents: tuple[Incident, ...]
     triggerers: int = 2
+    schedulers: int = 1
     vendor_skew: float = 0.0
     date_skew: float = 0.0
     list_lag: float = 0.0
@@ -96,7 +99,8 @@ class Plan:
         )
 
 
-_SCRIPTS = ("passes",) * 6 + ("fails", "breaks", "breaks_once", "endless")
+_SCRIPTS = ("passes",) * 12 + ("fails", "breaks", "breaks_once", "endless") * 2
+_RARE_SCRIPTS = ("skipped", "cancelled", "rejected", "unknown_status", "unknown_result", "flaky")
 
 
 def test_id(number: int) -> str:
@@ -114,7 +118,10 @@ def draw(seed: int) -> Plan:
     chance = random.Random(f"{seed} plan")
     tests = tuple(
         SavedTest(
-            test_id(number), f"Test {number}", chance.choice(_SCRIPTS), chance.choice((3.0, 20.0, 70.0))
+            test_id(number),
+            f"Test {number}",
+            chance.choice(_SCRIPTS + _RARE_SCRIPTS),
+            chance.choice((3.0, 20.0, 70.0)),
         )
         for number in range(1, 4)
     )
@@ -126,6 +133,7 @@ def draw(seed: int) -> Plan:
         _tasks(chance),
         tuple(_incident(chance) for _ in range(chance.choice((0, 1, 1, 2, 2, 3, 4)))),
         triggerers=chance.choice((1, 2, 2)),
+        schedulers=chance.choice((1, 1, 2)),
         vendor_skew=chance.choice((0.0, 0.0, -40.0, 25.0)),
         date_skew=chance.choice((0.0, 0.0, 0.0, 5.0, -5.0)),
         list_lag=chance.choice((0.0, 0.0, 0.0, 2.0)),
@@ -139,12 +147,13 @@ def _tasks(chance: random.Random) -> tuple[PlannedTask, ...]:
     def task(**more: Any) -> PlannedTask:
         return PlannedTask(
             **{
-                "kind": chance.choice(("test", "test", "group")),
+                "kind": chance.choice(("test", "test", "test", "group", "group", "sensor")),
                 "target": 1,
                 "deferrable": chance.random() < 0.6,
                 "retries": chance.choice((0, 1, 2, 2)),
                 "timeout": chance.choice((60.0, 60.0, 120.0, 300.0)),
                 "execution_timeout": chance.choice((None, None, None, 40.0)),
+                "retry_failed_tests": chance.random() < 0.2,
             }
             | more
         )
@@ -154,7 +163,15 @@ def _tasks(chance: random.Random) -> tuple[PlannedTask, ...]:
         return (first,)
     same = {
         name: getattr(first, name)
-        for name in ("kind", "target", "deferrable", "retries", "timeout", "execution_timeout")
+        for name in (
+            "kind",
+            "target",
+            "deferrable",
+            "retries",
+            "timeout",
+            "execution_timeout",
+            "retry_failed_tests",
+        )
     }
     if shape == "mapped":
         return (task(**same, map_index=0), task(**same, map_index=1))
@@ -175,7 +192,15 @@ _OTHERS = (
     "fault",
     "lose_connection",
 )
-_MORE = ("full_database", "pause_dag", "clear_other", "stop_triggerers")
+_MORE = (
+    "full_database",
+    "slow_api",
+    "pause_dag",
+    "clear_other",
+    "stop_triggerers",
+    "kill_scheduler",
+    "upgrade",
+)
 _ALL = _KILLS * 2 + _USERS * 2 + _OTHERS * 2 + _MORE
 _FAULTS = ("reset_before", "reset_after", "reset_after", "refused", "slow_before", "slow_after", "cancelled")
 _ANSWERS = ("status", "status_after", "html", "garbage")
@@ -193,8 +218,10 @@ def _incident(chance: random.Random) -> Incident:
         details = {"seconds": round(chance.choice((2.0, 8.0, 50.0, 100.0)) * chance.uniform(0.8, 1.2), 2)}
     elif what in ("edit_retries",):
         details = {"retries": chance.choice((0, 1, 2, 3))}
-    elif what in ("lose_connection", "full_database"):
+    elif what in ("lose_connection", "full_database", "slow_api"):
         details = {"seconds": round(chance.uniform(2.0, 60.0), 2)}
+    elif what == "foreign_run":
+        details = {"source": chance.choice(("scheduled", "structured_test"))}
     elif what == "rotate_key":
         details = {"overlap": chance.choice((-2.0, 0.0, 10.0))}
     elif what in ("mark_failed", "mark_success", "clear", "edit_target"):

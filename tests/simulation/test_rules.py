@@ -92,10 +92,10 @@ class Worlds(RuleBasedStateMachine):
         """The network or the service fails for a while."""
         self._add("fault", at, kind=kind, match=match, times=times, lasting=seconds, seconds=12.0)
 
-    @rule(at=moments)
-    def somebody_else(self, at: float) -> None:
-        """A person starts a run of the same test at the dashboard."""
-        self._add("foreign_run", at)
+    @rule(at=moments, source=st.sampled_from(("scheduled", "structured_test")))
+    def somebody_else(self, at: float, source: str) -> None:
+        """Somebody else starts a run of the same test."""
+        self._add("foreign_run", at, source=source)
 
     def teardown(self) -> None:
         """Let the world live, and judge it."""

@@ -106,10 +106,14 @@ class Vendor:
             return self._error(error)
         return self._error(ApiError(404, "NOT_FOUND", path))
 
-    def start_foreign(self, test_id: str) -> None:
-        """Somebody at the dashboard starts a run of the same test."""
-        request = RunRequest({"testId": test_id}, foreign="dashboard")
-        self.store.submit_test(self.store.catalog.tests[test_id], request)
+    def start_foreign(self, test_id: str, source: str) -> str:
+        """Somebody else starts a run of the same test; its id.
+
+        :param source: what the service says of it: ``scheduled``, or ``structured_test``, which it also says of a
+            saved test's run that the API started.
+        """
+        request = RunRequest({"testId": test_id}, foreign=source)
+        return self.store.submit_test(self.store.catalog.tests[test_id], request).id
 
     def error_reply(self, status: int, code: str, headers: dict[str, str] | None = None) -> Reply:
         """An error in the service's own format."""

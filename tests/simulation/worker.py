@@ -55,7 +55,7 @@ class RuntimeTaskInstance:
         return self._worker.ask(lambda: self._worker.task.xcoms.get(key))
 
     def get_first_reschedule_date(self, _context: Any) -> None:
-        """It is not a rescheduling sensor."""
+        """It never reschedules itself."""
 
 
 class StateStore:
@@ -146,6 +146,7 @@ class Worker:
         self._operator = operator = self.task.spec.operator()
         self._should_retry = started["should_retry"]
         ti = RuntimeTaskInstance(self, started)
+        self.task.rendered = {name: getattr(operator, name) for name in operator.template_fields}
         context = {
             "ti": ti,
             "task": operator,

@@ -11,6 +11,7 @@ from airflow_provider_testerarmy.operators.testerarmy import (
     TesterArmyRunGroupOperator,
     TesterArmyRunTestOperator,
 )
+from airflow_provider_testerarmy.sensors.testerarmy import TesterArmyRunSensor
 from tests.simulation.apiserver import ApiServer
 from tests.simulation.database import TERMINAL, DagRun, Database, TaskInstance, TaskSpec
 from tests.simulation.kernel import World
@@ -19,6 +20,7 @@ from tests.simulation.patches import installed
 from tests.simulation.plan import Incident, Plan, PlannedTask, group_id, test_id
 from tests.simulation.scheduler import Scheduler
 from tests.simulation.triggerer import Triggerer
+from tests.simulation.upgrade import downgrade
 from tests.simulation.vendor import KEY, ORIGIN, Vendor
 from tests.simulation.worker import Worker
 
@@ -65,12 +67,13 @@ class Simulation:
         self.database.connections["testerarmy_default"] = _connection(KEY)
         self.api = ApiServer(world, self.database)
         self.workers: list[Worker] = []
-        self.scheduler = Scheduler(world, self.database, self._start_worker, plan.worker_lost_after)
+        self.schedulers = [self._new_scheduler(number) for number in range(plan.schedulers)]
         self.triggerers: list[Triggerer] = []
         for _ in range(plan.triggerers):
             self._new_triggerer()
         self.outcome = Outcome(plan, world, self.vendor, self.database, self.triggerers, self.workers)
-        self._add_tasks()
+        with installed(world, self.database, self.network):
+            self._add_tasks()
         for incident in plan.incidents:
             self._arm(incident)
 
@@ -80,7 +83,14 @@ class Simulation:
             if planned.dag_run not in dag_runs:
                 dag_runs[planned.dag_run] = DagRun(planned.dag_run)
                 self.database.dag_runs.append(dag_runs[planned.dag_run])
-            self.database.add_task(dag_runs[planned.dag_run], _spec(planned))
+            spec = _spec(planned)
+            if planned.kind == "sensor":
+                spec.parameters["run_ids"] = [self.vendor.start_foreign(test_id(planned.target), "api")]
+            self.database.add_task(dag_runs[planned.dag_run], spec)
+
+    def _new_scheduler(self, number: int) -> Scheduler:
+        lost_after = self.plan.worker_lost_after
+        return Scheduler(self.world, self.database, self._start_worker, lost_after, f"scheduler-{number}")
 
     def _start_worker(self, task: TaskInstance, id_: int) -> None:
         if task.id != id_ or task.state != "queued":
@@ -157,6 +167,9 @@ class Simulation:
             "stop_triggerers": self._stop_triggerers,
             "kill_api": self._kill_api,
             "pause_scheduler": self._pause_scheduler,
+            "kill_scheduler": self._kill_scheduler,
+            "slow_api": self._slow_api,
+            "upgrade": lambda: downgrade(self.database),
             "mark_failed": lambda which: self._user("mark_failed", which),
             "mark_success": lambda which: self._user("mark_success", which),
             "clear": lambda which: self._user("clear", which),
@@ -166,7 +179,7 @@ class Simulation:
             "edit_target": self._edit_target,
             "rotate_key": self._rotate_key,
             "lose_connection": self._lose_connection,
-            "foreign_run": lambda: self.vendor.start_foreign(test_id(1)),
+            "foreign_run": lambda source: self.vendor.start_foreign(test_id(1), source),
             "fault": self._fault,
             "full_database": self._full_database,
             "pause_dag": self._pause_dag,
@@ -219,8 +232,17 @@ class Simulation:
         self.api.process = Process(self.world, "api-server", "api")
 
     def _pause_scheduler(self, seconds: float) -> None:
-        self.scheduler.process.pause()
-        self._later(seconds, self.scheduler.process.go_on)
+        victim = self.world.stream("victims").choice(self.schedulers).process
+        victim.pause()
+        self._later(seconds, victim.go_on)
+
+    def _kill_scheduler(self) -> None:
+        self.world.stream("victims").choice(self.schedulers).process.kill()
+        self._later(3.0, lambda: self.schedulers.append(self._new_scheduler(len(self.schedulers))))
+
+    def _slow_api(self, seconds: float) -> None:
+        self.api.slowness = 3.0
+        self._later(seconds, lambda: setattr(self.api, "slowness", 0.0))
 
     def _later(self, seconds: float, act: Callable[[], None]) -> None:
         self._not_calm_before(self.world.now + seconds)
@@ -317,8 +339,12 @@ def _spec(planned: PlannedTask) -> TaskSpec:
     }
     if planned.poll_interval is not None:
         parameters["poll_interval"] = planned.poll_interval
-    if planned.kind == "group":
-        make: Any = TesterArmyRunGroupOperator
+    if planned.kind != "sensor":
+        parameters["retry_failed_tests"] = planned.retry_failed_tests
+    if planned.kind == "sensor":
+        make: Any = TesterArmyRunSensor
+    elif planned.kind == "group":
+        make = TesterArmyRunGroupOperator
         parameters["group_id"] = group_id(planned.target)
     else:
         make = TesterArmyRunTestOperator

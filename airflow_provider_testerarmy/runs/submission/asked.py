@@ -44,7 +44,7 @@ class Generation:
 
     @property
     def counts_clears(self) -> bool:
-        """Whether the DAG run counts its clears, so that a cleared task has another number."""
+        """Whether the DAG run counts its clears. A cleared task then has another generation."""
         return self.clear_number != UNKNOWN
 
     def to_json(self) -> list[int]:

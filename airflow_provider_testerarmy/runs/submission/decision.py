@@ -88,14 +88,13 @@ def decide(
 
 
 def _verdict_was_lost(record: Record, generation: Generation) -> bool:
-    """Whether a final verdict was reached, and the worker was lost before Airflow had heard of it.
+    """Whether the worker was lost after its final verdict, before it could report the task's state to Airflow.
 
-    Where the DAG run counts its clears, a record of the same generation is no cleared one. So the runs are judged
-    again, and no second time started. Only a clear that leaves the DAG run as it is (``reset_dag_runs=False``) is
-    not counted (``clear_task_instances`` of Airflow 3.3); it gives the task another ``max_tries``.
+    If the DAG run counts its clears, the same generation means a retry. The task then judges its runs again instead
+    of starting new ones. Airflow 3.3 does not count a clear with ``reset_dag_runs=False``, but that clear changes
+    ``max_tries`` (``clear_task_instances``).
     """
-    ended = [part.state is PartState.ENDED for part in record.parts.values()]
-    return bool(ended) and all(ended) and record.generation.counts_clears and generation.counts_clears
+    return record.judged and record.generation.counts_clears and generation.counts_clears
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +120,7 @@ _RECORDS: Final = {
     "of unknown effect": (_SENDING, Stage.OPEN),
     "to run again": (_STARTED, Stage.AGAIN),
     "concluded": (_STARTED, Stage.CONCLUDED),
-    "judged for good": (_ENDED, Stage.CONCLUDED),
+    "judged": (_ENDED, Stage.CONCLUDED),
 }
 _WANTED: Final = {
     "same": _ASKED,
@@ -147,7 +146,7 @@ def table() -> Iterator[Row]:
         yield Row(record, asked, generation, "begins", "", decide(stored, wanted, number))
     older = replace(_GENERATION, clear_number=UNKNOWN)
     judged = Record(_ASKED, older, {"run": _ENDED}, Stage.CONCLUDED)
-    yield Row("judged for good", "same", "clears not counted", "begins", "", decide(judged, _ASKED, older))
+    yield Row("judged", "same", "clears not counted", "begins", "", decide(judged, _ASKED, older))
     stored = Record(_ASKED, _GENERATION, {"run": _STARTED})
     foreign = decide(stored, _ASKED, _GENERATION, believed=False)
     yield Row("not this task's", "any", "any", "begins or ends", "", foreign)

@@ -24,7 +24,8 @@ class Stage(StrEnum):
     """The stage of a generation.
 
     ``OPEN``: its runs may be active. ``AGAIN``: its round is closed, and the next try starts another one.
-    ``CONCLUDED``: no retry follows, so a later try can only come from a user's clear.
+    ``CONCLUDED``: no retry should follow, so a later try comes from a user's clear, or from a worker that was lost
+    before it reported the verdict; see :attr:`Record.judged`.
     """
 
     OPEN = "open"
@@ -161,6 +162,12 @@ class Record:
     def unsettled(self) -> tuple[Part, ...]:
         """All parts that are or may be active, including those of earlier generations."""
         return tuple(part for part in (*self.leftovers, *self.parts.values()) if not part.settled)
+
+    @property
+    def judged(self) -> bool:
+        """Whether a final verdict on finished runs concluded it, and not a kill."""
+        ended = all(part.state is PartState.ENDED for part in self.parts.values())
+        return self.stage is Stage.CONCLUDED and bool(self.parts) and ended
 
     @property
     def unknown(self) -> bool:

@@ -25,7 +25,7 @@ T = TypeVar("T")
 #: Without a ``Date`` header, an intent is dated by the worker's clock minus this. If that clock is wrong, the
 #: lookup finds too many runs and ends as unclear. With a later date, it could miss a run and submit it again.
 SKEW_WITHOUT_DATE: Final = timedelta(hours=1)
-#: Seconds before a rejected key is tried again: it is often revoked a moment before its successor is stored.
+#: Seconds before a retry after a rejected key. A key is often revoked a moment before its successor is stored.
 DENIED_AGAIN_AFTER: Final = 5.0
 #: Seconds before each retry of a read, or of a submission that had no effect; the last one repeats.
 _BACKOFF: Final = (1.0, 2.0, 5.0, 10.0, 20.0, 30.0)
@@ -145,7 +145,7 @@ def is_final(fault: ServiceFault) -> bool:
 
 
 def is_denial(fault: ServiceFault) -> bool:
-    """Whether the key was rejected, so that the request had no effect: once is no reason to give up."""
+    """Whether the service rejected the key, so that the request had no effect. It is then sent once more."""
     return fault.kind is FaultKind.DENIED and not fault.may_have_effect
 
 
