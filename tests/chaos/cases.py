@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from tests.chaos.scene import Scene
@@ -90,3 +91,26 @@ class Drill:
     cases: tuple[Case, ...]
     play: Callable[[Stage, list[Scene]], None] = field(repr=False)
     alone: bool = False
+
+
+@dataclass(slots=True)
+class Deed:
+    """What was done to a task, or to all.
+
+    :param at: in epoch seconds.
+    """
+
+    at: float
+    what: str
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Deeds:
+    """What was done, in order; costs nothing where no tapes are wanted."""
+
+    done: list[Deed] = field(default_factory=list)
+
+    def add(self, what: str, **details: Any) -> None:
+        """Note a deed, just before it is done."""
+        self.done.append(Deed(time.time(), what, details))

@@ -15,6 +15,7 @@ from tests.chaos import (
     deferral_drills,
     service_drills,
     signal_drills,
+    tape,
     triggerer_drills,
     user_drills,
     worker_drills,
@@ -60,7 +61,11 @@ def play(stage: Stage, repertoire: Iterable[Drill], wanted: Iterable[Case]) -> d
     for drill in drills:
         if drill.alone:
             scenes += _play(stage, drill)
-    return {scene.case: scene.judge() for scene in scenes}
+    outcomes = {scene.case: scene.judge() for scene in scenes}
+    if (into := tape.folder()) is not None:
+        for scene in scenes:
+            tape.write(scene, into)
+    return outcomes
 
 
 def _long_first(drills: list[Drill]) -> list[Drill]:

@@ -15,7 +15,7 @@ import pytest
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from tests.chaos import company, table
+from tests.chaos import company, table, tape
 from tests.chaos.cases import Case, Drill, Outcome
 from tests.chaos.deferral_drills import WORKER_ONLY
 from tests.chaos.stage import DAGS, LOST_AFTER, SPARE, Stage, connection, new_service
@@ -89,6 +89,8 @@ def _airflow(name: str, env: Mapping[str, str], **options: Any) -> Iterator[Stag
         spare = None if "executor" in options else airflow.processes.pop(SPARE)
         with airflow:
             stage = Stage(airflow, service, spare)
+            if tape.folder() is not None:
+                tape.prepare(stage.engine)
             yield stage
             stage.close()
 

@@ -15,7 +15,7 @@ from airflow_provider_testerarmy.sandbox.core.requestlog import LogEntry
 from airflow_provider_testerarmy.sandbox.server import SandboxServer
 from airflow_provider_testerarmy.sandbox.state import Sandbox
 from airflow_provider_testerarmy.sandbox.testerarmy.engine import Run, is_active
-from tests.chaos.cases import Case, Outcome
+from tests.chaos.cases import Case, Deeds, Outcome
 from tests.chaos.catalog import MAPPED_GROUPS, case_group, case_test
 from tests.chaos.stage import TASK, Stage, connection, new_service
 from tests.rig.airflow import WorkerProcess
@@ -29,6 +29,8 @@ SETTLE_SECONDS = 240.0
 #: Airflow fails, and retries, a deferred task that resumes before the scheduler has seen its worker end.
 #: After this many polls, the scheduler has seen it.
 LOOKS = 4
+#: Options of a case's own DAG that the simulation knows too.
+SIMULATED = frozenset({"retries", "test_id", "execution_seconds"})
 
 
 class Scene:
@@ -52,6 +54,11 @@ class Scene:
         self.service: SandboxServer = new_service().start() if case.own_service else stage.service
         self.outcome = Outcome(case)
         self.since = time.monotonic()
+        #: When the drill began, what was done, and whether the simulation can do the same.
+        self.made = time.time()
+        self.deeds = Deeds()
+        self.is_taped = case.kind in ("test", "group", "limited", "own")
+        self.execution_seconds: float | None = 12.0 if case.kind == "limited" else None
 
     @property
     def sandbox(self) -> Sandbox:
@@ -76,10 +83,12 @@ class Scene:
 
     def fault(self, kind: Kind, match: str, **options: Any) -> Fault:
         """Add a fault for matching requests."""
+        self.deeds.add("fault", kind=kind, match=match, **options)
         return self.sandbox.faults.add(kind, match, **options)
 
     def script(self, name: str | None) -> None:
         """Set the script that the next runs of the case's test follow."""
+        self.deeds.add("script", name=name)
         self.sandbox.store.override_script(case_test(self.number), name)
 
     def start(self, **conf: object) -> None:
@@ -90,6 +99,8 @@ class Scene:
             fields: Any = connection(self.service, **(extra if isinstance(extra, dict) else {}))
             self.stage.airflow.create_connection(str(conf["conn_id"]), **fields)
         self.moment()
+        known = {"timeout": conf.get("timeout", 3600), **(extra if isinstance(extra, dict) else {})}
+        self.deeds.add("start", **known)
         self.run_id = self.stage.airflow.trigger_dag(self.dag_id, {"target": self.target, **conf})
 
     def write_dag(self, *, head: str = "", **options: Any) -> None:
@@ -109,6 +120,10 @@ class Scene:
         path = self.stage.airflow.dags_folder / f"{self.dag_id}.py"
         path.write_text("\n".join([*lines, f"dag = build({self.dag_id!r}, {arguments})", ""]))
         self.until(self._is_parsed, "its DAG file parsed")
+        self.is_taped = self.is_taped and not head and set(options) <= SIMULATED
+        self.execution_seconds = options.get("execution_seconds", self.execution_seconds)
+        if self._edit > 1:
+            self.deeds.add("edit", **options)
 
     def _is_parsed(self) -> bool:
         try:
@@ -234,6 +249,7 @@ class Scene:
         """SIGKILL the task together with its supervisor: Airflow only notices that heartbeats stop."""
         worker = self.worker()
         self.moment()
+        self.deeds.add("kill_worker")
         worker.kill_supervisor(signal.SIGKILL)
         with contextlib.suppress(ProcessLookupError):
             os.kill(worker.pid, signal.SIGKILL)
@@ -242,6 +258,7 @@ class Scene:
         """Send a signal to the process that runs the operator."""
         worker = self.worker()
         self.moment()
+        self.deeds.add("kill_task" if sig == signal.SIGKILL else "sigterm")
         worker.kill(sig)
 
     def act(self, action: str) -> None:
@@ -251,18 +268,22 @@ class Scene:
         if action == "clear":
             self.clear("passes")
         elif action == "run failed":
+            self.deeds.add("fail_dag_run")
             airflow.set_dag_run_state(self.dag_id, self.run_id, "failed")
         else:
+            self.deeds.add(f"mark_{action}")
             airflow.set_task_state(self.dag_id, self.run_id, TASK, action)
 
     def clear(self, script: str) -> None:
         """Clear the task; its next run follows this script."""
         self.script(script)
         self.moment()
+        self.deeds.add("clear")
         self.stage.airflow.clear_task(self.dag_id, self.run_id, TASK)
 
     def finish_runs(self) -> None:
         """Let every active run pass now."""
+        self.deeds.add("finish_runs")
         for run in self.active():
             self.sandbox.store.force(run.id, script="passes")
 

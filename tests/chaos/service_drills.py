@@ -71,9 +71,11 @@ def outage_outlived(_stage: Stage, scenes: list[Scene]) -> None:
     if scene.case.mode == "deferrable":
         scene.wait_deferred()
     scene.moment()
+    scene.deeds.add("stop_service")
     scene.service.stop()
     scene.stays({"deferred", "running"}, OUTAGE_SECONDS)
     scene.service.start()
+    scene.deeds.add("start_service")
     scene.finish_runs()
     scene.settle()
 
@@ -87,6 +89,7 @@ def key_revoked(_stage: Stage, scenes: list[Scene]) -> None:
     if scene.case.mode == "deferrable":
         scene.wait_deferred()
     scene.moment()
+    scene.deeds.add("revoke_key")
     scene.sandbox.keys.revoke(DEFAULT_API_KEY)
     scene.settle()
     # Airflow itself may consume a try, so there may be a second one, but not all of them.

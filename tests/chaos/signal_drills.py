@@ -115,6 +115,7 @@ def orphaned(_stage: Stage, scenes: list[Scene]) -> None:
     scene.wait_call(scene.submission)
     worker = scene.worker()
     scene.moment()
+    scene.deeds.add("kill_supervisor")
     worker.kill_supervisor(signal.SIGKILL)
     try:
         scene.settle()
@@ -137,9 +138,11 @@ def paused(_stage: Stage, scenes: list[Scene]) -> None:
     scene.wait_call(looked_at)
     worker = scene.worker()
     scene.moment()
+    scene.deeds.add("pause_worker")
     with _stopped(worker):
         scene.until(lambda: scene.tries() > 1, "a second try", 90)
         scene.wait_polled(timeout=90)
+        scene.deeds.add("resume_worker")
     _until_gone(scene, worker)
     scene.finish_runs()
     scene.settle()

@@ -12,6 +12,7 @@ from sqlalchemy import create_engine, text
 
 from airflow_provider_testerarmy.sandbox.server import SandboxServer
 from airflow_provider_testerarmy.sandbox.state import DEFAULT_API_KEY, Sandbox
+from tests.chaos.cases import Deeds
 from tests.chaos.catalog import catalog
 from tests.rig.airflow import LocalAirflow
 from tests.rig.processes import ManagedProcess, stop_all
@@ -54,11 +55,13 @@ class Stage:
         self.airflow = airflow
         self.service = service
         self._spare = spare
-        self._engine = create_engine(airflow.database.url, pool_size=5, max_overflow=30)
+        #: What was done to all tasks at once.
+        self.deeds = Deeds()
+        self.engine = create_engine(airflow.database.url, pool_size=5, max_overflow=30)
 
     def close(self) -> None:
         """Close the connections to the database."""
-        self._engine.dispose()
+        self.engine.dispose()
 
     def rows(self, dag_id: str, run_id: str, task_id: str = TASK) -> list[Mapping[str, Any]]:
         """Return state, try_number, max_tries and map_index of a task's instances, from the database."""
@@ -67,7 +70,7 @@ class Stage:
             "WHERE dag_id = :dag_id AND run_id = :run_id AND task_id = :task_id"
         )
         wanted = {"dag_id": dag_id, "run_id": run_id, "task_id": task_id}
-        with self._engine.connect() as link:
+        with self.engine.connect() as link:
             found = link.execute(query, wanted).mappings().all()
         return [dict(row) for row in found]
 
@@ -78,7 +81,7 @@ class Stage:
             "WHERE i.dag_id = :dag_id AND i.run_id = :run_id AND i.task_id = :task_id"
         )
         wanted = {"dag_id": dag_id, "run_id": run_id, "task_id": TASK}
-        with self._engine.connect() as link:
+        with self.engine.connect() as link:
             found = link.execute(query, wanted).scalar()
         return None if found is None else int(found)
 
@@ -106,12 +109,14 @@ class Stage:
 
     def kill_triggerer(self, sig: signal.Signals) -> None:
         """End the triggerer: SIGKILL goes to all its processes, any other signal to the main process."""
+        self.deeds.add("stop_triggerers", kill=sig == signal.SIGKILL)
         self.triggerer.kill(sig, scope="group" if sig == signal.SIGKILL else "process")
         self.triggerer.wait(60)
 
     def start_triggerer(self) -> None:
         """Start the triggerer again, and wait until it is ready."""
         _start(self.triggerer)
+        self.deeds.add("start_triggerer")
 
     @contextmanager
     def second_triggerer(self) -> Iterator[None]:
@@ -121,6 +126,7 @@ class Stage:
         # Processes in this list are stopped on exit, even after an error.
         self.airflow.processes[SPARE] = self._spare
         _start(self._spare)
+        self.deeds.add("start_triggerer")
         yield
         stop_all([self.airflow.processes.pop(SPARE)])
 

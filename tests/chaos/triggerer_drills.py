@@ -82,6 +82,7 @@ def triggerer_paused(stage: Stage, scenes: list[Scene]) -> None:
     before = {scene: stage.triggerer_of(scene.dag_id, scene.run_id) for scene in scenes}
     for scene in scenes:
         scene.moment()
+    stage.deeds.add("pause_triggerer")
     stage.triggerer.pause()
     with stage.second_triggerer():
         for scene in scenes:
@@ -94,6 +95,7 @@ def triggerer_paused(stage: Stage, scenes: list[Scene]) -> None:
             )
             scene.wait_polled(scene.now())
         scenes[0].finish_runs()
+        stage.deeds.add("resume_triggerer")
         stage.triggerer.resume()
         # The paused triggerer finds that it has lost its triggers, and Airflow calls their `on_kill`.
         scenes[1].until(lambda: NOT_OURS in scenes[1].log(), "the log line of on_kill", 60)
@@ -112,6 +114,7 @@ def api_server_restarted(stage: Stage, scenes: list[Scene]) -> None:
             scene.wait_polled()
     for scene in scenes:
         scene.moment()
+    stage.deeds.add("kill_api")
     stage.airflow.processes["api-server"].kill(signal.SIGKILL)
     stage.airflow.processes["api-server"].start()
     stage.airflow.wait_ready()

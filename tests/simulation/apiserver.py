@@ -96,7 +96,7 @@ class ApiServer:
         context = {
             "try_number": task.try_number,
             "max_tries": task.max_tries,
-            "should_retry": task.retry_eligible,
+            "should_retry": task.should_retry,
             "start_date": self.world.now,
             "clear_number": task.dag_run.clear_number,
             "next_method": task.next_method,
@@ -115,8 +115,8 @@ class ApiServer:
         """A worker reports the end of a try."""
         if task.id != id_ or task.state != "running":
             raise Refused(f"{task.name} is {task.state}")
-        if state in ("failed", "up_for_retry"):
-            self.database.fail_or_retry(task, final=state == "failed")
+        if state == "up_for_retry":
+            self.database.try_again(task)
         else:
             self.database.set_state(task, state)
 
@@ -153,7 +153,6 @@ class ApiServer:
         """A user marks a task instance; listeners are called without a previous state."""
         if task.state == state:
             return
-        self.database.leave_deferral(task)
         task.next_method = task.next_kwargs = None
         self.database.set_state(task, state, "user")
         self._tell(state, task)
@@ -170,8 +169,9 @@ class ApiServer:
         """A user clears a task instance."""
         dag_run = task.dag_run
         dag_run.clear_number += 1
-        dag_run.state = "running"
-        if task.state in ("running", "restarting"):
+        if dag_run.state != "running":
+            dag_run.state = "queued"
+        if task.state == "running":
             task.id = self.database.next_id()
             self.database.set_state(task, "restarting", "user")
             return

@@ -56,7 +56,6 @@ class TaskInstance:
     state: str | None = None
     try_number: int = 0
     max_tries: int = 0
-    queued_try: int = 0
     start_date: float = 0.0
     end_date: float = 0.0
     heartbeat: float = 0.0
@@ -76,8 +75,13 @@ class TaskInstance:
 
     @property
     def retry_eligible(self) -> bool:
-        """Whether Airflow would try again after a failure."""
+        """Whether the scheduler would try again after it has missed the worker."""
         return self.spec.retries > 0 and self.try_number <= self.max_tries
+
+    @property
+    def should_retry(self) -> bool:
+        """What a worker is told when it begins: whether another try would follow."""
+        return self.max_tries != 0 and self.try_number <= self.max_tries
 
     def as_listener_sees_it(self) -> Any:
         """The task instance as the API server and the scheduler hand it to listeners."""
@@ -102,7 +106,7 @@ class DagRun:
     """A DAG run."""
 
     run_id: str
-    state: str = "running"
+    state: str = "queued"
     clear_number: int = 0
     tasks: list[TaskInstance] = field(default_factory=list)
 
@@ -124,6 +128,8 @@ class Change:
     state: str | None
     cause: str
     try_number: int
+    max_tries: int
+    id: int
 
 
 class Database:
@@ -160,6 +166,7 @@ class Database:
         """A new task instance, as the scheduler makes it with its DAG run."""
         task = TaskInstance(spec, dag_run, self.next_id(), max_tries=spec.retries)
         dag_run.tasks.append(task)
+        self.set_state(task, None)
         return task
 
     def set_state(self, task: TaskInstance, state: str | None, cause: str = "itself") -> None:
@@ -167,28 +174,43 @@ class Database:
         task.state = state
         if state in TERMINAL:
             task.end_date = self.world.now
-        self.changes.append(Change(self.world.now, task.name, state, cause, task.try_number))
+        self.changes.append(self._change(task, cause))
         self.world.note("airflow", f"{task.name} is {state} (try {task.try_number}, {cause})")
 
+    def _change(self, task: TaskInstance, cause: str) -> Change:
+        return Change(self.world.now, task.name, task.state, cause, task.try_number, task.max_tries, task.id)
+
     def leave_deferral(self, task: TaskInstance) -> None:
-        """Take a task's trigger away."""
-        if task.trigger is not None:
-            self.triggers.pop(task.trigger.id, None)
+        """A task is to resume. Its trigger's row stays until a triggerer cleans up."""
         task.trigger, task.trigger_timeout = None, None
+
+    def clean_triggers(self) -> None:
+        """Remove the triggers that no task waits for; a cleared task keeps its own until it is scheduled."""
+        for task in self.tasks:
+            if task.state not in ("deferred", None):
+                task.trigger = None
+        linked = {task.trigger.id for task in self.tasks if task.trigger is not None}
+        self.triggers = {id_: row for id_, row in self.triggers.items() if id_ in linked}
 
     def new_try(self, task: TaskInstance) -> None:
         """Give a task instance another id: the try before can no longer write."""
         task.id = self.next_id()
         task.next_method = task.next_kwargs = None
-        self.leave_deferral(task)
 
-    def fail_or_retry(self, task: TaskInstance, cause: str = "itself", *, final: bool = False) -> bool:
-        """A try has failed; whether that was the last one."""
-        self.leave_deferral(task)
+    def fail_or_retry(self, task: TaskInstance) -> None:
+        """The scheduler has missed a task's worker."""
         task.next_method = task.next_kwargs = None
         task.end_date = self.world.now
-        if task.state == "restarting" or (task.retry_eligible and not final):
-            self.set_state(task, "up_for_retry", cause)
-            return False
-        self.set_state(task, "failed", cause)
-        return True
+        if task.state == "restarting":
+            # The clear has given it another id already.
+            self.set_state(task, "up_for_retry")
+        elif task.retry_eligible:
+            self.try_again(task)
+        else:
+            self.set_state(task, "failed")
+
+    def try_again(self, task: TaskInstance) -> None:
+        """A try has failed, and another one is to follow: under another id from now on."""
+        task.end_date = self.world.now
+        self.new_try(task)
+        self.set_state(task, "up_for_retry")

@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import Any
 
 from airflow_provider_testerarmy.client.http.answer import Head, read_answer
@@ -27,7 +28,7 @@ class Fault:
     :param kind: ``reset_before``, ``reset_after``, ``slow_before``, ``slow_after``, ``refused``,
         ``status``, ``status_after``, ``html``, ``garbage``, or ``cancelled``: the request's own task is cancelled,
         as a library below it may do.
-    :param match: ``post``, ``cancel``, ``get``, ``list`` or ``all``.
+    :param match: ``post``, ``cancel``, ``get``, ``list`` or ``all``; or a pattern of a method and a path.
     :param times: how many requests it strikes.
     """
 
@@ -40,9 +41,12 @@ class Fault:
     seconds: float = 0.0
     retry_after: float | None = None
 
-    def strikes(self, what: str, now: float) -> bool:
+    def strikes(self, operation: Operation[Any], now: float) -> bool:
         """Whether it strikes a request that is sent now; counts it."""
-        if not (self.since <= now < self.until and self.times > 0 and self.match in ("all", what)):
+        fits = self.match in ("all", kind_of(operation)) or (
+            " " in self.match and fnmatchcase(f"{operation.method} {operation.path}", self.match)
+        )
+        if not (self.since <= now < self.until and self.times > 0 and fits):
             return False
         self.times -= 1
         return True
@@ -64,13 +68,14 @@ class Network:
         self.faults: list[Fault] = []
         #: Requests that were sent.
         self.sent = 0
+        #: When faults have struck.
+        self.struck: list[float] = []
 
     def send(self, operation: Operation[Any], endpoint: Endpoint, done: Callable[[Any], None]) -> None:
         """Send a request; `done` gets a reply, or the error that the client would see."""
         world, process = self.world, self.world.process
-        what = kind_of(operation)
         self.sent += 1
-        fault = next((one for one in self.faults if one.strikes(what, world.now)), None)
+        fault = next((one for one in self.faults if one.strikes(operation, world.now)), None)
         chance = world.stream(f"net {process.name}")
         out, back = chance.uniform(*LATENCY), chance.uniform(*LATENCY)
         request = describe(operation, endpoint)
@@ -96,6 +101,7 @@ class Network:
         if fault is None or (fault.kind == "cancelled" and process.role != "triggerer"):
             world.after(out, None, arrive)
             return
+        self.struck.append(world.now)
         world.note("network", f"{fault.kind} strikes {operation.name} of {process.name}")
         lost = AnswerLost("the connection broke: reset", request=request)
         if fault.kind == "refused":

@@ -33,6 +33,8 @@ class PlannedTask:
     dag_run: str = "a"
     task_id: str = "tests"
     map_index: int = -1
+    retry_delay: float = 5.0
+    poll_interval: float | None = None
     retry_failed_tests: bool = False
 
 
@@ -57,7 +59,11 @@ class Incident:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A world before it begins."""
+    """A world before it begins.
+
+    :param worker_lost_after: seconds without a heartbeat after which a running task's worker is taken for lost.
+    :param triggerer_lost_after: seconds after which a triggerer's triggers go to another one.
+    """
 
     seed: int
     tests: tuple[SavedTest, ...]
@@ -70,6 +76,8 @@ class Plan:
     date_skew: float = 0.0
     list_lag: float = 0.0
     worker_skew: float = 0.0
+    worker_lost_after: float = 60.0
+    triggerer_lost_after: float = 30.0
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values, to be kept: what a seed draws may change with the simulation."""

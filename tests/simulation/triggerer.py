@@ -12,15 +12,15 @@ from tests.simulation.database import Database, TaskInstance, TriggerRow
 from tests.simulation.kernel import Process, World
 from tests.simulation.loop import SimulatedLoop
 
-#: Seconds between two rounds, and without a heartbeat after which a triggerer's triggers go to another one.
+#: Seconds between two rounds.
 ROUND = 1.0
-LOST_AFTER = 30.0
 
 
 class Triggerer:
     """One triggerer process. As Airflow's, it calls ``on_kill`` of a trigger that is not its own any more."""
 
-    def __init__(self, world: World, database: Database, name: str) -> None:
+    def __init__(self, world: World, database: Database, name: str, lost_after: float) -> None:
+        self.lost_after = lost_after
         self.world = world
         self.database = database
         self.name = name
@@ -33,8 +33,11 @@ class Triggerer:
         world.after(self._chance.uniform(0.0, ROUND), self.process, self._round)
 
     def _round(self) -> None:
+        # A new triggerer takes triggers before it cleans up, so also those of tasks that have ended meanwhile.
+        if self.name in self.database.heartbeats:
+            self.database.clean_triggers()
         self.database.heartbeats[self.name] = self.world.now
-        for row in list(self.database.triggers.values()):
+        for row in (task.trigger for task in self.database.tasks if task.trigger is not None):
             owner = row.triggerer
             if owner is None or (owner != self.name and self._is_lost(owner)):
                 row.triggerer = self.name
@@ -54,7 +57,7 @@ class Triggerer:
         self.world.after(self._chance.uniform(0.8, 1.2) * rest, self.process, self._round)
 
     def _is_lost(self, name: str) -> bool:
-        return self.world.now - self.database.heartbeats.get(name, -1e9) > LOST_AFTER
+        return self.world.now - self.database.heartbeats.get(name, -1e9) > self.lost_after
 
     def _start(self, row: TriggerRow) -> None:
         task = next((each for each in self.database.tasks if each.trigger is row), None)

@@ -83,6 +83,8 @@ class Vendor:
         self.log: list[Entry] = []
         #: Seconds that lists lag behind, and that new runs stay hidden.
         self.list_lag = 0.0
+        #: Seconds that new runs stay hidden, at least.
+        self.hidden = 0.0
         #: The peer that asks now.
         self._peer = ""
         self._ids = world.stream("ids")
@@ -170,7 +172,7 @@ class Vendor:
         return self._json(_batch_document(batch), 202)
 
     def _request(self, body: Any) -> RunRequest:
-        return RunRequest(input=body, platform=body.get("platform"), list_lag=self.list_lag)
+        return RunRequest(input=body, platform=body.get("platform"), list_lag=max(self.list_lag, self.hidden))
 
     def _cancel_run(self, run_id: str, query: Any, body: Any) -> Reply:
         run = self.store.cancel_run(run_id)

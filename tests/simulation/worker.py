@@ -98,6 +98,7 @@ class Worker:
         self.supervisor = Process(world, f"{name} supervisor", "supervisor")
         self.process = Process(world, name, "worker", skew)
         self._operator: Any = None
+        self._should_retry = False
         self._failed_heartbeats = 0
         #: When it was started, and what its try ended with.
         self.began = world.now
@@ -143,6 +144,7 @@ class Worker:
 
     def _run_task(self, started: dict[str, Any]) -> tuple[str, TaskDeferred | None]:
         self._operator = operator = self.task.spec.operator()
+        self._should_retry = started["should_retry"]
         ti = RuntimeTaskInstance(self, started)
         self.task.rendered = {name: getattr(operator, name) for name in operator.template_fields}
         context = {
@@ -169,13 +171,16 @@ class Worker:
         except AirflowFailException as error:
             return self._say("failed", error), None
         except (Exception, AirflowTaskTimeout) as error:
-            return self._say("up_for_retry", error), None
+            return self._say(self._failed(), error), None
         except Killed:
             raise
         except BaseException as error:
             self.escaped = error
-            return self._say("up_for_retry", error), None
+            return self._say(self._failed(), error), None
         return "success", None
+
+    def _failed(self) -> str:
+        return "up_for_retry" if self._should_retry else "failed"
 
     def _time_out(self) -> None:
         def handler() -> None:
@@ -267,7 +272,7 @@ class Worker:
         self.world.current = self.supervisor
         try:
             self.api.call(
-                lambda: self.api.finish(self.task, self.id, "up_for_retry"),
+                lambda: self.api.finish(self.task, self.id, self._failed()),
                 lambda _result: self.supervisor.exit(),
             )
         finally:
@@ -279,7 +284,6 @@ class Worker:
         def event() -> None:
             task = self.task
             if task.try_number == self.try_number and task.state == "restarting":
-                self.database.new_try(task)
                 task.max_tries = task.try_number + task.spec.retries
                 self.database.set_state(task, None)
 

@@ -18,7 +18,7 @@ from tests.simulation.kernel import World
 from tests.simulation.network import Fault, Network
 from tests.simulation.patches import installed
 from tests.simulation.plan import Incident, Plan, PlannedTask, group_id, test_id
-from tests.simulation.scheduler import LOST_AFTER, Scheduler
+from tests.simulation.scheduler import Scheduler
 from tests.simulation.triggerer import Triggerer
 from tests.simulation.upgrade import downgrade
 from tests.simulation.vendor import KEY, ORIGIN, Vendor
@@ -68,9 +68,9 @@ class Simulation:
         self.api = ApiServer(world, self.database)
         self.workers: list[Worker] = []
         self.schedulers = [self._new_scheduler(number) for number in range(plan.schedulers)]
-        self.triggerers = [
-            Triggerer(world, self.database, f"triggerer-{number}") for number in range(plan.triggerers)
-        ]
+        self.triggerers: list[Triggerer] = []
+        for _ in range(plan.triggerers):
+            self._new_triggerer()
         self.outcome = Outcome(plan, world, self.vendor, self.database, self.triggerers, self.workers)
         with installed(world, self.database, self.network):
             self._add_tasks()
@@ -89,7 +89,8 @@ class Simulation:
             self.database.add_task(dag_runs[planned.dag_run], spec)
 
     def _new_scheduler(self, number: int) -> Scheduler:
-        return Scheduler(self.world, self.database, self._start_worker, f"scheduler-{number}")
+        lost_after = self.plan.worker_lost_after
+        return Scheduler(self.world, self.database, self._start_worker, lost_after, f"scheduler-{number}")
 
     def _start_worker(self, task: TaskInstance, id_: int) -> None:
         if task.id != id_ or task.state != "queued":
@@ -187,7 +188,7 @@ class Simulation:
     def _each_worker(self, act: Callable[[Worker], None]) -> None:
         living = [worker for worker in self.workers if worker.process.alive]
         # It takes Airflow as long to notice.
-        self._not_calm_before(self.world.now + 2 * LOST_AFTER)
+        self._not_calm_before(self.world.now + 2 * self.plan.worker_lost_after)
         if living:
             act(self.world.stream("victims").choice(living))
 
@@ -213,7 +214,8 @@ class Simulation:
         self._later(seconds, self._new_triggerer)
 
     def _new_triggerer(self) -> None:
-        self.triggerers.append(Triggerer(self.world, self.database, f"triggerer-{len(self.triggerers)}"))
+        name, lost_after = f"triggerer-{len(self.triggerers)}", self.plan.triggerer_lost_after
+        self.triggerers.append(Triggerer(self.world, self.database, name, lost_after))
 
     def _pause_triggerer(self, seconds: float) -> None:
         if (victim := self._living_triggerer()) is not None:
@@ -335,6 +337,8 @@ def _spec(planned: PlannedTask) -> TaskSpec:
         "timeout": planned.timeout,
         "max_outage": planned.max_outage,
     }
+    if planned.poll_interval is not None:
+        parameters["poll_interval"] = planned.poll_interval
     if planned.kind != "sensor":
         parameters["retry_failed_tests"] = planned.retry_failed_tests
     if planned.kind == "sensor":
@@ -345,6 +349,7 @@ def _spec(planned: PlannedTask) -> TaskSpec:
     else:
         make = TesterArmyRunTestOperator
         parameters["test_id"] = test_id(planned.target)
-    spec = TaskSpec(planned.task_id, make, parameters, planned.retries, map_index=planned.map_index)
+    spec = TaskSpec(planned.task_id, make, parameters, planned.retries, planned.retry_delay)
+    spec.map_index = planned.map_index
     spec.execution_timeout = planned.execution_timeout
     return spec
