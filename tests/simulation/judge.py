@@ -112,7 +112,7 @@ class _Judge:
         siblings = [other for other in self.outcome.database.tasks if other.dag_run is task.dag_run]
         # A clear of anything in the DAG run may cost a run; Airflow does not tell the two apart.
         reasons = [when for other in siblings for when in self.deeds(other, "clear", "clear_other", "edit")]
-        entries = self.submissions(task)
+        entries = [entry for entry in self.submissions(task) if not self._is_stale(task, entry)]
         for before, entry in pairwise(entries):
             asked = any(before.at - 5.0 <= when <= entry.at for when in reasons)
             ends = {self.ended_by(run_id, entry.at) for run_id in before.run_ids}
@@ -135,7 +135,7 @@ class _Judge:
         over = max(task.end_date, self.outcome.calm_since) + PROMISED
         now = self.outcome.world.now
         for entry in self.submissions(task):
-            for run_id in entry.run_ids:
+            for run_id in entry.run_ids if not self._is_stale(task, entry) else ():
                 if self.vendor.ended_at(run_id) > max(over, now - 1.0):
                     yield Violation(
                         "never left behind",
@@ -246,6 +246,17 @@ class _Judge:
                     task.name,
                     f"run {late[0][:8]}, submitted at {entry.at:.2f}, goes on past its deadline {deadline:.2f}",
                 )
+
+    def _is_stale(self, task: TaskInstance, entry: Entry) -> bool:
+        """Whether a try that was paused between its intent and its POST sent it after a later one had begun.
+
+        No service has an idempotency key and no process can look and send in one step, so that gap stays.
+        """
+        paused = any(incident.what == "pause_worker" for incident in self.outcome.plan.incidents)
+        begun = [
+            worker for worker in self.outcome.workers if worker.task is task and worker.began <= entry.at
+        ]
+        return paused and bool(begun) and begun[-1].process.name != entry.peer
 
     def _is_newest_try(self, task: TaskInstance, entry: Entry) -> bool:
         names = [worker.process.name for worker in self.outcome.workers if worker.task is task]
