@@ -7,6 +7,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated, Any, Final, Literal
 
@@ -21,8 +22,9 @@ from pydantic import (
 )
 
 from airflow_provider_testerarmy.runs.rendered import is_nothing, listed
-from airflow_provider_testerarmy.runs.results import Issue, Outcome, RunResult
+from airflow_provider_testerarmy.runs.results import Issue, Outcome, RunId, RunResult
 from airflow_provider_testerarmy.runs.text import one_line, plural
+from airflow_provider_testerarmy.runs.verdict.flaky import QuarantineRule, Span, quarantine_rule
 
 
 class VerdictKind(StrEnum):
@@ -54,6 +56,8 @@ class Verdict:
 
 #: Unmatched ids that one reason shows at the most.
 SHOWN_IDS: Final = 5
+#: Fields that came later. Left out of the text while they have their defaults, so that a gate keeps its digest.
+_LATER: Final = ("fail_on", "known_for", "baseline", "on_flaky", "quarantine")
 
 
 class GateInvalid(ValueError):
@@ -98,6 +102,12 @@ class QualityGate(BaseModel):
     :param allow_empty: no runs at all skip the task instead of failing it. They never pass.
     :param non_blocking_tests: ids of tests whose failure is reported, not judged.
     :param report_only: the verdict is reported, and the task succeeds whatever it is.
+    :param fail_on: ``all`` judges every failure; ``new`` leaves out those that were there the night before.
+    :param known_for: how long ``new`` leaves a failure out: seconds, a ``timedelta``, or text such as ``7d``.
+    :param baseline: ``accept`` takes the failures of the first night as known; ``fail`` judges them.
+    :param on_flaky: ``pass`` counts a test that failed first and then passed as passed, ``fail`` as failed.
+    :param quarantine: when flaky tests are left out: ``{"after_transitions": 4, "of": 10, "for": "14d"}``
+        means 4 changes between passed and failed in 10 nights, for 14 days. None never does.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
@@ -110,6 +120,11 @@ class QualityGate(BaseModel):
     allow_empty: bool = False
     non_blocking_tests: Annotated[frozenset[str], BeforeValidator(_ids)] = frozenset()
     report_only: bool = False
+    fail_on: Literal["all", "new"] = "all"
+    known_for: Span = timedelta(days=7)
+    baseline: Literal["fail", "accept"] = "fail"
+    on_flaky: Literal["pass", "fail"] = "pass"
+    quarantine: Annotated[QuarantineRule | None, BeforeValidator(quarantine_rule)] = None
 
     @model_validator(mode="before")
     @classmethod
@@ -128,7 +143,9 @@ class QualityGate(BaseModel):
 
     def __str__(self) -> str:
         # Airflow serializes a mapped task's gate as this text.
-        return json.dumps(self.model_dump(mode="json"), sort_keys=True)
+        fields = type(self).model_fields
+        unused = {name for name in _LATER if getattr(self, name) == fields[name].default}
+        return json.dumps(self.model_dump(mode="json", by_alias=True, exclude=unused), sort_keys=True)
 
     def __repr_args__(self) -> Iterator[tuple[str, Any]]:
         for name in type(self).model_fields:
@@ -160,9 +177,12 @@ class QualityGate(BaseModel):
                 f"The gate is not valid: {wrong}. Its fields are {', '.join(cls.model_fields)}."
             ) from None
 
-    def judge(self, results: Sequence[RunResult]) -> Verdict:
-        """The verdict on runs that are all finished; one that is not counts as unknown, never as passed."""
-        tally = _Tally(self, results)
+    def judge(self, results: Sequence[RunResult], set_aside: Mapping[RunId, str] | None = None) -> Verdict:
+        """The verdict on runs that are all finished; one that is not counts as unknown, never as passed.
+
+        :param set_aside: runs that are reported and not judged, each with why.
+        """
+        tally = _Tally(self, results, set_aside or {})
         return Verdict(tally.kind(), tuple(tally.reasons()), tally.counts())
 
     def is_blocking(self, run: RunResult) -> bool:
@@ -192,6 +212,8 @@ class QualityGate(BaseModel):
                 return f"passed with {describe_issue(issue)}, above the allowed severity {self.max_severity}"
         if self.fail_on_warnings and run.issues:
             return f"passed with {describe_issue(run.issues[0])}, and the gate fails on warnings"
+        if self.on_flaky == "fail" and run.flaky:
+            return "passed only after it had failed, and the gate fails on flaky tests"
         return None
 
 
@@ -213,11 +235,17 @@ class _Tally:
     ``errored`` when it would hold had the service not broken, ``cancelled`` when only those are missing.
     """
 
-    def __init__(self, gate: QualityGate, results: Sequence[RunResult]) -> None:
+    def __init__(
+        self, gate: QualityGate, results: Sequence[RunResult], set_aside: Mapping[RunId, str]
+    ) -> None:
         self._gate = gate
         self._all = results
-        self._reported = [run for run in results if not gate.is_blocking(run)]
-        judged = [run for run in results if gate.is_blocking(run)]
+        self._set_aside = set_aside
+        judged: list[RunResult] = []
+        self._reported: list[RunResult] = []
+        for run in results:
+            kept = gate.is_blocking(run) and run.run_id not in set_aside
+            (judged if kept else self._reported).append(run)
         groups: dict[Outcome, list[RunResult]] = {outcome: [] for outcome in Outcome}
         for run in judged:
             groups[_outcome(run)].append(run)
@@ -290,8 +318,11 @@ class _Tally:
         for run in (*self._failed, *self._broken, *self._cancelled, *self._skipped):
             yield self._reason(run)
         for run in self._reported:
-            if _outcome(run) is not Outcome.PASSED:
-                yield f"{self._reason(run)} (reported only: the test is non-blocking)"
+            why = self._set_aside.get(run.run_id, "")
+            said = self._gate.violation(run) if _outcome(run) is Outcome.PASSED and why else None
+            if said or _outcome(run) is not Outcome.PASSED:
+                said = f"{_name(run)}: {said}{_link(run)}" if said else self._reason(run)
+                yield f"{said} (reported only: {why or 'the test is non-blocking'})"
         yield from self._unmatched()
 
     def _unmatched(self) -> Iterator[str]:
@@ -309,7 +340,8 @@ class _Tally:
             counts = ", ".join(
                 f"{count} {outcome}" for outcome, count in self.counts().items() if outcome != "total"
             )
-            kept_out = "; every failed test is non-blocking" if self.kind() is VerdictKind.NOT_JUDGED else ""
+            which = "known, quarantined or non-blocking" if self._set_aside else "non-blocking"
+            kept_out = f"; every failed test is {which}" if self.kind() is VerdictKind.NOT_JUDGED else ""
             return f"No runs were judged ({counts}{kept_out})."
         return (
             f"{passed} of {plural(judged, 'judged run')} passed ({passed / judged:.1%}; {wanted:.1%} needed)."
