@@ -61,6 +61,15 @@ def fold_all(memory: Memory, nights: Iterable[Night]) -> Memory:
     return memory
 
 
+def without_night(memory: Memory, key: str) -> Memory:
+    """The memory without a DAG run's night: what its own earlier try saw is no earlier night."""
+    place = next((at for at, ref in enumerate(memory.nights) if ref.key == key), None)
+    if place is None:
+        return memory
+    tests = {test_id: _without(test, place) for test_id, test in memory.tests.items()}
+    return Memory(memory.nights[:place] + memory.nights[place + 1 :], tests)
+
+
 def chosen(test_ids: Iterable[str]) -> frozenset[str]:
     """The tests that are remembered of too many: always the same ones, whichever night they come from.
 

@@ -90,10 +90,12 @@ class _Label:
 class _Loaded:
     """The memory, and where it was read.
 
+    :param since: the first day that was searched.
     :param labels: every cell that has been entered, with its label where it has one.
     """
 
     memory: Memory
+    since: int
     labels: Mapping[Cell, _Label | None] = field(default_factory=dict)
 
 
@@ -150,11 +152,15 @@ def remember_steps(scope: Scope, night: Night, now: float, token: str) -> Steps[
         return f"there were more than {WRITERS} writes today"
     parts = encode_night(night)
     yield from _write(prefix, cell, "night", parts)
-    yield Set(cell.key(prefix, "label"), _Label(night.ref, len(parts), 0).text())
-    stored = yield from _publish(prefix, cell, _Label(night.ref, len(parts), 0), fold(loaded.memory, night))
-    if stored:
-        old = [each for each in loaded.labels if each.day < today - BEHIND]
+    label = _Label(night.ref, len(parts), 0)
+    yield Set(cell.key(prefix, "label"), label.text())
+    old = [each for each in loaded.labels if each.day < today - BEHIND]
+    since = loaded.since if old else today - BEHIND
+    if (yield from _publish(prefix, cell, label, fold(loaded.memory, night), since)) and old:
         yield from _delete(prefix, old, loaded.labels)
+        # Only now need nobody search those days again for what a writer that died has left.
+        if _pointed((yield Get(_pointer_key(prefix)))) == (cell, since):
+            yield Set(_pointer_key(prefix), _pointer(cell, today - BEHIND))
     return None
 
 
@@ -164,7 +170,7 @@ def restore_steps(scope: Scope, memory: Memory, now: float, token: str) -> Steps
     if cell is None:
         return f"there were more than {WRITERS} writes today"
     ref = memory.nights[-1] if memory.nights else NightRef.of(token, now)
-    yield from _publish(scope.prefix, cell, _Label(ref, 0, 0), memory)
+    yield from _publish(scope.prefix, cell, _Label(ref, 0, 0), memory, cell.day)
     return None
 
 
@@ -176,9 +182,9 @@ def forget_steps(scope: Scope, now: float) -> Steps[str | None]:
     except Mistrust:
         pointed = None
     yield Delete(_pointer_key(prefix))
-    named = pointed.day if pointed else today
-    first = max(min(named, today), today - OLDEST) - BEHIND
-    for day in sorted({named, *range(first, today + _AHEAD + 1)}):
+    cell, since = pointed or (Cell(today), today)
+    first = max(min(since, cell.day - BEHIND, today - BEHIND), today - OLDEST - BEHIND)
+    for day in sorted({cell.day, *range(first, today + _AHEAD + 1)}):
         cells = yield from entered(prefix, day)
         yield from _delete(prefix, cells, {})
     return None
@@ -202,8 +208,8 @@ def _said(fault: StorageFault) -> str:
 
 
 def _load(scope: Scope, today: int) -> Steps[_Loaded | Unreadable]:
-    # Each writer changes the pointer once, so those of a whole day cannot keep a reader from its end.
-    for _ in range(WRITERS + 1):
+    # Each writer changes the pointer twice, so those of a whole day cannot keep a reader from its end.
+    for _ in range(2 * WRITERS + 1):
         try:
             return (yield from _load_once(scope.prefix, today))
         except _Changed:
@@ -216,23 +222,24 @@ def _load(scope: Scope, today: int) -> Steps[_Loaded | Unreadable]:
 def _load_once(prefix: str, today: int) -> Steps[_Loaded]:
     pointer = yield Get(_pointer_key(prefix))
     pointed = _pointed(pointer)
-    if pointed and pointed.day > today + _AHEAD:
+    cell, since = pointed or (Cell(today), today)
+    if cell.day > today + _AHEAD:
         raise Mistrust("it was written on a day that is yet to come; compare the workers' clocks")
-    if pointed and pointed.day < today - OLDEST:
+    if cell.day < today - OLDEST:
         raise Mistrust(f"its last night is more than {OLDEST} days old; forget it and begin anew")
-    first = (pointed.day if pointed else today) - BEHIND
+    first = max(min(since, cell.day - BEHIND), today - OLDEST - BEHIND)
     labels: dict[Cell, _Label | None] = {}
     memory = Memory()
     try:
         if pointed:
-            memory = yield from _snapshot(prefix, pointed)
+            memory = yield from _snapshot(prefix, cell)
         nights: list[Night] = []
         for day in range(first, today + _AHEAD + 1):
-            for cell in (yield from entered(prefix, day)):
-                text = yield Get(cell.key(prefix, "label"))
-                labels[cell] = label = None if text is None else _label(text)
+            for each in (yield from entered(prefix, day)):
+                text = yield Get(each.key(prefix, "label"))
+                labels[each] = label = None if text is None else _label(text)
                 if label and label.night and not _is_folded(memory, label.ref):
-                    nights.append((yield from _read_night(prefix, cell, label)))
+                    nights.append((yield from _read_night(prefix, each, label)))
     except Mistrust as error:
         # Days are deleted after the pointer has changed, and then anything may have been missing.
         if (yield Get(_pointer_key(prefix))) != pointer:
@@ -240,7 +247,7 @@ def _load_once(prefix: str, today: int) -> Steps[_Loaded]:
         raise
     if (yield Get(_pointer_key(prefix))) != pointer:
         raise _Changed
-    return _Loaded(fold_all(memory, nights), labels)
+    return _Loaded(fold_all(memory, nights), first, labels)
 
 
 def _is_folded(memory: Memory, ref: NightRef) -> bool:
@@ -250,17 +257,15 @@ def _is_folded(memory: Memory, ref: NightRef) -> bool:
     return any((each.key, each.at) == (ref.key, ref.at) for each in memory.nights)
 
 
-def _publish(prefix: str, cell: Cell, label: _Label, memory: Memory) -> Steps[bool]:
+def _publish(prefix: str, cell: Cell, label: _Label, memory: Memory, since: int) -> Steps[bool]:
     """Store a snapshot in a cell, and point to it unless a later day's is pointed to."""
     parts = encode(memory)
     yield from _write(prefix, cell, "memory", parts)
     yield Set(cell.key(prefix, "label"), _Label(label.ref, label.night, len(parts)).text())
     pointed = _pointed((yield Get(_pointer_key(prefix))))
-    if pointed and pointed.day > cell.day:
+    if pointed and pointed[0].day > cell.day:
         return False
-    yield Set(
-        _pointer_key(prefix), json.dumps({"version": VERSION, "cell": [cell.day, cell.right, cell.down]})
-    )
+    yield Set(_pointer_key(prefix), _pointer(cell, since))
     return True
 
 
@@ -322,14 +327,20 @@ def _believed(found: T | Unreadable) -> T:
     return found
 
 
-def _pointed(text: str | None) -> Cell | None:
+def _pointer(cell: Cell, since: int) -> str:
+    return json.dumps({"version": VERSION, "cell": [cell.day, cell.right, cell.down], "since": since})
+
+
+def _pointed(text: str | None) -> tuple[Cell, int] | None:
+    """The cell of the newest snapshot, and the first day on which there may be anything."""
     if text is None:
         return None
-    cell = fields(text, {"cell"})["cell"]
-    if not isinstance(cell, list) or len(cell) != 3:
+    document = fields(text, {"cell", "since"})
+    if not isinstance(document["cell"], list) or len(document["cell"]) != 3:
         raise Mistrust("a pointer that names no cell")
-    day, right, down = cell
-    return Cell(whole(day, 0, LATEST), whole(right, 0, WRITERS), whole(down, 0, WRITERS))
+    day, right, down = document["cell"]
+    cell = Cell(whole(day, 0, LATEST), whole(right, 0, WRITERS), whole(down, 0, WRITERS))
+    return cell, whole(document["since"], 0, cell.day)
 
 
 def _pointer_key(prefix: str) -> str:

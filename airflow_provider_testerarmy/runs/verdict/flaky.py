@@ -13,6 +13,7 @@ from airflow_provider_testerarmy.runs.rendered import is_nothing, literal
 
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _SPAN: Final = re.compile(r"(\d{1,6}) ?([smhdw])")
+_NUMBER: Final = re.compile(r"\d{1,12}(?:\.\d{1,6})?")
 #: The longest duration; timedelta itself ends at some billion days.
 _LONGEST: Final = timedelta(days=3650)
 
@@ -25,8 +26,9 @@ def _span(value: Any) -> Any:
     if isinstance(value, str) and (found := _SPAN.fullmatch(value.strip().lower())):
         return timedelta(**{_UNITS[found[2]]: int(found[1])})
     if isinstance(value, str):
-        # ISO 8601 and Python's own form; Airflow renders templates in lower case or as they are.
-        return value.strip().upper() if value.strip().lower().startswith("p") else value.strip()
+        text = value.strip()
+        # Text of a number, ISO 8601, or what Python writes for a timedelta.
+        return float(text) if _NUMBER.fullmatch(text) else text.upper() if text.startswith("p") else text
     return value
 
 
@@ -75,4 +77,5 @@ class QuarantineRule(BaseModel):
 
 def quarantine_rule(value: Any) -> Any:
     """The rule from a dict, or from the text of one."""
-    return literal(value) if isinstance(value, str) else value
+    found = literal(value) if isinstance(value, str) else None
+    return value if found is None else found

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
@@ -56,7 +56,7 @@ class Verdict:
 
 #: Unmatched ids that one reason shows at the most.
 SHOWN_IDS: Final = 5
-#: Fields that came later. Left out of the text while they have their defaults, so that a gate keeps its digest.
+#: Fields left out of the text while they have their defaults, so that gates from before them keep their digest.
 _LATER: Final = ("fail_on", "known_for", "baseline", "on_flaky", "quarantine")
 
 
@@ -106,8 +106,8 @@ class QualityGate(BaseModel):
     :param known_for: how long ``new`` leaves a failure out: seconds, a ``timedelta``, or text such as ``7d``.
     :param baseline: ``accept`` takes the failures of the first night as known; ``fail`` judges them.
     :param on_flaky: ``pass`` counts a test that failed first and then passed as passed, ``fail`` as failed.
-    :param quarantine: when flaky tests are left out: ``{"after_transitions": 4, "of": 10, "for": "14d"}``
-        means 4 changes between passed and failed in 10 nights, for 14 days. None never does.
+    :param quarantine: which flaky tests are left out: ``{"after_transitions": 4, "of": 10, "for": "14d"}``
+        for 14 days those that changed 4 times between passed and failed in 10 nights. None: no test.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
@@ -177,12 +177,18 @@ class QualityGate(BaseModel):
                 f"The gate is not valid: {wrong}. Its fields are {', '.join(cls.model_fields)}."
             ) from None
 
-    def judge(self, results: Sequence[RunResult], set_aside: Mapping[RunId, str] | None = None) -> Verdict:
+    def judge(
+        self,
+        results: Sequence[RunResult],
+        set_aside: Collection[RunId] = (),
+        notes: Mapping[RunId, str] | None = None,
+    ) -> Verdict:
         """The verdict on runs that are all finished; one that is not counts as unknown, never as passed.
 
-        :param set_aside: runs that are reported and not judged, each with why.
+        :param set_aside: runs that are reported and not judged.
+        :param notes: what else the reason of a run says, e.g. since when its test fails.
         """
-        tally = _Tally(self, results, set_aside or {})
+        tally = _Tally(self, results, set_aside, notes or {})
         return Verdict(tally.kind(), tuple(tally.reasons()), tally.counts())
 
     def is_blocking(self, run: RunResult) -> bool:
@@ -236,11 +242,13 @@ class _Tally:
     """
 
     def __init__(
-        self, gate: QualityGate, results: Sequence[RunResult], set_aside: Mapping[RunId, str]
+        self,
+        gate: QualityGate,
+        results: Sequence[RunResult],
+        set_aside: Collection[RunId],
+        notes: Mapping[RunId, str],
     ) -> None:
-        self._gate = gate
-        self._all = results
-        self._set_aside = set_aside
+        self._gate, self._all, self._set_aside, self._notes = gate, results, set_aside, notes
         judged: list[RunResult] = []
         self._reported: list[RunResult] = []
         for run in results:
@@ -295,7 +303,7 @@ class _Tally:
         return bool(self._passed or self._failed) or counted
 
     def _nothing_judged(self) -> VerdictKind:
-        reported = {_outcome(run) for run in self._reported}
+        reported = {self._reported_outcome(run) for run in self._reported}
         if Outcome.FAILED in reported:
             return VerdictKind.NOT_JUDGED
         if Outcome.PASSED in reported:
@@ -310,19 +318,13 @@ class _Tally:
             yield "No run was started: there is nothing to judge, and nothing tested is not passed."
             return
         yield self._rate()
-        yield from (
-            f"{_name(run)}: {why}{_link(run)}"
-            for run in self._passed
-            if (why := self._violations.get(run.run_id))
-        )
-        for run in (*self._failed, *self._broken, *self._cancelled, *self._skipped):
-            yield self._reason(run)
+        violating = (run for run in self._passed if run.run_id in self._violations)
+        for run in (*violating, *self._failed, *self._broken, *self._cancelled, *self._skipped):
+            yield self._said(run) + (f" ({note})" if (note := self._notes.get(run.run_id)) else "")
         for run in self._reported:
-            why = self._set_aside.get(run.run_id, "")
-            said = self._gate.violation(run) if _outcome(run) is Outcome.PASSED and why else None
-            if said or _outcome(run) is not Outcome.PASSED:
-                said = f"{_name(run)}: {said}{_link(run)}" if said else self._reason(run)
-                yield f"{said} (reported only: {why or 'the test is non-blocking'})"
+            if self._reported_outcome(run) is not Outcome.PASSED:
+                why = self._notes.get(run.run_id) if run.run_id in self._set_aside else None
+                yield f"{self._said(run)} (reported only: {why or 'the test is non-blocking'})"
         yield from self._unmatched()
 
     def _unmatched(self) -> Iterator[str]:
@@ -340,15 +342,21 @@ class _Tally:
             counts = ", ".join(
                 f"{count} {outcome}" for outcome, count in self.counts().items() if outcome != "total"
             )
-            which = "known, quarantined or non-blocking" if self._set_aside else "non-blocking"
-            kept_out = f"; every failed test is {which}" if self.kind() is VerdictKind.NOT_JUDGED else ""
+            left_out = "known, quarantined or non-blocking" if self._set_aside else "non-blocking"
+            kept_out = f"; every failed test is {left_out}" if self.kind() is VerdictKind.NOT_JUDGED else ""
             return f"No runs were judged ({counts}{kept_out})."
         return (
             f"{passed} of {plural(judged, 'judged run')} passed ({passed / judged:.1%}; {wanted:.1%} needed)."
         )
 
-    def _reason(self, run: RunResult) -> str:
-        return f"{_name(run)}: {explain(run)}{_link(run)}"
+    def _said(self, run: RunResult) -> str:
+        violation = self._gate.violation(run) if _outcome(run) is Outcome.PASSED else None
+        return f"{_name(run)}: {violation or explain(run)}{_link(run)}"
+
+    def _reported_outcome(self, run: RunResult) -> Outcome:
+        """A passed run that the gate objects to has not passed, though it is left out."""
+        objected = run.run_id in self._set_aside and _outcome(run) is Outcome.PASSED
+        return Outcome.FAILED if objected and self._gate.violation(run) else _outcome(run)
 
 
 def _outcome(run: RunResult) -> Outcome:

@@ -67,6 +67,65 @@ def test_no_night_is_lost_over_days_of_runs_that_overlap_and_die(seed):
         before = begun
 
 
+def died(storage, key, number):
+    """A run of that day whose worker is lost once it has stored its night, before the snapshot."""
+    lost = writer(key, number, START + number * DAY)
+    while not any(f"-{20_000 + number}-" in each and each.endswith("label") for each in storage.texts):
+        lost.step(storage)
+
+
+@pytest.mark.parametrize("steps", range(0, 60, 2))
+def test_days_that_are_deleted_while_a_run_reads_them_take_nothing_along(steps):
+    """What it has read half of is read again."""
+    storage = Texts()
+    remember(storage, SCOPE, night(0), now=START, token="0")
+    died(storage, "lost", 1)
+    slow, fast = writer("slow", 10, START + 10 * DAY), writer("fast", 10, START + 10 * DAY)
+    for _ in range(steps):
+        if not slow.over:
+            slow.step(storage)
+    interleaved(storage, [fast], lambda _active: 0)
+    if not slow.over:
+        interleaved(storage, [slow], lambda _active: 0)
+    assert keys(load(storage, SCOPE, now=START + 10 * DAY)) == ["run-0", "lost", "fast", "slow"]
+
+
+def test_a_run_that_was_away_for_days_takes_no_other_night_along():
+    """Its own may be lost."""
+    storage = Texts()
+    away = writer("away")
+    while not any(each.endswith("label") for each in storage.texts):
+        away.step(storage)
+    for number in range(1, 12):
+        now = START + number * DAY
+        remember(storage, SCOPE, night(number), now=now, token=str(number))
+    interleaved(storage, [away], lambda _active: 0)
+    found = keys(load(storage, SCOPE, now=now))
+    assert found[-11:] == [f"run-{number}" for number in range(1, 12)]
+
+
+@pytest.mark.parametrize("steps", range(0, 120, 3))
+def test_a_run_that_dies_while_it_deletes_leaves_nothing_for_ever(steps):
+    """The next one goes on."""
+    storage = Texts()
+    for number in range(3):
+        remember(storage, SCOPE, night(0, key=f"r{number}"), now=START, token=str(number))
+    dying = writer("dying", 10, START + 10 * DAY)
+    for _ in range(steps):
+        if not dying.over:
+            dying.step(storage)
+    for number in range(11, 17):
+        remember(storage, SCOPE, night(number), now=START + number * DAY, token=str(number))
+    assert {each.split("-")[2] for each in storage.texts} <= {
+        "pointer",
+        "20013",
+        "20014",
+        "20015",
+        "20016",
+        "20012",
+    }
+
+
 def schedules(makers):
     """Every order of the steps of some writers, each on a storage of its own."""
     pending = [()]
@@ -186,10 +245,13 @@ HOSTILE = [
     "",
     "null",
     "[" * 40_000,
-    '{"version":2,"cell":[1,0,0]}',
-    '{"version":1,"cell":[1e999,0,0]}',
-    '{"version":1,"cell":[' + "9" * 5000 + ",0,0]}",
-    '{"version":1,"cell":["\\ud800",0,0]}',
+    '{"version":2,"cell":[1,0,0],"since":1}',
+    '{"version":1,"cell":[1,0,0]}',
+    '{"version":1,"cell":[30000000,0,0],"since":1}',
+    '{"version":1,"cell":[20001,64,0],"since":1}',
+    '{"version":1,"cell":[1e999,0,0],"since":1}',
+    '{"version":1,"cell":[' + "9" * 5000 + ',0,0],"since":1}',
+    '{"version":1,"cell":["\\ud800",0,0],"since":1}',
     '{"version":1,"at":1,"key":"\\ud800","night":1,"memory":1}',
     '{"version":1,"at":-1,"key":"x","night":1,"memory":1}',
     "x" * 100_000,
