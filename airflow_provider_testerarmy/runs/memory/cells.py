@@ -103,10 +103,10 @@ class Cell:
 
 
 def claim(prefix: str, day: int, token: str, owned: Collection[Cell]) -> Steps[Cell | None]:
-    """Find a cell that is nobody else's; None when a day has had more writes than it bears.
+    """Claim a cell that no other write has; None when the day already has too many writes.
 
     :param token: of this write alone; a retry has another one.
-    :param owned: cells that are known to have an owner. Their doors stay closed, so nothing need be asked.
+    :param owned: cells known to have an owner. Their doors stay closed, so they need no requests.
     """
     cell = Cell(day)
     while cell.right + cell.down < WRITERS:
@@ -126,9 +126,9 @@ def claim(prefix: str, day: int, token: str, owned: Collection[Cell]) -> Steps[C
 
 
 def entered(prefix: str, day: int) -> Steps[list[Cell]]:
-    """Every cell of a day that a writer has come to, whether or not it stayed.
+    """Every cell of a day that a writer has entered, whether or not it claimed it.
 
-    A writer comes to a cell only through one that it entered, so nothing lies behind a cell that nobody entered.
+    A writer reaches a cell only through one that it entered, so there is nothing behind a cell that none entered.
     """
     found: list[Cell] = []
     pending = [Cell(day)]

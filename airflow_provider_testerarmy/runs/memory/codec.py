@@ -1,6 +1,6 @@
 """The memory as JSON in parts of at most 48 KiB, and back: whole and by the schema, or not at all.
 
-Whoever may write the storage may have written a document, so every value is checked, whoever wrote it.
+Anyone with write access to the storage may have written a document, so every value is checked.
 """
 
 from __future__ import annotations

@@ -95,7 +95,7 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class _Test:
-    """A test's runs of one night, and what they come to."""
+    """A test's runs of one night, and their outcome taken together."""
 
     runs: tuple[RunResult, ...]
     seen: Seen
@@ -290,8 +290,8 @@ def _quarantine_lines(tests: Iterable[_Test]) -> Iterator[str]:
     for test in tests:
         if test.ruling.overdue:
             yield (
-                f"{test.title}: the quarantine is past its end ({test.ruling.note}). Mend the test, or extend or "
-                "lift the quarantine; until then the gate fails."
+                f"{test.title}: the quarantine is past its end ({test.ruling.note}). Fix the test, or extend or "
+                "lift the quarantine. Until then the gate fails."
             )
         elif test.ruling.nearing:
             yield f"Warning: {test.title}: {test.ruling.note}."

@@ -46,7 +46,7 @@ class Ruling:
 
 
 def rule_on(rule: QuarantineRule | None, memory: Memory, test: TestMemory, letter: str, now: int) -> Ruling:
-    """What becomes of a test this night.
+    """What a test's quarantine means this night.
 
     :param memory, test: as they were before this night.
     :param letter: the test's outcome of this night, as if it were judged.
@@ -85,7 +85,7 @@ def transitions(letters: Iterable[str]) -> int:
 def _enter(rule: QuarantineRule | None, memory: Memory, test: TestMemory, letter: str, now: int) -> Ruling:
     if rule is None or letter not in FAILING | {FLAKY}:
         return Ruling()
-    # Whoever lifted a quarantine has seen what was before.
+    # A quarantine that was lifted covers all nights before that.
     since = test.quarantine.since if test.quarantine else -1
     earlier = [each for night, each in memory.conclusive(test) if night.at > since][: rule.of - 1]
     # A test that failed the night before as well may simply be broken.

@@ -226,7 +226,7 @@ def _load_once(prefix: str, today: int) -> Steps[_Loaded]:
     if cell.day > today + _AHEAD:
         raise Mistrust("it was written on a day that is yet to come; compare the workers' clocks")
     if cell.day < today - OLDEST:
-        raise Mistrust(f"its last night is more than {OLDEST} days old; forget it and begin anew")
+        raise Mistrust(f"its last night is more than {OLDEST} days old; delete the memory to start again")
     first = max(min(since, cell.day - BEHIND), today - OLDEST - BEHIND)
     labels: dict[Cell, _Label | None] = {}
     memory = Memory()

@@ -40,7 +40,7 @@ class QuarantineRule(BaseModel):
     """When the gate quarantines a flaky test by itself. A plain dict of the same fields does as well.
 
     :param after_transitions: changes between passed and failed that are needed.
-    :param of: how many of the test's last nights are looked at, 2 to 20.
+    :param of: how many of the test's last nights count, 2 to 20.
     :param for_: how long the quarantine lasts; written ``for`` in a dict.
     """
 

@@ -242,6 +242,14 @@ def test_a_test_that_is_simply_broken_is_never_quarantined(letters):
     assert memory.tests["a"].quarantine is None
 
 
+def test_a_rule_that_comes_later_does_not_quarantine_what_is_broken_by_now():
+    """However often the test changed before; it may when it changes again."""
+    _, memory = nights({"a": "PFPFPFF"})
+    assert not judge(RULE, [run("a", "F")], memory, ref(7)).night.quarantines
+    _, memory = nights({"a": "P"}, NEW, memory, begin=7)
+    assert judge(RULE, [run("a", "F")], memory, ref(8)).night.quarantines
+
+
 def test_a_test_leaves_quarantine_after_five_passes_in_a_row():
     """What it changed before no longer counts against it."""
     judged, memory = nights({"a": "PFPFPF" + "P" * 5 + "F", "b": "P" * 12}, RULE)
@@ -336,3 +344,15 @@ def test_the_first_failure_after_a_judged_pass_is_always_reported_as_new(outcome
     for before, after, one in zip(outcomes, outcomes[1:], judged[1:], strict=False):
         if before != "F" and after == "F":
             assert one.verdict.kind is VerdictKind.FAILED
+
+
+@given(outcomes=st.lists(st.text("PKFECSU", min_size=2, max_size=2), min_size=1, max_size=12), gate=GATES)
+@settings(deadline=None)
+def test_under_all_a_memory_changes_no_verdict(outcomes, gate):
+    """Only its words."""
+    memory = Memory()
+    for number, letters in enumerate(outcomes):
+        results = [run(test, letter) for test, letter in zip("ab", letters, strict=True)]
+        one = judge(gate, results, memory, ref(number))
+        memory = fold(memory, one.night)
+        assert one.verdict.kind is gate.judge(results).kind
