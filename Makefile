@@ -31,7 +31,7 @@ export UV_SYSTEM_CERTS := true
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo ui ui-pictures bench bench-bounds bench-ui test test-unit test-integration test-ui test-chaos test-chaos-version test-matrix dist \
+.PHONY: help demo ui ui-pictures bench bench-bounds bench-ui gate-study test test-unit test-integration test-ui test-chaos test-chaos-version test-matrix dist \
 	docs lint format lock vendor-lines clean
 
 help: ## List the targets.
@@ -75,6 +75,9 @@ test-chaos-version: ## The kill, mark and clear rows on Airflow 2.11 to 3.2; OLD
 
 bench-bounds: $(READY) ## What hostile answers cost at most, in memory and turns of the event loop.
 	@$(VENV)/bin/python -m benchmarks.bounds
+
+gate-study: $(READY) ## Simulate quarters of nights under several gates, and write docs/gate-study.md.
+	@$(RUN) -m benchmarks.gate_study
 
 bench: $(BENCH_READY) ## Compare the cost of waiting with other providers'; parts by ARGS="--part triggers --sizes 100".
 	@$(BENCH)/bin/python -m benchmarks $(ARGS)
