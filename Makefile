@@ -1,7 +1,7 @@
-# Every target sets up .venv by itself, from the lock; only python3 (3.11 or later, with venv) and make are needed.
-# uv is used if it is there, because it is faster; both ways install the same versions.
+# Every target creates .venv from the lock. You need only python3 (3.11 or later, with venv) and make.
+# uv is used if it is installed, because it is faster. Both ways install the same versions.
 
-# The first suitable Python; override with `make PYTHON=/path/to/python ...`.
+# The first Python that is new enough. Override it with `make PYTHON=/path/to/python ...`.
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 	&& echo $$python && break; done)
@@ -9,103 +9,122 @@ UV := $(shell command -v uv 2>/dev/null)
 ARGS ?=
 VENDOR ?= docket
 CELLS ?=
-# What needs PostgreSQL is in test-chaos, what needs a browser in test-ui; nothing that README tells a user to run
-# may need either.
+# Tests that need PostgreSQL belong to test-chaos, tests that need a browser to test-ui. The targets that README
+# mentions must need neither.
 WITHOUT_DATABASE := --ignore=tests/airflow2 --ignore=tests/chaos --ignore=tests/conformance --ignore=tests/ui/browser
 
 VENV := .venv
 READY := $(VENV)/.ready
-# The peers that `make bench` measures hold packages back; they get an environment of their own.
+# The providers that `make bench` compares with need older packages, so they get a separate environment.
 BENCH := .local/bench
 BENCH_READY := $(BENCH)/.ready
 RUN := $(VENV)/bin/python
 TOOLS := .local/tools
 TOOLS_READY := $(TOOLS)/.ready
+# The reference is written from docstrings.
+PROSE := $(wildcard *.md) $(filter-out docs/reference.md,$(wildcard docs/*.md))
 
-# Airflow's imports cost three times as much without bytecode.
+# Without cached bytecode, importing Airflow takes three times as long.
 unexport PYTHONDONTWRITEBYTECODE
-# A test that imports Airflow must not make an ~/airflow.
+# Importing Airflow creates AIRFLOW_HOME. Tests must not create ~/airflow.
 export AIRFLOW_HOME := $(CURDIR)/.local/unit
-# Behind a proxy that has its own certificate, uv finds that where pip does.
+# uv then trusts the certificates of the system, as pip does, for example that of a corporate proxy.
 export UV_SYSTEM_CERTS := true
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo ui ui-pictures bench bench-bounds bench-ui gate-study test test-unit test-integration test-ui test-chaos test-chaos-version test-matrix dist \
+.PHONY: help demo ui ui-pictures bench bench-bounds bench-ui gate-study test test-unit test-integration test-ui test-chaos test-random-kills test-chaos-version simulate simulate-replay simulate-plants test-matrix dist \
 	docs lint format lock vendor-lines clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: $(READY) ## Run the example DAG on a real local Airflow, against the sandbox.
+demo: $(READY) ## Run the example DAG on a local Airflow, against the sandbox.
 	@$(RUN) -m tests.rig.demo
 
-ui: $(READY) ## Keep that Airflow running to look around in; Ctrl-C stops it.
+ui: $(READY) ## Start that Airflow and keep it running until Ctrl-C.
 	@$(RUN) -m tests.rig.ui
 
-test: $(READY) ## Unit and integration tests; pass options by ARGS="-k name".
+test: $(READY) ## Run the unit and integration tests; ARGS="-k name" passes options to pytest.
 	$(RUN) -m pytest tests $(WITHOUT_DATABASE) $(ARGS)
 
-test-unit: $(READY) ## Only the tests that start no Airflow.
+test-unit: $(READY) ## Run only the tests that start no Airflow.
 	$(RUN) -m pytest tests $(WITHOUT_DATABASE) -m "not integration" $(ARGS)
 
-test-integration: $(READY) ## Only the tests that start an Airflow.
+test-integration: $(READY) ## Run only the tests that start an Airflow.
 	$(RUN) -m pytest tests $(WITHOUT_DATABASE) -m integration $(ARGS)
 
-test-ui: $(READY) ## What people see, in a real browser; skipped where there is no Chromium.
+test-ui: $(READY) ## Test the pages in a real browser; skipped without Chromium.
 	$(RUN) -m pytest tests/ui/browser $(ARGS)
 
-ui-pictures: $(READY) ## Take the pictures of docs/images anew, in a real Airflow; needs Chromium.
+ui-pictures: $(READY) ## Retake the screenshots in docs/images; needs Chromium.
 	@$(RUN) -m tests.ui.browser.pictures
 
-bench-ui: $(READY) ## How long the tab takes for a group of 1,000 tests; needs Chromium.
+bench-ui: $(READY) ## Measure how long the tab takes to show 1,000 tests; needs Chromium.
 	@$(RUN) -m tests.ui.browser.large
 
-test-chaos: $(READY) ## Kill things, and both vendors' lifecycles, on PostgreSQL (TESTERARMY_TEST_DATABASE_URL).
+test-chaos: $(READY) ## Test both vendors' lifecycles and kill Airflow's processes; needs PostgreSQL and Redis.
 	$(RUN) -m pytest tests/conformance $(ARGS)
 	$(RUN) -m pytest tests/chaos $(ARGS)
 
-# What a user or a lost worker does to one task; the other rows need what only the newest Airflow has.
+KILLS ?= 60
+SEED ?=
+test-random-kills: $(READY) ## Kill parts of Airflow at random moments, on both executors: KILLS=60; SEED=1 draws the same.
+	TESTERARMY_RANDOM_KILLS=$(KILLS) SEED=$(SEED) $(RUN) -m pytest tests/chaos/random_kills $(ARGS)
+
+# The rows in which a user acts on one task or its worker is lost. The other rows need the newest Airflow.
 CHAOS_ROWS := (User and not just and not triggerer) or (Worker and waiting)
-test-chaos-version: ## The kill, mark and clear rows on Airflow 2.11 to 3.2; OLD_PYTHON names a Python that has it.
-	@test -n "$(OLD_PYTHON)" || { echo "Name a Python: make test-chaos-version OLD_PYTHON=/path/to/python"; exit 1; }
+test-chaos-version: ## Run the kill, mark and clear rows on an older Airflow; OLD_PYTHON=... names its Python.
+	@test -n "$(OLD_PYTHON)" || { echo "OLD_PYTHON is not set. Run: make test-chaos-version OLD_PYTHON=/path/to/python"; exit 1; }
 	if $(OLD_PYTHON) -c 'from airflow import __version__ as v; raise SystemExit(not v.startswith("2."))'; \
 	then $(OLD_PYTHON) -m pytest tests/airflow2 $(ARGS); \
 	else $(OLD_PYTHON) -m pytest tests/chaos/test_chaos.py -k "$(CHAOS_ROWS)" $(ARGS); fi
 
-bench-bounds: $(READY) ## What hostile answers cost at most, in memory and turns of the event loop.
+SEEDS ?= 50000
+PLANT ?=
+simulate: $(READY) ## Run the lifecycle in simulated worlds with random faults: SEEDS=1000000.
+	@$(RUN) -m tests.simulation --seeds $(SEEDS) $(if $(PLANT),--plant $(PLANT)) $(ARGS)
+
+simulate-replay: $(READY) ## Run one simulated world again, reduce it, and draw it: SEED=4711.
+	@$(RUN) -m tests.simulation --replay $(SEED) $(if $(PLANT),--plant $(PLANT))
+
+simulate-plants: $(READY) ## Break one line of the product at a time, and report after how many worlds that is found.
+	@$(RUN) -m tests.simulation --plants $(ARGS)
+
+bench-bounds: $(READY) ## Measure the memory and event-loop blocks that hostile answers cost at most.
 	@$(VENV)/bin/python -m benchmarks.bounds
 
 gate-study: $(READY) ## Simulate quarters of nights under several gates, and write docs/gate-study.md.
 	@$(RUN) -m benchmarks.gate_study
 
-bench: $(BENCH_READY) ## Compare the cost of waiting with other providers'; parts by ARGS="--part triggers --sizes 100".
+bench: $(BENCH_READY) ## Compare the cost of waiting with other providers; ARGS="--part triggers --sizes 100" selects.
 	@$(BENCH)/bin/python -m benchmarks $(ARGS)
 
-test-matrix: dist ## Every Airflow on every Python, from the built wheel; CELLS="2.11 lowest-py3.11" selects.
+test-matrix: dist ## Test the built wheel on every Airflow and Python; CELLS="2.11 lowest-py3.11" selects.
 	@$(TOOLS)/bin/python -m tests.matrix $(CELLS)
 
-dist: $(TOOLS_READY) ## Build the wheel and the sdist into dist/, and check them.
+dist: $(TOOLS_READY) ## Build the wheel and the sdist into dist/ and check them.
 	@$(TOOLS)/bin/uv build --quiet --clear --python $(or $(PYTHON),3.12) --out-dir dist .
 	@$(TOOLS)/bin/twine check --strict dist/*
 	@$(TOOLS)/bin/check-wheel-contents dist/*.whl
 	@$(TOOLS)/bin/python -m tests.matrix.check_dist dist
 
-docs: $(READY) ## Write the generated parts of docs/ anew.
+docs: $(READY) ## Regenerate the generated parts of docs/.
 	$(RUN) -m tests.docs.generate
 
-lint: $(READY) ## Check style and types; changes nothing.
+lint: $(READY) $(TOOLS_READY) ## Check style, types and prose without changing files.
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/mypy -p tests.rig
 	$(VENV)/bin/mypy -p benchmarks
+	$(TOOLS)/bin/proselint check --config .ci/proselint.json $(PROSE)
 
-format: $(READY) ## Mend style where it can be done automatically.
+format: $(READY) ## Fix style automatically where possible.
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
 
-lock: ## Resolve all dependencies anew, for every supported Python, into the lock files.
+lock: ## Update all dependencies in the lock files, for every supported Python.
 	@$(if $(UV),,$(MAKE) $(TOOLS_READY))
 	$(or $(UV),$(TOOLS)/bin/uv) lock --upgrade
 	for extra in dev bench; do \
@@ -113,12 +132,12 @@ lock: ## Resolve all dependencies anew, for every supported Python, into the loc
 			--output-file requirements-$$extra.lock || exit; \
 	done
 
-vendor-lines: ## Lines of a vendor's own files, folder by folder; VENDOR=docket names it.
+vendor-lines: ## Count the lines of one vendor's files by folder; VENDOR=docket selects.
 	@git ls-files '*$(VENDOR)*' | xargs -n1 wc -l \
 		| awk '{folder = $$2; sub("/[^/]*$$", "", folder); lines[folder] += $$1} \
 			END {for (folder in lines) printf "%6d %s\n", lines[folder], folder}' | sort -k2
 
-clean: ## Remove the environment, caches, builds and what `make ui` kept.
+clean: ## Remove the environment, caches, builds and the state of `make ui`.
 	rm -rf $(VENV) .local build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 $(TOOLS_READY): .ci/tools.txt
@@ -133,7 +152,7 @@ $(READY) $(BENCH_READY): pyproject.toml uv.lock
 		--python $(or $(PYTHON),3.12)
 	@touch $@
 else
-# The locks are complete, so pip has nothing to resolve.
+# The locks are complete, so pip does not resolve anything.
 $(READY): requirements-dev.lock
 $(BENCH_READY): requirements-bench.lock
 $(READY) $(BENCH_READY): pyproject.toml
@@ -145,11 +164,11 @@ $(READY) $(BENCH_READY): pyproject.toml
 	@touch $@
 endif
 
-# The extra that an environment holds.
+# The extra of pyproject.toml that an environment installs.
 extra = $(if $(filter $(BENCH_READY),$1),bench,dev)
 
 define check_python
 @test -n "$(PYTHON)" && $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
-	|| { echo "Python 3.11 or later is needed, found: $$($(or $(PYTHON),python3) --version 2>&1)." \
-	"Name one with 'make PYTHON=/path/to/python3.12 ...', or install uv, which brings its own."; exit 1; }
+	|| { echo "Python 3.11 or later is required, found: $$($(or $(PYTHON),python3) --version 2>&1)." \
+	"Set another one with 'make PYTHON=/path/to/python3.12 ...', or install uv, which downloads its own."; exit 1; }
 endef

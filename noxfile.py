@@ -1,4 +1,4 @@
-"""One session per cell of the matrix, each in a fresh environment; `make test-matrix` runs them."""
+"""One nox session per cell of the test matrix, each in a fresh environment. `make test-matrix` runs them."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from tests.matrix.results import FAILED, PASSED, SKIPPED, Result
 
 nox.options.envdir = ".local/matrix/envs"
 
-#: Newer than the Airflow of an old cell, and needed by this provider on all of them.
+#: Packages that may be newer than the Airflow of an old cell, because this provider needs a recent version.
 ALWAYS_NEW = ("apache-airflow-providers-common-compat",)
-#: What runs the unit tests; nothing of it is needed to use the provider.
+#: Packages that only the unit tests need.
 TEST_TOOLS = ("hypothesis", "jsonschema", "junitparser", "lxml", "markdown-it-py", "pytest")
-#: Tests that start the processes of Airflow 3, need a database server, or are about the repository alone.
+#: Tests that start Airflow 3, need a database server, or check only the repository.
 NOT_IN_A_CELL = (
     "airflow2",
     "chaos",
@@ -31,17 +31,17 @@ NOT_IN_A_CELL = (
     "rig_tests",
     "ui/browser",
 )
-#: Folders of tests, and the first Airflow that has what they test.
+#: Folders of tests, and the first Airflow that has the feature they test.
 NEWER = {"ui": (3, 1)}
 
 
 @nox.session(venv_backend="none")
 @nox.parametrize("cell", [nox.param(cell, id=cell.name) for cell in CELLS])
 def cell(session: nox.Session, cell: Cell) -> None:
-    """The wheel on one Airflow and one Python."""
+    """Test the wheel on one Airflow and one Python."""
     reason, python = cell.unsupported, find_python(cell.python)
     if not reason and python is None:
-        reason = f"there is no Python {cell.python} on this machine"
+        reason = f"Python {cell.python} is not installed on this machine"
     if reason:
         Result(SKIPPED, reason).keep(cell)
         session.skip(reason)
@@ -54,7 +54,7 @@ def cell(session: nox.Session, cell: Cell) -> None:
 
 
 def _run(room: Room, result: Result) -> None:
-    """The steps of a cell. The first that fails ends it, and its name is the cell's reason."""
+    """Run the steps of a cell. The first failure ends it, and the step's name becomes the reason of the result."""
 
     @contextmanager
     def step(name: str) -> Iterator[None]:
@@ -82,7 +82,7 @@ def _run(room: Room, result: Result) -> None:
 
 
 class Room:
-    """A cell's own environment and Airflow home; nothing of the repository is on its path."""
+    """A cell's own environment and Airflow home. The repository is not on its path."""
 
     def __init__(self, session: nox.Session, cell: Cell, interpreter: str) -> None:
         self._session = session
@@ -98,13 +98,13 @@ class Room:
         return tuple(map(int, self._cell.airflow.minor.split(".")))
 
     def create(self) -> None:
-        """An empty environment."""
+        """Create an empty environment."""
         self._session.run("rm", "-rf", self.folder, external=True, silent=True)
         self._home.mkdir(parents=True)
         self._uv("venv", "--quiet", "--no-project", "--python", self._interpreter, self.folder / "venv")
 
     def install(self, extra: str = "", *tools: str) -> None:
-        """The wheel with its dependencies, and an extra's; with the newest tools that go with them."""
+        """Install the wheel with its dependencies (and those of an extra), and the newest matching tools."""
         lock, pin = self.folder / "requirements.txt", self.folder / "requirements.in"
         pin.write_text("" if self._cell.lowest else f"apache-airflow=={self._cell.airflow.patch}\n")
         until = ("--exclude-newer", self._cell.airflow.until)
@@ -127,7 +127,7 @@ class Room:
         return self.folder / "venv" / "bin" / "python"
 
     def python(self, *words: object, cwd: Path | None = None) -> None:
-        """Run the environment's Python, elsewhere than in the repository."""
+        """Run the environment's Python outside of the repository, so that it imports the installed wheel."""
         with self._session.chdir(cwd or self._home):
             self._session.run(
                 self._python, *words, external=True, env=self._environment(), include_outer_env=False

@@ -1,25 +1,25 @@
-"""How a task on test runs fails, by whose fault it is, and what Airflow makes of each.
+"""The exceptions that a task raises; their base classes decide which of them Airflow retries.
 
 ::
 
-    TestRunError                    every failure of this package
-    ├── TestsFailed                 the product: fail without retry (retried with ``retry_failed_tests``)
-    ├── RunErrored                  the service broke the run: Airflow's retries
-    ├── RunCancelled                somebody stopped it, so it is untested: fail
-    │   └── RunRejected             the service rejected every run at submission: fail
-    ├── NothingTested               there was nothing to run: fail
-    ├── WaitTimedOut                not finished in time, so cancelled: Airflow's retries
-    ├── RunNotFound                 the service does not know the run: fail
-    ├── ServiceUnavailable          no good answer for ``max_outage``: Airflow's retries, which reconnect
-    ├── TriggerFailed               the triggerer could not wait: Airflow's retries, which reconnect
-    ├── RunInterrupted              the worker was stopped: Airflow's retries, which reconnect
-    ├── CredentialsRejected         the key is wrong, revoked or not allowed: fail
-    ├── RequestRefused              the service or this package refused the request: fail
-    ├── SubmissionUnclear           a run may exist that nobody knows the id of: fail, and do not guess
-    └── RunsForgotten               the task was resumed, and what it waited for is gone: fail
+    TestRunError                    base class
+    ├── TestsFailed                 the product failed: no retry (retried with ``retry_failed_tests``)
+    ├── RunErrored                  the service could not complete a run: retry
+    ├── RunCancelled                a run was cancelled, so its test is untested: no retry
+    │   └── RunRejected             the service rejected every run at submission: no retry
+    ├── NothingTested               there was nothing to run: no retry
+    ├── WaitTimedOut                not finished in time, so cancelled: retry
+    ├── RunNotFound                 the service does not know the run: no retry
+    ├── ServiceUnavailable          no successful request for ``max_outage``: retry, which reconnects
+    ├── TriggerFailed               the triggerer could not wait: retry, which reconnects
+    ├── RunInterrupted              the worker was stopped: retry, which reconnects
+    ├── CredentialsRejected         the key is wrong, revoked or lacks the permission: no retry
+    ├── RequestRefused              the service or this package refused the request: no retry
+    ├── SubmissionUnclear           a run with an unknown id may exist: no retry
+    └── RunsForgotten               a resumed task does not know its run ids: no retry
 
-Airflow does not retry what is an ``AirflowFailException``; everything else it does. That is decided here and
-nowhere else. :class:`TestsSkipped` skips the task.
+Airflow retries every exception except ``AirflowFailException``. Only this module decides which ones are.
+:class:`TestsSkipped` skips the task.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ from airflow.providers.common.compat.sdk import AirflowException, AirflowFailExc
 
 from airflow_provider_testerarmy.runs.awaiting.watchlist import Waited, WaitEnd
 from airflow_provider_testerarmy.runs.results import RunId
-from airflow_provider_testerarmy.runs.submission.cancel import Fate
+from airflow_provider_testerarmy.runs.submission.cancel import StopResult
 from airflow_provider_testerarmy.runs.submission.setting import SubmitEnd, Submitted
 from airflow_provider_testerarmy.runs.text import name_runs
 from airflow_provider_testerarmy.runs.verdict.gate import Verdict, VerdictKind
 
 
 class TestRunError(AirflowException):
-    """Root of the tree; it pickles with what it carries.
+    """Base class; instances can be pickled with their run ids.
 
     :param message: what happened, to which run, and what to do next.
-    :param run_ids: the runs it is about.
+    :param run_ids: the runs concerned.
     """
 
     __test__ = False
@@ -50,27 +50,30 @@ class TestRunError(AirflowException):
         self.run_ids = tuple(run_ids)
 
     def __reduce__(self) -> tuple[object, ...]:
+        # Airflow moves exceptions between processes. The default would lose the run ids.
         return type(self), (str(self), self.run_ids)
 
 
 class TestsFailed(TestRunError):
-    """The product did not pass the gate. Raised as such it is retried; see :class:`TestsFailedFinally`."""
+    """The product did not pass the gate. Raised directly, it is retried; see :class:`TestsFailedFinally`."""
 
 
+# Two classes, because Airflow decides by the base class: it consults neither `retries` nor a retry policy for an
+# AirflowFailException. Handlers of TestsFailed catch both.
 class TestsFailedFinally(TestsFailed, AirflowFailException):
-    """The product did not pass the gate, and a retry would only hide it: the usual form."""
+    """The product did not pass the gate. Not retried, because a retry could hide the failure; the default."""
 
 
 class RunErrored(TestRunError):
-    """The service broke runs before they came to an outcome, and the gate cannot hold without them."""
+    """The service could not complete some runs, and the gate cannot pass without them."""
 
 
 class RunCancelled(TestRunError, AirflowFailException):
-    """Runs were cancelled, and an untested thing has not passed."""
+    """Runs were cancelled, so their tests have not passed."""
 
 
 class RunRejected(RunCancelled):
-    """The service rejected every run as it was submitted: a duplicate in flight, or a quota."""
+    """The service rejected every run at submission, e.g. because of a duplicate in flight or a quota."""
 
 
 class NothingTested(TestRunError, AirflowFailException):
@@ -78,23 +81,23 @@ class NothingTested(TestRunError, AirflowFailException):
 
 
 class WaitTimedOut(TestRunError):
-    """The runs were not finished at the deadline, and were cancelled unless the task was told not to."""
+    """The runs were not finished at the deadline, and were cancelled unless ``cancel_on_kill`` is False."""
 
 
 class ServiceUnavailable(TestRunError):
-    """The service gave no good answer for ``max_outage``. The next try reconnects to the same runs."""
+    """No request to the service succeeded for ``max_outage``. The next try reconnects to the same runs."""
 
 
 class TriggerFailed(TestRunError):
-    """The deferral ended without a word of the trigger. The next try reconnects to the same runs."""
+    """The deferral ended without an event of the trigger. The next try reconnects to the same runs."""
 
 
 class RunNotFound(TestRunError, AirflowFailException):
-    """The service does not know a run, or its id can belong to none: waiting longer does not help."""
+    """The service does not know a run, or its id is invalid. Waiting longer would not help."""
 
 
 class RunInterrupted(TestRunError):
-    """The worker was told to stop while the task was waiting."""
+    """The worker was stopped while the task was waiting."""
 
 
 class CredentialsRejected(TestRunError, AirflowFailException):
@@ -102,28 +105,28 @@ class CredentialsRejected(TestRunError, AirflowFailException):
 
 
 class RequestRefused(TestRunError, AirflowFailException):
-    """The request cannot be sent as it is, or the service refused it; nothing was started."""
+    """The request is invalid, or the service refused it. Nothing was started."""
 
 
 class SubmissionUnclear(TestRunError, AirflowFailException):
-    """The service may have started runs, and which cannot be settled; ``run_ids`` are the candidates."""
+    """The service may have started runs, but it is unclear which; ``run_ids`` are the candidates."""
 
 
 class RunsForgotten(TestRunError, AirflowFailException):
-    """A resumed task whose run ids are nowhere to be found."""
+    """A task was resumed, and its run ids are neither in its record nor in the trigger's event."""
 
 
 class TestsSkipped(AirflowSkipException):
-    """Nothing needed to be tested, in the words of the service or by leave of the gate."""
+    """Nothing was tested, and the gate allows that: the service skipped all runs, or there were none."""
 
     __test__ = False
 
 
 def submit_error(ended: Submitted, label: str, *, remembered: bool) -> TestRunError:
-    """The failure that an unsuccessful submission is.
+    """The exception for an unsuccessful submission.
 
-    :param label: what was to be started.
-    :param remembered: whether the next try knows of it and looks for what it started.
+    :param label: the name of the request's target.
+    :param remembered: whether the next try has the intent, and looks up what it started.
     """
     if ended.end is SubmitEnd.DENIED:
         return CredentialsRejected(f"The {label} was not started: {ended.message}. {_CHECK_KEY}")
@@ -131,54 +134,54 @@ def submit_error(ended: Submitted, label: str, *, remembered: bool) -> TestRunEr
         return RequestRefused(f"The {label} was not started: {ended.message}.")
     if ended.end is SubmitEnd.UNAVAILABLE:
         return ServiceUnavailable(f"The {label} was not started: {ended.message}.")
+    # The next try can settle it, so let Airflow retry.
     if ended.look_again and remembered:
         return ServiceUnavailable(
             f"Whether the {label} was started is not known yet: {ended.message}. The next try looks for it "
             "before it starts anything."
         )
     return SubmissionUnclear(
-        f"The {label} may or may not have been started: {ended.message}. Nothing was sent a second time. Look "
-        "at the newest runs on the dashboard, cancel what should not run, then clear this task to start anew.",
+        f"The {label} may or may not have been started: {ended.message}. The request was not sent again. Check "
+        "the newest runs on the dashboard, cancel those that should not run, then clear this task to start again.",
         ended.candidates,
     )
 
 
-def wait_error(waited: Waited, run_ids: Sequence[RunId], fate: Fate | None = None) -> TestRunError:
-    """The failure that a wait is which ended before its runs did.
+def wait_error(waited: Waited, run_ids: Sequence[RunId], stopped: StopResult | None = None) -> TestRunError:
+    """The exception for a wait that ended before its runs.
 
-    :param run_ids: the runs that were awaited.
-    :param fate: what became of the runs that had not ended; None where they are kept.
+    :param run_ids: the awaited runs.
+    :param stopped: whether the active runs were stopped; None if they are kept for the next try.
     """
     finished = {run_id for run_id, run in waited.results.items() if run.finished}
     active = [run_id for run_id in run_ids if run_id not in finished]
     if waited.end is WaitEnd.DEADLINE:
-        return WaitTimedOut(f"Timed out: {waited.message}. {_FATES[fate or Fate.UNKNOWN]}", active)
+        return WaitTimedOut(f"Timed out: {waited.message}. {_STOPPED[stopped or StopResult.UNKNOWN]}", active)
     if waited.end is WaitEnd.DENIED:
         return CredentialsRejected(
-            f"The service stopped accepting the key while {name_runs(active)} ran: {waited.message}. {_CHECK_KEY}",
+            f"The service rejected the key while {name_runs(active)} ran: {waited.message}. {_CHECK_KEY}",
             active,
         )
     if waited.end is WaitEnd.NOT_FOUND:
         return RunNotFound(
-            f"Stopped waiting: {waited.message}. Check the run ids, and that the connection is the one that "
-            "started the runs.",
+            f"Stopped waiting: {waited.message}. Check the run ids, and use the connection that started the runs.",
             active,
         )
-    said = "The next try waits for the same runs." if fate is None else _FATES[fate]
+    said = "The next try waits for the same runs." if stopped is None else _STOPPED[stopped]
     if waited.end is WaitEnd.LOST:
         return TriggerFailed(f"Gave up waiting: {waited.message}. {said}", active)
     return ServiceUnavailable(f"Gave up waiting: {waited.message}. {said}", active)
 
 
-_FATES = {
-    Fate.STOPPED: "The runs that had not ended were cancelled.",
-    Fate.RUNNING: "The runs that had not ended were not cancelled and may still be running.",
-    Fate.UNKNOWN: "The runs that had not ended may still be running.",
+_STOPPED = {
+    StopResult.STOPPED: "The runs that had not ended were cancelled.",
+    StopResult.RUNNING: "The runs that had not ended were not cancelled and may still be running.",
+    StopResult.UNKNOWN: "The runs that had not ended may still be running.",
 }
 
 _CHECK_KEY = (
-    "Check the password of the connection: the key may be revoked, mistyped, or not allowed to do this. "
-    "Keys are made at https://tester.army/dashboard/profile/api-keys (TesterArmy), or at "
+    "Check the password of the connection: the key may be revoked, mistyped, or lack the permission. "
+    "Create keys at https://tester.army/dashboard/profile/api-keys (TesterArmy), or at "
     "https://app.docketqa.com under CI/CD (Docket)."
 )
 
@@ -196,19 +199,20 @@ def verdict_error(
     all_rejected: bool = False,
     retry_failed_tests: bool = False,
 ) -> TestRunError | TestsSkipped | None:
-    """What the task raises for a verdict, or None when it succeeds.
+    """The exception for a verdict, or None if the task succeeds.
 
-    ``not_judged`` succeeds: whoever calls a test non-blocking says that its failure must not stop the DAG.
+    ``not_judged`` succeeds, because a failure of a non-blocking test must not stop the DAG.
     """
     if verdict.kind in (VerdictKind.PASSED, VerdictKind.NOT_JUDGED):
         return None
+    # The message ends up in logs and notifications. The summary and the reports have all reasons.
     message = f"Verdict: {verdict.kind}. " + " | ".join(verdict.reasons[:20])
     if verdict.kind is VerdictKind.SKIPPED:
         return TestsSkipped(message)
     if not run_ids:
         return NothingTested(message)
     if all_rejected:
-        return RunRejected(f"The service rejected every run as it was submitted. {message}", run_ids)
+        return RunRejected(f"The service rejected every run at submission. {message}", run_ids)
     if verdict.kind is VerdictKind.FAILED and retry_failed_tests:
         return TestsFailed(message, run_ids)
     return _BY_VERDICT[verdict.kind](message, run_ids)

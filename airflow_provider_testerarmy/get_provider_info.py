@@ -1,4 +1,4 @@
-"""What Airflow reads to discover the provider."""
+"""The provider's description, which Airflow reads to discover hooks, connection types and links."""
 
 from __future__ import annotations
 
@@ -10,7 +10,11 @@ _PACKAGE = "airflow_provider_testerarmy"
 
 
 def get_provider_info() -> dict[str, Any]:
-    """The provider's description, valid by Airflow's ``provider_info.schema.json``."""
+    """The provider's description, valid against Airflow's ``provider_info.schema.json``.
+
+    It has no ``plugins``: Airflow does not load them by default, and a plugin that is also an entry point is an
+    import error (measured on 3.3).
+    """
     return {
         "package-name": "airflow-provider-testerarmy",
         "name": "TesterArmy",
@@ -38,7 +42,7 @@ def get_provider_info() -> dict[str, Any]:
 
 
 def hook_classes() -> tuple[str, ...]:
-    """The import paths of the vendors' hooks: what a record may name."""
+    """The import paths of the vendors' hooks. A record may name only these."""
     return tuple(each["hook-class-name"] for each in get_provider_info()["connection-types"])
 
 

@@ -1,14 +1,15 @@
-"""Stops the runs of tasks that ended where neither a worker nor a trigger could do it.
+"""Stops the runs of tasks that have ended without a worker or a trigger that could stop them.
 
-Airflow calls listeners at three moments that nobody else hears of:
+Airflow calls listeners (https://airflow.apache.org/docs/apache-airflow/stable/administration-and-deployment/listeners.html)
+in three such cases:
 
-* the API server, when a user marks a task or a DAG run as failed, succeeded or skipped: the only notice when
-  the trigger was not picked up yet, or while no triggerer lives;
-* the scheduler, when a task has failed because its worker was lost on the last try;
-* the scheduler, when a DAG run has ended: a task process that was killed on its last try, by the kernel for want
-  of memory, say, is failed by its supervisor without a word to anybody.
+* in the API server, when a user marks a task or a DAG run as failed, succeeded or skipped. Nothing else learns of
+  it if no triggerer has picked the trigger up yet, or if no triggerer is alive;
+* in the scheduler, when a task has failed because its worker was lost on the last try;
+* in the scheduler, when a DAG run has ended. If the kernel kills a task process on its last try (out of memory, for
+  example), the supervisor fails the task and calls no listener.
 
-Where a worker or a trigger is there, both cancel the same runs, which does no harm: cancelling is idempotent.
+If a worker or a trigger exists as well, both cancel the same runs. Cancelling is idempotent, so that is harmless.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from airflow_provider_testerarmy import airflow_compat
 from airflow_provider_testerarmy.get_provider_info import get_provider_info
 from airflow_provider_testerarmy.lifecycle.cancellation import name_active
 from airflow_provider_testerarmy.lifecycle.claims import KEPT, PREFIX
+from airflow_provider_testerarmy.runs.submission.cancel import StopResult
 from airflow_provider_testerarmy.runs.submission.decision import Action, Ending, decide
 from airflow_provider_testerarmy.runs.submission.record import KEY, RecordUnreadable, Stage
 from airflow_provider_testerarmy.runs.submission.stored import from_json
@@ -35,26 +37,31 @@ from airflow_provider_testerarmy.runs.text import name_runs
 
 log = logging.getLogger(__name__)
 
-#: Seconds that a process which is about to end gives to what goes on in the background.
+#: Seconds for which a process that exits waits for background work.
 LAST_WAIT: Final = 10.0
 
-#: Seconds for which the record of a task that never concluded is kept (before Airflow 3.3).
+#: Seconds after which the record of a task that never concluded is deleted (before Airflow 3.3).
 RECORDS_KEPT: Final = 30 * 24 * 3600.0
+
+#: Seconds before each further attempt to stop runs, while the service or Airflow does not answer. Nothing else
+#: cancels the runs of an ended task.
+AGAIN_AFTER: Final = (20.0, 60.0, 180.0, 300.0)
 
 _working: set[threading.Thread] = set()
 
 
 @hookimpl
 def on_task_instance_failed(previous_state: Any, task_instance: Any) -> None:
-    """A user marked the task, or its DAG run, as failed; or its worker was lost on the last try."""
+    """A user marked the task or its DAG run as failed, or the task's worker was lost on the last try."""
+    # Airflow passes no previous state when the change comes through the API (measured on 3.3).
     if previous_state is None or airflow_compat.lost_for_good(task_instance):
         _ended(task_instance, concluded=True)
 
 
 @hookimpl
 def on_task_instance_success(previous_state: Any, task_instance: Any) -> None:
-    """A user marked the task, or its DAG run, as succeeded."""
-    # The API server alone gives no previous state; elsewhere the task ended by itself.
+    """A user marked the task or its DAG run as succeeded."""
+    # With a previous state the task ended by itself, and its worker has handled its runs.
     if previous_state is None:
         _ended(task_instance, concluded=False)
 
@@ -68,77 +75,109 @@ def on_task_instance_skipped(previous_state: Any, task_instance: Any) -> None:
 
 @hookimpl
 def on_dag_run_failed(dag_run: Any) -> None:
-    """Stop what failed tasks of the DAG run left behind."""
-    _in_background(_stop_left_behind, dag_run.dag_id, dag_run.run_id)
+    """Stop the runs that failed tasks of the DAG run left active."""
+    _in_background(_stop_orphans_of_dag_run, dag_run.dag_id, dag_run.run_id)
 
 
 @hookimpl
 def on_dag_run_success(dag_run: Any) -> None:
-    """Stop what failed tasks of the DAG run left behind: it may succeed in spite of them."""
-    _in_background(_stop_left_behind, dag_run.dag_id, dag_run.run_id)
+    """Stop the runs that failed tasks left active. A DAG run may succeed in spite of failed tasks."""
+    _in_background(_stop_orphans_of_dag_run, dag_run.dag_id, dag_run.run_id)
 
 
 def _ended(task_instance: Any, *, concluded: bool) -> None:
     stored = airflow_compat.stored_task_state(task_instance, KEY)
     if stored is not None:
-        _in_background(_stop_stored, stored, airflow_compat.named(task_instance), concluded)
+        _in_background(_stop_all, [(airflow_compat.named(task_instance), stored)], concluded)
 
 
-def _stop_left_behind(dag_id: str, run_id: str) -> None:
-    for task, stored in airflow_compat.stored_by_failed_tasks(dag_id, run_id, KEY):
-        _stop_stored(stored, task, concluded=True)
+def _stop_orphans_of_dag_run(dag_id: str, run_id: str) -> None:
+    left = airflow_compat.stored_by_failed_tasks(dag_id, run_id, KEY)
     _prune(int(time.time() // 3600))
+    _stop_all(left, concluded=True)
+
+
+def _stop_all(left: list[tuple[airflow_compat.TaskName, Any]], concluded: bool) -> None:
+    """Stop the runs that tasks left behind, and retry until the service answers."""
+    for seconds in (0.0, *AGAIN_AFTER):
+        if seconds:
+            time.sleep(seconds)
+            # A new try has written its own record. Its runs are wanted.
+            left = [(task, stored) for task, stored in left if _is_unchanged(task, stored)]
+        left = [(task, stored) for task, stored in left if not _is_settled(task, stored, concluded)]
+        if not left:
+            return
+
+
+def _is_unchanged(task: airflow_compat.TaskName, stored: Any) -> bool:
+    return bool(airflow_compat.stored_task_state(task, KEY) == stored)
+
+
+def _is_settled(task: airflow_compat.TaskName, stored: Any, concluded: bool) -> bool:
+    """Stop the runs that a task left behind; False if another attempt can help."""
+    try:
+        return _stop_stored(stored, task, concluded)
+    except Exception:
+        log.exception("Test runs that %s left behind could not be stopped.", task)
+        return False
 
 
 @lru_cache(maxsize=1)
 def _prune(_hour: int) -> None:
-    """Once an hour: nobody else prunes the notes of tasks, nor, before Airflow 3.3, records left behind."""
+    """Delete old claims and, before Airflow 3.3, old records, at most once an hour.
+
+    Both are Airflow Variables, which Airflow never prunes.
+    """
     airflow_compat.prune_records(older_than=RECORDS_KEPT)
     airflow_compat.prune_variables(PREFIX, older_than=KEPT)
 
 
-def _stop_stored(stored: Any, task: airflow_compat.TaskName, concluded: bool) -> None:
-    from airflow_provider_testerarmy.lifecycle.orphans import stop_left
+def _stop_stored(stored: Any, task: airflow_compat.TaskName, concluded: bool) -> bool:
+    from airflow_provider_testerarmy.lifecycle.orphans import stop_orphans
 
     try:
         record = from_json(stored)
     except RecordUnreadable as error:
-        named = f"; it names {name_runs(error.run_ids)}" if error.run_ids else ""
-        log.warning("The record of test runs that a task left cannot be read (%s)%s.", error, named)
-        return
+        named = f" It names {name_runs(error.run_ids)}: check the dashboard." if error.run_ids else ""
+        log.warning("The record of test runs of an ended task cannot be read (%s).%s", error, named)
+        return True
     if record is None or not record.unsettled or (record.stage is Stage.CONCLUDED and not concluded):
-        return
+        return True
     action = decide(record, record.asked, record.generation, Ending.KILLED)
     if action is Action.STOP and record.cancels:
-        stop_left(record, stored, task, log)
-    else:
-        log.info("A task that has ended leaves %s (cancel_on_kill=False).", name_active(record))
+        return stop_orphans(record, stored, task, log) is not StopResult.UNKNOWN
+    log.info("Not cancelling %s of an ended task (cancel_on_kill=False).", name_active(record))
+    return True
 
 
 def _in_background(work: Callable[..., None], *arguments: Any) -> None:
-    """Neither a user nor the scheduler's loop waits for a service that may be slow."""
+    """Run ``work`` in a thread, so that neither a user nor the scheduler's loop waits for a slow service."""
     _import_ahead()
 
     def run() -> None:
         try:
             work(*arguments)
         except Exception:
-            log.exception("Test runs that a task left behind could not be stopped.")
+            log.exception(
+                "The test runs of an ended task could not be stopped. Check the dashboard for active runs."
+            )
         finally:
             _working.discard(threading.current_thread())
 
     thread = threading.Thread(target=run, name="stop-test-runs", daemon=True)
     _working.add(thread)
-    # What was registered last is called first: before Airflow closes its connections to the database.
+    # ``atexit`` calls the last registered function first, so this runs before Airflow closes its connections to the
+    # database.
     atexit.unregister(_finish)
     atexit.register(_finish)
     thread.start()
 
 
 def _finish() -> None:
-    """Let what goes on come to its end before the process does.
+    """Wait for background work before the process exits.
 
-    A query whose connection is closed meanwhile can hang for ever; `airflow dags test` ends right after its DAG.
+    A query can hang forever if its connection is closed in the middle (measured). `airflow dags test` exits right
+    after its DAG run, so this happens there.
     """
     deadline = time.monotonic() + LAST_WAIT
     for thread in list(_working):
@@ -147,10 +186,11 @@ def _finish() -> None:
 
 @cache
 def _import_ahead() -> None:
-    """Import here what the thread would import.
+    """Import in this thread everything that the background thread needs.
 
-    The LocalExecutor forks its workers off the scheduler. A worker forked while another thread imports a module
-    inherits the lock on that module and nobody to release it: its first task stays queued for ever.
+    The LocalExecutor forks its workers from the scheduler. A worker that is forked while another thread imports a
+    module inherits the lock of that import, and no thread to release it. Its first task then stays queued forever
+    (measured; https://github.com/apache/airflow/issues/65942 has the same cause).
     """
     for integration in get_provider_info()["hooks"]:
         for module in integration["python-modules"]:

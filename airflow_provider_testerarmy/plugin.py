@@ -1,4 +1,4 @@
-"""The Airflow plugin: what Airflow loads by entry point, and as light as that asks for."""
+"""The Airflow plugin. Every Airflow process loads it by its entry point, so its imports have to be cheap."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from airflow_provider_testerarmy import airflow_compat, listener
 
 
 def _ui() -> tuple[list[Any], list[Any]]:
-    """The web application, and where it shows; nothing where Airflow has no place for it."""
+    """The web application and the views that show it; both empty on an Airflow without such views (before 3.1)."""
     if not airflow_compat.UI_TAB.available:
         return [], []
     from airflow_provider_testerarmy.ui import registration
@@ -19,9 +19,10 @@ def _ui() -> tuple[list[Any], list[Any]]:
 
 
 class TesterArmyPlugin(AirflowPlugin):
-    """Registers a listener and the tab on test runs.
+    """Registers the listener, and the tab that shows test runs.
 
-    The listener stops the runs of tasks that nobody else can stop; the tab needs Airflow 3.1.
+    The listener stops the runs of ended tasks that neither a worker nor a trigger can stop. The tab needs Airflow
+    3.1 or later.
     """
 
     name = "testerarmy"

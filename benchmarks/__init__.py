@@ -1,1 +1,1 @@
-"""What waiting for many runs costs: this provider's trigger beside those of other providers, by `make bench`."""
+"""`make bench`: measures the cost of waiting for many runs, for this provider's trigger and those of others."""

@@ -1,7 +1,7 @@
-"""`make bench`: measure, print the tables, and write docs/performance.md.
+"""`make bench`: measures, prints the tables, and writes docs/performance.md.
 
-Without options everything is measured and written. With options only what they name is measured; the rest of the
-tables comes from the last time, and the page is written only with --write.
+Without options, it measures and writes everything. With options, it measures only what they name, takes the other
+numbers from the previous run, and writes the page only with --write.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _PROFILE_LINES = 60
 
 
 def main() -> None:
-    """Measure the parts that are wanted, and report."""
+    """Measure the selected parts, and report the results."""
     given = _arguments()
     results = Results.load(given.results)
     for part in given.part or [*PARTS]:
@@ -59,7 +59,7 @@ def _triggers(results: Results, given: argparse.Namespace) -> None:
 
 
 def _readable(profile: Path) -> Path:
-    """The profile as text: the functions that took most by themselves, then with all they called."""
+    """Write the profile as text: the top functions by own time, then by cumulative time."""
     path = profile.with_suffix(".txt")
     with path.open("w", encoding="utf-8") as sink, redirect_stdout(sink):
         pstats.Stats(str(profile)).sort_stats("tottime").print_stats(_PROFILE_LINES).sort_stats(
@@ -103,17 +103,23 @@ def _contender(name: str) -> Contender:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    parser.add_argument("--part", action="append", choices=PARTS, help="only this part; may be repeated")
+    parser.add_argument("--part", action="append", choices=PARTS, help="measure only this part; repeatable")
     parser.add_argument(
         "--only", action="append", default=[], choices=["ours", *CONTENDERS], help="only this trigger"
     )
-    parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, help="numbers of runs")
+    parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, help="the numbers of runs to measure")
     parser.add_argument("--interval", type=float, default=5.0, help="the poll interval in seconds")
-    parser.add_argument("--profile", action="store_true", help="profile the triggers instead, into .local")
-    parser.add_argument("--limit-runs", type=int, default=LimitSetting.count, help="runs behind the limit")
-    parser.add_argument("--limit-rate", type=float, default=LimitSetting.rate, help="requests per second")
-    parser.add_argument("--groups", type=int, default=300, help="tasks in the whole Airflow")
-    parser.add_argument("--results", type=Path, default=RESULTS, help="where results are kept")
+    parser.add_argument(
+        "--profile", action="store_true", help="profile the triggers into .local, do not measure"
+    )
+    parser.add_argument(
+        "--limit-runs", type=int, default=LimitSetting.count, help="runs under the rate limit"
+    )
+    parser.add_argument(
+        "--limit-rate", type=float, default=LimitSetting.rate, help="the rate limit per second"
+    )
+    parser.add_argument("--groups", type=int, default=300, help="the number of tasks in the whole Airflow")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="the file that stores the results")
     parser.add_argument("--write", action="store_true", help="write the page and its chart")
     return parser.parse_args()
 

@@ -1,6 +1,6 @@
-"""`make bench-bounds`: what hostile answers cost at most, in memory and in turns of the event loop.
+"""`make bench-bounds`: measures the memory and the event-loop time that hostile responses cost at most.
 
-Each answer is read in a process of its own, from a server in another, by the async sender of this package.
+For each response, a server and a client run in their own processes; the client uses this package's async sender.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def _list_of(item: bytes, size: int) -> bytes:
     return _answer(b'{"projects": [' + b",".join([item] * (size // (len(item) + 1))) + b"]}")
 
 
-#: The bombs are 1 GiB, decoded.
+#: The hostile responses; each bomb decodes to 1 GiB.
 ANSWERS: Final[dict[str, Callable[[], bytes]]] = {
     "an empty list of projects": lambda: _answer(b'{"projects": []}'),
     "bomb, gzip": lambda: _answer(_pack(_gzip, 1024 * _MIB), "gzip"),
@@ -77,7 +77,7 @@ def _serve(name: str, port: Connection) -> None:
             try:
                 connection.sendall(answer)
             except ConnectionError:
-                # The client has given up, which is what is measured.
+                # The client has closed the connection, as it should.
                 return
 
 
@@ -87,7 +87,7 @@ async def _read(url: str) -> tuple[float, str]:
     async def watch() -> None:
         nonlocal longest
         while not done.is_set():
-            # CPU time of all threads: what another process takes of the machine is no block of this loop.
+            # CPU time, not wall time: other processes on the machine must not count as a blocked loop.
             before = time.process_time()
             await asyncio.sleep(0.001)
             longest = max(longest, time.process_time() - before)
@@ -105,7 +105,7 @@ async def _read(url: str) -> tuple[float, str]:
 
 
 def _measure(port: int, result: Connection) -> None:
-    # What is built when the first request is sent is no part of an answer.
+    # Warm up: what is built on the first request is not part of the cost of a response.
     testerarmy.list_projects().parse({"projects": []})
     asyncio.run(_read("http://127.0.0.1:9"))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -115,9 +115,9 @@ def _measure(port: int, result: Connection) -> None:
 
 
 def measure(name: str) -> tuple[float, float, str]:
-    """Read one answer.
+    """Read one response.
 
-    :return: MiB by which the process grew at most, the longest block of its event loop in ms, and what came of it.
+    :return: the growth of the process's peak memory in MiB, the longest block of its event loop in ms, the outcome.
     """
     spawn = multiprocessing.get_context("spawn")
     port, port_end = spawn.Pipe(duplex=False)

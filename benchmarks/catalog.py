@@ -1,4 +1,4 @@
-"""What the sandbox knows when a whole Airflow is measured: groups of two tests that last until they are let go."""
+"""The sandbox's catalog for the whole-Airflow benchmark: groups of tests that run until the clock is advanced."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from airflow_provider_testerarmy.sandbox.testerarmy.catalog import (
     bulk_test_id,
 )
 
-#: How many groups there are, for the DAG file too.
+#: The environment variable with the number of groups; the DAG file reads it too.
 VARIABLE = "BENCHMARK_GROUPS"
-#: Sandbox seconds that a run takes; its clock is put forward by as much when all tasks wait.
+#: The duration of a run in sandbox seconds; the clock is advanced past it when all tasks wait.
 RUN_SECONDS = 100_000.0
 _TESTS_PER_GROUP = 2
 

@@ -1,4 +1,4 @@
-"""The chart: what each contender needs by number of waiting runs, readable on light and on dark ground."""
+"""The chart of each contender's cost by number of waiting runs, readable on light and dark backgrounds."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from benchmarks.contenders import CONTENDERS
 from benchmarks.measure import Measurement
 from benchmarks.results import Results
 
-#: Middle tones, which stand out from white and from black alike; the shape says the same as the colour.
+#: Mid tones, which contrast with white and with black. Each line also has its own marker shape.
 COLOURS = ("#2f81f7", "#d4762c", "#a371f7", "#3a9d5d")
 INK = "#808a94"
 _WIDTH, _HEIGHT, _LEFT, _TOP, _GAP = 380, 190, 70, 84, 80
@@ -34,22 +34,22 @@ class Scale:
 
     @classmethod
     def over(cls, values: Sequence[float], floor: float, begin: float, end: float) -> Scale:
-        """A scale over all values; what lies below the floor is drawn on it."""
+        """A scale over all values; values below the floor are drawn at the floor."""
         top = max([*values, 10 * floor])
         return cls(math.log10(floor), math.ceil(math.log10(top)), begin, end)
 
     def __call__(self, value: float) -> float:
-        """Where a value lies."""
+        """The pixel position of a value."""
         share = (math.log10(max(value, 10**self.low)) - self.low) / (self.high - self.low)
         return round(self.begin + share * (self.end - self.begin), 1)
 
     def ticks(self) -> list[float]:
-        """The powers of ten within it."""
+        """The powers of ten within the scale."""
         return [10.0**power for power in range(math.ceil(self.low), math.floor(self.high) + 1)]
 
 
 def svg(results: Results) -> str:
-    """The whole picture."""
+    """The chart as SVG."""
     width = 2 * (_WIDTH + _GAP) + 10
     height = _TOP + 2 * (_HEIGHT + _GAP) - 20
     parts = [

@@ -1,6 +1,6 @@
-"""One contender at work, as a process of its own: many triggers in one event loop, as in Airflow's triggerer.
+"""One contender in its own process: many triggers in one event loop, as in Airflow's triggerer.
 
-It answers orders (lines of JSON on its standard input) from a second thread, because a trigger may block the loop.
+A second thread handles commands (lines of JSON on standard input), because a trigger may block the event loop.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ from typing import Any, TextIO
 from benchmarks import usage
 from benchmarks.contenders import CONTENDERS, Contender
 
-#: The descriptor of the pipe to who started this process; its standard output belongs to Airflow and the providers.
+#: The file descriptor of the pipe for replies; Airflow and providers print to standard output.
 ANSWERS = int(os.environ.get("BENCHMARK_ANSWERS", "1"))
 _SLICE = 0.1
 
 
 @dataclass
 class Ledger:
-    """What happened, for the report.
+    """What happened in this process, for the report.
 
-    :param events: the number of a run, the monotonic time of its event, and whether it told of success.
-    :param failures: the number of a run, and how its trigger broke.
-    :param pauses: the longest time in which the loop could run nothing else, within the window.
+    :param events: per event, the number of the run, the monotonic time, and whether the event reports success.
+    :param failures: per failed trigger, the number of the run and the traceback.
+    :param pauses: how late the event loop ran its regular check: the time of the check, and the delay in seconds.
     """
 
     events: list[tuple[int, float, bool]] = field(default_factory=list)
@@ -45,9 +45,9 @@ class Ledger:
 
 
 class Triggers:
-    """The triggers of one contender in this process's loop.
+    """The triggers of one contender in this process's event loop.
 
-    :param spread: seconds over which they are started, one by one.
+    :param spread: the time in seconds over which the triggers are started, one by one.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class Triggers:
         self._tasks: list[asyncio.Task[None]] = []
 
     async def run(self, answers: TextIO) -> None:
-        """Start all triggers, tell so, and let them run until the process is ended."""
+        """Start all triggers, reply, and let them run until the process is killed."""
         watch = asyncio.create_task(self._watch_the_loop())
         began = time.monotonic()
         for number in range(self._count):
@@ -70,15 +70,15 @@ class Triggers:
             await asyncio.sleep(max(0.0, ahead))
             trigger = self._class(**self._contender.arguments(number, self._interval))
             self._tasks.append(asyncio.create_task(self._run_one(number, trigger)))
-        tell(answers, {"started": self._count, "seconds": time.monotonic() - began})
+        reply(answers, {"started": self._count, "seconds": time.monotonic() - began})
         await asyncio.gather(*self._tasks, watch)
 
     async def _run_one(self, number: int, trigger: Any) -> None:
         try:
             await _prepare_task()
             async for event in trigger.run():
-                told = time.monotonic()
-                self._ledger.events.append((number, told, self._contender.succeeded(event.payload)))
+                at = time.monotonic()
+                self._ledger.events.append((number, at, self._contender.succeeded(event.payload)))
         except Exception:
             self._ledger.failures.append((number, traceback.format_exc(limit=-2)))
         finally:
@@ -93,7 +93,7 @@ class Triggers:
 
 
 async def _prepare_task() -> None:
-    """What Airflow's triggerer does for every trigger, so that it may call synchronous code of the SDK."""
+    """Do what Airflow's triggerer does for every trigger, so that it can call synchronous SDK code."""
     try:
         greenback = importlib.import_module("greenback")
     except ImportError:
@@ -101,8 +101,8 @@ async def _prepare_task() -> None:
     await greenback.ensure_portal()
 
 
-class Orders(threading.Thread):
-    """Does what the benchmark asks, whatever the event loop is doing."""
+class Commands(threading.Thread):
+    """Handles the benchmark's commands in a thread, whatever the event loop is doing."""
 
     def __init__(
         self, answers: TextIO, ledger: Ledger, loop: asyncio.AbstractEventLoop, profile: Path | None
@@ -115,14 +115,14 @@ class Orders(threading.Thread):
         self._baseline = usage.peak_memory()
 
     def run(self) -> None:
-        """Obey until the last order or the end of the standard input, then end the process."""
+        """Handle commands until standard input ends, then end the process."""
         for line in sys.stdin:
             order = json.loads(line)
             getattr(self, f"_{order.pop('do')}")(**order)
         os._exit(0)
 
     def _window(self, begin: float, end: float) -> None:
-        """Measure CPU time between two moments."""
+        """Measure the CPU time in a window of monotonic time."""
         profiler = cProfile.Profile() if self._profile else None
         _sleep_until(begin)
         if profiler:
@@ -135,30 +135,30 @@ class Orders(threading.Thread):
             time.sleep(1)
             profiler.dump_stats(self._profile)
         pauses = [length for moment, length in self._ledger.pauses if begin <= moment <= end]
-        # A loop that is blocked cannot even note that it is.
+        # A loop that is still blocked has not recorded its pause yet.
         last = max((moment for moment, _length in self._ledger.pauses), default=begin)
         pause = max([*pauses, min(end, time.monotonic()) - last - _SLICE])
         everybody = spent if all_before is None or all_after is None else all_after - all_before
-        tell(self._answers, {"cpu": spent, "machine": everybody, "pause": pause})
+        reply(self._answers, {"cpu": spent, "machine": everybody, "pause": pause})
 
     def _await(self, events: int, until: float) -> None:
-        """Wait until so many triggers are done, but not for ever."""
+        """Wait until this many triggers are done, or until the deadline."""
         while len(self._ledger.events) + len(self._ledger.failures) < events and time.monotonic() < until:
             time.sleep(_SLICE)
-        tell(self._answers, {"done": len(self._ledger.events) + len(self._ledger.failures)})
+        reply(self._answers, {"done": len(self._ledger.events) + len(self._ledger.failures)})
 
     def _report(self) -> None:
         grown = usage.peak_memory() - self._baseline
         report = {"events": self._ledger.events, "failures": self._ledger.failures, "memory": grown}
-        tell(self._answers, report)
+        reply(self._answers, report)
 
 
 def _sleep_until(moment: float) -> None:
     time.sleep(max(0.0, moment - time.monotonic()))
 
 
-def tell(answers: TextIO, what: dict[str, Any]) -> None:
-    """Write one line to who started this process."""
+def reply(answers: TextIO, what: dict[str, Any]) -> None:
+    """Write one line of JSON to the process that started this one."""
     answers.write(json.dumps(what) + "\n")
     answers.flush()
 
@@ -170,21 +170,21 @@ async def compete(contender: Contender, given: argparse.Namespace) -> None:
     triggers = Triggers(contender, given.count, given.interval, given.spread, ledger)
     _warm_up()
     gc.collect()
-    usage.forget_peak_memory()
-    Orders(answers, ledger, asyncio.get_running_loop(), given.profile).start()
+    usage.reset_peak_memory()
+    Commands(answers, ledger, asyncio.get_running_loop(), given.profile).start()
     await triggers.run(answers)
     await asyncio.Event().wait()
 
 
 def _warm_up() -> None:
-    """What a triggerer has loaded once it has run any trigger: the registry of providers."""
+    """Load the provider registry, which a triggerer has loaded after its first trigger."""
     from airflow.providers_manager import ProvidersManager
 
     ProvidersManager().initialize_providers_hooks()
 
 
 def main() -> None:
-    """Read the command line and compete."""
+    """Read the command line and run the contender."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("name", choices=CONTENDERS)
     parser.add_argument("--count", type=int, required=True)
@@ -192,7 +192,7 @@ def main() -> None:
     parser.add_argument("--spread", type=float, required=True)
     parser.add_argument("--profile", type=Path)
     given = parser.parse_args()
-    # A triggerer sends log lines to a file; here nobody's are written, the chatty are spared that.
+    # A triggerer writes logs to a file. Here nothing is logged, which favours contenders that log a lot.
     logging.disable(logging.INFO)
     asyncio.run(compete(CONTENDERS[given.name], given))
 

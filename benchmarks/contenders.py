@@ -1,4 +1,4 @@
-"""Who is measured: each provider's trigger, its connection to the local server, and what its events say."""
+"""The contenders: each provider's trigger, its connection to the local server, and the meaning of its events."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import Any
 from benchmarks.server.peers import FIRST_ID
 from benchmarks.server.testerarmy import run_id
 
-#: The Airflow connection that every trigger is given.
+#: The id of the Airflow connection that every trigger uses.
 CONN_ID = "benchmark"
-#: Airflow's own default for a deferred task that was given no time-out.
+#: A time-out in seconds that no measurement reaches.
 _WEEK = 7 * 24 * 3600.0
 
 
@@ -21,13 +21,13 @@ _WEEK = 7 * 24 * 3600.0
 class Contender:
     """A provider that can wait for a run in the triggerer.
 
-    :param name: what it is called in tables and on the command line, also the vendor that the server plays.
-    :param distribution: the package that it comes from.
+    :param name: its name in tables and on the command line, and the vendor that the server simulates.
+    :param distribution: its Python package.
     :param trigger: the import path of its trigger.
     :param operators: the module that a DAG file imports.
-    :param connection: from the server's port, the fields of its Airflow connection.
-    :param arguments: from a run's number and the poll interval, the trigger's arguments.
-    :param succeeded: whether an event's payload says that the run ended well.
+    :param connection: builds the fields of its Airflow connection from the server's port.
+    :param arguments: builds the trigger's arguments from a run's number and the poll interval.
+    :param succeeded: whether an event's payload says that the run succeeded.
     """
 
     name: str
@@ -39,7 +39,7 @@ class Contender:
     succeeded: Callable[[Any], bool]
 
     def environment(self, port: int) -> dict[str, str]:
-        """Its connection as Airflow reads it."""
+        """The environment variable that defines its Airflow connection."""
         return {f"AIRFLOW_CONN_{CONN_ID.upper()}": json.dumps(self.connection(port))}
 
 

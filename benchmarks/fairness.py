@@ -1,7 +1,7 @@
-"""Whether everybody is polled in turn: `python -m benchmarks.fairness`; on a virtual clock, so it takes seconds.
+"""`python -m benchmarks.fairness`: measures whether all runs are polled equally often, on a virtual clock.
 
-The vendor has no lists, so each run costs a request. The service answers after a fixed time, and answers 429 above
-its limit; no run ends. What is counted are answered polls per run.
+The simulated service has no list call, so each poll of a run costs a request. It responds after a fixed time, or
+with 429 above its limit. No run ends. The benchmark counts the successful polls of each run.
 """
 
 from __future__ import annotations
@@ -26,11 +26,12 @@ SECONDS: Final = 300.0
 
 @dataclass(frozen=True)
 class Case:
-    """A service, and those who wait for its runs.
+    """A service, and the tasks that wait for its runs.
 
-    :param latency: seconds that an answer takes.
-    :param limit: requests per second above which it answers 429, None for none.
-    :param together: one task waits for all runs, instead of a task for each.
+    :param count: the number of runs.
+    :param latency: the response time in seconds.
+    :param limit: requests per second above which the service responds with 429; None for no limit.
+    :param together: one task waits for all runs, instead of one task per run.
     """
 
     name: str
@@ -55,13 +56,13 @@ CASES: Final = (
 
 @dataclass(frozen=True)
 class Found:
-    """What a case came to.
+    """The result of a case.
 
-    :param least: answered polls of the run that had the fewest.
-    :param most: those of the run that had the most.
-    :param first: seconds until every run had been polled once.
-    :param gap: the longest time of any run without an answered poll, in seconds.
-    :param refused: requests that were answered 429.
+    :param least: the successful polls of the run with the fewest.
+    :param most: the successful polls of the run with the most.
+    :param first: the time in seconds until every run was polled once.
+    :param gap: the longest time in seconds that any run went without a successful poll.
+    :param refused: the requests that got a 429.
     """
 
     least: int
@@ -73,7 +74,7 @@ class Found:
 
 @dataclass
 class _Service:
-    """A vendor's service without lists; its questions are the run ids."""
+    """A service without a list call; a request is just a run id."""
 
     case: Case
     accepted: deque[float] = field(default_factory=deque)
@@ -82,11 +83,11 @@ class _Service:
     active_statuses: tuple[str, ...] = ()
     ended_statuses: tuple[str, ...] = ()
 
-    def glance(self, run_id: RunId) -> Any:
-        """The question is the id itself."""
+    def fetch_state(self, run_id: RunId) -> Any:
+        """The request for a run: its id."""
         return run_id
 
-    fetch = glance
+    fetch = fetch_state
 
     def takes(self, now: float) -> bool:
         """Whether a request that arrives now is within the limit."""
@@ -100,7 +101,7 @@ class _Service:
 
 
 def fairness(case: Case, seconds: float = SECONDS) -> Found:
-    """Run a case for so many virtual seconds."""
+    """Simulate a case for this many virtual seconds."""
     random.seed(7)
     service = _Service(case)
     watch = Watchlist(service, rate=Rate(PER_SECOND))  # type: ignore[arg-type]
@@ -112,15 +113,15 @@ def fairness(case: Case, seconds: float = SECONDS) -> Found:
 
 
 def _simulate(watch: Watchlist, service: _Service, seconds: float) -> None:
-    now, under_way = 0.0, deque[tuple[float, Question, bool]]()
+    now, in_flight = 0.0, deque[tuple[float, Question, bool]]()
     while now < seconds:
-        while under_way and under_way[0][0] <= now:
-            _, question, taken = under_way.popleft()
+        while in_flight and in_flight[0][0] <= now:
+            _, question, taken = in_flight.popleft()
             _answer(watch, service, question, now, taken=taken)
-        for question in watch.questions(WIDTH - len(under_way), now):
-            under_way.append((now + service.case.latency, question, service.takes(now)))
-        wake = [under_way[0][0]] if under_way else []
-        if len(under_way) < WIDTH:
+        for question in watch.questions(WIDTH - len(in_flight), now):
+            in_flight.append((now + service.case.latency, question, service.takes(now)))
+        wake = [in_flight[0][0]] if in_flight else []
+        if len(in_flight) < WIDTH:
             wake.append(now + max(0.005, watch.pause(now)))
         now = min([*wake, seconds])
 

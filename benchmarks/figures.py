@@ -1,4 +1,4 @@
-"""The arithmetic of the benchmark."""
+"""Arithmetic for the benchmark."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 
 def percentile(values: Sequence[float], percent: float) -> float:
-    """The smallest of the values that at least so many percent of them do not exceed (nearest rank).
+    """The percentile by the nearest-rank method: the smallest value that `percent` % of the values do not exceed.
 
-    :raises ValueError: for no values.
+    :raises ValueError: there are no values.
     """
     if not values:
         raise ValueError("no values")
@@ -18,7 +18,7 @@ def percentile(values: Sequence[float], percent: float) -> float:
 
 
 def ratio(ours: float, theirs: float) -> float:
-    """How many times as much the other one needs; infinite where ours is nothing and theirs is not."""
+    """How many times as much theirs is as ours; infinite if only ours is zero."""
     if ours == 0:
         return math.inf if theirs else 1.0
     return theirs / ours

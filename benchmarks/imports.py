@@ -1,4 +1,4 @@
-"""What a DAG file pays for importing a provider's operators, each time in a fresh interpreter."""
+"""Measures what importing a provider's operators costs a DAG file, each time in a new interpreter."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from benchmarks.contenders import CONTENDERS
 from benchmarks.stage import OUTPUT, REPOSITORY, airflow_environment, clean_environment
 
 TIMES = 7
-#: What a DAG file of any kind has loaded; then the import.
+#: Imports what every DAG file has loaded anyway, then measures the import of the module.
 PROBE = """if True:
     import json, sys, time
     from airflow.sdk import DAG, BaseHook, BaseOperator, BaseSensorOperator, Connection, task
     from benchmarks import usage
 
-    usage.forget_peak_memory()
+    usage.reset_peak_memory()
     used, known, begin = usage.peak_memory(), len(sys.modules), time.perf_counter()
     __import__(sys.argv[1])
     seconds = time.perf_counter() - begin
@@ -31,9 +31,9 @@ PROBE = """if True:
 class ImportCost:
     """The median of several imports.
 
-    :param seconds: the time it took.
-    :param modules: modules that came with it.
-    :param memory: bytes by which the peak grew.
+    :param seconds: the duration of the import.
+    :param modules: the number of modules that it loaded.
+    :param memory: the growth of the peak memory in bytes.
     """
 
     contender: str
@@ -44,11 +44,11 @@ class ImportCost:
 
 
 def import_costs(times: int = TIMES) -> list[ImportCost]:
-    """Import every contender's operators so many times, in turn, so that a busy moment hits all of them."""
+    """Import every contender's operators several times, in turn, so that a busy moment affects all of them."""
     environment = clean_environment() | airflow_environment(OUTPUT / "airflow")
     environment["PYTHONPATH"] = str(REPOSITORY)
     found: dict[str, list[dict[str, float]]] = {name: [] for name in CONTENDERS}
-    # The first round writes bytecode and fills the disk's cache; it does not count.
+    # The first round writes bytecode and fills the disk cache, so it does not count.
     for counts in [False, *[True] * times]:
         for name, contender in CONTENDERS.items():
             cost = _import_once(contender.operators, environment)

@@ -1,4 +1,4 @@
-"""The rate limit: many runs wait behind a server that admits few requests per second; nothing may be lost."""
+"""Measures waiting for many runs at a server with a low rate limit: no event may be lost."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from typing import Any
 
 from benchmarks.contenders import OURS
 from benchmarks.measure import judge
-from benchmarks.stage import DiedError, OverdueError, Stage, Steered
+from benchmarks.stage import DiedError, OverdueError, Stage, WorkerProcess
 from benchmarks.timeline import Timeline
 
 
 @dataclass(frozen=True)
 class LimitSetting:
-    """How it is measured; all durations in seconds.
+    """The settings of the measurement; all durations in seconds.
 
-    :param count: runs that wait.
-    :param start_limit: how long the triggers may take to start.
-    :param rate: requests per second that the server admits.
+    :param count: the number of runs to wait for.
+    :param start_limit: the time limit for starting the triggers.
+    :param rate: the requests per second that the server accepts.
     :param ending: the share of the runs that end while the limit is in force.
-    :param over: the time over which they end.
-    :param patience: how long their events are waited for from then on.
-    :param rest: how long the events of all others are waited for, which end when the limit is lifted.
+    :param over: the period over which they end.
+    :param patience: the time limit for their events after that period.
+    :param rest: the time limit for the events of all other runs, which end when the limit is lifted.
     """
 
     count: int = 2000
@@ -38,15 +38,16 @@ class LimitSetting:
 
 @dataclass(frozen=True)
 class Limited:
-    """What came of it.
+    """The result of the measurement.
 
-    :param ended: runs that ended under the limit.
-    :param missed: of all runs, those whose event never came.
-    :param failed: of all triggers, those that broke or told of anything but a good end.
-    :param requests: requests under the limit, from the start of the triggers on.
-    :param refused: those of them that were answered with 429.
-    :param seconds: from the first end under the limit to the last event of those runs; infinite if one never came.
-    :param cpu: CPU-seconds while the first ones ended.
+    :param ended: runs that ended while the limit was in force.
+    :param missed: runs, out of all, whose event never came.
+    :param failed: triggers, out of all, that raised or reported anything but success.
+    :param requests: requests under the limit, since the triggers were started.
+    :param refused: requests that got a 429.
+    :param seconds: the time from the first end under the limit to the last event of those runs; infinite if one
+        never came.
+    :param cpu: CPU-seconds while those runs ended.
     """
 
     count: int
@@ -63,7 +64,7 @@ class Limited:
 
 
 def limited(stage: Stage, setting: LimitSetting) -> Limited:
-    """Measure this provider's trigger behind the limit."""
+    """Measure this provider's trigger under the rate limit."""
     with stage.server(OURS.name, setting.count) as (server, port):
         server.order("limit", rate=setting.rate)
         server.answer(setting.interval)
@@ -77,7 +78,7 @@ def limited(stage: Stage, setting: LimitSetting) -> Limited:
                 return Limited(setting.count, setting.rate, note=str(error))
 
 
-def _watch(server: Steered, triggers: Steered, setting: LimitSetting) -> Limited:
+def _watch(server: WorkerProcess, triggers: WorkerProcess, setting: LimitSetting) -> Limited:
     begin = time.monotonic() + setting.interval + 1
     timeline = Timeline(setting.count)
     end = begin + setting.over
@@ -102,7 +103,7 @@ def _watch(server: Steered, triggers: Steered, setting: LimitSetting) -> Limited
     report = triggers.answer(setting.rest)
     under = judge(timeline, first, {"failures": [], "events": _of(report["events"], first, lifted)})
     whole = judge(timeline, range(setting.count), report)
-    last = max((told for _number, told, _ok in _of(report["events"], first, lifted)), default=begin)
+    last = max((at for _number, at, _ok in _of(report["events"], first, lifted)), default=begin)
     return Limited(
         setting.count,
         setting.rate,

@@ -1,4 +1,4 @@
-"""What the numbers were measured with: cores and versions, and nothing that names the machine."""
+"""The environment of a measurement: cores and versions, and nothing that identifies the machine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One measurement: so many runs awaited by one contender, in a window of some poll intervals."""
+"""One measurement: one contender waits for a number of runs, in a window of several poll intervals."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from typing import Any
 
 from benchmarks.contenders import Contender
 from benchmarks.figures import percentile
-from benchmarks.stage import DiedError, OverdueError, Stage, Steered
+from benchmarks.stage import DiedError, OverdueError, Stage, WorkerProcess
 from benchmarks.timeline import ENDING, Timeline
 
 
 @dataclass(frozen=True)
 class Setting:
-    """How it is measured; all durations in seconds.
+    """The settings of a measurement; all durations in seconds.
 
-    :param interval: the poll interval of every trigger, and the time over which they are started.
-    :param intervals: how many poll intervals the window lasts.
-    :param start_limit: how long a contender may take beyond one interval to start its triggers.
-    :param grace: how long after the window the last events are waited for.
+    :param interval: the poll interval of every trigger, and the period over which the triggers are started.
+    :param intervals: the length of the window in poll intervals.
+    :param start_limit: the time limit, beyond one interval, for starting the triggers.
+    :param grace: the time limit for the last events after the window.
     """
 
     interval: float = 5.0
@@ -40,20 +40,20 @@ class Setting:
 class Measurement:
     """What waiting for `count` runs cost a contender within the window.
 
-    :param connections: those in use at some time of the window, new or kept.
-    :param opened: those that were opened in it, each with a TLS handshake.
+    :param connections: connections in use at any time in the window, new or kept alive.
+    :param opened: connections opened in the window, each with a TLS handshake.
     :param traffic: bytes on the wire in both directions, TLS included.
     :param cpu: CPU-seconds, user and system.
-    :param memory: bytes by which the peak grew while the triggers ran.
-    :param median: of the seconds from a run's end to the event, events that never came counted as infinite.
-    :param p99: the 99th percentile of the same.
+    :param memory: the growth of the peak memory in bytes while the triggers ran.
+    :param median: the median delay in seconds from a run's end to its event; a missing event counts as infinite.
+    :param p99: the 99th percentile of the same delay.
     :param ended: runs that ended in the window.
-    :param missed: those of them whose event did not come by the end of the grace.
-    :param failed: triggers that broke, told of a failure, or told of an end before it was one.
-    :param pause: the longest time in which the event loop could run nothing else.
-    :param server: the share of one core that the server used: near 1 it, not the contender, is measured.
-    :param others: cores that were busy with anything but the contender and the server: disturbance.
-    :param note: why there is no measurement; everything else is 0 then.
+    :param missed: runs that ended, but whose event did not come within the grace period.
+    :param failed: triggers that raised, reported a failure, or reported an end before it happened.
+    :param pause: the longest time in seconds that the event loop was blocked.
+    :param server: the share of one core that the server used; near 1, the server is the bottleneck.
+    :param others: cores that other processes used, which disturbs the measurement.
+    :param note: why there is no measurement; all numbers are 0 then.
     """
 
     contender: str
@@ -78,7 +78,7 @@ class Measurement:
 def measure(
     stage: Stage, contender: Contender, count: int, setting: Setting, profile: Path | None = None
 ) -> Measurement:
-    """Measure; what a contender cannot do in bounded time comes back as a note."""
+    """Measure one contender; if it cannot start in time, the result has a note instead of numbers."""
     with (
         stage.server(contender.name, count) as (server, port),
         stage.contender(
@@ -96,9 +96,9 @@ def measure(
 
 
 def _watch(
-    server: Steered, triggers: Steered, contender: Contender, count: int, setting: Setting
+    server: WorkerProcess, triggers: WorkerProcess, contender: Contender, count: int, setting: Setting
 ) -> Measurement:
-    # By then every trigger of a contender that keeps up has asked at least once.
+    # By then, every trigger of a contender that keeps up has polled at least once.
     begin = time.monotonic() + setting.interval + 1
     end = begin + setting.window
     timeline = Timeline(count)
@@ -131,11 +131,11 @@ def _watch(
 
 
 def judge(timeline: Timeline, leaving: Sequence[int], report: Mapping[str, Any]) -> dict[str, Any]:
-    """What the events say, held against when the runs really ended."""
+    """Compare the reported events with the real ends of the runs."""
     delays = dict.fromkeys(leaving, math.inf)
     failed = len(report["failures"])
-    for number, told, succeeded in report["events"]:
-        delay = told - timeline.ends[number]
+    for number, at, succeeded in report["events"]:
+        delay = at - timeline.ends[number]
         if not succeeded or delay < 0:
             failed += 1
         else:

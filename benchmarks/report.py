@@ -1,4 +1,4 @@
-"""Where the results go: the terminal, and the documentation with its chart."""
+"""Writes the results to the terminal and into the documentation, with a chart."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from benchmarks.tables import tables
 
 PAGE = REPOSITORY / "docs" / "performance.md"
 PICTURE = REPOSITORY / "docs" / "images" / "performance.svg"
-#: Between these lines of the page the results are replaced; the words around them are written by hand.
+#: The results between these lines of the page are generated; the text around them is written by hand.
 BEGIN = "<!-- benchmark: begin -->\n"
 END = "<!-- benchmark: end -->\n"
 
 
 class NoPlaceError(Exception):
-    """The page has no place for the results."""
+    """The page has no markers for the results."""
 
 
 def plain(results: Results, interval: float) -> list[str]:
@@ -26,7 +26,7 @@ def plain(results: Results, interval: float) -> list[str]:
 
 
 def markdown(results: Results, interval: float) -> str:
-    """What stands between the page's markers."""
+    """The text between the page's markers."""
     facts = ", ".join(f"{name} {value}" for name, value in results.machine.items())
     picture = (
         f"![What waiting costs, by number of waiting runs]({PICTURE.relative_to(PAGE.parent).as_posix()})"
@@ -36,9 +36,9 @@ def markdown(results: Results, interval: float) -> str:
 
 
 def write(results: Results, interval: float, page: Path = PAGE, picture: Path = PICTURE) -> None:
-    """Put the results into their place in the page, and the chart beside it.
+    """Write the results between the page's markers, and the chart into its file.
 
-    :raises NoPlaceError: when the page has no markers.
+    :raises NoPlaceError: the page has no markers.
     """
     text = page.read_text(encoding="utf-8")
     before, begin, rest = text.partition(BEGIN)

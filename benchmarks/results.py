@@ -1,4 +1,4 @@
-"""What was measured, kept in a file, so that the parts can be measured one at a time."""
+"""The results, stored in a file so that each part can be measured separately."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from benchmarks.whole import Whole
 
 @dataclass
 class Results:
-    """All parts, each of them perhaps not measured yet.
+    """The results of all parts; some may not be measured yet.
 
-    :param triggers: by contender and number of runs.
-    :param machine: what the newest part was measured on.
+    :param triggers: the measurements by contender and number of runs.
+    :param machine: the environment of the latest measurement.
     """
 
     triggers: dict[tuple[str, int], Measurement] = field(default_factory=dict)
@@ -31,7 +31,7 @@ class Results:
 
     @classmethod
     def load(cls, path: Path) -> Results:
-        """What :meth:`save` wrote; nothing where there is no such file."""
+        """Load what :meth:`save` wrote; empty results if there is no such file."""
         if not path.exists():
             return cls()
         data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
@@ -45,7 +45,7 @@ class Results:
         )
 
     def save(self, path: Path) -> None:
-        """Write it, as JSON with Python's infinities."""
+        """Write the results as JSON, with `Infinity` for infinite numbers."""
         path.parent.mkdir(parents=True, exist_ok=True)
         data = {
             "triggers": [asdict(item) for _key, item in sorted(self.triggers.items())],
@@ -57,29 +57,29 @@ class Results:
         path.write_text(json.dumps(data, indent=1), encoding="utf-8")
 
     def sizes(self) -> list[int]:
-        """The numbers of runs that were measured for anybody."""
+        """The numbers of runs that were measured for any contender."""
         return sorted({count for _name, count in self.triggers})
 
     def ours(self, count: int) -> Measurement | None:
-        """The measurement of this provider, None where there is none."""
+        """The measurement of this provider; None if there is none."""
         found = self.triggers.get((OURS.name, count))
         return None if found is None or found.note else found
 
     def peers(self, count: int, interval: float) -> list[Measurement]:
-        """The peers that can be compared with: those that kept up, or all that were measured if none did."""
+        """The peers to compare with: those that kept up, or all measured ones if none did."""
         found = [self.triggers.get((peer.name, count)) for peer in PEERS]
         measured = [item for item in found if item is not None and not item.note]
         return [item for item in measured if kept_up(item, interval)] or measured
 
 
 def kept_up(item: Measurement, interval: float) -> bool:
-    """Whether a contender could do its work at all; one that could not asked for less than it should have."""
+    """Whether a contender polled as often as it should; one that fell behind sent too few requests to compare."""
     return item.missed == 0 and item.failed == 0 and item.p99 <= 2 * interval
 
 
 def best(peers: Iterable[Measurement], metric: str) -> Measurement:
-    """The peer that needs the least.
+    """The peer with the lowest number.
 
-    :raises ValueError: for no peers.
+    :raises ValueError: there are no peers.
     """
     return min(peers, key=lambda item: float(getattr(item, metric)))

@@ -1,4 +1,4 @@
-"""The two processes of a measurement: the server and a contender, steered by lines of JSON."""
+"""The two processes of a measurement, server and contender, which take commands as lines of JSON."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ from benchmarks.server import certificate
 from benchmarks.server.certificate import Certificates
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-#: What the benchmark leaves behind: logs, profiles and results.
+#: The output directory for logs, profiles and results.
 OUTPUT = REPOSITORY / ".local" / "benchmarks"
 _CHUNK = 65536
 _START_SECONDS = 60.0
 
 
 class OverdueError(Exception):
-    """A process did not answer in time."""
+    """A process did not reply in time."""
 
 
 class DiedError(Exception):
-    """A process has ended before it answered; the message has the end of its log."""
+    """A process ended before it replied; the message has the end of its log."""
 
 
-class Steered:
-    """A process that takes orders on its standard input and answers on a pipe, one line of JSON each.
+class WorkerProcess:
+    """A process that takes commands on standard input and replies on a pipe, one line of JSON each.
 
-    :param command: the command after the interpreter.
-    :param log: where everything else goes that it writes.
+    :param command: the arguments of the Python interpreter.
+    :param log: the file for the process's standard output and standard error.
     """
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str], log: Path) -> None:
@@ -58,7 +58,7 @@ class Steered:
         self._buffer = b""
 
     def order(self, do: str, **what: Any) -> None:
-        """Give an order; some are answered later, by :meth:`answer`."""
+        """Send a command; :meth:`answer` returns its reply, if it has one."""
         stdin = self.process.stdin
         if stdin is None:
             raise DiedError("no standard input")
@@ -66,13 +66,13 @@ class Steered:
             stdin.write(json.dumps({"do": do, **what}).encode() + b"\n")
             stdin.flush()
         except BrokenPipeError:
-            raise DiedError(self._obituary()) from None
+            raise DiedError(self._exit_message()) from None
 
     def answer(self, seconds: float) -> dict[str, Any]:
-        """The next answer.
+        """Wait for the next reply.
 
-        :raises OverdueError: when it does not come within so many seconds.
-        :raises DiedError: when the process has ended.
+        :raises OverdueError: there is no reply within this many seconds.
+        :raises DiedError: the process has ended.
         """
         deadline = time.monotonic() + seconds
         with selectors.DefaultSelector() as selector:
@@ -82,29 +82,29 @@ class Steered:
                     raise OverdueError(f"no answer within {seconds:g} s")
                 chunk = os.read(self._answers.fileno(), _CHUNK)
                 if not chunk:
-                    raise DiedError(self._obituary())
+                    raise DiedError(self._exit_message())
                 self._buffer += chunk
         line, _, self._buffer = self._buffer.partition(b"\n")
         answer: dict[str, Any] = json.loads(line)
         return answer
 
     def stop(self) -> None:
-        """End the process, and wait for that."""
+        """Kill the process, and wait for its end."""
         self.process.kill()
         self.process.wait()
         self._answers.close()
         if self.process.stdin is not None:
             self.process.stdin.close()
 
-    def _obituary(self) -> str:
+    def _exit_message(self) -> str:
         tail = self._log.read_text(errors="replace")[-2000:]
         return f"ended with status {self.process.wait()}; the end of {self._log}:\n{tail}"
 
 
 class Stage:
-    """Starts servers and contenders, all of which trust one authority.
+    """Starts servers and contenders, which share one certificate authority.
 
-    :param directory: where certificates, logs and the contenders' AIRFLOW_HOME go.
+    :param directory: the directory for certificates, logs and the contenders' AIRFLOW_HOME.
     """
 
     def __init__(self, directory: Path = OUTPUT) -> None:
@@ -113,11 +113,11 @@ class Stage:
         self._certificates: Certificates = certificate.make(directory)
 
     @contextmanager
-    def server(self, vendor: str, count: int) -> Iterator[tuple[Steered, int]]:
-        """A server that answers as a vendor about so many runs, and its port."""
+    def server(self, vendor: str, count: int) -> Iterator[tuple[WorkerProcess, int]]:
+        """Start a server that simulates a vendor with this many runs; yields it and its port."""
         command = ["-m", "benchmarks.server", "--vendor", vendor, "--count", str(count)]
         command += ["--chain", str(self._certificates.chain), "--key", str(self._certificates.key)]
-        server = Steered(command, clean_environment(), self._log(f"server-{vendor}-{count}"))
+        server = WorkerProcess(command, clean_environment(), self._log(f"server-{vendor}-{count}"))
         try:
             yield server, int(server.answer(_START_SECONDS)["port"])
         finally:
@@ -133,8 +133,8 @@ class Stage:
         interval: float,
         spread: float,
         profile: Path | None = None,
-    ) -> Iterator[Steered]:
-        """A contender's process, its triggers connected to the server at this port."""
+    ) -> Iterator[WorkerProcess]:
+        """Start a contender whose triggers connect to the server at this port."""
         command = ["-m", "benchmarks.contender", contender.name, "--count", str(count)]
         command += ["--interval", str(interval), "--spread", str(spread)]
         command += ["--profile", str(profile)] if profile else []
@@ -144,7 +144,7 @@ class Stage:
             | contender.environment(port)
             | airflow_environment(self.directory / "airflow")
         )
-        process = Steered(command, environment, self._log(f"{contender.name}-{count}"))
+        process = WorkerProcess(command, environment, self._log(f"{contender.name}-{count}"))
         try:
             yield process
         finally:
@@ -155,19 +155,19 @@ class Stage:
 
 
 def clean_environment() -> dict[str, str]:
-    """What a process needs of the caller's environment: no proxies, and nothing that changes Airflow or Python."""
+    """The part of the environment that a process needs, without proxies and settings of Airflow or Python."""
     kept = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ")
     return {name: os.environ[name] for name in kept if name in os.environ} | {"NO_PROXY": "*"}
 
 
 def airflow_environment(home: Path) -> dict[str, str]:
-    """What makes Airflow's code run without its database, as in the process that runs triggers."""
+    """Settings that let Airflow's code run without a database, as in the process that runs triggers."""
     home.mkdir(parents=True, exist_ok=True)
     return {
         "AIRFLOW_HOME": str(home),
         "_AIRFLOW_PROCESS_CONTEXT": "client",
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-        # A triggerer writes log lines to files; here none are written, which spares those who write many.
+        # A triggerer writes logs to files. Here nothing is logged, which favours contenders that log a lot.
         "AIRFLOW__LOGGING__LOGGING_LEVEL": "WARNING",
         "SCARF_ANALYTICS": "false",
         "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",

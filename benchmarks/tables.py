@@ -1,4 +1,4 @@
-"""The results as tables, for the terminal and for the documentation."""
+"""Formats the results as tables, for the terminal and for the documentation."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from benchmarks.targets import targets
 
 _MIB = 1024 * 1024
 _FAULTS = (("missed", "events never came"), ("failed", "triggers failed"))
-#: A server this busy is part of what is measured.
+#: Above this share of a core, the server may be the bottleneck.
 _BUSY_SERVER = 0.85
-#: Cores in use by others from which on the numbers are not to be trusted.
+#: Above this many cores in use by other processes, the numbers are unreliable.
 _DISTURBANCE = 0.2
 
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of text below headings."""
+    """A table of texts with a title."""
 
     title: str
     headings: Sequence[str]
@@ -44,7 +44,7 @@ class Table:
 
 
 def tables(results: Results, interval: float) -> list[Table]:
-    """Every table there are results for."""
+    """All tables for which there are results."""
     found = [Table("Targets", ("target", "measured", "reached"), _target_rows(results, interval))]
     found += [_triggers(results, count) for count in results.sizes()]
     if results.imports:
@@ -88,17 +88,17 @@ def _row(item: Measurement, ours: Measurement | None) -> list[str]:
 
 
 def _versus(metric: str, item: Measurement, ours: Measurement | None, form: str, unit: float = 1) -> str:
-    """A number, and beside a peer's how many times as much that is."""
+    """A number; for a peer, followed by its ratio to this provider's number."""
     value = getattr(item, metric)
-    told = "never" if value == math.inf else form.format(value / unit)
+    shown = "never" if value == math.inf else form.format(value / unit)
     if ours is None or item.contender == OURS.name or value == math.inf:
-        return told
+        return shown
     mine = getattr(ours, metric)
-    return told if mine == math.inf else f"{told} ({times(ratio(mine, value))})"
+    return shown if mine == math.inf else f"{shown} ({times(ratio(mine, value))})"
 
 
 def times(factor: float) -> str:
-    """A factor with two digits that mean something."""
+    """A factor, rounded to about two significant digits."""
     if factor == math.inf:
         return "infinite"
     digits = 0 if factor >= 10 else 1 if factor >= 0.1 else 2
@@ -106,9 +106,9 @@ def times(factor: float) -> str:
 
 
 def _remarks(item: Measurement) -> Iterable[str]:
-    for name, told in _FAULTS:
+    for name, shown in _FAULTS:
         if number := getattr(item, name):
-            yield f"{number:,} {told}"
+            yield f"{number:,} {shown}"
     if item.server >= _BUSY_SERVER:
         yield f"server at {item.server:.0%} of a core"
     if item.others >= _DISTURBANCE:

@@ -1,4 +1,4 @@
-"""What this provider is to reach, and whether it does."""
+"""The performance targets of this provider, and whether the results reach them."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ MAX_CONNECTIONS = 8
 
 @dataclass(frozen=True)
 class Target:
-    """One line of the verdict.
+    """One target and its result.
 
-    :param wanted: what is to be reached.
+    :param wanted: the target.
     :param got: what was measured.
-    :param reached: whether it is reached, None where something was not measured.
+    :param reached: whether the target is reached; None if something was not measured.
     """
 
     wanted: str
@@ -29,12 +29,12 @@ class Target:
 
     @property
     def verdict(self) -> str:
-        """One word."""
+        """The result as one word."""
         return {True: "yes", False: "NO", None: "not measured"}[self.reached]
 
 
 def targets(results: Results, interval: float) -> list[Target]:
-    """All of them, in order."""
+    """All targets, in order."""
     return [*_against_peers(results, interval), _large(results), *_limit(results)]
 
 
@@ -99,7 +99,7 @@ def _limit(results: Results) -> list[Target]:
     return [
         Target(f"{at}: nothing fails, nothing is lost", got, found.failed == 0 and found.missed == 0),
         Target(
-            f"{at}: the end of {found.ended} of them is told while it is in force",
+            f"{at}: {found.ended} of them end and are reported while it is in force",
             f"after {found.seconds:.4g} s",
             found.seconds != float("inf"),
         ),

@@ -1,4 +1,4 @@
-"""When the awaited runs of a measurement start and end: the same for the server and for who judges the answers."""
+"""When the awaited runs of a measurement start and end; the server and the evaluation compute the same times."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import math
 import random
 from dataclasses import dataclass, field
 
-#: The share of the runs that end within the window. Real tests take minutes, so in 25 s fewer would end.
+#: The share of the runs that end within the window. Real tests take minutes, so fewer of them would end in 25 s.
 ENDING = 0.2
-#: Of few runs this many end at the least, so that there is a delay to measure.
+#: The minimum number of runs that end, so that there is a delay to measure.
 ENDING_AT_LEAST = 5
-#: Every so many-th run is still in the vendor's queue when the window begins, and leaves it meanwhile.
+#: Every tenth run is still in the vendor's queue when the window begins, and leaves it within the window.
 QUEUED_EVERY = 10
 
 _SEED = 20_260_711
@@ -18,9 +18,9 @@ _SEED = 20_260_711
 
 @dataclass
 class Timeline:
-    """Starts and ends of the awaited runs 0..count-1, by the monotonic clock that all processes here share.
+    """Starts and ends of the awaited runs 0..count-1, on the monotonic clock that all processes of a machine share.
 
-    Until it is told more, no run ends.
+    No run ends before :meth:`schedule` is called.
     """
 
     count: int
@@ -32,9 +32,9 @@ class Timeline:
         self.ends = [math.inf] * self.count
 
     def schedule(self, begin: float, end: float, ending: float = ENDING) -> list[int]:
-        """Let a share of the runs end between two moments, and the queue empty itself; return which ones end.
+        """Let a share of the runs end within a period, and all queued runs start; return the runs that end.
 
-        Drawn at random, but alike in every process that makes the same calls.
+        The times are random, but the same in every process that makes the same calls.
         """
         draw = random.Random(_SEED + self.count)  # noqa: S311
         active = [number for number in range(self.count) if math.isinf(self.ends[number])]

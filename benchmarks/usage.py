@@ -1,4 +1,4 @@
-"""What this process, and the machine as a whole, use."""
+"""Memory and CPU usage of this process and of the machine."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ _MACHINE = Path("/proc/stat")
 _CLEAR_REFS = Path("/proc/self/clear_refs")
 
 
-def forget_peak_memory() -> None:
-    """Let the peak begin anew at what is used now, where the system can do that (Linux)."""
+def reset_peak_memory() -> None:
+    """Reset the peak to the current usage, on systems that support it (Linux)."""
     if _CLEAR_REFS.exists():
         _CLEAR_REFS.write_text("5")
 
 
 def peak_memory() -> int:
-    """The highest use of memory so far, in bytes."""
+    """The peak memory usage so far, in bytes."""
     if _STATUS.exists():
-        # Not ru_maxrss: on Linux that begins with what the parent used before it started this process.
+        # Not ru_maxrss: on Linux it starts at the parent's peak before this process was started.
         for line in _STATUS.read_text().splitlines():
             if line.startswith("VmHWM:"):
                 return int(line.split()[1]) * 1024
@@ -31,13 +31,13 @@ def peak_memory() -> int:
 
 
 def cpu_seconds() -> float:
-    """CPU-seconds of this process and of the children that it waited for, user and system."""
+    """CPU-seconds, user and system, of this process and of the children that it waited for."""
     children = resource.getrusage(resource.RUSAGE_CHILDREN)
     return time.process_time() + children.ru_utime + children.ru_stime
 
 
 def machine_seconds() -> float | None:
-    """CPU-seconds of everybody since the machine started, with those that its host took away; None if unknown."""
+    """CPU-seconds of all processes since boot, including time stolen by the host; None if unknown."""
     if not _MACHINE.exists():
         return None
     fields = [int(field) for field in _MACHINE.read_text().partition("\n")[0].split()[1:9]]

@@ -1,4 +1,4 @@
-"""The whole of Airflow on PostgreSQL with a task mapped over many groups, against the sandbox."""
+"""Measures a whole Airflow on PostgreSQL, with a task mapped over many groups, against the sandbox."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.rig.waiting import eventually
 DAG_ID = "mapped_groups"
 DATABASE_VARIABLE = "TESTERARMY_TEST_DATABASE_URL"
 USUAL_DATABASE = "postgresql+psycopg2://postgres@127.0.0.1:5432/postgres"
-#: Seconds in which the triggerer is watched, once with nothing to do and once with every task waiting.
+#: The length of the two windows in seconds: one with an idle triggerer, and one with every task waiting.
 WINDOW = 25.0
 _PARALLELISM = 8
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -29,16 +29,16 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 
 @dataclass(frozen=True)
 class Whole:
-    """What it cost; all durations in seconds.
+    """The result; all durations in seconds.
 
-    :param deferring: from the start of the DAG run until every task waits.
-    :param resuming: from the end of all runs until the DAG run has ended.
-    :param idle_cpu: CPU-seconds of the triggerer in a window with nothing to do.
+    :param deferring: the time from the start of the DAG run until every task waits.
+    :param resuming: the time from the end of all runs until the end of the DAG run.
+    :param idle_cpu: CPU-seconds of the triggerer in a window without a task.
     :param waiting_cpu: CPU-seconds of the triggerer in a window with every task waiting.
-    :param waiting_requests: requests that the sandbox saw in that window.
-    :param triggerer_cpu: CPU-seconds of the triggerer over the whole DAG run.
-    :param requests: requests that the sandbox saw over the whole DAG run, by operation.
-    :param states: how many tasks ended in which state.
+    :param waiting_requests: requests to the sandbox in that window.
+    :param triggerer_cpu: CPU-seconds of the triggerer during the whole DAG run.
+    :param requests: requests to the sandbox during the whole DAG run, by operation.
+    :param states: the number of tasks per final state.
     :param submissions: requests that started runs.
     """
 
@@ -56,7 +56,7 @@ class Whole:
 
 
 def whole(groups: int, database_url: str | None = None) -> Whole:
-    """Start an Airflow, map a task over so many groups, and measure."""
+    """Start an Airflow, map a task over this many groups, and measure."""
     os.environ[catalog.VARIABLE] = str(groups)
     with SandboxServer(Sandbox(catalog=catalog.catalog())) as service:
         airflow = LocalAirflow(
@@ -120,7 +120,7 @@ def _window(triggerer: int, service: SandboxServer) -> tuple[float, int]:
 
 
 def _states(airflow: LocalAirflow, run_id: str) -> dict[str, int]:
-    """How many tasks are in which state, straight from the table: the API would cost a core for hundreds."""
+    """The number of tasks per state, from the database: for hundreds of tasks, the API would use a whole core."""
     query = text(
         "SELECT coalesce(state, 'none'), count(*) FROM task_instance "
         "WHERE dag_id = :dag_id AND run_id = :run_id GROUP BY 1"
@@ -135,7 +135,7 @@ def _states(airflow: LocalAirflow, run_id: str) -> dict[str, int]:
 
 
 def cpu_seconds(session: int) -> float:
-    """CPU-seconds of a session's processes and of the children they waited for, user and system."""
+    """CPU-seconds, user and system, of a session's processes and of the children that they waited for."""
     return sum(_cpu_ticks(member.pid) for member in procfs.family({session})) / _TICKS
 
 
@@ -144,5 +144,5 @@ def _cpu_ticks(pid: int) -> int:
         stat = (procfs.PROC / str(pid) / "stat").read_text(errors="replace")
     except (FileNotFoundError, ProcessLookupError):
         return 0
-    # After the name, which may itself hold parentheses: utime, stime, cutime and cstime are fields 14 to 17.
+    # utime, stime, cutime and cstime are fields 14 to 17 (proc_pid_stat(5)). The name before them may contain ")".
     return sum(int(field) for field in stat[stat.rindex(")") + 2 :].split()[11:15])

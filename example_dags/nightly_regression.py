@@ -1,7 +1,7 @@
-"""Every night, run a group of tests, judge it, and say in one line how it went.
+"""Run a group of tests every night, judge the results with a gate, and print a one-line summary.
 
-For a real account: put your group's id here, and your API key into the connection ``testerarmy_default``.
-The ids are those of the sandbox, so the DAG runs as it stands with ``make demo`` and ``make ui``.
+To use it with your account, put your group's id here and your API key into the connection ``testerarmy_default``.
+The ids are the sandbox's, so the DAG runs unchanged with ``make demo`` and ``make ui``.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ GROUP_ID = "30000000-0000-4000-8000-000000000002"
 
 @dag(
     schedule="0 2 * * *",
-    max_active_runs=1,  # a scheduled and a manual run never test at the same time
+    max_active_runs=1,  # a scheduled and a manual run never overlap
     start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
     catchup=False,
     tags=["testerarmy"],
@@ -31,7 +31,7 @@ def nightly_regression():
         deferrable=True,
         poll_interval=5,
         timeout=timedelta(hours=2),
-        # The service may break a run; Airflow's retries are for that. A failed test is not retried.
+        # Retries are for runs that the service broke. By default, a failed test does not retry the task.
         retries=2,
         retry_delay=timedelta(minutes=5),
         gate={"min_pass_rate": 0.95, "max_severity": 3},
@@ -40,7 +40,7 @@ def nightly_regression():
     @task(trigger_rule="all_done")
     def summarize(summary: dict | None = None) -> str:
         if summary is None:
-            return "The regression came to no verdict; the log of run_regression says why."
+            return "The regression has no verdict. See the log of run_regression."
         counts = ", ".join(f"{count} {outcome}" for outcome, count in summary["counts"].items())
         line = f"Regression {summary['verdict']}: {counts}."
         print(line)

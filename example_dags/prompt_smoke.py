@@ -1,7 +1,7 @@
-"""Check one thing with a prompt, without a saved test, then wait for it with a sensor.
+"""Start a run from a prompt, without a saved test, and wait for it with a sensor.
 
-For a real account: write your own prompt, and put your API key into the connection ``testerarmy_default``. To let
-the agent sign in, make a connection with the login and password and name it in ``credentials_conn_id``.
+To use it with your account, write your own prompt and put your API key into the connection ``testerarmy_default``.
+To let the agent sign in, create a connection with login and password, and name it in ``credentials_conn_id``.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def prompt_smoke():
         deferrable=True,
         poll_interval=5,
         timeout=timedelta(minutes=30),
-        # Nothing else waits for this run, so a killed sensor takes it along.
+        # No other task waits for this run, so cancel it when the sensor is killed.
         cancel_on_kill=True,
         gate={"fail_on_warnings": True},
     )

@@ -1,7 +1,7 @@
-"""Deploy, run the tests against what was deployed, then promote it or roll it back.
+"""Deploy a preview, test it, then promote it or roll it back.
 
-For a real account: put your group's id here, your API key into the connection ``testerarmy_default``, and your
-own steps in place of ``deploy``, ``promote`` and ``roll_back``.
+To use it with your account, put your group's id here and your API key into the connection ``testerarmy_default``.
+Replace ``deploy``, ``promote`` and ``roll_back`` with your own steps.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def test_after_deploy():
     def promote(deployment: dict[str, str]) -> None:
         print(f"Promoting {deployment['commit']} to production.")
 
-    # Whatever keeps the tests from passing, the deployment does not stay.
+    # Roll back for any failure: failed tests, a broken service, or a time-out.
     @task(trigger_rule="one_failed")
     def roll_back(deployment: dict[str, str]) -> None:
         print(f"Rolling back {deployment['commit']}.")

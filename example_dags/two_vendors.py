@@ -1,7 +1,7 @@
-"""Test a release with TesterArmy and with Docket at once, and promote it only if both let it pass.
+"""Test a release with TesterArmy and Docket at the same time, and promote it only if both pass.
 
-For a real account: put your ids here, and your API keys into the connections ``testerarmy_default`` and
-``docket_default``. The ids are those of the sandbox; its Docket is at ``/docket``.
+To use it with your account, put your ids here, and your API keys into the connections ``testerarmy_default`` and
+``docket_default``. The ids are the sandbox's; its Docket API is at ``/docket``.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def two_vendors():
         **waiting,
     )
 
-    # Docket cannot cancel: should this task be killed, its runs go on to their end.
+    # Docket's API cannot cancel runs: if this task is killed, its runs continue to their end.
     with_docket = DocketRunTestsOperator(
         task_id="with_docket",
         test_blueprint_ids=BLUEPRINT_IDS,

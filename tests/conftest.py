@@ -1,4 +1,4 @@
-"""What all tests share: an Airflow home of their own, a steady hypothesis, a sandbox behind a socket."""
+"""Fixtures for all tests: a separate Airflow home, deterministic hypothesis settings, and a sandbox server."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ settings.load_profile("steady")
 
 @pytest.fixture(scope="session")
 def running_service() -> Iterator[SandboxServer]:
-    """One sandbox, its clock moved by hand, for all tests that ask a service over a socket."""
+    """One sandbox server for all tests, with a manual clock."""
     with SandboxServer(Sandbox(SandboxClock(manual=True, start=NOON))) as server:
         yield server
 
 
 @pytest.fixture
 def service(running_service: SandboxServer) -> SandboxServer:
-    """The service, with nothing left of the test before."""
+    """The sandbox, reset before each test."""
     running_service.control.reset()
     return running_service
 
@@ -45,7 +45,7 @@ WITH_AIRFLOWS_OWN_RECORDS = {"tests.lifecycle.test_record_backends", "tests.test
 
 @pytest.fixture(autouse=True)
 def records_in_memory(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Before Airflow 3.3 a try keeps its record in a Variable, which needs an Airflow; tests use a dictionary."""
+    """Before Airflow 3.3 a record is a Variable, which needs a running Airflow. Tests use a dictionary instead."""
     from airflow_provider_testerarmy import airflow_compat
 
     if airflow_compat.TASK_STATE_STORE.available or request.module.__name__ in WITH_AIRFLOWS_OWN_RECORDS:
@@ -62,7 +62,7 @@ def records_in_memory(request: pytest.FixtureRequest, monkeypatch: pytest.Monkey
 
 
 class _Kept(logging.Handler):
-    """Keeps what is logged."""
+    """Collects log lines."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -74,7 +74,7 @@ class _Kept(logging.Handler):
 
 @pytest.fixture
 def httpx_lines(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
-    """What httpx logs, as a task's log has it."""
+    """The log lines of httpx, as they appear in a task's log."""
     logger, handler = logging.getLogger("httpx"), _Kept()
     monkeypatch.setattr(logger, "disabled", False)
     before = logger.level

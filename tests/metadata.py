@@ -1,4 +1,4 @@
-"""Airflow's tables in a database of a test's own, and a supervisor that writes into them."""
+"""A database with Airflow's tables for one test, and a supervisor that writes into it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from airflow_provider_testerarmy.airflow_compat.features import DATABASE_EVERYWH
 
 @pytest.fixture(scope="session")
 def empty_database(tmp_path_factory):
-    """A file with the tables, to be copied."""
+    """A database file with empty tables, to copy."""
     from airflow.models import import_all_models
     from airflow.models.dagrun import DagRun
     from airflow.models.taskinstance import TaskInstance
@@ -32,7 +32,7 @@ def empty_database(tmp_path_factory):
 
 @pytest.fixture
 def tables(empty_database, tmp_path, monkeypatch):
-    """The tables, empty."""
+    """A database with empty tables."""
     engine = create_engine(f"sqlite:///{shutil.copy(empty_database, tmp_path)}")
     monkeypatch.setattr(settings, "engine", engine)
     monkeypatch.setattr(settings, "Session", scoped_session(sessionmaker(bind=engine)))
@@ -44,14 +44,14 @@ def tables(empty_database, tmp_path, monkeypatch):
 
 @pytest.fixture
 def database(tables, monkeypatch):
-    """As on Airflow 2.11, where a worker has the database."""
+    """A worker of Airflow 2.11, which accesses the database directly."""
     monkeypatch.setattr(records, "DATABASE_EVERYWHERE", True)
     return tables
 
 
 @pytest.fixture
 def supervised(tables, monkeypatch):
-    """As on Airflow 3.0 to 3.2, where a worker asks its supervisor."""
+    """A worker of Airflow 3.0 to 3.2, which sends requests to its supervisor."""
     if DATABASE_EVERYWHERE:
         pytest.skip("tasks have supervisors from Airflow 3.0 on")
     from airflow.sdk.execution_time import task_runner
@@ -62,7 +62,7 @@ def supervised(tables, monkeypatch):
 
 
 class Supervisor:
-    """Answers as the supervisor does; `error` is what the API server answers instead."""
+    """Answers as the supervisor does, or with `error` of the API server."""
 
     error = None
 

@@ -1,4 +1,4 @@
-"""What the code believes about this version of Airflow, checked on it. `make test-matrix` does so on each."""
+"""Checks the code's assumptions about the installed Airflow. `make test-matrix` checks them on every version."""
 
 from __future__ import annotations
 
@@ -52,19 +52,19 @@ SEEN = {
 
 
 def test_every_feature_is_looked_for():
-    """One that is new to the table has to be put here first."""
+    """A feature that is new in the table needs a check here."""
     assert set(SEEN) == set(FEATURES)
 
 
 @pytest.mark.parametrize("feature", FEATURES, ids=lambda feature: feature.title)
 def test_the_code_knows_what_this_airflow_has(feature):
-    """Not more, which would break, and not less, which would be a promise unkept."""
+    """The code assumes neither a missing feature nor the absence of an existing one."""
     assert feature.available == SEEN[feature]()
 
 
 @pytest.mark.parametrize("feature", FEATURES, ids=lambda feature: feature.title)
 def test_a_feature_goes_by_the_version(feature):
-    """Of the distribution that users install."""
+    """The version is that of the distribution that users install."""
     assert feature.available == (feature.since <= VERSION)
 
 
@@ -76,7 +76,7 @@ def test_versions_are_numbers():
 
 
 def test_the_listener_is_registered_on_every_airflow():
-    """In the scheduler it hears of lost workers and ended DAG runs everywhere."""
+    """On every version, the scheduler reports lost workers and ended DAG runs to it."""
     assert TesterArmyPlugin.listeners == [listener]
 
 
@@ -94,7 +94,7 @@ print("imported:", sorted(set(sys.modules) - known))
 
 
 def test_what_the_listener_needs_is_imported_ahead(monkeypatch):
-    """On every version; a thread that imports while the scheduler forks stops the fork for ever."""
+    """If a thread imports while the scheduler forks, the forked process can hang forever."""
     monkeypatch.setenv("AIRFLOW_CONN_SHOP", "{}")
     done = subprocess.run([sys.executable, "-c", IMPORTS], capture_output=True, check=False, text=True)
     assert "imported: []" in done.stdout, done.stdout + done.stderr
@@ -117,7 +117,7 @@ def task_instance(task_id="tests", map_index=-1, run_id="manual"):
 
 @pytest.fixture
 def in_state(tables):
-    """Puts a task instance into Airflow's table."""
+    """Adds a task instance to Airflow's table."""
 
     def put(ti, state):
         with tables.begin() as link:
@@ -134,7 +134,7 @@ def in_state(tables):
 
 
 def insert_task_instance(link, **fields):
-    """With something in every column that must not be null."""
+    """A row with a value in every column that must not be null."""
     for column in inspect(link).get_columns("task_instance"):
         if not column["nullable"] and column["default"] is None and column["name"] not in fields:
             fields[column["name"]] = 0 if "INT" in str(column["type"]) else uuid4().hex
@@ -144,7 +144,7 @@ def insert_task_instance(link, **fields):
 
 @pytest.mark.parametrize("worker", ["database", "supervised"])
 def test_the_listener_finds_what_a_worker_wrote(worker, request):
-    """One writes through the supervisor or the database, the other reads the database."""
+    """The worker writes through the supervisor or into the database. The listener reads the database."""
     request.getfixturevalue(worker)
     airflow_compat.write_record(task_instance(), RECORD)
     assert airflow_compat.stored_task_state(task_instance(), "test_runs") == RECORD
@@ -152,7 +152,7 @@ def test_the_listener_finds_what_a_worker_wrote(worker, request):
 
 
 def test_the_records_of_failed_tasks(database, in_state, monkeypatch):
-    """Of this DAG run, mapped ones too; not of those that go on or passed."""
+    """Only failed tasks of this DAG run count, including mapped ones."""
     monkeypatch.setattr(records, "COMMITTED_AFTER", 0.0)
     for number, state in enumerate(["failed", "skipped", "success", "deferred", "up_for_retry", None]):
         ti = task_instance(map_index=number)
@@ -175,7 +175,7 @@ def test_states_that_are_committed_after_the_listener_was_called(database, in_st
 
 
 def test_old_records_are_pruned(database, monkeypatch):
-    """Their tasks never concluded; other Variables are nobody's business."""
+    """Their tasks never concluded. Other Variables stay."""
     Variable.set("testerarmy_runs", "mine")
     Variable.set("testerarmy_runs_of_my_own", '{"a": 1}')
     Variable.set("testerarmyXruns_1", '{"record": {}, "stored_at": 0}')
@@ -194,7 +194,7 @@ def test_old_records_are_pruned(database, monkeypatch):
 @pytest.mark.parametrize("value", ["", "{not JSON", "[]", '{"record": {"version": 1}}'])
 @pytest.mark.parametrize("worker", ["database", "supervised"])
 def test_a_variable_that_was_overwritten_is_not_an_absent_record(worker, request, value):
-    """A task may have runs that it does not know of any more; the listener leaves it alone."""
+    """The task may have runs that are unknown now. The listener ignores the Variable."""
     request.getfixturevalue(worker)
     airflow_compat.write_record(task_instance(), RECORD)
     (name,) = dict(records._variables("testerarmy_runs_"))
@@ -205,7 +205,7 @@ def test_a_variable_that_was_overwritten_is_not_an_absent_record(worker, request
 
 
 def test_a_supervisor_that_reports_an_error_is_believed(supervised, monkeypatch):
-    """An API server that is ill has neither no record nor a new one."""
+    """An error of the API server counts neither as an absent record nor as a stored one."""
     from airflow.sdk.exceptions import AirflowRuntimeError, ErrorType
     from airflow.sdk.execution_time import task_runner
 
@@ -234,7 +234,7 @@ def test_a_listeners_queries_leave_the_callers_transaction_alone(database):
 @pytest.mark.parametrize("state", ["deferred", "failed", None])
 @pytest.mark.parametrize("map_index", [-1, 3])
 def test_the_state_of_a_task_where_the_database_is_at_hand(database, in_state, monkeypatch, state, map_index):
-    """As on Airflow 2.11."""
+    """Airflow 2.11 reads the state from the database."""
     monkeypatch.setattr(tasks, "DATABASE_EVERYWHERE", True)
     in_state(task_instance(map_index=map_index), state)
     assert airflow_compat.own_state(task_instance(map_index=map_index)) == state
@@ -246,7 +246,7 @@ def test_the_state_of_a_task_where_the_database_is_at_hand(database, in_state, m
 
 @pytest.mark.skipif(VERSION < (3, 2), reason="connections have teams from Airflow 3.2 on")
 def test_a_connection_of_the_dags_team(database, monkeypatch):
-    """The listener and the tab see it as the DAG's tasks do; another team's DAG does not."""
+    """The listener and the tab find it, as the DAG's tasks do. A DAG of another team does not."""
     from airflow.models.dag import DagModel
 
     teams = {"shop": "web", "till": "retail"}
@@ -270,7 +270,7 @@ def test_a_connection_without_teams(database, monkeypatch):
 
 
 def test_notes_are_pruned_by_age(database):
-    """Those of others stay, and so do young ones."""
+    """Recent Variables and Variables of other owners stay."""
     now = time.time()
     for key, value in {
         "testerarmy_run:old": json.dumps({"at": now - 100}),

@@ -1,4 +1,4 @@
-"""The house has three floors, and imports only point down: what that means, checked on every file."""
+"""Checks the layers of the package in every file: a module imports only from layers below its own."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ ROOFS = {"sandbox": {"core", "testerarmy", "docket"}}
 
 
 def part_of(path: Path) -> str:
-    """The part of the house that a file belongs to."""
+    """The part of the package that a file belongs to."""
     first = path.relative_to(ROOT).parts[0]
     return "" if first == "__init__.py" else first.removesuffix(".py")
 
@@ -80,7 +80,7 @@ def named(path: Path) -> str:
 
 @pytest.mark.parametrize("path", FILES, ids=named)
 def test_imports_point_down(path):
-    """A part that is new to the table has to be put into it first."""
+    """A new part has to be added to the table first."""
     part = part_of(path)
     own = [
         (line, name.removeprefix(OWN).strip(".")) for line, name in imports(path) if name.split(".")[0] == OWN
@@ -93,7 +93,7 @@ def test_imports_point_down(path):
 
 @pytest.mark.parametrize(("folder", "rooms"), NEIGHBOURS, ids=["runs", "client", "sandbox"])
 def test_no_room_imports_its_neighbour(folder, rooms):
-    """Each can be read, and changed, without the others."""
+    """Each of them can be read and changed without the others."""
     wrong = [
         f"{named(path)}, line {line}: {name}"
         for room in rooms
@@ -123,7 +123,7 @@ def test_the_memory_stands_on_the_verdict_and_nothing_in_its_folder_stands_on_it
 
 @pytest.mark.parametrize("room", FOUNDATIONS)
 def test_what_neighbours_stand_on_imports_neither(room):
-    """Shared things come down to it; it never reaches up for one vendor's."""
+    """Shared code does not depend on one vendor's code."""
     folder = room.partition(".")[0]
     wrong = [
         f"{named(path)}, line {line}: {name}"
@@ -136,7 +136,7 @@ def test_what_neighbours_stand_on_imports_neither(room):
 
 @pytest.mark.parametrize("folder", ROOFS)
 def test_no_room_imports_what_puts_the_rooms_together(folder):
-    """The files beside the rooms are the roof: only they know all of them."""
+    """Only the files beside these folders know all of them."""
     wrong = [
         f"{named(path)}, line {line}: {name}"
         for room in ROOFS[folder]
@@ -151,7 +151,7 @@ def test_no_room_imports_what_puts_the_rooms_together(folder):
     "path", [path for path in FILES if part_of(path) in GROUND | {"sandbox", "reports"}], ids=named
 )
 def test_the_ground_knows_nothing_of_airflow(path):
-    """It can be used, and tested, without one."""
+    """It can be used and tested without Airflow."""
     assert [line for line, name in imports(path) if name.split(".")[0] == "airflow"] == []
 
 
@@ -175,7 +175,7 @@ def test_a_sensor_takes_only_the_link_from_the_operators():
 
 
 def test_nothing_imports_the_sandbox():
-    """It is apart: what is shipped to users never needs it."""
+    """The provider works without the sandbox."""
     importers = [
         named(path)
         for path in FILES
@@ -185,7 +185,7 @@ def test_nothing_imports_the_sandbox():
 
 
 def test_versions_of_airflow_differ_in_one_place():
-    """Whoever drops a version has one folder to read."""
+    """To drop a version, only one folder has to change."""
     asks = re.compile(
         r"AIRFLOW_V_\d|airflow\.__version__|from airflow import .*__version__|version_compat"
         r"|get_base_airflow_version|version\(.apache-airflow"
@@ -195,7 +195,7 @@ def test_versions_of_airflow_differ_in_one_place():
 
 
 def test_airflows_inside_is_used_in_one_place():
-    """What is not a public interface may change with any release."""
+    """Internal interfaces may change with any release."""
     inside = re.compile(r"^airflow\.(sdk\.(execution_time|_)|state|_shared|models|utils|jobs)")
     found = {part_of(path) for path in FILES for _, name in imports(path) if inside.search(name)}
     assert found <= {"airflow_compat", "ui"}

@@ -31,7 +31,7 @@ from airflow_provider_testerarmy.exceptions import (
 )
 from airflow_provider_testerarmy.runs.awaiting.watchlist import Waited, WaitEnd
 from airflow_provider_testerarmy.runs.results import Outcome, Phase, RunResult
-from airflow_provider_testerarmy.runs.submission.cancel import Fate
+from airflow_provider_testerarmy.runs.submission.cancel import StopResult
 from airflow_provider_testerarmy.runs.submission.submit import SubmitEnd, Submitted
 from airflow_provider_testerarmy.runs.verdict.gate import Verdict, VerdictKind
 
@@ -89,13 +89,13 @@ def test_an_error_pickles_with_what_it_carries(kind):
 
 
 def test_a_skip_pickles():
-    """It carries only its words."""
+    """It carries only its message."""
     copy = pickle.loads(pickle.dumps(TestsSkipped("nothing to test")))
     assert (type(copy), str(copy)) == (TestsSkipped, "nothing to test")
 
 
 def test_no_class_is_more_than_three_levels_below_airflows():
-    """A tree that can be drawn."""
+    """The tree of classes stays small enough to draw."""
     for kind in DEFINED:
         ours = [each for each in kind.__mro__ if each.__module__ == exceptions.__name__]
         assert len(ours) <= 3
@@ -116,7 +116,7 @@ def test_no_class_is_more_than_three_levels_below_airflows():
     ],
 )
 def test_what_a_task_raises_for_a_verdict(kind, options, error):
-    """With the reasons in its message and the runs on it."""
+    """The message contains the reasons, and `run_ids` the runs."""
     found = verdict_error(Verdict(kind, ("1 of 2 passed", "Checkout: failed"), {}), ["a", "b"], **options)
     if error is None:
         assert found is None
@@ -128,7 +128,7 @@ def test_what_a_task_raises_for_a_verdict(kind, options, error):
 
 @pytest.mark.parametrize("kind", [VerdictKind.FAILED, VerdictKind.CANCELLED, VerdictKind.ERRORED])
 def test_no_run_at_all_is_nothing_tested(kind):
-    """It is never retried: the next try would find as little."""
+    """It is never retried, because the next try would find no run either."""
     assert type(verdict_error(Verdict(kind, (), {}), [], retry_failed_tests=True)) is NothingTested
 
 
@@ -162,12 +162,12 @@ def test_a_long_list_of_reasons_is_cut():
             Submitted(SubmitEnd.UNCLEAR, message="two found", candidates=("a", "b")),
             True,
             SubmissionUnclear,
-            "Nothing was sent a second time",
+            "The request was not sent again",
         ),
     ],
 )
 def test_what_a_task_raises_for_a_submission(ended, remembered, error, words):
-    """The message names what was to be started."""
+    """The message contains the label of the request."""
     found = submit_error(ended, "group 3f0e", remembered=remembered)
     assert type(found) is error
     assert "The group 3f0e " in str(found) or "Whether the group 3f0e " in str(found)
@@ -178,15 +178,15 @@ def test_what_a_task_raises_for_a_submission(ended, remembered, error, words):
 @pytest.mark.parametrize(
     ("end", "fate", "error", "words"),
     [
-        (WaitEnd.DEADLINE, Fate.STOPPED, WaitTimedOut, "were cancelled."),
-        (WaitEnd.DEADLINE, Fate.RUNNING, WaitTimedOut, "were not cancelled and may still be running"),
-        (WaitEnd.DEADLINE, Fate.UNKNOWN, WaitTimedOut, "may still be running"),
-        (WaitEnd.DENIED, Fate.STOPPED, CredentialsRejected, "Check the password"),
-        (WaitEnd.NOT_FOUND, Fate.STOPPED, RunNotFound, "Check the run ids"),
+        (WaitEnd.DEADLINE, StopResult.STOPPED, WaitTimedOut, "were cancelled."),
+        (WaitEnd.DEADLINE, StopResult.RUNNING, WaitTimedOut, "were not cancelled and may still be running"),
+        (WaitEnd.DEADLINE, StopResult.UNKNOWN, WaitTimedOut, "may still be running"),
+        (WaitEnd.DENIED, StopResult.STOPPED, CredentialsRejected, "Check the password"),
+        (WaitEnd.NOT_FOUND, StopResult.STOPPED, RunNotFound, "Check the run ids"),
         (WaitEnd.UNAVAILABLE, None, ServiceUnavailable, "The next try waits for the same runs"),
-        (WaitEnd.UNAVAILABLE, Fate.STOPPED, ServiceUnavailable, "were cancelled."),
+        (WaitEnd.UNAVAILABLE, StopResult.STOPPED, ServiceUnavailable, "were cancelled."),
         (WaitEnd.LOST, None, TriggerFailed, "The next try waits for the same runs"),
-        (WaitEnd.LOST, Fate.STOPPED, TriggerFailed, "were cancelled."),
+        (WaitEnd.LOST, StopResult.STOPPED, TriggerFailed, "were cancelled."),
     ],
 )
 def test_what_a_task_raises_for_a_wait(end, fate, error, words):

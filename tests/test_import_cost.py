@@ -1,4 +1,4 @@
-"""DAG files are parsed over and over: importing an operator must cost next to nothing."""
+"""Airflow parses DAG files again and again, so importing an operator must be cheap."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ PROBE = """if True:
 
 @pytest.fixture(scope="module")
 def measured():
-    """By module: how long its import took, and what it loaded."""
+    """The duration of each module's import, and the modules that it loaded."""
     command = [sys.executable, "-W", "ignore", "-c", PROBE, *MODULES]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
     return json.loads(ended.stdout.splitlines()[-1])
@@ -67,21 +67,21 @@ def top(name):
 
 @pytest.mark.parametrize("module", MODULES)
 def test_no_third_party_package_is_newly_loaded(measured, module):
-    """Everything that an operator needs to exist, Airflow has loaded already."""
+    """Airflow has already loaded every package that an operator class needs."""
     known = set(sys.stdlib_module_names) | set(map(top, measured[module]["before"])) | {OWN}
     assert sorted({name for name in measured[module]["new"] if top(name) not in known}) == []
 
 
 @pytest.mark.parametrize("module", MODULES)
 def test_no_module_of_any_other_package_is_loaded(measured, module):
-    """Not even a further part of one that is there; Airflow's own classes are what they are made of."""
+    """Not even another module of a loaded package, except Airflow's own base classes."""
     known = set(sys.stdlib_module_names) | {OWN, "airflow"}
     assert [name for name in measured[module]["new"] if top(name) not in known] == []
 
 
 @pytest.mark.parametrize("module", MODULES)
 def test_what_only_some_tasks_need_is_not_loaded(measured, module):
-    """The UI, reports, the sandbox and its web server are imported when they are used."""
+    """The UI, the reports, the sandbox and its web server are imported only when used."""
     heavy = [f"{OWN}.{part}" for part in ("ui", "reports", "sandbox")]
     new = measured[module]["new"]
     assert [name for name in new if name.startswith((*heavy, "fastapi", "uvicorn", "starlette"))] == []
@@ -89,5 +89,5 @@ def test_what_only_some_tasks_need_is_not_loaded(measured, module):
 
 @pytest.mark.parametrize("module", MODULES)
 def test_an_import_is_quick(measured, module):
-    """It is paid for every DAG file, again and again."""
+    """Every parse of every DAG file pays for it."""
     assert measured[module]["seconds"] < LIMIT

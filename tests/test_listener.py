@@ -1,4 +1,4 @@
-"""Whose end the listener takes for its business, and which runs it stops then."""
+"""Which ended tasks the listener handles, and which runs it cancels."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ in_the_background = pytest.mark.skipif(
 
 @pytest.fixture
 def run_id(service, monkeypatch):
-    """An endless run that a task has started."""
+    """A run that never ends, started by a task."""
     fields = {"conn_type": "testerarmy", "host": service.url, "password": DEFAULT_API_KEY}
     monkeypatch.setenv("AIRFLOW_CONN_TESTERARMY_DEFAULT", json.dumps(fields))
     test = service.control.store.catalog.tests[catalog.TEST_ENDLESS]
@@ -46,7 +46,7 @@ ASKED = Asked(HOOK, "testerarmy_default", "test", catalog.TEST_ENDLESS)
 
 @pytest.fixture
 def database(monkeypatch, service):
-    """What Airflow's database has, as the listener reads it."""
+    """The contents of Airflow's database, as the listener reads it."""
     has = SimpleNamespace(record=None, fields={}, began=service.control.clock.now(), variables={})
     connection = BaseHook.get_connection
     monkeypatch.setattr(airflow_compat, "stored_task_state", lambda _ti, _key: has.record)
@@ -61,7 +61,7 @@ def database(monkeypatch, service):
 
 @pytest.fixture
 def remembered(run_id, database):
-    """Sets what the task has stored, changed as told; the record of an open run.
+    """Sets the stored record of a task with an active run, with the given changes.
 
     :param secret: signs it; None for an unsigned one.
     """
@@ -79,7 +79,8 @@ def remembered(run_id, database):
 
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch):
-    """What goes on in the background is over when the listener returns."""
+    """Runs background work before the listener returns, and only its first pass."""
+    monkeypatch.setattr(listener, "AGAIN_AFTER", ())
     monkeypatch.setattr(listener, "_in_background", lambda work, *arguments: work(*arguments))
 
 
@@ -102,20 +103,20 @@ def a_task(state):
 
 @pytest.mark.parametrize("end", ["failed", "success", "skipped"])
 def test_a_user_who_marks_a_task_stops_its_runs(end, service, run_id, remembered):
-    """The API server gives no previous state."""
+    """The API server passes no previous state."""
     getattr(listener, f"on_task_instance_{end}")(None, a_task(end))
     assert cancelled(service) == [run_id]
 
 
 @pytest.mark.parametrize("end", ["failed", "success", "skipped"])
 def test_a_task_that_ended_by_itself_is_left_alone(end, service, remembered):
-    """In the worker, the task has seen to its runs."""
+    """Its worker has already handled its runs."""
     getattr(listener, f"on_task_instance_{end}")("running", a_task(end))
     assert cancelled(service) == []
 
 
 def test_a_worker_that_was_lost_on_the_last_try(service, run_id, remembered):
-    """The scheduler alone knows of it."""
+    """Only the scheduler learns of it."""
     listener.on_task_instance_failed("running", seen_by_the_scheduler("failed"))
     assert cancelled(service) == [run_id]
 
@@ -128,7 +129,7 @@ def test_a_worker_that_was_lost_with_a_retry_left(service, remembered):
 
 @pytest.mark.parametrize("end", ["failed", "success"])
 def test_the_end_of_a_dag_run_stops_what_failed_tasks_left(end, service, run_id, remembered):
-    """A process that is killed on its last try tells nobody."""
+    """A task process that is killed on its last try calls no listener."""
     getattr(listener, f"on_dag_run_{end}")(SimpleNamespace(dag_id="dag", run_id="manual"))
     assert cancelled(service) == [run_id]
 
@@ -146,7 +147,7 @@ def test_runs_that_are_not_to_be_stopped(changes, service, remembered):
 
 @pytest.mark.parametrize("hook", ["os.system", "builtins.exec", "no.such.module", ""])
 def test_a_record_cannot_make_anything_else_be_called(hook, service, remembered, tmp_path, caplog):
-    """Task state can be edited through Airflow's API, and this runs in the API server and the scheduler."""
+    """Users can edit task state, and the listener runs in the API server and the scheduler."""
     trace = tmp_path / "trace"
     remembered(asked=Asked(hook, f"touch {trace}"))
     listener.on_task_instance_failed(None, a_task("failed"))
@@ -162,7 +163,7 @@ AGREES = {"testerarmy_conn_id": "testerarmy_default", "test_id": catalog.TEST_EN
 
 
 def test_an_unsigned_record_that_agrees_with_its_task_is_believed(service, run_id, remembered, database):
-    """The version before signed nothing, and the key may have been changed since."""
+    """Version 0.1 signed no records, and the key may have changed since."""
     remembered(secret=None)
     database.fields = AGREES
     listener.on_task_instance_failed(None, a_task("failed"))
@@ -182,23 +183,23 @@ def test_an_unsigned_record_that_agrees_with_its_task_is_believed(service, run_i
 def test_a_record_that_is_not_the_tasks_own_stops_nothing(
     secret, fields, service, run_id, remembered, database, caplog
 ):
-    """Users may edit task state; its runs are named and left alone."""
+    """Users can edit task state. The runs are named in the log and not touched."""
     remembered(secret=secret)
     database.fields = fields
     listener.on_task_instance_failed(None, a_task("failed"))
     assert cancelled(service) == []
     assert run_id in caplog.text
-    assert "left alone" in caplog.text
+    assert "does not touch these runs" in caplog.text
 
 
 def test_the_record_of_another_task_proves_nothing(service, remembered):
-    """It was copied, signature and all."""
+    """The record was copied with its signature."""
     listener.on_task_instance_failed(None, SimpleNamespace(**{**vars(a_task("failed")), "task_id": "other"}))
     assert cancelled(service) == []
 
 
 def test_an_unsigned_record_cannot_name_a_run_of_another_test(service, remembered, database):
-    """It agrees with its task in everything but the run."""
+    """Everything except the run matches its task."""
     other = service.control.store.submit_test(
         service.control.store.catalog.tests[catalog.TEST_PASSES], SandboxRequest()
     ).id
@@ -211,7 +212,7 @@ def test_an_unsigned_record_cannot_name_a_run_of_another_test(service, remembere
 
 
 def test_an_unsigned_record_cannot_name_a_run_from_before_its_dag_run(service, remembered, database):
-    """It is another DAG run's."""
+    """Such a run belongs to another DAG run."""
     remembered(secret=None)
     database.fields, database.began = AGREES, service.control.clock.now() + timedelta(hours=1)
     listener.on_task_instance_failed(None, a_task("failed"))
@@ -219,7 +220,7 @@ def test_an_unsigned_record_cannot_name_a_run_from_before_its_dag_run(service, r
 
 
 def test_an_unreadable_record_names_its_runs(service, database, caplog):
-    """It was written by a later version."""
+    """A later version has written it."""
     database.record = {"version": 9, "parts": [{"run_ids": ["a-run"]}]}
     listener.on_task_instance_failed(None, a_task("failed"))
     assert "a-run" in caplog.text
@@ -230,7 +231,7 @@ def test_an_unreadable_record_names_its_runs(service, database, caplog):
 
 @pytest.fixture
 def lost_request(remembered, service, run_id):
-    """The task was killed while its request was under way; the run that it started is the newest."""
+    """The task was killed while its request was in flight. The newest run is the one it started."""
     since = service.control.clock.now()
 
     def remember(**changes):
@@ -247,7 +248,7 @@ def test_what_a_lost_request_started_is_found_and_stopped(service, run_id, lost_
 
 
 def test_what_another_task_has_started_is_left_alone(service, run_id, lost_request, database, caplog):
-    """It runs the same test, and has recorded its run."""
+    """The other task runs the same test and has claimed its run."""
     note = {"by": "other/run/tests/-1", "runs": [run_id]}
     database.variables[f"testerarmy_run:{run_id}"] = json.dumps(note)
     listener.on_task_instance_failed(None, a_task("failed"))
@@ -261,7 +262,7 @@ def test_what_was_there_before_the_request_is_left_alone(service, run_id, lost_r
 
 
 def test_what_cannot_be_settled_is_said(service, run_id, lost_request, caplog):
-    """The log names what may be running."""
+    """The log names the run that may be active."""
     service.control.store.submit_test(
         service.control.store.catalog.tests[catalog.TEST_ENDLESS], SandboxRequest()
     )
@@ -274,9 +275,54 @@ def test_what_cannot_be_settled_is_said(service, run_id, lost_request, caplog):
 # -- in the background
 
 
+@pytest.fixture
+def between_passes(monkeypatch):
+    """Something happens before the second pass."""
+
+    def do(act):
+        monkeypatch.setattr(listener, "AGAIN_AFTER", (1.0,))
+        monkeypatch.setattr(listener, "time", SimpleNamespace(sleep=lambda _seconds: act(), time=lambda: 0.0))
+
+    return do
+
+
+@in_the_background
+def test_what_cannot_be_stopped_now_is_stopped_in_a_later_pass(service, run_id, remembered, between_passes):
+    """The service was down when the task ended, and nobody else comes back to its runs."""
+    service.control.down = "html"
+    between_passes(lambda: setattr(service.control, "down", None))
+    listener.on_task_instance_failed(previous_state=None, task_instance=TASK)
+    assert cancelled(service) == [run_id]
+
+
+@in_the_background
+def test_a_connection_that_is_back_is_used_in_a_later_pass(
+    service, run_id, remembered, monkeypatch, between_passes
+):
+    kept = os.environ["AIRFLOW_CONN_TESTERARMY_DEFAULT"]
+    monkeypatch.delenv("AIRFLOW_CONN_TESTERARMY_DEFAULT")
+    between_passes(lambda: monkeypatch.setenv("AIRFLOW_CONN_TESTERARMY_DEFAULT", kept))
+    listener.on_task_instance_failed(previous_state=None, task_instance=TASK)
+    assert cancelled(service) == [run_id]
+
+
+@in_the_background
+def test_a_later_pass_leaves_the_runs_of_a_new_try_alone(service, remembered, database, between_passes):
+    """The task was cleared meanwhile, and its record is about what that try wants."""
+    service.control.down = "html"
+
+    def clear():
+        service.control.down = None
+        database.record = {**database.record, "try": 2}
+
+    between_passes(clear)
+    listener.on_task_instance_failed(previous_state=None, task_instance=TASK)
+    assert cancelled(service) == []
+
+
 @in_the_background
 def test_a_failure_in_the_background_is_logged_and_hurts_nobody(monkeypatch, caplog):
-    """The scheduler's loop and the user's request go on."""
+    """The error does not reach the scheduler's loop or the user's request."""
     monkeypatch.undo()
 
     def fail():
@@ -310,7 +356,7 @@ print("imported:", sorted(set(sys.modules) - known))
 
 @in_the_background
 def test_nothing_is_imported_in_the_background(service, run_id):
-    """A worker that the scheduler forks meanwhile would wait for ever for the lock on that module."""
+    """A worker that is forked during an import would wait forever for the import lock."""
     done = subprocess.run(
         [sys.executable, "-c", IMPORTS, HOOK, run_id, DEFAULT_API_KEY],
         env={**os.environ, "_AIRFLOW_PROCESS_CONTEXT": "server"},
@@ -324,7 +370,7 @@ def test_nothing_is_imported_in_the_background(service, run_id):
 
 @in_the_background
 def test_a_process_ends_after_what_goes_on_in_the_background():
-    """Else Airflow closes the database's connections in the middle of a query, which can hang for ever."""
+    """Otherwise Airflow closes database connections in the middle of a query, which can hang forever."""
     code = """if True:
         import atexit, threading
         atexit.register(print, "connections closed")
@@ -342,7 +388,7 @@ def test_a_process_ends_after_what_goes_on_in_the_background():
 
 
 def test_records_that_nobody_concluded_are_pruned_once_an_hour(remembered, monkeypatch):
-    """A DAG run may end every second."""
+    """DAG runs may end every second, but pruning runs once an hour."""
     pruned, notes = [], []
     monkeypatch.setattr(airflow_compat, "prune_variables", lambda prefix, older_than: notes.append(prefix))
     monkeypatch.setattr(airflow_compat, "prune_records", lambda older_than: pruned.append(older_than))  # noqa: PLW0108

@@ -27,7 +27,7 @@ CONNECTIONS = {each["connection-type"]: each for each in INFO["connection-types"
 
 
 def test_it_is_what_airflow_expects():
-    """By Airflow's own schema, in which every misspelt key counts."""
+    """Airflow's own schema rejects misspelled keys."""
     schema = json.loads((files("airflow") / "provider_info.schema.json").read_text())
     jsonschema.validate(INFO, schema)
     assert json.loads(json.dumps(INFO)) == INFO
@@ -35,7 +35,7 @@ def test_it_is_what_airflow_expects():
 
 @pytest.mark.parametrize("module", MODULES)
 def test_every_module_can_be_imported(module):
-    """And says what it is for."""
+    """Every module has a docstring."""
     assert importlib.import_module(module).__doc__
 
 
@@ -58,7 +58,7 @@ def test_every_link_exists(path):
 
 @pytest.mark.parametrize("conn_type", ["testerarmy", "docket"])
 def test_every_hook_is_of_its_connection_type(conn_type):
-    """The form, the Test button and the default connection go by these."""
+    """The form, the Test button and the default connection depend on it."""
     hook = resolve_name(CONNECTIONS[conn_type]["hook-class-name"])
     assert issubclass(hook, BaseHook)
     assert (hook.conn_type, hook.hook_name) == (conn_type, CONNECTIONS[conn_type]["hook-name"])
@@ -69,7 +69,7 @@ def test_every_hook_is_of_its_connection_type(conn_type):
 
 @pytest.mark.parametrize("conn_type", ["testerarmy", "docket"])
 def test_the_form_is_the_same_in_every_airflow(conn_type):
-    """New ones read the provider info, older ones ask the hook."""
+    """Newer versions read the provider info, older ones call the hook."""
     info = CONNECTIONS[conn_type]["ui-field-behaviour"]
     behaviour = resolve_name(CONNECTIONS[conn_type]["hook-class-name"]).get_ui_field_behaviour()
     assert {name.replace("_", "-"): value for name, value in behaviour.items()} == info
@@ -78,7 +78,7 @@ def test_the_form_is_the_same_in_every_airflow(conn_type):
 
 @pytest.mark.parametrize("conn_type", ["testerarmy", "docket"])
 def test_every_extra_field_may_be_left_empty(conn_type):
-    """The form sends null then."""
+    """The form sends null for an empty field."""
     for field in CONNECTIONS[conn_type]["conn-fields"].values():
         assert "null" in field["schema"]["type"]
         assert field["label"]
@@ -92,7 +92,7 @@ def test_every_extra_field_may_be_left_empty(conn_type):
     ],
 )
 def test_the_entry_points_resolve(group, name, target):
-    """By them Airflow finds the package at all."""
+    """Airflow finds the package by its entry points."""
     (point,) = [point for point in entry_points(group=group, name=name) if point.dist.name == DISTRIBUTION]
     assert point.load() is target
 

@@ -11,7 +11,7 @@ pytest.importorskip("mypy")
 
 
 def test_what_authors_write_is_clean_under_mypy_strict():
-    """Other tasks' outputs, templates in lists, ids and paths of every kind."""
+    """Outputs of other tasks, templates in lists, and ids and paths of every kind."""
     command = [sys.executable, "-m", "mypy", "--strict", "tests/typing_cases.py"]
     ended = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stdout

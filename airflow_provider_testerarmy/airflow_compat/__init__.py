@@ -1,15 +1,16 @@
-"""Everything that differs between the versions of Airflow, and every use of an Airflow internal.
+"""Everything that differs between versions of Airflow, and every use of an Airflow internal.
 
-Internals in use, for want of a public way:
+These internals are used because there is no public API for the purpose:
 
-* ``RuntimeTaskInstance.get_task_states`` (3.0+), from a worker or a triggerer: the state of this very task. On
-  2.11 both have the database, and read it there.
-* ``airflow.state`` and the models behind it (3.3+), from the listener in API server and scheduler: what tasks
-  stored, without the tasks.
-* ``SUPERVISOR_COMMS`` (3.0 to 3.2), from a worker: records in Airflow Variables. The public ``Variable`` only logs
-  a failed write, and reports a failed read as "not found", which would start a second run.
-* ``Connection.get_connection_from_secrets``, from the listener and the tab: a connection with the DAG's team.
-* ``ensure_secrets_backend_loaded`` (3.0+), from the listener: what reading a connection imports at its first time.
+* ``RuntimeTaskInstance.get_task_states`` (3.0+), in a worker or triggerer: reads the state of its own task. On
+  2.11, both read it from the database.
+* ``airflow.state`` and its models (3.3+), in the API server and scheduler: reads what tasks have stored.
+* ``SUPERVISOR_COMMS`` (3.0 to 3.2), in a worker: stores records in Airflow Variables. The public ``Variable`` only
+  logs a failed write (https://github.com/apache/airflow/issues/68537), and reports a failed read as "not found",
+  which would start a second run.
+* ``Connection.get_connection_from_secrets``, in the API server and scheduler: reads the connection of a DAG's team.
+* ``ensure_secrets_backend_loaded`` (3.0+), in the API server and scheduler: imports in advance what reading a
+  connection needs.
 * ``__fail__`` as the next method of a deferred task, and ``timeout`` in its error: Airflow ended the deferral.
 """
 

@@ -1,4 +1,4 @@
-"""Which version of Airflow is installed, and what only newer versions make possible."""
+"""The installed version of Airflow, and the features that only newer versions support."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from typing import Final
 
 from airflow import __version__ as airflow_version
 
-#: Major and minor version of the Airflow that is installed; a pre-release counts as its release.
+#: The major and minor version of the installed Airflow; a pre-release counts as its release.
 INSTALLED: Final = tuple(map(int, re.findall(r"\d+", airflow_version)[:2]))
 
 
 @dataclass(frozen=True, slots=True)
 class Feature:
-    """Something that only newer versions of Airflow make possible.
+    """A feature that needs a newer version of Airflow.
 
-    :param title: what a user gets, as the documentation's table names it.
-    :param since: the first version of Airflow, major and minor, that has what it stands on.
-    :param stands_on: what that is.
-    :param before: what there is instead on an older Airflow.
+    :param title: what the user gets, as shown in the documentation's table.
+    :param since: the first version of Airflow (major, minor) with the API that the feature needs.
+    :param stands_on: this API.
+    :param before: the replacement on older versions.
     """
 
     title: str
@@ -29,44 +29,44 @@ class Feature:
 
     @property
     def available(self) -> bool:
-        """Whether the installed Airflow has it."""
+        """Whether the installed Airflow supports it."""
         return self.since <= INSTALLED
 
     @property
     def version(self) -> str:
-        """The first version that has it, as people write it."""
+        """The first version that supports it, as text."""
         return ".".join(map(str, self.since))
 
 
 TASK_STATE_STORE: Final = Feature(
-    "What a task remembers of its runs is stored with the task",
+    "The record of a task's runs is stored with the task",
     (3, 3),
     "the task state store",
     "an Airflow Variable named `testerarmy_runs_…` for each task instance, until the task has concluded",
 )
 KILL_WHILE_DEFERRED: Final = Feature(
-    "A kill of a deferred task reaches the trigger as such",
+    "The trigger is notified when a user kills a deferred task",
     (3, 3),
     "`on_kill` of triggers",
-    "the trigger is cancelled, asks Airflow for the task's state, and cancels the runs if it is no longer deferred",
+    "the trigger is cancelled, reads the task's state, and cancels the runs if the task is no longer deferred",
 )
 LISTENER: Final = Feature(
-    "Marking a deferred task cancels its runs also while no triggerer is alive",
+    "Marking a deferred task cancels its runs even while no triggerer is alive",
     (3, 0),
     "listeners in the API server",
-    "the runs end by themselves",
+    "the runs continue to the end",
 )
 FORM_FROM_INFO: Final = Feature(
     "Connection form without loading the hook",
     (3, 2),
-    "`conn-fields` of the provider's description",
-    "the same form, asked of the hook",
+    "`conn-fields` of the provider info",
+    "the same form, read from the hook",
 )
 UI_TAB: Final = Feature(
     "Test-run tab in the UI",
     (3, 1),
     "`external_views` of plugins",
-    "no tab; the dashboard button and the reports are there",
+    "no tab; use the dashboard button and the reports",
 )
 ASYNC_CONNECTION: Final = Feature(
     "The triggerer reads connections in its event loop",
@@ -75,7 +75,7 @@ ASYNC_CONNECTION: Final = Feature(
     "it reads them in a thread",
 )
 
-#: All of them, the newest first; `docs/versions.md` shows them, and what branches asks one of them.
+#: All features, the newest first. `docs/versions.md` shows them, and code that depends on one checks `available`.
 FEATURES: Final = (
     TASK_STATE_STORE,
     KILL_WHILE_DEFERRED,
@@ -85,5 +85,5 @@ FEATURES: Final = (
     LISTENER,
 )
 
-#: Before Airflow 3.0 workers and triggerers have the metadata database.
+#: Before Airflow 3.0, workers and triggerers access the metadata database directly.
 DATABASE_EVERYWHERE: Final = INSTALLED < (3, 0)

@@ -1,7 +1,7 @@
-"""What tasks have stored of their runs: in the task state store (3.3+), before that in Airflow Variables.
+"""Stores and reads the records of tasks: in the task state store (3.3+), or in Airflow Variables before 3.3.
 
-Of the places that a worker can write on every version before 3.3, only a Variable outlives a try: the next try
-deletes the XComs.
+Before 3.3, Variables are the only store that a worker can write on every version and that survives a try. Airflow
+deletes a task's XComs when its next try starts.
 """
 
 from __future__ import annotations
@@ -20,35 +20,38 @@ from airflow_provider_testerarmy.airflow_compat.tasks import TaskName, map_index
 
 log = logging.getLogger(__name__)
 
-#: What a Variable holds beside the record.
+#: The fields of a Variable with a record.
 _HELD: Final = frozenset({"dag_id", "run_id", "task_id", "map_index", "stored_at", "record"})
-#: Seconds after which the states of a DAG run's tasks are read again. The API server may call the listener before
-#: what a user did to a DAG run is committed.
+#: Seconds before the states of a DAG run's tasks are read a second time. The API server may call the listener
+#: before it has committed the user's change.
 COMMITTED_AFTER = 3.0
 _ENDED_BADLY: Final = ("failed", "skipped")
-#: What the names of Variables with records begin with (before 3.3).
+#: The prefix of the names of Variables with records (before 3.3).
 _VARIABLES: Final = "testerarmy_runs_"
 
 
 def task_state_store(context: Any) -> Any | None:
-    """What survives from one try of a task to the next (3.3+), None where there is nothing of the kind."""
+    """The task state store, which survives from one try to the next (3.3+); None on older versions."""
+    # Airflow clears it neither for a retry, nor after a success, nor when a user clears the task (measured on
+    # 3.3.2). So a record needs a generation to tell whether it is still valid.
     return context.get("task_state_store")
 
 
 def has_own_state_backend() -> bool:
-    """Whether the deployment keeps what tasks store (3.3+) elsewhere than in Airflow's database."""
+    """Whether the deployment stores task state (3.3+) outside Airflow's database."""
     return bool(conf.get("workers", "state_store_backend", fallback=""))
 
 
 def read_record(ti: Any) -> Any | None:
-    """In a worker before 3.3: the record in the task instance's Variable; None for none.
+    """Before 3.3, in a worker: the record in the task instance's Variable; None if there is none.
 
-    :raises Exception: whatever keeps Airflow from answering, and for a Variable that somebody else has written.
+    :raises Exception: if Airflow cannot read it, or if the Variable has another format.
     """
     name = _variable_name(ti)
     if DATABASE_EVERYWHERE:
         value = dict(_variables(name)).get(name)
     else:
+        # Not the public Variable: its get() reads secrets backends first, and reports every failure as a KeyError.
         from airflow.sdk.execution_time.comms import GetVariable
 
         value = getattr(ask_supervisor(GetVariable(key=name)), "value", None)
@@ -56,27 +59,31 @@ def read_record(ti: Any) -> Any | None:
 
 
 def write_record(ti: Any, record: Mapping[str, Any]) -> None:
-    """In a worker before 3.3: write the record into the task instance's Variable.
+    """Before 3.3, in a worker: write the record to the task instance's Variable.
 
-    :raises Exception: whatever keeps Airflow from storing it.
+    :raises Exception: if Airflow cannot store it.
     """
     held = {"dag_id": ti.dag_id, "run_id": ti.run_id, "task_id": ti.task_id, "map_index": map_index_of(ti)}
     value = json.dumps({**held, "stored_at": time.time(), "record": dict(record)})
-    description = f"Test runs of the task {ti.task_id} in {ti.dag_id}, {ti.run_id}; removed when it has ended"
+    description = (
+        f"Test runs of task {ti.task_id} in {ti.dag_id}, {ti.run_id}; deleted when the task has ended"
+    )
     if DATABASE_EVERYWHERE:
         from airflow.models.variable import Variable
 
         Variable.set(_variable_name(ti), value, description=description)
     else:
+        # Not the public Variable: its set() only logs an error (https://github.com/apache/airflow/issues/68537),
+        # and a task without a stored record could submit a second time.
         from airflow.sdk.execution_time.comms import PutVariable
 
         ask_supervisor(PutVariable(key=_variable_name(ti), value=value, description=description))
 
 
 def delete_record(ti: Any) -> None:
-    """In a worker before 3.3: delete the task instance's Variable, if there is one.
+    """Before 3.3, in a worker: delete the task instance's Variable, if it exists.
 
-    :raises Exception: whatever keeps Airflow from it.
+    :raises Exception: if Airflow cannot delete it.
     """
     if DATABASE_EVERYWHERE:
         from airflow.models.variable import Variable
@@ -89,13 +96,17 @@ def delete_record(ti: Any) -> None:
 
 
 def prune_records(older_than: float) -> int:
-    """In the scheduler before 3.3: delete Variables with records that were last written so many seconds ago.
+    """Before 3.3, in the scheduler: delete Variables with old records.
 
-    :return: how many. They are left by tasks that never concluded, as their DAG or DAG run was deleted.
+    Tasks that never conclude leave them, e.g. because their DAG or DAG run was deleted.
+
+    :param older_than: the minimum number of seconds since the record was last written.
+    :return: the number of deleted Variables.
     """
     from airflow.models.variable import Variable
     from sqlalchemy import delete
 
+    # `airflow db clean` does not delete Variables.
     if TASK_STATE_STORE.available:
         return 0
     old = [held for held in _held_records(_VARIABLES) if time.time() - held["stored_at"] > older_than]
@@ -106,10 +117,10 @@ def prune_records(older_than: float) -> int:
 
 
 def stored_task_state(ti: Any, key: str) -> Any:
-    """What a task instance stored under a key, read in the API server or scheduler; None for nothing.
+    """In the API server or scheduler: what a task instance stored under a key; None if there is nothing.
 
-    A deployment that keeps task state (3.3+) in a backend of its own has only a reference here, which reads as
-    None.
+    If the deployment stores task state (3.3+) in a custom backend, Airflow's database has only a reference. It
+    counts as None.
     """
     if not TASK_STATE_STORE.available:
         return next((held["record"] for held in _held_records(_variable_name(ti))), None)
@@ -121,7 +132,7 @@ def stored_task_state(ti: Any, key: str) -> Any:
 
 
 def stored_by_failed_tasks(dag_id: str, run_id: str, key: str) -> list[tuple[TaskName, Any]]:
-    """What those tasks of a DAG run stored under a key that failed or were skipped; a query or two."""
+    """What the failed and skipped tasks of a DAG run stored under a key; takes one or two queries."""
     if not TASK_STATE_STORE.available:
         return _held_of_failed_tasks(dag_id, run_id)
     from airflow.models.task_state_store import TaskStateStoreModel as Stored
@@ -156,6 +167,7 @@ def stored_by_failed_tasks(dag_id: str, run_id: str, key: str) -> list[tuple[Tas
 def _held_of_failed_tasks(dag_id: str, run_id: str) -> list[tuple[TaskName, Any]]:
     held = {(each["task_id"], each["map_index"]): each for each in _held_records(_run_prefix(dag_id, run_id))}
     failed = _failed_of(dag_id, run_id, held)
+    # Not all tasks with a record have failed: their states may not be committed yet, so read them again.
     if len(failed) < len(held):
         time.sleep(COMMITTED_AFTER)
         failed |= _failed_of(dag_id, run_id, held)
@@ -182,6 +194,7 @@ def _failed_of(dag_id: str, run_id: str, tasks: Collection[tuple[str, int]]) -> 
 
 def _own_record(stored: str | None) -> Any:
     value = json.loads(stored) if stored else None
+    # A custom backend leaves only a reference here, which has no version.
     return value if isinstance(value, dict) and "version" in value else None
 
 
@@ -194,43 +207,48 @@ def _run_prefix(dag_id: str, run_id: str) -> str:
 
 
 def _digest(*of: str | int) -> str:
+    # The key of a Variable has at most 250 characters, and a DAG id alone may have as many.
     return hashlib.sha256(json.dumps(of).encode()).hexdigest()[:32]
 
 
 def _held_records(prefix: str) -> Iterator[dict[str, Any]]:
-    """What the Variables hold whose names begin so; those that somebody else has written are left out."""
+    """The contents of the Variables with a prefix; those in another format are logged and left out."""
     for name, value in _variables(prefix):
         try:
             held = _held(value)
         except ValueError as error:
-            log.warning("The Airflow Variable %s is ignored: %s", name, error)
+            log.warning("Ignoring the Airflow Variable %s: %s.", name, error)
         else:
             yield {**held, "name": name}
 
 
 def _variables(prefix: str) -> list[tuple[str, str]]:
-    """Names and values, from the database."""
+    """The names and values of the Variables with a prefix, from the database."""
     from airflow.models.variable import Variable
     from sqlalchemy import select
 
+    # Escaped: the underscores of the prefix are wildcards in LIKE.
     query = select(Variable).where(Variable.key.startswith(prefix, autoescape=True))
     with own_session() as session:
         return [(each.key, each.val) for each in session.scalars(query)]
 
 
 def _held(value: str) -> dict[str, Any]:
-    """What :func:`write_record` has written.
+    """Parse the value that :func:`write_record` has written.
 
-    :raises ValueError: for anything else.
+    :raises ValueError: for any other value.
     """
     held = json.loads(value)
     if not isinstance(held, dict) or not held.keys() >= _HELD or not isinstance(held["record"], dict):
-        raise ValueError("it holds no record of test runs")
+        raise ValueError("it does not contain a record of test runs")
     return held
 
 
 def ask_supervisor(message: Any) -> Any:
-    """Have the supervisor ask the API server; an answer that says "not found" is returned."""
+    """Send a message to the API server through the supervisor, and return its response.
+
+    :raises AirflowRuntimeError: for an error response, unless it says that the Variable does not exist.
+    """
     from airflow.sdk.exceptions import AirflowRuntimeError, ErrorType
     from airflow.sdk.execution_time import task_runner
     from airflow.sdk.execution_time.comms import ErrorResponse

@@ -1,4 +1,4 @@
-"""Connections and task instances, as workers, triggerers and listeners reach them."""
+"""Access to connections and task instances, for workers, triggerers and listeners."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ GONE = "gone"
 
 @dataclass(frozen=True, slots=True)
 class TaskName:
-    """What names a task instance through all of its tries."""
+    """The identity of a task instance, which is the same in all of its tries."""
 
     dag_id: str
     run_id: str
@@ -34,12 +34,12 @@ class TaskName:
 
 
 def named(ti: Any) -> TaskName:
-    """The name of a task instance."""
+    """The identity of a task instance."""
     return TaskName(ti.dag_id, ti.run_id, ti.task_id, map_index_of(ti))
 
 
 def beginning_of(task: TaskName) -> Any:
-    """In API server and scheduler: when a task's DAG run can have begun at the earliest; None where unknown.
+    """In the API server or scheduler: the earliest possible start of a task's DAG run; None if unknown.
 
     A clear does not change it.
     """
@@ -52,10 +52,10 @@ def beginning_of(task: TaskName) -> Any:
 
 
 def earliest_of(dag_run: Any) -> Any:
-    """When a DAG run can have begun at the earliest; a clear does not change it. None where unknown.
+    """The earliest possible start of a DAG run; None if unknown. A clear does not change it.
 
-    ``start_date`` alone would: a clear of a DAG run that has ended sets it anew. Before Airflow 3.0 there is no
-    ``run_after``; there the beginning of the data interval has to do.
+    ``start_date`` alone does not suffice: clearing a DAG run that has ended changes it. Airflow 2 has no
+    ``run_after``, so ``execution_date`` takes its place there.
     """
     planned = getattr(dag_run, "run_after", None) or getattr(dag_run, "execution_date", None)
     known = [planned, getattr(dag_run, "start_date", None)]
@@ -63,7 +63,7 @@ def earliest_of(dag_run: Any) -> Any:
 
 
 def rendered_fields(task: TaskName) -> dict[str, Any]:
-    """In API server and scheduler: the fields of a task instance as its newest try rendered them."""
+    """In the API server or scheduler: the template fields of a task instance as its latest try rendered them."""
     from airflow.models.renderedtifields import RenderedTaskInstanceFields as Rendered
     from sqlalchemy import select
 
@@ -79,32 +79,39 @@ def rendered_fields(task: TaskName) -> dict[str, Any]:
 
 
 def retry_follows(ti: Any) -> bool:
-    """In a worker: whether Airflow tries the task again when this try fails, as far as it has told."""
-    told = getattr(getattr(ti, "_ti_context_from_server", None), "should_retry", None)
-    if told is not None:
-        return bool(told)
+    """In a worker: whether Airflow will retry the task if this try fails."""
+    # Airflow 3 sends its decision to the worker. Airflow 2 does not, so compare the numbers as its scheduler does.
+    should_retry = getattr(getattr(ti, "_ti_context_from_server", None), "should_retry", None)
+    if should_retry is not None:
+        return bool(should_retry)
     return int(ti.try_number or 0) <= int(ti.max_tries or 0)
 
 
 async def aget_connection(conn_id: str) -> Any:
-    """Read a connection from an event loop (natively from Airflow 3.1 on, in a thread before)."""
+    """Read a connection from an event loop: natively on Airflow 3.1 and later, in a thread before.
+
+    ``BaseHook.get_connection`` must not be called directly in a trigger. It fails with "conn_id isn't defined" on
+    some versions (https://github.com/apache/airflow/issues/57145), and blocks the event loop on others.
+    """
     if ASYNC_CONNECTION.available:
         try:
             return await BaseHook.aget_connection(conn_id)
         except AirflowNotFoundException:
-            # `airflow dags test` answers a trigger only when it asks synchronously, for connections that are in
-            # the metadata database (seen with Airflow 3.3.2).
-            log.debug("The connection %r was not found from the event loop; asking in a thread.", conn_id)
+            # In `airflow dags test`, a trigger can read connections of the metadata database only synchronously
+            # (measured on Airflow 3.3.2).
+            log.debug("Could not read the connection %r in the event loop; retrying in a thread.", conn_id)
     from asgiref.sync import sync_to_async
 
     return await sync_to_async(BaseHook.get_connection)(conn_id)
 
 
 def own_state(ti: Any) -> str | None:
-    """The state that Airflow's database has for this task instance right now, in a worker or a triggerer.
+    """In a worker or triggerer: the current state of this task instance in Airflow's database.
 
-    None is a state too: the task was cleared, or the scheduler takes its worker for lost; it starts anew.
-    :data:`GONE` is that of a task instance that was deleted. Any failure on the way is raised as it comes.
+    None means that the task will start again, because it was cleared or the scheduler takes its worker for lost.
+
+    :return: the state, or :data:`GONE` if the task instance was deleted.
+    :raises Exception: if the state cannot be read.
     """
     state = _state_in_database(ti) if DATABASE_EVERYWHERE else _state_by_supervisor(ti)
     return None if state is None else str(getattr(state, "value", state))
@@ -122,6 +129,7 @@ def _state_in_database(ti: Any) -> Any:
     )
     with own_session() as session:
         row = session.execute(query).first()
+    # No row and a null state differ: a cleared task instance has a row without a state.
     return GONE if row is None else row[0]
 
 
@@ -136,20 +144,24 @@ def _state_by_supervisor(ti: Any) -> Any:
         map_index=ti.map_index if mapped else None,
     )
     found = states.get(ti.run_id, {})
+    # Airflow appends the map index to the task id of a mapped task instance.
     return found.get(f"{ti.task_id}_{ti.map_index}" if mapped else ti.task_id, GONE)
 
 
 async def aown_state(ti: Any) -> str | None:
-    """As :func:`own_state`, from an event loop."""
+    """Like :func:`own_state`, for an event loop."""
     from asgiref.sync import sync_to_async
 
+    # In a thread: the call waits for the supervisor or the database, and would block all other triggers.
     return await sync_to_async(own_state)(ti)
 
 
 def get_connection_for(dag_id: str, conn_id: str) -> Any:
-    """In the API server or scheduler: a connection as a task of this DAG sees it, with its team's (3.2+) first.
+    """In the API server or scheduler: a connection as a task of this DAG reads it, i.e. its team's first (3.2+).
 
-    :raises AirflowNotFoundException: when there is none.
+    Without the team, Airflow does not find a connection that belongs to one (``[core] multi_team``).
+
+    :raises AirflowNotFoundException: if there is no such connection.
     """
     from airflow.models.connection import Connection
 
@@ -161,7 +173,7 @@ def get_connection_for(dag_id: str, conn_id: str) -> Any:
 
 
 def import_ahead() -> None:
-    """Import what :func:`stored_by_failed_tasks` and reading a connection will need."""
+    """Import in advance what :func:`stored_by_failed_tasks` and reading a connection need."""
     import airflow.models.connection
     import airflow.models.dagrun
     import airflow.models.renderedtifields
@@ -169,7 +181,7 @@ def import_ahead() -> None:
     import airflow.models.variable
     from airflow.models import import_all_models
 
-    # The first query configures all of Airflow's models, and imports every one that a relationship names.
+    # The first query would configure all of Airflow's models, and import each one that a relationship refers to.
     import_all_models()
     if TASK_STATE_STORE.available:
         import airflow.models.task_state_store
@@ -183,50 +195,55 @@ def import_ahead() -> None:
 
 
 def lost_for_good(ti: Any) -> bool:
-    """Whether a listener in the scheduler is told of a task that failed without a worker to say so."""
+    """In a listener: whether the scheduler failed the task because its worker was lost."""
+    # On Airflow 3, a worker passes its runtime task instance to listeners, and the scheduler passes the ORM model.
     in_database = type(ti).__module__ == "airflow.models.taskinstance"
     return in_database and str(getattr(ti.state, "value", ti.state)) == "failed"
 
 
 def is_deferral_timeout(next_method: str, next_kwargs: dict[str, Any] | None) -> bool:
-    """Whether a task is resumed only because ``defer(timeout=...)`` is over; the exception differs by version."""
+    """Whether a task is resumed only because ``defer(timeout=...)`` has expired."""
+    # The error's text differs by version, but always contains "timeout".
     return next_method == "__fail__" and "timeout" in str((next_kwargs or {}).get("error", "")).lower()
 
 
 def is_trigger_failure(next_method: str) -> bool:
-    """Whether a task is resumed because its deferral ended in another way than by the trigger's event."""
+    """Whether a task is resumed because its deferral ended without an event of the trigger."""
+    # airflow.models.trigger.TRIGGER_FAIL_REPR
     return next_method == "__fail__"
 
 
 def trigger_failure(next_kwargs: dict[str, Any] | None) -> str:
-    """What Airflow says about a deferral that ended without an event, on one line."""
+    """Airflow's reason for a deferral that ended without an event, on one line."""
     kwargs = next_kwargs or {}
+    # Airflow 3 stores the traceback of the trigger as a list of lines; the last one names the error.
     lines = "".join(map(str, kwargs.get("traceback") or ())).splitlines()
     last = next((line.strip() for line in reversed(lines) if line.strip()), "")
-    return (last or str(kwargs.get("error") or "Airflow does not say why"))[:300]
+    return (last or str(kwargs.get("error") or "Airflow gives no reason"))[:300]
 
 
 def dag_folders(ti: Any) -> list[str]:
-    """In a worker: the folders that only processes that run this DAG have on their path (3.0+).
+    """In a worker: the folders that are on the path only of processes that run this DAG (3.0+).
 
-    On 2.11 the DAG folder is on the path of every process.
+    On 2.11, the DAG folder is on the path of every process.
     """
+    # Airflow 3 adds the path of the task's DAG bundle to `sys.path` of its worker, but not of a triggerer.
     bundle = getattr(ti, "bundle_instance", None)
     path = getattr(bundle, "path", None)
     return [] if path is None else [str(path)]
 
 
 def map_index_of(ti: Any) -> int:
-    """The map index as the database has it, -1 for a task that is not mapped."""
+    """The map index as stored in the database; -1 for an unmapped task."""
     return -1 if ti.map_index is None else int(ti.map_index)
 
 
 @contextmanager
 def own_session() -> Iterator[Any]:
-    """A database session of its own, committed at the end.
+    """A separate database session, which is committed at the end.
 
-    Airflow's ``create_session`` hands out the thread's one session and closes it at the end. A listener is called
-    in mid-transaction, and would close the session of whoever called it.
+    Airflow's ``create_session`` returns the thread's shared session and closes it at the end. Airflow calls
+    listeners in the middle of a transaction, so this would close the session of the caller.
     """
     from airflow import settings
     from sqlalchemy.orm import Session

@@ -1,4 +1,4 @@
-"""Airflow Variables as notes that all tasks of an Airflow can read: in workers, in API server and scheduler."""
+"""Airflow Variables as notes that all tasks of a deployment can read and write."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from airflow_provider_testerarmy.airflow_compat.tasks import own_session
 
 
 def has_variables() -> bool:
-    """Whether this process can read and write Variables: a task's process can."""
+    """Whether this process can read and write Variables, as a task's process can."""
     if DATABASE_EVERYWHERE:
         return True
     from airflow.sdk.execution_time import task_runner
@@ -21,9 +21,9 @@ def has_variables() -> bool:
 
 
 def get_variable(key: str) -> str | None:
-    """In a worker: a Variable as Airflow's database has it, None for none; secrets backends are not asked.
+    """In a worker: a Variable from Airflow's database, not from secrets backends; None if there is none.
 
-    :raises Exception: whatever keeps Airflow from answering.
+    :raises Exception: if Airflow cannot read it.
     """
     if DATABASE_EVERYWHERE:
         return stored_variable(key)
@@ -34,7 +34,7 @@ def get_variable(key: str) -> str | None:
 
 
 def stored_variable(key: str) -> str | None:
-    """In API server and scheduler: a Variable as the database has it, None for none."""
+    """In the API server or scheduler: a Variable from the database; None if there is none."""
     from airflow.models.variable import Variable
     from sqlalchemy import select
 
@@ -46,7 +46,7 @@ def stored_variable(key: str) -> str | None:
 def set_variable(key: str, value: str, description: str) -> None:
     """In a worker: write a Variable.
 
-    :raises Exception: whatever keeps Airflow from storing it.
+    :raises Exception: if Airflow cannot store it.
     """
     if DATABASE_EVERYWHERE:
         from airflow.models.variable import Variable
@@ -59,10 +59,11 @@ def set_variable(key: str, value: str, description: str) -> None:
 
 
 def prune_variables(prefix: str, older_than: float) -> int:
-    """In the scheduler: delete Variables whose JSON says that they were written so many seconds ago (``at``).
+    """In the scheduler: delete old Variables; the field ``at`` of their JSON is the time when they were written.
 
-    :param prefix: what their names begin with.
-    :return: how many.
+    :param prefix: the prefix of their names.
+    :param older_than: the minimum age in seconds.
+    :return: the number of deleted Variables.
     """
     from airflow.models.variable import Variable
     from sqlalchemy import delete, select
@@ -76,7 +77,7 @@ def prune_variables(prefix: str, older_than: float) -> int:
 
 
 def _written(value: str | None) -> float:
-    """When it was written; long ago where it does not say."""
+    """The time when it was written in seconds since the epoch; 0 if unknown."""
     try:
         return float(json.loads(value or "")["at"])
     except (KeyError, TypeError, ValueError):

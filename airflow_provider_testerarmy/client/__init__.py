@@ -1,1 +1,1 @@
-"""The vendors' HTTP APIs as typed operations; knows nothing of Airflow and nothing of the run domain."""
+"""The vendors' HTTP APIs as typed operations; imports neither Airflow nor ``runs/``."""

@@ -1,3 +1,3 @@
-"""The documented import path of :mod:`airflow_provider_testerarmy.client.docket.webhooks`, kept for users."""
+"""The documented import path of :mod:`airflow_provider_testerarmy.client.docket.webhooks`."""
 
 from airflow_provider_testerarmy.client.docket.webhooks import *  # noqa: F403

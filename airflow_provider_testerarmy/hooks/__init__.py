@@ -1,1 +1,1 @@
-"""From an Airflow connection to a client, and each vendor's adapter to the service port."""
+"""Hooks, which turn an Airflow connection into a client, and the vendors' adapters to the service port."""

@@ -1,4 +1,4 @@
-"""What all hooks share: reading the connection, the senders, and faults as the lifecycle knows them."""
+"""The base class of the hooks: reads the connection, creates senders, and maps client errors to faults."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ T = TypeVar("T")
 
 _PORT: Final = re.compile(r":\d+$")
 
-#: Requests per second that all triggers of one process make through one connection; its extra may say otherwise.
+#: The default limit of requests per second for all triggers of one process that share a connection.
 MAX_REQUESTS_PER_SECOND: Final = 20.0
 
-#: For the Test button, which a person waits for, and which holds a thread of the API server.
+#: Timeouts for the Test button: a person waits for it, and it occupies a thread of the API server.
 QUICK: Final = Timeouts(connect=3.0, read=5.0, total=10.0)
 
 _FAULTS: tuple[tuple[type[ClientError], FaultKind], ...] = (
@@ -63,7 +63,7 @@ _FAULTS: tuple[tuple[type[ClientError], FaultKind], ...] = (
 
 
 def as_fault(error: ClientError, operation: Operation[Any]) -> ServiceFault:
-    """The client's error in the lifecycle's words; the one place where the two are mapped."""
+    """Convert a client error to a fault; the only place that maps the two."""
     _release(error)
     kind = next((kind for cls, kind in _FAULTS if isinstance(error, cls)), FaultKind.REFUSED)
     effect = error.may_have_effect and not operation.repeatable
@@ -79,12 +79,12 @@ def as_fault(error: ClientError, operation: Operation[Any]) -> ServiceFault:
 
 
 def _release(error: BaseException) -> None:
-    """Let go of what the frames of an error hold: the answer, which may be 16 MiB and more when decoded.
+    """Clear the frames of a traceback, whose local variables may hold a response of 16 MiB.
 
-    Whoever waits keeps the last fault until the next answer is there, and so would keep two answers in memory.
+    A waiter keeps its latest fault until the next response, and would otherwise keep two responses in memory.
     """
     for link in (error, error.__cause__):
-        # Of frames that have ended; those that still run are left alone.
+        # clear_frames() skips frames that are still running.
         if link is not None:
             traceback.clear_frames(link.__traceback__)
 
@@ -92,14 +92,14 @@ def _release(error: BaseException) -> None:
 _YES: Final = ("true", "1", "yes", "on")
 _NO: Final = ("false", "0", "no", "off")
 
-#: What this process has warned of: a hook is made anew for every try, trigger and page.
+#: The warnings of this process so far. Each try, trigger and page creates a new hook, and would repeat them.
 _WARNED: Final[set[tuple[str, str]]] = set()
 
 
 def _object(text: Any, conn_id: str) -> dict[str, Any]:
-    """A connection's extra as an object; Airflow itself fails on anything else.
+    """A connection's extra as a dict. Airflow's own ``extra_dejson`` fails on any other JSON value.
 
-    :raises RequestInvalid: for text that is not the JSON of an object; its content may be secret and is not shown.
+    :raises RequestInvalid: for anything but a JSON object; the message does not show it, because it may be secret.
     """
     if not text or not str(text).strip():
         return {}
@@ -118,17 +118,17 @@ def _object(text: Any, conn_id: str) -> dict[str, Any]:
 class ServiceHook(BaseHook):
     """Base of the vendors' hooks: one Airflow connection, one client.
 
-    The connection is read once, when it is first needed; its password never leaves the endpoint.
+    The connection is read once, when it is first needed. Only the endpoint holds its password.
 
     :param conn_id: the Airflow connection.
-    :param policy: how single requests are repeated; a few patient tries when None.
+    :param policy: when to retry a request; by default up to four requests with back-off.
     """
 
     #: The vendor's default base URL, for a connection without a host.
     default_base_url: ClassVar[str]
     #: The connection's type in Airflow.
     conn_type: ClassVar[str]
-    #: The vendor's connection form, which names what the extra may hold.
+    #: The vendor's connection form, which defines the fields of the extra.
     form: ClassVar[ConnectionForm | None] = None
 
     def __init__(self, conn_id: str, *, policy: RetryPolicy | None = None) -> None:
@@ -140,38 +140,38 @@ class ServiceHook(BaseHook):
 
     @property
     def path(self) -> str:
-        """The import path of the hook's class, by which another process makes it again."""
+        """The import path of the hook's class, with which another process can create it again."""
         return f"{type(self).__module__}.{type(self).__qualname__}"
 
     # -- the connection
 
     @property
     def connection(self) -> Any:
-        """The Airflow connection, read when first needed."""
+        """The Airflow connection, read on first use."""
         if self._connection is None:
             self._connection = self.get_connection(self.conn_id)
         return self._connection
 
     def use(self, connection: Any) -> None:
-        """Work with a connection that the caller has read, e.g. as the team of a DAG reads it."""
+        """Use a connection that the caller has read, e.g. the one of a DAG's team."""
         self._connection = connection
 
     async def aload(self) -> None:
-        """Read the connection from an event loop, once, so that everything after finds it there."""
+        """Read the connection from an event loop. Call this first: other methods would read it synchronously."""
         if self._connection is None:
             self._connection = await airflow_compat.aget_connection(self.conn_id)
 
     @cached_property
     def extra(self) -> Mapping[str, Any]:
-        """The connection's extra; fields that a form left empty arrive as null or blank and are left out."""
+        """The connection's extra without empty fields: Airflow's form stores them as null or an empty string."""
         extra = _object(self.connection.extra, self.conn_id)
         if not extra:
             return {}
         unknown = [name for name in extra if self.form is None or name not in self.form.extra]
         if unknown:
-            # They may be secrets, which Airflow masks. Kept, because another process does so each time it is read.
-            # None of the known fields is one, and Airflow warns of each value under five characters
-            # (`SecretsMasker.add_mask`), such as a short workspace.
+            # Unknown fields may be secrets. Reading `extra_dejson` makes Airflow mask all values of the extra in
+            # logs. It is not read without unknown fields: none of the known ones is secret, and Airflow warns about
+            # each value of fewer than five characters (`SecretsMasker.add_mask`), such as a short workspace.
             extra = self.connection.extra_dejson
             self._warn_of_unknown(unknown)
         return {name: value for name, value in extra.items() if value not in (None, "")}
@@ -179,14 +179,14 @@ class ServiceHook(BaseHook):
     def _warn_of_unknown(self, names: Sequence[str]) -> None:
         if self.form is None:
             return
-        # Airflow before 2.3 put this before the names of a form's fields, and some connections still have it.
+        # Airflow before 2.3 stored form fields with this prefix, and some connections still have them.
         prefix = f"extra__{self.conn_type}__"
         unknown = sorted(name for name in names if not name.startswith(prefix))
         shown = ", ".join(one_line(name, 50) for name in unknown[:10])
         if shown and (self.conn_id, shown) not in _WARNED:
             _WARNED.add((self.conn_id, shown))
             self.log.warning(
-                "Unknown names in the extra of the connection %r: %s. They have no effect. Known names: %s.",
+                "Unknown fields in the extra of the connection %r: %s. They have no effect. Known fields: %s.",
                 self.conn_id,
                 shown,
                 ", ".join(sorted(self.form.extra)),
@@ -194,18 +194,18 @@ class ServiceHook(BaseHook):
 
     @property
     def endpoint(self) -> Endpoint:
-        """Where the service is and how to prove who asks.
+        """The service's base URL, API key and timeouts.
 
-        :raises RequestInvalid: when the connection's host, password or time-outs cannot be used.
+        :raises RequestInvalid: if the connection's host, password, timeouts or CA bundle cannot be used.
         """
         usual = self._endpoint(self.base_url(), self.connection.password or "")
         return replace(usual, timeouts=self._timeouts(usual.timeouts), verify=self.verify)
 
     @property
     def verify(self) -> bool | str:
-        """Whether TLS certificates are verified, or the path of the CA bundle that verifies them.
+        """Whether to verify TLS certificates, or the path of a CA bundle.
 
-        :raises RequestInvalid: for a bundle that cannot be read.
+        :raises RequestInvalid: if the bundle cannot be read.
         """
         given = str(self.extra.get("verify", True)).strip()
         if given.lower() in _YES:
@@ -218,8 +218,8 @@ class ServiceHook(BaseHook):
             tls_context(path)
         except (OSError, ValueError) as error:
             raise RequestInvalid(
-                f"verify in the extra of the connection {self.conn_id!r} is neither true, false nor "
-                f"a CA bundle that can be read: {one_line(given, 200)!r} ({error})."
+                f"verify in the extra of the connection {self.conn_id!r} must be true, false or "
+                f"the path of a readable CA bundle, not {one_line(given, 200)!r} ({error})."
             ) from None
         return path
 
@@ -227,8 +227,8 @@ class ServiceHook(BaseHook):
         if (self.conn_id, "verify") not in _WARNED:
             _WARNED.add((self.conn_id, "verify"))
             self.log.warning(
-                "TLS certificates are not verified, because the extra of the connection %r says so: whoever is on "
-                "the network can read the API key. Set verify to the path of a CA bundle instead.",
+                "TLS certificates are not verified, because verify is false in the extra of the connection %r. "
+                "Anyone on the network can read the API key. Set verify to the path of a CA bundle instead.",
                 self.conn_id,
             )
 
@@ -242,9 +242,9 @@ class ServiceHook(BaseHook):
 
     @property
     def max_requests_per_second(self) -> float:
-        """What all triggers of one process may ask of the service together.
+        """The limit of requests per second for all triggers of one process that share this connection.
 
-        :raises RequestInvalid: when the connection's extra has something else than a positive number.
+        :raises RequestInvalid: if the value in the connection's extra is not a positive number.
         """
         return self._positive("max_requests_per_second", MAX_REQUESTS_PER_SECOND, "number")
 
@@ -261,23 +261,23 @@ class ServiceHook(BaseHook):
         return number
 
     def base_url(self) -> str:
-        """The base URL: the connection's host, and what it gives apart from it (scheme, port, path)."""
+        """The base URL from the connection's host, schema (a scheme or a path) and port."""
         connection = self.connection
         host = (connection.host or "").strip()
         if not host:
             return self.default_base_url
         schema = (connection.schema or "").strip().strip("/")
-        # A scheme is the same in upper case; anything else in this field is a path.
+        # Schemes are case-insensitive. Any other value in this field is a path, which is case-sensitive.
         schema = schema.lower() if schema.lower() in ("http", "https") else schema
         if "://" not in host:
             host = f"{schema if schema in ('http', 'https') else 'https'}://{host}"
         try:
             parts = urlsplit(host)
         except ValueError:
-            # The endpoint says what is wrong with it.
+            # Endpoint raises an error that explains what is wrong.
             return host
         netloc, path = parts.netloc, parts.path.rstrip("/")
-        # The connection form posts port 0 where none was given.
+        # The Test button of Airflow's connection form sends port 0 if the field is empty (measured on 3.3.2).
         if connection.port and not _PORT.search(netloc):
             netloc = f"{netloc}:{connection.port}"
         if not path:
@@ -288,23 +288,23 @@ class ServiceHook(BaseHook):
 
     @abstractmethod
     def _endpoint(self, base_url: str, key: str) -> Endpoint:
-        """The vendor's way of sending the key."""
+        """The endpoint with the vendor's key header and error format."""
 
     @property
     def allow_http(self) -> bool:
-        """Whether the connection allows plain http beyond loopback."""
+        """Whether the connection allows plain http to hosts other than loopback."""
         return str(self.extra.get("allow_http", "")).strip().lower() in _YES
 
     # -- the client
 
     def get_conn(self) -> SyncSender:
-        """The client, its connections pooled; close it with :meth:`close`."""
+        """The client with pooled connections; close it with :meth:`close`."""
         if self._sender is None:
             self._sender = SyncSender(self.endpoint, policy=self._policy)
         return self._sender
 
     def async_conn(self) -> AsyncSender:
-        """A client for an event loop, owned by the caller; :meth:`aload` comes first."""
+        """A new client for an event loop, which the caller must close; call :meth:`aload` first."""
         return AsyncSender(self.endpoint, policy=self._policy)
 
     def close(self) -> None:
@@ -314,14 +314,14 @@ class ServiceHook(BaseHook):
             self._sender = None
 
     def send(self, operation: Operation[T]) -> T:
-        """Send one operation of the vendor's API and return its answer.
+        """Send one operation of the vendor's API and return its parsed response.
 
         :raises ClientError: see :mod:`airflow_provider_testerarmy.client.http.errors`.
         """
         return self.get_conn().send(operation).value
 
     async def asend(self, operation: Operation[T]) -> T:
-        """As :meth:`send`, for an event loop; opens a client for this one call."""
+        """Like :meth:`send`, for an event loop; opens a client for this call."""
         await self.aload()
         async with self.async_conn() as sender:
             return (await sender.send(operation)).value
@@ -333,10 +333,11 @@ class ServiceHook(BaseHook):
         """The vendor's adapter to the lifecycle."""
 
     def asker(self) -> tuple[Callable[[Ask[Any]], Reply[Any]], Callable[[], None]]:
-        """What puts the lifecycle's questions, each once, and what closes it again.
+        """A function that sends the lifecycle's requests without retries, and one that closes its client.
 
-        :raises RequestInvalid: for whatever is wrong with the connection, also if only a trigger would need it.
+        :raises RequestInvalid: for any invalid field of the connection, including those that only a trigger uses.
         """
+        # Validated here, so that a wrong value fails the task before it starts a run.
         _ = self.max_requests_per_second
         sender = SyncSender(self.endpoint, policy=ONCE)
 
@@ -351,7 +352,7 @@ class ServiceHook(BaseHook):
     def async_asker(
         self,
     ) -> tuple[Callable[[Ask[Any]], Awaitable[Reply[Any]]], Callable[[], Awaitable[None]]]:
-        """As :meth:`asker`, for an event loop."""
+        """Like :meth:`asker`, for an event loop."""
         sender = AsyncSender(self.endpoint, policy=ONCE)
 
         async def put(question: Any) -> Answer[Any]:

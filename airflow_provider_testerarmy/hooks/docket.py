@@ -1,4 +1,4 @@
-"""Docket in Airflow: the hook, and the adapter that answers the lifecycle's questions."""
+"""Docket's hook, and its adapter to the lifecycle's service port."""
 
 from __future__ import annotations
 
@@ -22,30 +22,31 @@ from airflow_provider_testerarmy.hooks.base import ServiceHook
 from airflow_provider_testerarmy.hooks.docket_results import (
     DASHBOARD,  # noqa: F401 - users import it from here
     group_run_url,
-    to_glimpse,
     to_result,
+    to_state,
 )
 from airflow_provider_testerarmy.hooks.docket_submission import to_submission
 from airflow_provider_testerarmy.hooks.forms import ConnectionForm
 from airflow_provider_testerarmy.runs.cleaning import about
 from airflow_provider_testerarmy.runs.results import RunId, RunResult
-from airflow_provider_testerarmy.runs.service import Match, RunRequest, Scope, Sighting, Submission
+from airflow_provider_testerarmy.runs.service import ListedRun, Match, RunRequest, Scope, Submission
 
-#: A trigger whose answer is not awaited to its end cannot be settled later; the vendor's own GitHub action allows
-#: it 45 s.
+#: Long timeouts: if the response to a trigger is lost, Docket's API cannot tell what was started. The vendor's own
+#: GitHub action waits 45 s for it.
 PATIENT: Final = Timeouts(read=60.0, total=90.0)
 
-#: Ids that a label shows at the most.
+#: The maximum number of ids in a label.
 SHOWN_IDS: Final = 5
 
 
 class DocketHook(ServiceHook):
-    """Manages a Docket connection and the client behind it.
+    """Manages a Docket connection and its client.
 
-    The connection's host is the base URL, its password the API key; its extra may set ``allow_http``.
+    The connection's host is the base URL, and its password is the API key. Its extra may have ``allow_http``,
+    ``verify``, ``connect_timeout``, ``read_timeout`` and ``max_requests_per_second``.
 
     :param docket_conn_id: the Airflow connection.
-    :param policy: how single requests are repeated; a few patient tries when None.
+    :param policy: when to retry a request; by default up to four requests with back-off.
     """
 
     conn_name_attr: ClassVar[str] = "docket_conn_id"
@@ -81,27 +82,28 @@ class DocketHook(ServiceHook):
         )
 
     def test_connection(self) -> tuple[bool, str]:
-        """Whether the host answers and accepts the key, for the *Test* button; one cheap read, 10 s at most.
+        """Whether the service accepts the key, for the *Test* button; sends one cheap request, for at most 10 s.
 
-        Docket has no call that only checks a key, so a run is asked for that there is not.
+        Docket's API has no call for this, so it requests run 0, which does not exist.
         """
         try:
+            # The button runs in the API server. Docket's usual timeouts would occupy one of its threads for 90 s.
             quick = replace(self.endpoint, timeouts=base.QUICK)
             with SyncSender(quick, policy=ONCE) as client:
-                client.send(docket.look_for_no_run())
+                client.send(docket.check_key())
         except CredentialsRejected as error:
             return False, f"Docket rejected the API key ({error.message})."
         except NotFound as error:
             if not _is_json(error):
                 return (
                     False,
-                    f"{error}. Is the host the API's base URL? It looks like {self.default_base_url}.",
+                    f"{error}. Check that the host is the API's base URL, such as {self.default_base_url}.",
                 )
         except ClientError as error:
             return False, str(error)
         return (
             True,
-            "Docket accepted the API key: it was asked for run 0, and only answered that there is none.",
+            "Docket accepted the API key (a request for run 0 returned 404, as expected).",
         )
 
     def service(self) -> DocketService:
@@ -110,24 +112,25 @@ class DocketHook(ServiceHook):
 
 
 def _is_json(error: ClientError) -> bool:
-    # Any web server answers 404; only the API's own says something about the key.
+    # Any web server may respond with 404. Only a JSON response comes from the API, which checks the key first.
     return error.response is not None and "json" in error.response.headers.get("content-type", "")
 
 
 class DocketService:
-    """Docket as the lifecycle's service port.
+    """Docket's adapter to the service port.
 
-    Docket can neither list nor cancel: runs are asked for one by one, and what a lost submission started cannot
-    be looked up.
+    The API can neither list nor cancel runs. Each run is polled individually, and the runs of a lost submission
+    cannot be looked up.
     """
 
     vendor = "Docket"
+    # The public API reference has neither a list of runs nor a call that cancels one.
     active_statuses = ()
     ended_statuses = ()
     can_cancel = False
 
     def prepare(self, request: RunRequest) -> None:
-        """Nothing can be looked at beforehand: a wrong id or key shows in the submission's answer."""
+        """The API cannot read a target, so the response to the submission shows a wrong id or key."""
 
     def submit(self, request: RunRequest) -> Operation[Submission]:
         """Start a run of each test."""
@@ -135,49 +138,49 @@ class DocketService:
         return docket.trigger(request.body).then(lambda group: to_submission(group, asked))
 
     def fetch(self, run_id: RunId) -> Operation[RunResult]:
-        """One run, whole."""
+        """One run with all of its details."""
         return docket.get_test_run(run_id).then(about(run_id, self.result))
 
-    def glance(self, run_id: RunId) -> Operation[RunResult]:
-        """One run, only how far it is."""
-        return docket.glance_at_test_run(run_id).then(about(run_id, to_glimpse))
+    def fetch_state(self, run_id: RunId) -> Operation[RunResult]:
+        """The state and outcome of one run."""
+        return docket.get_test_run_state(run_id).then(about(run_id, to_state))
 
     def list_by_status(self, status: str, cursor: str) -> NoReturn:
-        """Never asked: there are no statuses to list by."""
+        """Never called, because ``active_statuses`` is empty."""
         raise NotImplementedError("Docket has no list of runs.")
 
     def list_candidates(self, request: RunRequest, scope: Scope, cursor: str) -> NoReturn:
-        """Never asked: there are no statuses to list by."""
+        """Never called, because ``active_statuses`` is empty."""
         raise NotImplementedError("Docket has no list of runs.")
 
     def list_newest(self, request: RunRequest, scope: Scope) -> NoReturn:
-        """Never asked: there are no statuses to list by."""
+        """Never called, because ``active_statuses`` is empty."""
         raise NotImplementedError("Docket has no list of runs.")
 
-    def examine(self, run_id: RunId, request: RunRequest) -> Operation[Sighting]:
-        """One run, and whether it stems from the request: of a category, no run tells that it is not."""
+    def examine(self, run_id: RunId, request: RunRequest) -> Operation[ListedRun]:
+        """One run, and whether the request may have started it. Runs do not show their category."""
         wanted = frozenset(map(str, request.body.get("test_blueprint_ids", ())))
 
-        def sighting(run: wire.TestRun) -> Sighting:
+        def listed_run(run: wire.TestRun) -> ListedRun:
             result = self.result(run)
             other = bool(wanted and result.test_id) and result.test_id not in wanted
-            return Sighting(result, Match.NO if other else Match.YES)
+            return ListedRun(result, Match.NO if other else Match.YES)
 
-        return docket.get_test_run(run_id).then(sighting)
+        return docket.get_test_run(run_id).then(listed_run)
 
     def list_tests(self, request: RunRequest, scope: Scope, cursor: str) -> None:
-        """What a category holds cannot be listed; a run carries its test's title itself."""
+        """The API cannot list the tests of a category; each run contains the title of its test."""
 
     def cancel_run(self, run_id: RunId) -> NoReturn:
-        """Never asked: ``can_cancel`` is false."""
+        """Never called, because ``can_cancel`` is False."""
         raise NotImplementedError("Docket cannot cancel runs.")
 
     def cancel_batch(self, batch_id: str) -> NoReturn:
-        """Never asked: ``can_cancel`` is false."""
+        """Never called, because ``can_cancel`` is False."""
         raise NotImplementedError("Docket cannot cancel runs.")
 
     def some_tests(self, request: RunRequest, test_ids: Sequence[str]) -> tuple[RunRequest, ...] | None:
-        """One request for all of them; None for a CI run, whose commit would show the outcome of these alone."""
+        """One request for these tests; None for a CI run, because GitHub would show the outcome of these only."""
         if "github_context" in request.body or not request.whole or not test_ids or not all(test_ids):
             return None
         ids = [docket.check_id(test_id, "test_id") for test_id in dict.fromkeys(test_ids)]
@@ -192,5 +195,5 @@ class DocketService:
         return group_run_url(submission.batch_id)
 
     def result(self, run: wire.TestRun) -> RunResult:
-        """A run as the domain has it."""
+        """Convert a run to a domain result."""
         return to_result(run)

@@ -1,4 +1,4 @@
-"""What Docket's answers about a run mean in the domain's terms; pure functions, without I/O."""
+"""Converts Docket's runs to domain results; pure functions."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from airflow_provider_testerarmy.runs.results import Issue, Outcome, Phase, RunR
 
 DASHBOARD: Final = "https://app.docketqa.com/dashboard"
 
-#: The reference names `passed`, `failed`, `stopped` and `error`; the other words are assumed (docs/docket.md).
+#: Docket's reference names `passed`, `failed`, `stopped` and `error`; the others are assumptions (docs/docket.md).
 _OUTCOMES: Final = {
     "passed": Outcome.PASSED,
     "failed": Outcome.FAILED,
@@ -28,7 +28,7 @@ _OUTCOMES: Final = {
 
 
 def to_result(run: wire.TestRun) -> RunResult:
-    """A run as the domain has it."""
+    """Convert a run to a domain result."""
     phase, outcome = _state(run)
     steps, video_url = _decisive_attempt(run)
     finished_at = run.updated_at if outcome else None
@@ -48,7 +48,7 @@ def to_result(run: wire.TestRun) -> RunResult:
         created_at=run.created_at,
         started_at=run.created_at,
         finished_at=finished_at,
-        # A blueprint is tried again only after a failed attempt.
+        # Docket starts a further attempt only after a failed one.
         flaky=outcome is Outcome.PASSED and bool(run.additional_attempts),
         video_url=video_url or "",
     )
@@ -56,25 +56,26 @@ def to_result(run: wire.TestRun) -> RunResult:
 
 
 def group_run_url(group_run_id: int | str | None) -> str:
-    """A group run on the dashboard, empty where its id is not known."""
+    """The dashboard page of a group run, or an empty string if its id is unknown."""
     return f"{DASHBOARD}/grouprun/{group_run_id}" if group_run_id else ""
 
 
-def to_glimpse(run: wire.TestRunGlimpse) -> RunResult:
-    """How far a run is, without its details."""
+def to_state(run: wire.TestRunState) -> RunResult:
+    """The state and outcome of a run, without details."""
     return clean_result(RunResult(run.id, run.status, *_state(run)))
 
 
-def _state(run: wire.TestRunGlimpse) -> tuple[Phase, Outcome | None]:
+def _state(run: wire.TestRunState) -> tuple[Phase, Outcome | None]:
+    # An unknown status is not an end: polling continues until the deadline, and the status is in the log.
     outcome = _OUTCOMES.get(run.status)
     return Phase.FINISHED if outcome else Phase.RUNNING if run.status == "running" else Phase.UNKNOWN, outcome
 
 
 def _decisive_attempt(run: wire.TestRun) -> tuple[tuple[wire.StepResult, ...], str | None]:
-    """The steps and the video of the attempt that the run's status tells of.
+    """The steps and the video of the attempt that determined the run's status.
 
-    The reference does not say whether ``results`` are those of the first attempt or of the last one, so of a run
-    that passed they are only taken if no step of theirs failed.
+    Docket's reference does not say whether ``results`` belong to the first or to the last attempt. If the run
+    passed but ``results`` has a failed step, a further attempt without one is used instead.
     """
     if run.status == "passed" and any(map(_failed, run.results)):
         for attempt in reversed(run.additional_attempts):
@@ -84,12 +85,15 @@ def _decisive_attempt(run: wire.TestRun) -> tuple[tuple[wire.StepResult, ...], s
 
 
 def _contradictions(outcome: Outcome | None, steps: Sequence[wire.StepResult]) -> tuple[Issue, ...]:
-    """A warning for each failed step of a run that is called passed, so that ``fail_on_warnings`` sees it."""
+    """A warning for each failed step of a run with the status *passed*, for the gate's ``fail_on_warnings``.
+
+    Docket may report ``passed`` although a step has ``is_successful: false``.
+    """
     if outcome is not Outcome.PASSED:
         return ()
     return tuple(
         Issue(
-            f"The run is called passed, but step {step.task or step.step_number or number!r} failed",
+            f"The run's status is passed, but step {step.task or step.step_number or number!r} failed",
             confirmed=False,
             description=step.result or "",
             contradicts_pass=True,
@@ -107,7 +111,7 @@ def _steps(results: Sequence[wire.StepResult]) -> Iterator[Step]:
     ended: float | None = 0.0
     for number, step in enumerate(results, 1):
         passed, started = step.is_successful is True, ended
-        # Without a duration, no time after it is known either.
+        # Docket reports durations, not times. After a step without one, all further times are unknown.
         ended = started + step.duration if started is not None and step.duration is not None else None
         yield Step(
             title=step.task or f"step {step.step_number or number}",

@@ -1,4 +1,4 @@
-"""What a trigger started, held against what was asked; pure functions, without I/O."""
+"""Checks Docket's response to a trigger against the request; pure functions."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from airflow_provider_testerarmy.runs.cleaning import clean_submission
 from airflow_provider_testerarmy.runs.service import Submission
 from airflow_provider_testerarmy.runs.text import plural
 
-#: Run ids that a message names at the most; the exception carries all of them.
+#: The maximum number of run ids in a message; the exception has all of them.
 _NAMED_IDS: Final = 10
 
 
 def to_submission(group: wire.GroupRun, asked: Sequence[int] | None) -> Submission:
-    """What was started, held against what was asked.
+    """Convert a group run to a submission, after checking it against the request.
 
-    A field that is null or unreadable is silence, and contradicts nothing: without its group's id a submission
-    has only no link, and a run without its test counts as one of those that were asked for.
+    Null and unreadable fields contradict nothing. Without a group run id, the submission has no link. A run without
+    a test id counts as a run of a requested test.
 
-    :param asked: the tests, None for a category, which stands for an unknown number of them.
-    :raises UnusableSubmission: when a test is missing, doubled or another's: what nobody awaits would count as
-        tested.
+    :param asked: the requested tests; None for a category, which has an unknown number of tests.
+    :raises UnusableSubmission: if a test is missing, duplicated or was not requested. A missing test would count as
+        tested otherwise.
     """
     tests = [run for run in group.test_runs if not run.is_login_test_run]
     groups = {run.test_group_run_id for run in group.test_runs if run.test_group_run_id}
@@ -33,24 +33,24 @@ def to_submission(group: wire.GroupRun, asked: Sequence[int] | None) -> Submissi
     if not wrong:
         return clean_submission(Submission(tuple(run.id for run in tests), batch_id=str(group_id or "")))
     ids = tuple(dict.fromkeys(run.id for run in group.test_runs))
-    message = f"{_wanted(asked)} to be run, and {_answered(group, group_id, asked)} ({wrong})"
+    message = f"{_wanted(asked)} requested, but {_answered(group, group_id, asked)} ({wrong})"
     raise UnusableSubmission(message, ids, str(group_id or ""))
 
 
 def _malformed(group: wire.GroupRun, groups: set[int]) -> str:
-    """What contradicts itself in an answer to a trigger, empty for nothing.
+    """The contradiction within a response, or an empty string.
 
-    :param groups: the group runs that the runs say they belong to.
+    :param groups: the group run ids in the runs.
     """
     if len({run.id for run in group.test_runs}) < len(group.test_runs):
-        return "a run is named twice"
+        return "a run is listed twice"
     if len(groups | ({group.id} if group.id else set())) > 1:
         return "a run belongs to another group run"
     return ""
 
 
 def _unlike(tests: Sequence[int | None], asked: Sequence[int] | None) -> str:
-    """How the tests that were started differ from those that were asked for, empty for not at all."""
+    """The difference between the started and the requested tests, or an empty string."""
     if not tests:
         return "no test was started"
     started = Counter(test_id for test_id in tests if test_id is not None)
@@ -58,13 +58,13 @@ def _unlike(tests: Sequence[int | None], asked: Sequence[int] | None) -> str:
         return "a test was started twice" if any(count > 1 for count in started.values()) else ""
     wanted = Counter(asked)
     missing, other = wanted - started, started - wanted
-    # Runs without a test stand for the missing ones, as long as there is one for each.
+    # Runs without a test id count as the missing tests if there is one for each.
     unnamed = len(tests) - started.total()
     if missing.total() == unnamed and not other:
         return ""
     lists = [", ".join(map(str, sorted(numbers)[:5])) or "none" for numbers in (missing, other)]
-    said = "tests missing: {}; tests not asked for: {}".format(*lists)
-    return f"{said}; {plural(unnamed, 'run')} without a test" if unnamed else said
+    said = "tests missing: {}; tests not requested: {}".format(*lists)
+    return f"{said}; {plural(unnamed, 'run')} without a test id" if unnamed else said
 
 
 def _wanted(asked: Sequence[int] | None) -> str:

@@ -1,4 +1,4 @@
-"""The connection forms, described once: as data for Airflow 3.2 and later, as widgets for older versions."""
+"""The connection forms. Airflow 3.2 and later read them from the provider info, older versions as widgets."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ class ExtraField:
 
 @dataclass(frozen=True, slots=True)
 class ConnectionForm:
-    """A connection type's form: which standard fields it hides and renames, and what it adds."""
+    """The form of a connection type: hidden and renamed standard fields, and additional fields."""
+
+    # Airflow 3.3 reads only the provider info; 2.11 and 3.1 read only the methods of the hook (measured). So both
+    # are generated from this class.
 
     hidden: tuple[str, ...]
     labels: Mapping[str, str]
@@ -31,13 +34,14 @@ class ConnectionForm:
             name: {
                 "label": one.label,
                 "description": one.description,
+                # Airflow's form sends null for an empty field.
                 "schema": {"type": [one.kind, "null"]},
             }
             for name, one in self.extra.items()
         }
 
     def ui_field_behaviour(self) -> dict[str, Any]:
-        """``ui-field-behaviour`` of the provider info; with ``_`` for ``-``, of the hook."""
+        """``ui-field-behaviour`` of the provider info."""
         return {
             "hidden-fields": list(self.hidden),
             "relabeling": dict(self.labels),
@@ -45,12 +49,14 @@ class ConnectionForm:
         }
 
     def hook_field_behaviour(self) -> dict[str, Any]:
-        """What ``get_ui_field_behaviour`` of the hook returns."""
+        """The return value of the hook's ``get_ui_field_behaviour``."""
+        # The provider info spells the name with a hyphen, the hook with an underscore.
         behaviour = self.ui_field_behaviour()
         return {**behaviour, "hidden_fields": behaviour.pop("hidden-fields")}
 
     def widgets(self) -> dict[str, Any]:
-        """What ``get_connection_form_widgets`` of the hook returns."""
+        """The return value of the hook's ``get_connection_form_widgets``."""
+        # Imported here: Airflow 3.2 and later do without Flask-AppBuilder.
         from flask_appbuilder.fieldwidgets import BS3TextFieldWidget
         from wtforms import BooleanField, StringField
 
@@ -66,22 +72,22 @@ _NETWORK = {
     "allow_http": ExtraField(
         "Allow plain http",
         "boolean",
-        "Send the API key unencrypted to a host other than this machine. Leave off.",
+        "Allow sending the API key unencrypted to a host other than this machine. Leave this off.",
     ),
     "verify": ExtraField(
         "CA bundle",
-        description="Path of the certificate authorities that verify the service; the usual ones when empty. "
+        description="Path of a CA bundle that verifies the service's certificate; leave empty for the default one. "
         "false turns verification off: anyone on the network can then read the API key.",
     ),
     "connect_timeout": ExtraField(
-        "Connect time-out", description="Seconds to wait for a connection to the service; 5 when empty."
+        "Connect timeout", description="Seconds to wait for a connection to the service. Default: 5."
     ),
     "read_timeout": ExtraField(
-        "Read time-out", description="Seconds to wait for the next piece of an answer; 30 when empty."
+        "Read timeout", description="Seconds to wait for data from the service. Default: 30."
     ),
     "max_requests_per_second": ExtraField(
         "Requests per second",
-        description="What all tasks that wait in one triggerer may ask together; 20 when empty.",
+        description="Limit for all tasks that wait in one triggerer. Default: 20.",
     ),
 }
 
@@ -91,10 +97,10 @@ TESTERARMY = ConnectionForm(
     placeholders={"host": "https://tester.army/api/v1", "password": "sk_..."},
     extra={
         "workspace": ExtraField(
-            "Workspace", description="Workspace slug in dashboard addresses; links are shown when it is set."
+            "Workspace", description="Workspace slug in dashboard URLs; used only for links to runs."
         ),
         "project_short_id": ExtraField(
-            "Project short id", description="The project's id in dashboard addresses; needed for links too."
+            "Project short id", description="Project id in dashboard URLs; used only for links to runs."
         ),
         **_NETWORK,
     },

@@ -1,4 +1,4 @@
-"""Whether a listed TesterArmy run stems from a request: only a field that both give can contradict."""
+"""Decides whether a request may have started a listed TesterArmy run, by comparing the fields that both have."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from typing import Any, Final
 from airflow_provider_testerarmy.client.testerarmy import models as wire
 from airflow_provider_testerarmy.runs.service import Match, RunRequest
 
-#: Sources of the vendor's OpenAPI document (July 2026) that an API request never has. Every other word, and null,
-#: says nothing: runs of a saved test may be listed as ``structured_test``, and enumerations grow.
+#: Values of ``RunResponse.source`` (OpenAPI document, July 2026) that runs started through the API never have.
+#: Another value proves nothing: a saved test's run may have ``structured_test``, and new values may appear.
 OTHER_SOURCES: Final = frozenset({"github_action", "github_app", "scheduled", "webhook"})
-#: How alike two prompts must be to be one that the service stored in another spelling.
+#: The minimum similarity of two prompts that may be the same one, in case the service stores it in another form.
 ALIKE: Final = 0.6
-#: Characters of a prompt that are compared, because comparing takes quadratic time.
+#: The number of characters of a prompt to compare; SequenceMatcher takes quadratic time.
 COMPARED: Final = 1000
-#: Fields of a request that are not compared: the service resolves a build, and never shows a credential.
+#: Fields of a request that are not compared: the service resolves builds, and does not return credentials.
 NOT_COMPARED: Final = frozenset({"mobile", "credentials", "prompt"})
 
 
 def match(run: wire.Run, request: RunRequest) -> Match:
-    """Whether a run stems from the request, as far as its own fields tell."""
+    """Whether the request may have started the run, judged by the fields of the run."""
     if (run.source or "").strip().lower() in OTHER_SOURCES:
         return Match.NO
     given = run.input or {}
@@ -45,7 +45,7 @@ def _target(run: wire.Run, given: Mapping[str, Any], request: RunRequest) -> Mat
 
 
 def _same_prompt(shown: Any, sent: Any) -> Match:
-    """Another spelling is the same prompt; one that is alike may be; two prompts are two requests."""
+    """Compare prompts: equal apart from spelling (yes), similar (maybe) or different (no)."""
     if not isinstance(shown, str) or not shown.strip() or not isinstance(sent, str):
         return Match.YES
     one, other = _plain(shown)[:COMPARED], _plain(sent)[:COMPARED]
@@ -72,5 +72,5 @@ def _silent_or_same(shown: Any, sent: Any) -> bool:
 
 
 def _plain(text: str) -> str:
-    """A text without what a service may change on the way: case, form, and runs of white space."""
+    """The text without differences that a service may introduce: case, Unicode form and white space."""
     return " ".join(unicodedata.normalize("NFKC", text).casefold().split())

@@ -1,4 +1,4 @@
-"""TesterArmy in Airflow: the hook, and the adapter that answers the lifecycle's questions."""
+"""TesterArmy's hook, and its adapter to the lifecycle's service port."""
 
 from __future__ import annotations
 
@@ -21,40 +21,42 @@ from airflow_provider_testerarmy.hooks.forms import ConnectionForm
 from airflow_provider_testerarmy.hooks.matching import match
 from airflow_provider_testerarmy.hooks.testerarmy_results import (
     ERROR_HINTS,  # noqa: F401 - users import it from here
-    to_glimpse,
+    to_listed_run,
     to_result,
-    to_sighting,
+    to_state,
 )
 from airflow_provider_testerarmy.runs.cleaning import about, clean_submission, usable_id
 from airflow_provider_testerarmy.runs.results import RunId, RunResult
 from airflow_provider_testerarmy.runs.service import (
+    ListedRun,
     Page,
     RunRequest,
     Scope,
-    Sighting,
     Submission,
     Tests,
 )
-from airflow_provider_testerarmy.runs.text import one_line
+from airflow_provider_testerarmy.runs.text import one_line, plural
 
 DASHBOARD: Final = "https://tester.army/dashboard"
 API_KEYS_PAGE: Final = f"{DASHBOARD}/profile/api-keys"
 
 
-#: Ids that are noted before a request: enough for one of them to be in the list still when it is read again.
+#: The number of run ids to store before a submission. After it, at least one of them should still be in the list.
 NEWEST: Final = 20
 
+#: The fields of a group's request that ``POST /tests/{testId}/runs`` accepts as well.
 _TEST_FIELDS: Final = frozenset(("platform", "deviceModel", "projectEnvironmentId"))
 
 
 class TesterArmyHook(ServiceHook):
-    """Manages a TesterArmy connection and the client behind it.
+    """Manages a TesterArmy connection and its client.
 
-    The connection's host is the base URL, its password the API key; its extra may name the ``workspace`` and
-    ``project_short_id`` of dashboard links, and ``allow_http``.
+    The connection's host is the base URL, and its password is the API key. Its extra may have ``workspace`` and
+    ``project_short_id`` (for dashboard links), ``allow_http``, ``verify``, ``connect_timeout``, ``read_timeout``
+    and ``max_requests_per_second``.
 
     :param testerarmy_conn_id: the Airflow connection.
-    :param policy: how single requests are repeated; a few patient tries when None.
+    :param policy: when to retry a request; by default up to four requests with back-off.
     """
 
     conn_name_attr: ClassVar[str] = "testerarmy_conn_id"
@@ -86,7 +88,7 @@ class TesterArmyHook(ServiceHook):
     def list_runs(
         self, *, status: str | None = None, project_id: str | None = None, test_id: str | None = None
     ) -> Iterator[wire.Run]:
-        """The account's runs, newest first, fetched page by page as they are consumed."""
+        """The account's runs, newest first; pages are fetched on demand."""
         first = testerarmy.list_runs(status=status, project_id=project_id, test_id=test_id)
         for page in sender.iterate(self.get_conn().send, first, _next_runs(first)):
             yield from page.runs
@@ -94,7 +96,7 @@ class TesterArmyHook(ServiceHook):
     async def alist_runs(
         self, *, status: str | None = None, project_id: str | None = None, test_id: str | None = None
     ) -> AsyncIterator[wire.Run]:
-        """As :meth:`list_runs`, for an event loop."""
+        """Like :meth:`list_runs`, for an event loop."""
         await self.aload()
         first = testerarmy.list_runs(status=status, project_id=project_id, test_id=test_id)
         async with self.async_conn() as client:
@@ -103,7 +105,7 @@ class TesterArmyHook(ServiceHook):
                     yield run
 
     def test_connection(self) -> tuple[bool, str]:
-        """Whether the host answers and accepts the key, for the *Test* button; one cheap read, 10 s at most."""
+        """Whether the service accepts the key, for the *Test* button; sends one cheap request, for at most 10 s."""
         try:
             quick = replace(self.endpoint, timeouts=base.QUICK)
             with SyncSender(quick, policy=ONCE) as client:
@@ -111,12 +113,15 @@ class TesterArmyHook(ServiceHook):
         except CredentialsRejected as error:
             return (
                 False,
-                f"TesterArmy rejected the API key ({error.message}). Make a new one at {API_KEYS_PAGE}.",
+                f"TesterArmy rejected the API key ({error.message}). Create a new one at {API_KEYS_PAGE}.",
             )
         except ClientError as error:
             return False, str(error)
         names = ", ".join(project.name or project.id for project in projects[:5])
-        return True, f"Connected to TesterArmy; the key sees {len(projects)} project(s): {names}"
+        return (
+            True,
+            f"Connected to TesterArmy; the key can access {plural(len(projects), 'project')}: {names}",
+        )
 
     def service(self) -> TesterArmyService:
         """The adapter to the lifecycle."""
@@ -124,7 +129,10 @@ class TesterArmyHook(ServiceHook):
 
 
 def dashboard_prefix(extra: Mapping[str, Any]) -> str:
-    """What a run's dashboard address begins with, empty unless the connection's extra names the project."""
+    """The beginning of a run's dashboard URL; empty unless the extra has workspace and project.
+
+    The API does not return the workspace slug, so the connection must contain it.
+    """
     workspace, project = extra.get("workspace"), extra.get("project_short_id")
     if not workspace or not project:
         return ""
@@ -141,12 +149,13 @@ def _next_runs(first: Operation[wire.RunPage]) -> sender.Following[wire.RunPage]
 
 
 class TesterArmyService:
-    """TesterArmy as the lifecycle's service port.
+    """TesterArmy's adapter to the service port.
 
-    :param dashboard: what a run's dashboard address begins with, empty for no links.
+    :param dashboard: the beginning of a run's dashboard URL; empty for no links.
     """
 
     vendor = "TesterArmy"
+    # The values of the filter `status` of `GET /runs` in the OpenAPI document.
     active_statuses = ("queued", "running")
     ended_statuses = ("completed", "failed", "cancelled")
     can_cancel = True
@@ -155,7 +164,7 @@ class TesterArmyService:
         self._dashboard = dashboard
 
     def prepare(self, request: RunRequest) -> Operation[Scope]:
-        """Look at the test or group; for a prompt, which has no target, at the newest run."""
+        """Read the test or group. For a prompt, which has no target, read the newest run: this checks the key."""
         if request.kind == "test":
             return testerarmy.get_test(request.target).then(lambda test: _test_scope(test, request.target))
         if request.kind == "group":
@@ -174,42 +183,43 @@ class TesterArmyService:
             return replace(group, body=request.body).then(
                 lambda queued: _group_submission(queued, request.target)
             )
+        # The placeholder is replaced by the request's body, which was validated before.
         prompt = testerarmy.submit_prompt_run(wire.PromptRunRequest(prompt="-"))
         return replace(prompt, body=request.body).then(
             lambda queued: clean_submission(Submission((queued.id,)))
         )
 
     def fetch(self, run_id: RunId) -> Operation[RunResult]:
-        """One run, whole."""
+        """One run with all of its details."""
         return testerarmy.get_run(_usable(run_id)).then(about(run_id, self.result))
 
-    def glance(self, run_id: RunId) -> Operation[RunResult]:
-        """One run, only how far it is."""
-        return testerarmy.glance_at_run(_usable(run_id)).then(about(run_id, to_glimpse))
+    def fetch_state(self, run_id: RunId) -> Operation[RunResult]:
+        """The state and outcome of one run."""
+        return testerarmy.get_run_state(_usable(run_id)).then(about(run_id, to_state))
 
     def list_by_status(self, status: str, cursor: str) -> Operation[Page]:
-        """The account's runs in one status, only how far each is."""
-        listing = testerarmy.glance_at_runs(status=status, cursor=cursor or None)
-        return listing.then(lambda page: Page(tuple(map(to_sighting, page.runs)), page.next_cursor or ""))
+        """The states and outcomes of the account's runs with one status."""
+        listing = testerarmy.list_run_states(status=status, cursor=cursor or None)
+        return listing.then(lambda page: Page(tuple(map(to_listed_run, page.runs)), page.next_cursor or ""))
 
     def list_candidates(self, request: RunRequest, scope: Scope, cursor: str) -> Operation[Page]:
-        """The newest runs of the test, of the group's project, or for a prompt of the account."""
+        """The newest runs of the test, of the group's project, or (for a prompt) of the account."""
         test_id, project_id = _listed_by(request, scope)
         listing = testerarmy.list_runs(test_id=test_id, project_id=project_id, cursor=cursor or None)
         return listing.then(lambda page: self._page(page, request))
 
     def list_newest(self, request: RunRequest, scope: Scope) -> Operation[tuple[RunId, ...]]:
-        """The ids of the newest such runs."""
+        """The ids of the newest of these runs."""
         test_id, project_id = _listed_by(request, scope)
-        listing = testerarmy.glance_at_runs(test_id=test_id, project_id=project_id, limit=NEWEST)
+        listing = testerarmy.list_run_states(test_id=test_id, project_id=project_id, limit=NEWEST)
         return listing.then(lambda page: tuple(run.id for run in page.runs))
 
-    def examine(self, run_id: RunId, request: RunRequest) -> Operation[Sighting]:
-        """One run, and whether it stems from the request."""
-        return testerarmy.get_run(str(run_id)).then(lambda run: self._sighting(run, request))
+    def examine(self, run_id: RunId, request: RunRequest) -> Operation[ListedRun]:
+        """One run, and whether the request may have started it."""
+        return testerarmy.get_run(str(run_id)).then(lambda run: self._listed_run(run, request))
 
     def list_tests(self, request: RunRequest, scope: Scope, cursor: str) -> Operation[Tests] | None:
-        """The tests of a group; a test or a prompt is one run."""
+        """The tests of a group; None for a test or a prompt, which starts one run."""
         if request.kind != "group":
             return None
         listing = testerarmy.list_tests(scope.project_id, group_id=request.target, cursor=cursor or None)
@@ -220,11 +230,14 @@ class TesterArmyService:
         return testerarmy.cancel_run(str(run_id))
 
     def cancel_batch(self, batch_id: str) -> Operation[Any]:
-        """Cancel what is active in a batch."""
+        """Cancel the active runs of a batch."""
         return testerarmy.cancel_batch(batch_id)
 
     def some_tests(self, request: RunRequest, test_ids: Sequence[str]) -> tuple[RunRequest, ...] | None:
-        """Tests of a group, each by itself; a test's own trigger knows neither address nor commit nor build."""
+        """One request for each of these tests of a group.
+
+        None if the group's request has a field that single tests do not accept, e.g. a URL, a commit or a build.
+        """
         if request.kind != "group" or not request.whole or not request.body.keys() <= _TEST_FIELDS:
             return None
         if not test_ids or not all(test_ids):
@@ -232,48 +245,50 @@ class TesterArmyService:
         return tuple(RunRequest("test", test_id, request.body) for test_id in dict.fromkeys(test_ids))
 
     def submission_url(self, submission: Submission) -> str:
-        """The first of the runs on the dashboard."""
+        """The dashboard page of the first run."""
+        # Batches have no page on the dashboard, and the API has no `GET /batches/{id}`.
         return self.run_url(submission.run_ids[0]) if submission.run_ids else ""
 
     def run_url(self, run_id: RunId) -> str:
-        """The run on the dashboard."""
+        """The dashboard page of a run; empty if the connection has no workspace or project."""
         return f"{self._dashboard}?run={quote(str(run_id), safe='')}" if self._dashboard else ""
 
     def result(self, run: wire.Run) -> RunResult:
-        """A run as the domain has it."""
+        """Convert a run to a domain result."""
         return to_result(run, self.run_url(run.id))
 
     def _page(self, page: wire.RunPage, request: RunRequest) -> Page:
-        return Page(tuple(self._sighting(run, request) for run in page.runs), page.next_cursor or "")
+        return Page(tuple(self._listed_run(run, request) for run in page.runs), page.next_cursor or "")
 
-    def _sighting(self, run: wire.Run, request: RunRequest) -> Sighting:
-        return Sighting(self.result(run), match(run, request))
+    def _listed_run(self, run: wire.Run, request: RunRequest) -> ListedRun:
+        return ListedRun(self.result(run), match(run, request))
 
 
 def _listed_by(request: RunRequest, scope: Scope) -> tuple[str | None, str | None]:
-    """The test and the project by which the list is filtered for what a request starts."""
+    """The test id and the project id for filtering the list of runs; the API has no filter by group."""
     test_id = request.target if request.kind == "test" else None
     return test_id, (scope.project_id or None) if request.kind == "group" else None
 
 
 def _usable(run_id: RunId) -> str:
     if not usable_id(run_id):
-        raise RequestInvalid("A run id is a text without spaces, of at most 200 characters.")
+        raise RequestInvalid("A run id must be a text of 1 to 200 characters without spaces.")
     return str(run_id)
 
 
 def _single(queued: wire.TestRunQueued, test_id: str) -> Submission:
-    """The run of a test.
+    """The submission of a test.
 
-    :raises ValueError: when the answer is about another test.
+    :raises ValueError: if the response is about another test.
     """
     _same("test", queued.test_id, test_id)
     return clean_submission(Submission((queued.run_id,)))
 
 
 def _same(what: str, answered: str | None, asked: str) -> None:
+    # A broken cache or proxy may return another object. Waiting for its runs could report a wrong verdict.
     if answered and answered.strip().casefold() != asked.strip().casefold():
-        raise ValueError(f"asked about {what} {asked}, answered about another one")
+        raise ValueError(f"requested {what} {asked}, received another one")
 
 
 def _test_scope(test: wire.TestDefinition, test_id: str) -> Scope:
@@ -283,6 +298,7 @@ def _test_scope(test: wire.TestDefinition, test_id: str) -> Scope:
 
 def _group_scope(group: wire.Group, group_id: str) -> Scope:
     _same("group", group.id, group_id)
+    # The service may run the preparation test in addition to the tests that it lists for the group.
     companions = frozenset((group.prep_test_id,) if group.prep_test_id else ())
     return Scope(one_line(group.project_id or ""), one_line(group.name or ""), companions)
 
@@ -290,6 +306,7 @@ def _group_scope(group: wire.Group, group_id: str) -> Scope:
 def _group_submission(queued: wire.GroupRunQueued, group_id: str) -> Submission:
     _same("group", queued.group_id, group_id)
     rejected = queued.cancelled_run_ids
+    # `status` is `cancelled` only if the service rejected every run.
     if not rejected and queued.status == "cancelled":
         rejected = queued.run_ids
     return clean_submission(Submission(queued.run_ids, rejected, queued.batch_id))
@@ -297,5 +314,6 @@ def _group_submission(queued: wire.GroupRunQueued, group_id: str) -> Submission:
 
 def _tests(page: wire.TestPage) -> Tests:
     titles = {test.id: one_line(test.title or "") for test in page.tests}
+    # A group run skips disabled tests. A missing `enabled` counts as enabled.
     runnable = frozenset(test.id for test in page.tests if test.enabled is not False)
     return Tests(titles, runnable, page.next_cursor or "")

@@ -1,4 +1,4 @@
-"""What TesterArmy's answers about a run mean in the domain's terms; pure functions, without I/O."""
+"""Converts TesterArmy's runs to domain results; pure functions."""
 
 from __future__ import annotations
 
@@ -8,21 +8,22 @@ from typing import Final
 from airflow_provider_testerarmy.client.testerarmy import models as wire
 from airflow_provider_testerarmy.runs.cleaning import clean_result
 from airflow_provider_testerarmy.runs.results import Issue, Outcome, Phase, RunResult, Step
-from airflow_provider_testerarmy.runs.service import Sighting
+from airflow_provider_testerarmy.runs.service import ListedRun
 
-#: What a person can do about a step's ``errorCode`` (the codes of the vendor's OpenAPI document, July 2026).
+#: What to do about a step's ``errorCode``; the codes are from the service's OpenAPI document (July 2026).
 ERROR_HINTS: Final = {
-    "AUTH_CREDENTIAL_UNAVAILABLE": "give the project the credential that the login step asks for",
+    "AUTH_CREDENTIAL_UNAVAILABLE": "add the credential that the login step needs to the project",
     "AUTH_CREDENTIAL_INVALID": "check username and password of the credential in the project's settings",
-    "AUTH_BASIC_REQUIRED": "the site asks for HTTP basic authentication: add it to the project's credentials",
+    "AUTH_BASIC_REQUIRED": "the site needs HTTP basic authentication: add it to the project's credentials",
     "VERCEL_BYPASS_REQUIRED": "the deployment is protected by Vercel: set the bypass secret in the project",
     "MOBILE_RELEASE_BUILD_REQUIRED": "upload a release build of the app; a debug build cannot be tested",
-    "VIEWPORT_RESIZE_UNSUPPORTED": "take the change of window size out of the test's steps",
-    "STEP_TOOL_LIMIT_EXHAUSTED": "split the step: the agent used up its actions",
-    "STEP_DEADLINE_EXHAUSTED": "split the step, or see why the page is slow: the agent ran out of time",
-    "STEP_NO_CONCLUSION": "say in the step what is to be seen: the agent came to no conclusion",
+    "VIEWPORT_RESIZE_UNSUPPORTED": "remove the change of the window size from the test's steps",
+    "STEP_TOOL_LIMIT_EXHAUSTED": "split the step: the agent reached its limit of actions",
+    "STEP_DEADLINE_EXHAUSTED": "split the step, or check why the page is slow: the agent ran out of time",
+    "STEP_NO_CONCLUSION": "describe the expected result in the step: the agent reached no conclusion",
 }
 
+#: The statuses of ``RunResponse``. ``completed`` is not ``passed``; see :func:`_outcome`.
 PHASES: Final = {
     "queued": Phase.QUEUED,
     "running": Phase.RUNNING,
@@ -33,9 +34,9 @@ PHASES: Final = {
 
 
 def to_result(run: wire.Run, url: str) -> RunResult:
-    """A run as the domain has it.
+    """Convert a run to a domain result.
 
-    :param url: the run's page on the dashboard, empty for no link.
+    :param url: the run's page on the dashboard; empty for no link.
     """
     phase = _phase(run)
     output = run.output or wire.Output()
@@ -61,32 +62,37 @@ def to_result(run: wire.Run, url: str) -> RunResult:
     return clean_result(found)
 
 
-def to_sighting(run: wire.RunGlimpse) -> Sighting:
-    """How far a listed run is."""
+def to_listed_run(run: wire.RunState) -> ListedRun:
+    """The state of a listed run."""
     phase = _phase(run)
-    return Sighting(to_glimpse(run)) if phase is Phase.FINISHED else _still_active(run.id, run.status, phase)
+    return ListedRun(to_state(run)) if phase is Phase.FINISHED else _still_active(run.id, run.status, phase)
 
 
 @lru_cache(maxsize=10_000)
-def _still_active(run_id: str, status: str, phase: Phase) -> Sighting:
-    """Lists show the same runs in the same state again and again: by the thousand that is worth keeping."""
-    return Sighting(clean_result(RunResult(run_id, status, phase)))
+def _still_active(run_id: str, status: str, phase: Phase) -> ListedRun:
+    """Cached, because polls list the same thousands of active runs in the same state again and again."""
+    return ListedRun(clean_result(RunResult(run_id, status, phase)))
 
 
-def to_glimpse(run: wire.RunGlimpse) -> RunResult:
-    """How far a run is, without its details."""
+def to_state(run: wire.RunState) -> RunResult:
+    """The state and outcome of a run, without details."""
     phase = _phase(run)
     outcome = _outcome(run) if phase is Phase.FINISHED else None
     return clean_result(RunResult(run.id, run.status, phase, outcome))
 
 
-def _phase(run: wire.RunGlimpse) -> Phase:
+def _phase(run: wire.RunState) -> Phase:
     phase = PHASES.get(run.status, Phase.UNKNOWN)
+    # A future status with a completion time is an end as well; waiting for a known status would time out.
     return Phase.FINISHED if phase is Phase.UNKNOWN and run.completed_at is not None else phase
 
 
-def _outcome(run: wire.RunGlimpse) -> Outcome:
-    """The outcome of a finished run; ``completed`` by itself is not a pass."""
+def _outcome(run: wire.RunState) -> Outcome:
+    """The outcome of a finished run.
+
+    ``completed`` only says that the agent finished: ``output.result`` is the outcome. ``failed`` says that the
+    service could not complete the run, e.g. because its browser did not start.
+    """
     if run.status == "failed":
         return Outcome.ERRORED
     if run.status == "cancelled":
@@ -109,6 +115,7 @@ def _reason(run: wire.Run, output: wire.Output) -> str:
 def _issue(issue: wire.Issue) -> Issue:
     return Issue(
         name=issue.name or "unnamed",
+        # The OpenAPI document: `issue` (a confirmed bug) is the default, `warning` does not block.
         confirmed=issue.type != "warning",
         severity=issue.severity,
         description=issue.description or "",

@@ -1,1 +1,1 @@
-"""One try of a task: what operators and sensors share."""
+"""One try of a task, from submission to verdict: the code that operators and sensors share."""

@@ -1,9 +1,9 @@
-"""One try of a task on test runs, in the worker: submit, remember, await, stop, judge, report."""
+"""One try of a task in the worker: submits or reconnects, waits, stops runs, judges and reports."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,20 +20,20 @@ from airflow_provider_testerarmy.exceptions import (
 )
 from airflow_provider_testerarmy.lifecycle.cancellation import name_active
 from airflow_provider_testerarmy.lifecycle.claims import claims_of
-from airflow_provider_testerarmy.lifecycle.conclusion import Ender
+from airflow_provider_testerarmy.lifecycle.conclusion import Finisher
 from airflow_provider_testerarmy.lifecycle.interrupts import Interrupted, Interrupts
 from airflow_provider_testerarmy.lifecycle.options import Options
 from airflow_provider_testerarmy.lifecycle.record_store import RecordStore, identity_of
-from airflow_provider_testerarmy.lifecycle.record_trust import Origin
-from airflow_provider_testerarmy.lifecycle.service_session import ServiceLine
-from airflow_provider_testerarmy.lifecycle.start import Beginner
-from airflow_provider_testerarmy.lifecycle.verdict import Judge, as_one
+from airflow_provider_testerarmy.lifecycle.record_trust import RecordReader
+from airflow_provider_testerarmy.lifecycle.service_session import ServiceSession
+from airflow_provider_testerarmy.lifecycle.start import Starter
+from airflow_provider_testerarmy.lifecycle.verdict import Judge, submission_of
 from airflow_provider_testerarmy.lifecycle.worker_wait import Waiter
 from airflow_provider_testerarmy.runs.awaiting.watchlist import Waited, WaitEnd
 from airflow_provider_testerarmy.runs.results import Outcome, RunId, RunResult
 from airflow_provider_testerarmy.runs.service import RunRequest, Submission
 from airflow_provider_testerarmy.runs.submission.asked import asked_for
-from airflow_provider_testerarmy.runs.submission.cancel import Fate
+from airflow_provider_testerarmy.runs.submission.cancel import StopResult
 from airflow_provider_testerarmy.runs.submission.decision import Ending
 from airflow_provider_testerarmy.runs.submission.record import Part, PartState, Record
 from airflow_provider_testerarmy.runs.submission.rounds import (
@@ -51,19 +51,20 @@ _ENDINGS: Final = {
     WaitEnd.LOST: Ending.TRIGGER_LOST,
 }
 _STOPPED: Final = {
-    Fate.STOPPED: "stopped",
-    Fate.RUNNING: "not stopped",
-    Fate.UNKNOWN: "perhaps not stopped",
+    StopResult.STOPPED: "cancelled",
+    StopResult.RUNNING: "not cancelled",
+    StopResult.UNKNOWN: "possibly not cancelled",
 }
 
 
 class Lifecycle:
     """One try of one task instance.
 
-    :param hook: the connection; its service is asked.
-    :param request: what is started, None for a task that only waits.
-    :param context: Airflow's, of this try.
-    :param log: takes the lines of the task's log.
+    :param hook: the hook of the Airflow connection.
+    :param options: the common parameters.
+    :param request: what to submit, None for a sensor.
+    :param context: Airflow's context of this try.
+    :param log: the logger of the task.
     """
 
     def __init__(
@@ -79,196 +80,227 @@ class Lifecycle:
         self._log = log
         ti = context["ti"]
         self._interrupts = Interrupts()
-        self._line = ServiceLine(hook, self._interrupts)
+        self._session = ServiceSession(hook, self._interrupts)
         self._asked = asked_for(hook.path, hook.conn_id, request, options.gate.digest())
         self._store = RecordStore(
-            context, self._asked, self._line.secret, cancels=options.cancel_on_kill, durable=options.durable
+            context,
+            self._asked,
+            self._session.secret,
+            cancels=options.cancel_on_kill,
+            durable=options.durable,
         )
-        self._origin = Origin(self._store, self._line, request, context, log)
+        self._reader = RecordReader(self._store, self._session, request, context, log)
         self._claims = claims_of(identity_of(ti))
-        self._ender = Ender(
-            self._line, self._store, self._origin, options, self._claims, ti, log, waits_only=request is None
-        )
-        self._judge = Judge(self._line, options, request, context["task"], ti, log, self._interrupts)
-        self._beginner = Beginner(
-            self._line,
+        self._finisher = Finisher(
+            self._session,
             self._store,
-            self._origin,
-            self._ender,
+            self._reader,
+            options,
+            self._claims,
+            ti,
+            log,
+            waits_only=request is None,
+        )
+        self._judge = Judge(self._session, options, request, context["task"], ti, log, self._interrupts)
+        self._starter = Starter(
+            self._session,
+            self._store,
+            self._reader,
+            self._finisher,
             options,
             self._claims,
             self._interrupts,
             log,
         )
-        #: Waits for the runs, and says until when.
-        self.waiter = Waiter(self._line, self._store, options, context["task"], ti, self._interrupts, log)
-        #: Whether the runs have been judged, or are not to be.
+        #: Polls the runs, and knows their deadline.
+        self.waiter = Waiter(self._session, self._store, options, context["task"], ti, self._interrupts, log)
+        #: Whether the runs have been judged, or need no judgement. A kill then changes nothing.
         self.judged = False
 
     @property
     def record(self) -> Record:
-        """What is known to have been started."""
+        """The record of this try."""
         return self._store.record
 
     @property
     def run_ids(self) -> tuple[RunId, ...]:
-        """What is judged: the runs of this round, and those of earlier rounds that still count."""
+        """The runs to judge: those of this round, and those of earlier rounds that still count."""
         return tuple(dict.fromkeys((*self.record.carried, *self.record.run_ids)))
 
     @property
     def submission(self) -> Submission:
-        """All that was started, as one."""
-        return as_one(self.record)
+        """All parts of this round, as one submission."""
+        return submission_of(self.record)
 
     @property
     def can_be_active(self) -> bool:
-        """Whether there is a run that can be active."""
+        """Whether the service accepted any of the runs."""
         return bool(set(self.record.run_ids) - set(self.submission.rejected_run_ids))
 
     @property
     def label(self) -> str:
-        """What was started, in the vendor's words; empty for a task that only waits."""
+        """The submitted target in the vendor's terms, for messages; empty for a sensor."""
         return one_line(self._request.label, 200) if self._request else ""
 
     @property
     def title(self) -> str:
-        """What a person calls what was started, where the service told it to this try."""
-        return self._beginner.title
+        """The title of the test or group, empty if this try has not read it."""
+        return self._starter.title
 
     @property
     def reconnected(self) -> bool:
-        """Whether this try waits for what an earlier one started."""
-        return self._beginner.reconnected
+        """Whether this try waits for runs of an earlier one."""
+        return self._starter.reconnected
 
     def url(self, run_ids: Sequence[RunId]) -> str:
-        """Where a person looks at the runs, empty where that is not known."""
+        """The dashboard address of the runs, empty if it is unknown."""
         return self._judge.url(self.record, run_ids)
 
     @contextmanager
     def guarded(self) -> Iterator[Lifecycle]:
-        """Whatever ends the block, no run is left behind that nobody will wait for.
+        """A block that leaves no run active without a try that waits for it, however it ends.
 
-        :raises RunInterrupted: when the task was told to stop.
+        :raises RunInterrupted: if Airflow or a user stopped the task.
         """
         try:
             yield self
         except Interrupted:
-            raise self._interrupted() from None
+            raise self._end_interrupted() from None
         except AirflowTaskTimeout:
             if not self.judged:
-                self._execution_timed_out()
+                self._end_timed_out()
             raise
         except (KeyboardInterrupt, SystemExit):
-            # `airflow dags test` runs tasks in the foreground.
+            # `airflow dags test` runs tasks in the foreground, where Ctrl-C raises this and no retry follows.
             if not self.judged:
-                self._ender.end(Ending.KILLED, follows=False)
+                self._finisher.end(Ending.KILLED, follows=False)
             raise
         except Exception as error:
             if not self.judged:
-                self._ender.end_with(error)
+                self._finisher.end_with(error)
             raise
         finally:
-            self._line.close()
+            self._session.close()
 
     def kill(self) -> None:
-        """The task is told to stop; see :class:`~airflow_provider_testerarmy.lifecycle.interrupts.Interrupts`."""
+        """Request a stop; see :class:`~airflow_provider_testerarmy.lifecycle.interrupts.Interrupts`."""
         if self.judged:
             return
-        if self._beginner.sending:
-            # Airflow may end the process before the answer comes.
+        if self._starter.sending:
+            # Airflow may kill the process before the answer arrives, so this may be the last line of the log.
             self._log.warning(
-                "The request for the %s has been sent and is not answered. It may start runs: unless a later line "
-                "names them, check the dashboard.",
+                "The request for the %s has been sent and has no answer yet. It may start runs. Unless a later "
+                "line names them, check the dashboard.",
                 self.label,
             )
         self._interrupts.kill()
 
-    # -- beginning
+    # -- start
 
     def submit(self) -> Record:
-        """Start the request, or reconnect to what an earlier try of this generation started.
+        """Submit the request, or reconnect to the runs that an earlier try of this generation started.
 
-        :raises TestRunError: when nothing was started, or when that is not clear.
+        :raises TestRunError: if no run was started, or if that is unknown.
         """
         assert self._request is not None  # noqa: S101
-        self._beginner.begin(self._request)
+        self._starter.start(self._request)
         self.waiter.start_timeout()
         self._interrupts.check()
         return self.record
 
     def adopt(self, started: Callable[[], Submission], trusted: frozenset[RunId] = frozenset()) -> Record:
-        """Take over what was started before the task was deferred, or what a sensor was given.
+        """Take over the runs from before a deferral, or the runs that a sensor got as an argument.
 
-        :param started: tells it where there is no record.
-        :param trusted: the runs that the trigger has waited for; no user can have named them to it.
-        :raises RunsForgotten: when it is not known either way.
+        :param started: returns the runs if there is no record.
+        :param trusted: the runs that the trigger waited for. Users cannot edit these.
+        :raises RunsForgotten: if neither names any run.
         """
-        record = self._origin.resumed(trusted)
+        record = self._reader.resumed(trusted)
         if record is not None and (record.run_ids or record.carried):
             self._store.record = record
             if not record.generation.same(self._store.generation):
-                # A task that resumes was not cleared itself; something else in its DAG run was.
+                # ``clear_number`` goes up with every clear in the DAG run. A task that resumes was not cleared
+                # itself, so another task was.
                 self._store.keep(replace(record, generation=self._store.generation))
             return self.record
         submission = started()
-        if not self._origin.can_be_ours(submission.run_ids, trusted):
+        if not self._reader.can_be_ours(submission.run_ids, trusted):
             submission = Submission(())
         part = Part(self._request, PartState.STARTED, submission=submission)
         self._store.record = self._store.fresh.with_part(WHOLE, part)
         if not self.record.run_ids:
             raise RunsForgotten(
-                "The ids of the runs that this task waited for are gone: neither its record nor its trigger has "
+                "The ids of the runs that this task waited for are lost: neither its record nor its trigger has "
                 "them. Check the dashboard for the runs."
             )
         return self.record
 
-    # -- ending
+    def check_wanted(self) -> None:
+        """Stop here if a user has ended the task since it began.
 
-    def abandon(self) -> str:
-        """Stop what an earlier try started, because this one cannot go on; what became of it, for a message."""
-        record, believed = self._origin.earlier()
+        Airflow then refuses the deferral or the result, and this process ends before a heartbeat reports the mark.
+        The run ids are stored by now, so the listener finds them after a later mark.
+
+        :raises Interrupted: if a user has ended it.
+        """
+        if self._finisher.ended_by_user():
+            raise Interrupted
+
+    # -- end
+
+    def stop_earlier(self) -> str:
+        """Stop the runs of earlier tries, because this try cannot continue.
+
+        :return: a sentence on the result, for an error message.
+        """
+        record, believed = self._reader.earlier()
         if record is None or not believed or not record.unsettled:
             return "Nothing was started."
         what = name_active(record)
         self._store.record = record
-        fate = self._ender.end(Ending.REFUSED, follows=False)
-        return f"Nothing new was started. From an earlier try, {what}: {_STOPPED[fate or Fate.UNKNOWN]}."
+        fate = self._finisher.end(Ending.REFUSED, follows=False)
+        return (
+            f"Nothing new was started. From an earlier try, {what}: {_STOPPED[fate or StopResult.UNKNOWN]}."
+        )
 
-    def _interrupted(self) -> RunInterrupted:
-        """A user who kills a task wants its runs stopped; whoever takes the worker away does not."""
+    def _end_interrupted(self) -> RunInterrupted:
+        """Cancel the runs if a user killed the task. Keep them if only the worker went away."""
         ids = self.record.run_ids
-        ending, follows = self._ender.why_interrupted()
-        fate = self._ender.end(ending, follows=follows)
+        ending, follows = self._finisher.why_interrupted()
+        fate = self._finisher.end(ending, follows=follows)
         if fate is None:
             what = name_runs(ids) if ids else "no run yet"
-            message = f"The worker was stopped; the next try reconnects ({what})."
+            message = f"The worker was stopped. The next try reconnects ({what})."
         else:
-            # Those that have ended were not stopped, and do not go on.
+            # Name only the runs that were active: the others were not stopped and need no attention.
             known = self.waiter.known(ids)
             active = tuple(run_id for run_id in ids if run_id not in known or not known[run_id].finished)
             what = name_runs(active) if active else "all had ended" if ids else "no run yet"
-            message, ids = f"The task was stopped, its runs were {_STOPPED[fate]} ({what}).", active
+            message, ids = f"The task was stopped. Its runs were {_STOPPED[fate]} ({what}).", active
         self._push_known(message, fate)
         return RunInterrupted(message, ids)
 
-    def _execution_timed_out(self) -> None:
+    def _end_timed_out(self) -> None:
         self._log.info("The task's execution_timeout has passed.")
-        follows = self._ender.retry_follows()
-        fate = self._ender.end(Ending.EXECUTION_TIMEOUT, follows=follows)
+        follows = self._finisher.retry_follows()
+        fate = self._finisher.end(Ending.EXECUTION_TIMEOUT, follows=follows)
         if self.run_ids:
-            self.waiter.look(self.run_ids)
+            # A kill that arrives now has nothing left to stop. The known results are reported in any case.
+            with suppress(Interrupted):
+                self.waiter.check_once(self.run_ids)
         results = self._push_known("execution_timeout has passed.", fate)
-        # A try may be cut off while it looks for what an earlier one has started, which may have ended long since.
+        # The time-out may interrupt a search for runs of an earlier try, which may have ended long ago. Only runs
+        # that were cancelled now make another round necessary.
         cut_short = any(run.outcome is Outcome.CANCELLED for run in results)
-        if follows and fate is Fate.STOPPED and cut_short:
+        if follows and fate is StopResult.STOPPED and cut_short:
             self._store.keep(closed(self.record, results, self._options.gate.blocks))
 
-    def _push_known(self, why: str, fate: Fate | None) -> list[RunResult]:
-        """Judge and report what this try has seen of its runs; asks the service nothing more."""
+    def _push_known(self, why: str, fate: StopResult | None) -> list[RunResult]:
+        """Judge and report the known results, without further requests to the service."""
         if not self.run_ids:
             return []
         known = self.waiter.known(self.run_ids)
-        stopped = fate is Fate.STOPPED
+        stopped = fate is StopResult.STOPPED
         _, results, summary = self._judge.judge_early(
             known, self.record, self.run_ids, why, stopped=stopped, brief=True
         )
@@ -276,34 +308,41 @@ class Lifecycle:
         return results
 
     def conclude(self, waited: Waited, run_ids: Sequence[RunId]) -> dict[str, Any]:
-        """Judge what a wait came to, and return the summary.
+        """Judge the runs after a wait, and return the summary.
 
-        :raises TestRunError, TestsSkipped: for every verdict but passed, and for a wait that ended early.
+        :raises TestRunError, TestsSkipped: for every verdict except *passed*, and for a wait that ended early.
         """
         if waited.end is WaitEnd.DEADLINE:
             waited = self.waiter.after_deadline(waited, run_ids)
         if waited.end is WaitEnd.FINISHED:
-            return self._final(waited.results, run_ids)
-        raise self._early(waited, run_ids)
+            return self._judge_final(waited.results, run_ids)
+        return self._end_early(waited, run_ids)
 
-    def _early(self, waited: Waited, run_ids: Sequence[RunId]) -> TestRunError:
-        """End a wait that is over before its runs are; the failure that it is."""
+    def _end_early(self, waited: Waited, run_ids: Sequence[RunId]) -> dict[str, Any]:
+        """End a wait before its runs are known to have ended.
+
+        :return: the summary, if cancelling the runs has shown that all of them had ended in time.
+        :raises TestRunError: otherwise.
+        """
         ending = _ENDINGS.get(waited.end, Ending.ERROR)
-        follows = self._ender.retry_follows(wait_error(waited, run_ids))
-        fate = self._ender.end(ending, follows=follows)
-        known = {**self.waiter.known(run_ids), **waited.results}
+        follows = self._finisher.retry_follows(wait_error(waited, run_ids))
+        fate = self._finisher.end(ending, follows=follows)
+        known = {**waited.results, **self.waiter.known(run_ids)}
+        if self.waiter.ended_in_time(known, run_ids):
+            return self._judge_final(known, run_ids)
         error = wait_error(replace(waited, results=known), run_ids, fate)
-        stopped, brief = fate is Fate.STOPPED, ending is not Ending.DEADLINE
+        stopped, brief = fate is StopResult.STOPPED, ending is not Ending.DEADLINE
         _, results, summary = self._judge.judge_early(
             known, self.record, run_ids, str(error), stopped=stopped, brief=brief
         )
+        # Tests that passed before the deadline do not run again.
         if ending is Ending.DEADLINE and follows and stopped:
             self._store.keep(closed(self.record, results, self._options.gate.blocks))
         self.judged = True
         self._judge.push(summary)
-        return error
+        raise error
 
-    def _final(self, known: Mapping[RunId, RunResult], run_ids: Sequence[RunId]) -> dict[str, Any]:
+    def _judge_final(self, known: Mapping[RunId, RunResult], run_ids: Sequence[RunId]) -> dict[str, Any]:
         verdict, results, summary = self._judge.judge(known, self.record, run_ids)
         error = verdict_error(
             verdict,
@@ -311,28 +350,30 @@ class Lifecycle:
             all_rejected=self.submission.all_rejected,
             retry_failed_tests=self._options.retry_failed_tests,
         )
+        # Airflow retries only these two verdicts. All others end the task, and a later try comes from a clear.
         retried = isinstance(error, RunErrored | TestsFailed) and not isinstance(error, AirflowFailException)
-        if retried and self._ender.retry_follows(error) and not self._options.gate.report_only:
+        if retried and self._finisher.retry_follows(error) and not self._options.gate.report_only:
             self._store.keep(closed(self.record, results, self._options.gate.blocks))
         else:
-            self._ender.conclude_judged()
+            self._finisher.conclude_judged()
         self.judged = True
         if error is None:
             return summary
         if self._options.gate.report_only and isinstance(error, TestRunError):
-            self._log.warning("The gate only reports, so the task succeeds all the same.")
+            self._log.warning("The gate has report_only=True, so the task succeeds in spite of this verdict.")
             return summary
         self._judge.push(summary)
         raise error
 
     def unjudged(self) -> dict[str, Any]:
-        """The summary of runs that were started and are not awaited.
+        """The summary of runs that the task does not wait for.
 
-        :raises TestRunError: when there is nothing that could run.
+        :raises TestRunError: if the service accepted none of the runs.
         """
         run_ids = self.record.run_ids
         if not self.can_be_active:
             return self.conclude(self.waiter.wait(run_ids), run_ids)
+        self.check_wanted()
         self.judged = True
-        self._ender.conclude(self.record)
+        self._finisher.conclude(self.record)
         return self._judge.unjudged(self.record, run_ids)

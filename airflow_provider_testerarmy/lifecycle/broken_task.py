@@ -1,4 +1,4 @@
-"""A try that cannot go on, because its task was broken by an edit: what earlier tries started is stopped."""
+"""Stops the runs of earlier tries when an edit has made the task invalid, so that this try cannot continue."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from airflow_provider_testerarmy.hooks.base import ServiceHook
 
 
-def abandon(
+def stop_earlier(
     hook: Callable[[], ServiceHook],
     target: Callable[[], RunRequest | None],
     context: Mapping[str, Any],
@@ -26,31 +26,34 @@ def abandon(
     cancel_on_kill: bool,
     durable: bool,
 ) -> str:
-    """Stop what an earlier try started, with nothing of the task but its connection.
+    """Stop the runs of earlier tries. Only the task's connection has to be valid.
 
-    :param target: what the task names, which may be what is broken.
-    :return: what became of it, for a message.
+    :param hook: returns the hook of the task's connection.
+    :param target: returns what the task runs; it may raise, because it may be the invalid part.
+    :return: one or two sentences on the runs, for an error message.
     """
+    # Only cancelling is left to do, so the parameters that may be invalid get their defaults.
     options = Options(QualityGate(), 10.0, None, 30.0, cancel_on_kill, durable)
-    # The task fails for another reason, and that is what its message is about.
+    # The caller raises the reason why the task is invalid. An error raised here would hide it.
     try:
-        with Lifecycle(hook(), options, _known(target), context, log).guarded() as lifecycle:
-            return lifecycle.abandon()
+        with Lifecycle(hook(), options, _known_target(target), context, log).guarded() as lifecycle:
+            return lifecycle.stop_earlier()
     except Exception as error:
-        log.warning("What an earlier try started could not be stopped: %s", error)
-        return _named(context) if durable else "Nothing was started."
+        log.warning("The runs of an earlier try could not be stopped: %s", error)
+        return _earlier_runs(context) if durable else "Nothing was started."
 
 
-def _known(target: Callable[[], RunRequest | None]) -> RunRequest | None:
+def _known_target(target: Callable[[], RunRequest | None]) -> RunRequest | None:
     try:
         return target()
     except ValueError:
         return None
 
 
-def _named(context: Mapping[str, Any]) -> str:
+def _earlier_runs(context: Mapping[str, Any]) -> str:
     store = open_store(context)
     named = runs_named(store.get()) if store is not None else ()
     if not named:
         return "Nothing was started."
-    return f"Nothing new was started. {name_runs(named)} of an earlier try may still be running."
+    runs = name_runs(named)
+    return f"Nothing new was started. {runs} of an earlier try may still be running: check the dashboard."

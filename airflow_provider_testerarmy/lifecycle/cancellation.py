@@ -1,4 +1,4 @@
-"""Stopping what a record says was started: each part for itself, with an answer that is never a yes or no."""
+"""Stopping the runs of a record, part by part. The result of each part is stopped, still running, or unknown."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from airflow_provider_testerarmy.runs.flow import Flow
 from airflow_provider_testerarmy.runs.results import RunId
 from airflow_provider_testerarmy.runs.service import Submission
-from airflow_provider_testerarmy.runs.submission.cancel import Fate, cancel
+from airflow_provider_testerarmy.runs.submission.cancel import StopResult, cancel
 from airflow_provider_testerarmy.runs.submission.lookup import BRIEF_LOOKS, LOOKS, find
 from airflow_provider_testerarmy.runs.submission.record import Part, PartState, Record
 from airflow_provider_testerarmy.runs.submission.setting import Setting
@@ -24,20 +24,20 @@ def stop_record(
     *,
     ended: Set[RunId] = frozenset(),
     patient: bool = False,
-) -> tuple[Record, Fate]:
-    """Stop what is active in a record, and look first where that is not known.
+) -> tuple[Record, StopResult]:
+    """Stop the active runs of a record. For a request without an answer, first find the runs that it started.
 
-    :param setting_of: what looking for a part's effect needs.
+    :param setting_of: returns what the search for the runs of a part needs.
     :param drive: runs a flow to its end.
     :param ended: runs that are known to have ended.
-    :param patient: whether there is time for all looks; a task that is being stopped has seconds.
-    :return: the record as it is then, and the worst that became of a part.
+    :param patient: False limits the search to a few seconds. Airflow kills a task that takes longer to stop.
+    :return: the updated record, and the worst result of any part.
     """
     stopper = _Stopper(setting_of, drive, log, ended, patient=patient)
     parts = {name: stopper.stop(part) for name, part in record.parts.items()}
     leftovers = tuple(stopper.stop(part) for part in record.leftovers)
     left = tuple(part for part in leftovers if not part.settled)
-    return replace(record, parts=parts, leftovers=left), Fate.worst(stopper.fates)
+    return replace(record, parts=parts, leftovers=left), StopResult.worst(stopper.fates)
 
 
 class _Stopper:
@@ -55,29 +55,32 @@ class _Stopper:
         self._log = log
         self._ended = ended
         self._patient = patient
-        self.fates: set[Fate] = set()
+        self.fates: set[StopResult] = set()
 
     def stop(self, part: Part) -> Part:
-        """The part as it is after it was stopped."""
+        """Stop one part and return its new state."""
         if part.settled:
             return part
-        found = self._looked_for(part) if part.unknown else part
+        found = self._look_up(part) if part.unknown else part
         if found.submission is None:
             if found.unknown:
-                self.fates.add(Fate.UNKNOWN)
+                self.fates.add(StopResult.UNKNOWN)
             return found
         return self._cancelled(found, found.submission)
 
     def _cancelled(self, part: Part, submission: Submission) -> Part:
-        fate: Fate = self._drive(
+        # A run that ended meanwhile answers 409 "already terminal" (OpenAPI, POST /runs/{id}/cancel), so cancelling
+        # twice is harmless.
+        fate: StopResult = self._drive(
             cancel(self._setting_of(part).service, submission, self._log.info, self._ended)
         )
         self.fates.add(fate)
-        return replace(part, state=PartState.STOPPED if fate is Fate.STOPPED else PartState.STARTED)
+        return replace(part, state=PartState.STOPPED if fate is StopResult.STOPPED else PartState.STARTED)
 
-    def _looked_for(self, part: Part) -> Part:
-        """The part with what a request without an answer has started."""
-        label = part.request.label if part.request else "a request of an earlier version"
+    def _look_up(self, part: Part) -> Part:
+        """Find the runs of a request without an answer, and return the part with them."""
+        label = part.request.label if part.request else "request of an earlier version"
+        # An unclear part has been searched for before. A second search would find the same candidates.
         if part.intent is None or part.request is None or part.state is PartState.UNCLEAR:
             self._log.warning("The %s may be running: %s.", label, part.reason or "its answer was lost")
             return part
@@ -89,25 +92,28 @@ class _Stopper:
         if found.submission is not None:
             return replace(part, state=PartState.STARTED, submission=found.submission)
         self._log.warning("The %s may be running: %s. Check the dashboard.", label, found.message)
+        # Candidates and reason come from the service, and a record has a size limit.
         state = part.state if found.look_again else PartState.UNCLEAR
         return replace(part, state=state, candidates=found.candidates[:20], reason=found.message[:300])
 
     def _nothing_found(self, part: Part, label: str) -> Part:
         if self._patient:
-            self._log.info("The lost request for the %s started nothing.", label)
-            return replace(part, state=PartState.REFUSED, reason="it started nothing")
-        # A replica may show a new run late, so a few seconds prove nothing.
+            self._log.info("The unanswered request for the %s started no run.", label)
+            return replace(part, state=PartState.REFUSED, reason="it started no run")
+        # A list that is read from a replica may show a new run seconds later, so a short search proves nothing.
         self._log.warning(
             "The request for the %s got no answer, and the service lists no run of it. If one appears on the "
-            "dashboard, cancel it by hand.",
+            "dashboard, cancel it there.",
             label,
         )
         return part
 
 
 def name_active(record: Record) -> str:
-    """What a record says is or may be active, for a message."""
+    """The runs of a record that are active or may be, for a message."""
     ids = [run_id for part in record.unsettled if part.submission for run_id in part.submission.run_ids]
     unknown = [part.request.label for part in record.unsettled if part.unknown and part.request]
-    said = ([name_runs(ids)] if ids else []) + [f"what the lost request for {one} started" for one in unknown]
+    said = ([name_runs(ids)] if ids else []) + [
+        f"any runs that the unanswered request for {one} started" for one in unknown
+    ]
     return " and ".join(said)

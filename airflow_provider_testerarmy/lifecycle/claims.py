@@ -1,8 +1,8 @@
-"""Which task has recorded which run, so that a task that lost an answer never takes another task's run.
+"""Which task owns which run, so that a task whose answer was lost never adopts another task's run.
 
-A task's record is its own, and no other task can read it. So each task also leaves a note under one of its run ids
-where all tasks of this Airflow can read it: an Airflow Variable. It stays after the task has concluded, because a
-try that looks for a lost request may come hours later. The listener removes it after a day. It holds no secret.
+No task can read another task's record. So each task also stores a claim under one of its run ids in an Airflow
+Variable, which all tasks can read. The claim outlives the task, because a try that looks for a lost request may
+begin hours later. The listener removes it after a day. It contains no secret.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from airflow_provider_testerarmy.runs.run_id_codec import pack, unpack
 log = logging.getLogger(__name__)
 
 PREFIX: Final = "testerarmy_run:"
-#: Seconds for which notes are kept.
+#: Seconds for which claims are kept.
 KEPT: Final = 24 * 3600.0
-#: Runs of which a note is looked for at the most: each takes a call to Airflow.
-MOST: Final = 50
+#: The most claims that are read at once. Each is one call to Airflow.
+MAX_READS: Final = 50
 
 
 class TaskClaims:
-    """The notes of one task instance; see :class:`airflow_provider_testerarmy.runs.submission.setting.Claims`.
+    """The claims of one task instance; see :class:`airflow_provider_testerarmy.runs.submission.setting.Claims`.
 
-    :param identity: what names the task instance through all of its tries.
-    :param read: reads a Variable; None for none.
+    :param identity: the id of the task instance, the same in all of its tries.
+    :param read: reads a Variable; None if there is no such Variable.
     """
 
     def __init__(self, identity: str, read: Callable[[str], str | None]) -> None:
@@ -38,41 +38,44 @@ class TaskClaims:
         self._get = read
 
     def of_others(self, run_ids: tuple[RunId, ...]) -> frozenset[RunId] | None:
-        """Those of the runs that another task has recorded; None when Airflow does not say."""
+        """The runs that another task has claimed; None if Airflow does not answer, which proves nothing."""
         taken: set[RunId] = set()
-        for run_id in sorted(run_ids, key=str)[:MOST]:
+        # In sorted order, because the claim of a submission is stored under its smallest id.
+        for run_id in sorted(run_ids, key=str)[:MAX_READS]:
             if run_id in taken:
                 continue
             try:
                 note = _read(self._get(_key(run_id)))
             except Exception as error:
-                log.warning("Airflow does not say whether another task has started run %s: %s", run_id, error)
+                log.warning("Airflow did not say whether another task started run %s: %s", run_id, error)
                 return None
             if note and note.get("by") != self._identity:
                 taken |= {run_id, *_runs(note)}
         return frozenset(taken & set(run_ids))
 
     def claim(self, run_ids: tuple[RunId, ...]) -> None:
-        """Note the runs as this task's. Without the note only a lost answer elsewhere is harder to settle."""
+        """Store the claim. A failure is only logged, because it matters only if another task loses an answer."""
         if not run_ids:
             return
         note = json.dumps({"by": self._identity, "at": time.time(), "runs": pack(run_ids)})
         try:
             airflow_compat.set_variable(_first(run_ids), note, "A test run, and the task that started it.")
         except Exception as error:
-            log.warning("Airflow did not take note of which task has started %s: %s", run_ids[0], error)
+            log.warning("Airflow did not store which task started run %s: %s", run_ids[0], error)
 
 
 def claims_of(identity: str) -> TaskClaims | None:
-    """The claims of a task instance; None in a process that no Airflow supervises, which has nobody to ask."""
+    """The claims of a task instance; None in a process without a supervisor, which cannot read Variables."""
     return TaskClaims(identity, airflow_compat.get_variable) if airflow_compat.has_variables() else None
 
 
 def _first(run_ids: tuple[RunId, ...]) -> str:
+    # One Variable per submission: it is stored under the smallest id, and names all runs.
     return _key(min(run_ids, key=str))
 
 
 def _key(run_id: RunId) -> str:
+    # Airflow's column for the key of a Variable has 250 characters.
     return f"{PREFIX}{str(run_id)[:200]}"
 
 

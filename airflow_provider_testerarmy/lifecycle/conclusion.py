@@ -1,4 +1,4 @@
-"""How a try ends: what becomes of its runs, by the one decision."""
+"""The end of a try: keeps its runs for the next try or stops them, as ``runs/submission/decision.py`` decides."""
 
 from __future__ import annotations
 
@@ -13,19 +13,20 @@ from airflow_provider_testerarmy.lifecycle.cancellation import name_active, stop
 from airflow_provider_testerarmy.lifecycle.claims import TaskClaims
 from airflow_provider_testerarmy.lifecycle.options import Options
 from airflow_provider_testerarmy.lifecycle.record_store import RecordStore
-from airflow_provider_testerarmy.lifecycle.record_trust import Origin
-from airflow_provider_testerarmy.lifecycle.service_session import ServiceLine
+from airflow_provider_testerarmy.lifecycle.record_trust import RecordReader
+from airflow_provider_testerarmy.lifecycle.service_session import ServiceSession
 from airflow_provider_testerarmy.runs.service import RunRequest
-from airflow_provider_testerarmy.runs.submission.cancel import Fate
+from airflow_provider_testerarmy.runs.submission.cancel import StopResult
 from airflow_provider_testerarmy.runs.submission.decision import Action, Ending, decide
 from airflow_provider_testerarmy.runs.submission.record import Part, PartState, Record, Stage
 from airflow_provider_testerarmy.runs.submission.setting import Setting
 
-#: The states of a task that a user ended: marked, cleared (``restarting``), or deleted. In any other one Airflow
-#: takes this worker for lost, and the next try may be on its way to the same runs already.
+#: States of a task that a user has ended: marked, cleared (``restarting``) or deleted. In any other state Airflow
+#: considers this worker lost, and the next try may already be reconnecting to the same runs.
 ENDED_BY_HAND: Final = frozenset(
     {"failed", "success", "skipped", "upstream_failed", "removed", "restarting", airflow_compat.GONE}
 )
+#: Which ending an error is, the first match counts.
 _ENDINGS: Final = (
     (SubmissionUnclear, Ending.UNCLEAR),
     (ServiceUnavailable, Ending.OUTAGE),
@@ -33,17 +34,17 @@ _ENDINGS: Final = (
 )
 
 
-class Ender:
+class Finisher:
     """Ends one try.
 
-    :param waits_only: whether each try is given its runs anew, and starts none.
+    :param waits_only: True for a sensor: each try gets its run ids as an argument and starts no runs.
     """
 
     def __init__(
         self,
-        line: ServiceLine,
+        session: ServiceSession,
         store: RecordStore,
-        origin: Origin,
+        reader: RecordReader,
         options: Options,
         claims: TaskClaims | None,
         ti: Any,
@@ -51,53 +52,63 @@ class Ender:
         *,
         waits_only: bool,
     ) -> None:
-        self._line = line
+        self._session = session
         self._store = store
-        self._origin = origin
+        self._reader = reader
         self._options = options
         self._claims = claims
         self._ti = ti
         self._log = log
-        self._found_again = store.remembered or waits_only
+        self._can_reconnect = store.remembered or waits_only
 
     def retry_follows(self, error: BaseException | None = None) -> bool:
-        """Whether Airflow tries again after this try fails, with this error where there is one."""
+        """Whether Airflow starts another try after this one fails (with ``error``, if one is given)."""
         final = isinstance(error, AirflowFailException | AirflowSkipException)
         return not final and not self._options.softened and airflow_compat.retry_follows(self._ti)
 
     def why_interrupted(self) -> tuple[Ending, bool]:
-        """Whether a user or a lost worker ends this try, and whether another try follows."""
+        """Whether a user or a lost worker has ended this try, and whether another try follows."""
         retry = airflow_compat.retry_follows(self._ti)
+        # A signal does not tell a kill by a user from the shutdown of a node. The task's state in Airflow does.
         try:
             state = airflow_compat.own_state(self._ti)
         except Exception as error:
-            self._log.info("Airflow did not say why the task is stopped (%s); assuming a lost worker.", error)
+            self._log.info("Airflow did not say why it stopped the task (%s). Assuming a lost worker.", error)
             return Ending.TAKEN_AWAY, retry
         if state in ENDED_BY_HAND:
             return Ending.KILLED, False
-        # A scheduler that was away resets the state of running tasks to none, and starts them anew.
+        # A scheduler that was offline resets running tasks to no state and starts them again (measured).
         return Ending.TAKEN_AWAY, state is None or retry
 
-    def end_with(self, error: Exception) -> Fate | None:
-        """End a try that an error ends; see :meth:`end`."""
+    def ended_by_user(self) -> bool:
+        """Whether Airflow has the task in a state that only a user sets; False if Airflow does not answer."""
+        try:
+            return airflow_compat.own_state(self._ti) in ENDED_BY_HAND
+        except Exception as error:
+            self._log.debug("Airflow did not return the state of the task (%s).", error)
+            return False
+
+    def end_with(self, error: Exception) -> StopResult | None:
+        """End a try that failed with an error; see :meth:`end`."""
         ending = next((one for kind, one in _ENDINGS if isinstance(error, kind)), Ending.ERROR)
         return self.end(ending, follows=self.retry_follows(error))
 
-    def end(self, ending: Ending, *, follows: bool) -> Fate | None:
-        """Do with the runs what the decision says.
+    def end(self, ending: Ending, *, follows: bool) -> StopResult | None:
+        """Keep the runs for the next try or stop them, as the decision says.
 
-        :return: what became of them, None where they are kept for the next try.
+        :param follows: whether another try follows.
+        :return: the result of stopping them, None if they are kept.
         """
         record = self._store.record
         if record is self._store.fresh:
-            # Nothing was begun, so what earlier tries left stays as it is.
+            # This try has started nothing and restored nothing, so the stored record stays as it is.
             return None
         action = decide(
             record,
             record.asked,
             self._store.generation,
             ending,
-            follows=follows and self._found_again,
+            follows=follows and self._can_reconnect,
         )
         if action is Action.KEEP:
             return None
@@ -105,16 +116,16 @@ class Ender:
         if ending is Ending.KILLED or not follows:
             self.conclude(record)
         else:
-            # What could not be stopped still goes on, so a further try waits for it, for as long again.
-            self._store.keep(record if fate is Fate.STOPPED else replace(record, deadline=None))
+            # Runs that could not be stopped are still active. The next try waits for them, with a new deadline.
+            self._store.keep(record if fate is StopResult.STOPPED else replace(record, deadline=None))
         return fate
 
     def conclude(self, record: Record) -> None:
-        """Note that no retry follows."""
+        """Record that no retry follows. A later try can then only come from a clear."""
         self._store.keep(replace(record, stage=Stage.CONCLUDED))
 
     def conclude_judged(self) -> None:
-        """Note a final verdict."""
+        """Record a final verdict."""
         record = self._store.record
         ended = {
             name: replace(part, state=PartState.ENDED) if part.active else part
@@ -122,36 +133,43 @@ class Ender:
         }
         self.conclude(replace(record, parts=ended))
 
-    def stop(self, record: Record, *, patient: bool = False) -> tuple[Record, Fate]:
-        """Stop what is active in a record, as far as the options allow; the record then, and what became of it."""
+    def stop(self, record: Record, *, patient: bool = False) -> tuple[Record, StopResult]:
+        """Stop the active runs of a record, unless ``cancel_on_kill`` is off.
+
+        :return: the updated record, and the result.
+        """
         if not record.unsettled:
-            return record, Fate.STOPPED
+            return record, StopResult.STOPPED
         if not self._options.cancel_on_kill:
             self._log.info("Not cancelling %s (cancel_on_kill=False).", name_active(record))
-            return record, Fate.RUNNING
-        line = self._origin.line_for(record.asked)
-        if line is None:
-            return record, Fate.UNKNOWN
+            return record, StopResult.RUNNING
+        session = self._reader.session_for(record.asked)
+        if session is None:
+            return record, StopResult.UNKNOWN
         try:
-            stopped, fate = self._stop_through(line, record, patient=patient)
-            # A key that was changed while the task ran is no reason to leave runs behind.
-            if fate is Fate.UNKNOWN and line is self._line and line.reload():
-                self._store.renew(line.secret)
-                stopped, fate = self._stop_through(line, stopped, patient=patient)
+            stopped, fate = self._stop_through(session, record, patient=patient)
+            # The key may have been replaced while the task ran. Try once more with the new one.
+            if fate is StopResult.UNKNOWN and session is self._session and session.reload():
+                self._store.renew(session.secret)
+                stopped, fate = self._stop_through(session, stopped, patient=patient)
         finally:
-            if line is not self._line:
-                line.close()
+            if session is not self._session:
+                session.close()
         return stopped, fate
 
-    def _stop_through(self, line: ServiceLine, record: Record, *, patient: bool) -> tuple[Record, Fate]:
+    def _stop_through(
+        self, session: ServiceSession, record: Record, *, patient: bool
+    ) -> tuple[Record, StopResult]:
         outage = self._options.max_outage if patient else 0.0
-        known = frozenset((*record.all_run_ids, *self._origin.run_ids))
+        known = frozenset((*record.all_run_ids, *self._reader.run_ids))
 
         def setting_of(part: Part) -> Setting:
             request = part.request or RunRequest("", "", whole=False)
             return Setting(
-                line.service, request, None, outage, line.clock, self._log.info, known, self._claims
+                session.service, request, None, outage, session.clock, self._log.info, known, self._claims
             )
 
-        ended = frozenset(run_id for run_id, run in line.seen.items() if run.finished)
-        return stop_record(record, setting_of, line.drive_to_the_end, self._log, ended=ended, patient=patient)
+        ended = frozenset(run_id for run_id, run in session.seen.items() if run.finished)
+        return stop_record(
+            record, setting_of, session.drive_to_the_end, self._log, ended=ended, patient=patient
+        )

@@ -1,4 +1,4 @@
-"""Mapped tasks whose parameters serialize the same in every process."""
+"""Makes the parameters of mapped tasks serialize the same in every process, so that a DAG keeps its version."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ def stable_fields(fields: dict[str, Any], names: Collection[str]) -> dict[str, A
 
 
 def stable_partial(partial: Any) -> Any:
-    """What ``partial()`` returned, so that ``expand`` and ``expand_kwargs`` take stable values too.
+    """The result of ``partial()``, changed so that ``expand`` and ``expand_kwargs`` accept unordered values too.
 
-    Airflow writes a frozenset, in the order of its hashes, and so makes another DAG version in each process.
+    Airflow serializes a set in hash order, which differs from process to process. Each parse then creates another
+    DAG version; https://github.com/apache/airflow/issues/56471 shows the effect.
     """
     partial.__class__ = _stable_kind(type(partial))  # type: ignore[arg-type]
     return partial
@@ -26,16 +27,16 @@ def stable_partial(partial: Any) -> Any:
 @cache
 def _stable_kind(kind: type) -> Any:
     class StablePartial(kind):  # type: ignore[misc]
-        """Airflow's, with stable values."""
+        """Airflow's class, with stable values."""
 
         __slots__ = ()
 
         def expand(self, **mapped_kwargs: Any) -> Any:
-            """Map over lists."""
+            """Map over lists, as Airflow's method does."""
             return super().expand(**stable_fields(mapped_kwargs, self.operator_class.template_fields))
 
         def expand_kwargs(self, kwargs: Any, *, strict: bool = True) -> Any:
-            """Map over parameters; what is only known when the task runs is taken as it is."""
+            """Map over parameters. Values that are known only at run time stay as they are."""
             if isinstance(kwargs, list | tuple):
                 names = self.operator_class.template_fields
                 kwargs = [stable_fields(each, names) if isinstance(each, dict) else each for each in kwargs]

@@ -1,4 +1,4 @@
-"""The parameters that operators and sensors share, rendered and checked."""
+"""The common parameters of operators and sensors, after rendering and checks."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ class Options:
 
     :param poll_interval: seconds.
     :param timeout: seconds from the submission to the deadline, None for no deadline.
-    :param max_outage: seconds.
-    :param softened: whether Airflow makes a skip of a failure (``soft_fail``, ``never_fail`` of sensors).
+    :param max_outage: seconds without a successful request that end a wait.
+    :param durable: whether the record is kept for the next try.
+    :param softened: whether Airflow turns a failure into a skip (``soft_fail``, ``never_fail`` of sensors).
     """
 
     gate: QualityGate

@@ -1,4 +1,4 @@
-"""The listener's part of an ending: what a task leaves that neither its worker nor its trigger can stop."""
+"""Stopping orphaned runs from the listener: runs that neither the task's worker nor its trigger can stop."""
 
 from __future__ import annotations
 
@@ -13,53 +13,69 @@ from airflow_provider_testerarmy.lifecycle.claims import TaskClaims
 from airflow_provider_testerarmy.lifecycle.interrupts import Interrupts
 from airflow_provider_testerarmy.lifecycle.record_store import identity_of
 from airflow_provider_testerarmy.lifecycle.record_trust import examine, is_ours
-from airflow_provider_testerarmy.lifecycle.service_session import ServiceLine
+from airflow_provider_testerarmy.lifecycle.service_session import ServiceSession
 from airflow_provider_testerarmy.runs.service import RunRequest
+from airflow_provider_testerarmy.runs.submission.cancel import StopResult
 from airflow_provider_testerarmy.runs.submission.record import Part, Record
 from airflow_provider_testerarmy.runs.submission.setting import Setting
 from airflow_provider_testerarmy.runs.submission.stored import is_signed
 
 
-def stop_left(record: Record, stored: Any, task: airflow_compat.TaskName, log: Any) -> None:
-    """Stop what a record says is active, if the record is the task's own.
+def stop_orphans(record: Record, stored: Any, task: airflow_compat.TaskName, log: Any) -> StopResult:
+    """Stop the active runs of a record, if the task itself wrote the record.
 
-    :param stored: the record as it is stored, with its signature.
-    :param task: whose record it is.
+    :param record: the parsed record.
+    :param stored: the same as stored JSON, with its signature.
+    :param task: the task instance that the record belongs to.
+    :param log: receives one line per action.
+    :return: what became of them; runs that are not the task's own go on.
     """
     if record.asked.hook not in hook_classes():
-        # Users may edit records, and this runs in the API server and the scheduler.
+        # Users with the right to edit task state could otherwise make the API server import any class.
         log.warning(
-            "A task's record of test runs names %r, which is no hook of this provider.", record.asked.hook
+            "The record of %s names the hook %r, which is no hook of this provider. Its runs are not cancelled: "
+            "check the dashboard.",
+            identity_of(task),
+            record.asked.hook,
         )
-        return
+        return StopResult.RUNNING
     hook = resolve_name(record.asked.hook)(record.asked.conn_id)
+    # With ``[core] multi_team`` a connection may belong to the DAG's team. A plain ``get_connection`` in the API
+    # server or scheduler does not find it (measured on 3.3).
     hook.use(airflow_compat.get_connection_for(task.dag_id, record.asked.conn_id))
-    line = ServiceLine(hook, Interrupts())
+    session = ServiceSession(hook, Interrupts())
     try:
-        if not is_signed(stored, identity_of(task), line.secret) and not _agrees(record, task, line):
+        if not is_signed(stored, identity_of(task), session.secret) and not _is_plausible(
+            record, task, session
+        ):
             log.warning(
-                "The record of %s was not written by that task, or with another connection's key. It names %s, "
-                "which are left alone.",
+                "The record of %s is not signed with the current key of its connection, so the task may not have "
+                "written it. It names %s. The provider does not touch these runs: check the dashboard.",
                 identity_of(task),
                 name_active(record),
             )
-            return
+            return StopResult.RUNNING
         claims = TaskClaims(identity_of(task), airflow_compat.stored_variable)
-        stop_record(record, lambda part: _setting(part, line, claims, log), line.drive_to_the_end, log)
+        _, result = stop_record(
+            record, lambda part: _setting(part, session, claims, log), session.drive_to_the_end, log
+        )
+        return result
     finally:
-        line.close()
+        session.close()
 
 
-def _setting(part: Part, line: ServiceLine, claims: TaskClaims, log: Any) -> Setting:
+def _setting(part: Part, session: ServiceSession, claims: TaskClaims, log: Any) -> Setting:
+    # An outage of 0 s: this occupies a thread of the API server or scheduler, so it does not wait for the service.
     request = part.request or RunRequest("", "", whole=False)
-    return Setting(line.service, request, None, 0.0, line.clock, log.info, claims=claims)
+    return Setting(session.service, request, None, 0.0, session.clock, log.info, claims=claims)
 
 
-def _agrees(record: Record, task: airflow_compat.TaskName, line: ServiceLine) -> bool:
-    """Whether an unsigned record is about what its task itself names, and its runs can be that task's.
+def _is_plausible(record: Record, task: airflow_compat.TaskName, session: ServiceSession) -> bool:
+    """Whether an unsigned record names what its task names, and the task can have started its runs.
 
-    The version before signed nothing, and a key may have been changed since.
+    Version 0.1 signed no records, and a key may have changed since the record was signed.
     """
+    # Users can edit task state through Airflow's API, but not the rendered fields of a task.
     fields = " ".join(map(str, airflow_compat.rendered_fields(task).values()))
     named = [record.asked.conn_id, *record.asked.target.split(", ")]
     if not all(name in fields for name in named if name):
@@ -73,5 +89,5 @@ def _agrees(record: Record, task: airflow_compat.TaskName, line: ServiceLine) ->
     began = airflow_compat.beginning_of(task)
     if began is not None and began.tzinfo is None:
         began = began.replace(tzinfo=UTC)
-    answers = line.drive_to_the_end(examine(line, run_ids, request))
+    answers = session.drive_to_the_end(examine(session, run_ids, request))
     return all(is_ours(answer, began or datetime.min.replace(tzinfo=UTC)) for answer in answers)

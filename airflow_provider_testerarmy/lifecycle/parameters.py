@@ -1,4 +1,4 @@
-"""The common parameters, checked after rendering: a template makes text of everything."""
+"""Checks for the common parameters. They accept text as well, because templates render to text."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from airflow_provider_testerarmy.client.http.errors import RequestInvalid
 if TYPE_CHECKING:
     from airflow_provider_testerarmy.runs.verdict.gate import QualityGate
 
-#: What Airflow users have where a value is meant: the value itself, a template, or another task's output. mypy
-#: and pyright know an XComArg by its methods; Airflow's own class is not imported while a DAG file is parsed.
+#: The types that a DAG author may pass: the value itself, a template, or another task's output. The protocol
+#: ``Deferred`` stands for Airflow's XComArg, so that parsing a DAG file does not import Airflow's class.
 Seconds: TypeAlias = "float | int | timedelta | str | Deferred"
 Text: TypeAlias = "str | int | UUID | Deferred"
 Paths: TypeAlias = "str | PathLike[str] | Sequence[str | PathLike[str]] | Deferred"
@@ -33,14 +33,15 @@ class Deferred(Protocol):
 
 
 def seconds(value: object, name: str) -> float:
-    """A duration in seconds from a number, a timedelta or rendered text.
+    """A duration in seconds, from a number, a timedelta or rendered text.
 
-    :raises RequestInvalid: when it is none, or not positive.
+    :param name: the parameter's name, for the message.
+    :raises RequestInvalid: for anything else, and for a duration that is not positive or not finite.
     """
     number = math.nan
     if isinstance(value, timedelta):
         number = value.total_seconds()
-    # Python takes True for 1.
+    # A bool is an int in Python, but ``timeout=True`` is a mistake.
     elif isinstance(value, str | int | float) and not isinstance(value, bool):
         with suppress(ValueError, OverflowError):
             number = float(value)
@@ -50,9 +51,10 @@ def seconds(value: object, name: str) -> float:
 
 
 def flag(value: object, name: str) -> bool:
-    """A switch from a boolean or from its text, which an expanded parameter may be.
+    """A switch, from a boolean or its text: parameters of ``expand()`` are often text.
 
-    :raises ValueError: for anything else, because ``bool("False")`` is True.
+    :param name: the parameter's name, for the message.
+    :raises ValueError: for anything else. ``bool()`` is no help here, because ``bool("False")`` is True.
     """
     word = str(value).strip().lower()
     if isinstance(value, bool | int | str) and word in ("true", "1", "yes", "on"):
@@ -63,9 +65,9 @@ def flag(value: object, name: str) -> bool:
 
 
 def gate(value: object) -> QualityGate:
-    """The gate from what the operator was given, rendered text included: JSON, or a dict as Python writes it.
+    """The gate, from an object, a dict, or rendered text (JSON or a Python dict literal).
 
-    :raises GateInvalid: naming what is wrong.
+    :raises GateInvalid: with the field and what is wrong with it.
     """
     from airflow_provider_testerarmy.runs.rendered import is_nothing, literal
     from airflow_provider_testerarmy.runs.verdict.gate import GateInvalid, QualityGate
@@ -77,16 +79,16 @@ def gate(value: object) -> QualityGate:
     fields = literal(value.strip())
     if fields is None:
         raise GateInvalid(
-            f"The gate {value[:80]!r} is text, and not the JSON of its fields; in a template, end the expression "
+            f"The gate {value[:80]!r} is text, and not the JSON of its fields. In a template, end the expression "
             "with | tojson."
         )
     return QualityGate.of(fields)
 
 
 def report_path(value: object) -> str | Sequence[str] | None:
-    """Where the reports go, one path or several, or None; ``~`` is the home directory.
+    """The paths of the reports: one, several, or None. ``~`` is the home directory.
 
-    :raises RequestInvalid: when one of several is empty, or for a kind of report there is not.
+    :raises RequestInvalid: for an empty path among several, an empty list, or an unknown suffix.
     """
     from airflow_provider_testerarmy.runs.rendered import is_nothing, literal
 
@@ -98,7 +100,7 @@ def report_path(value: object) -> str | Sequence[str] | None:
         return _path(value)
     if not isinstance(value, Iterable) or isinstance(value, Mapping | bytes):
         raise RequestInvalid(f"report_path must be a path or a list of paths, not {value!r}.")
-    # Sorted where there is no order, so that each try writes them in the same one.
+    # A set has no stable order. Sorting makes every try write the reports in the same order.
     paths = sorted(value, key=str) if isinstance(value, Set) else list(value)
     if not paths:
         raise RequestInvalid("report_path is empty; a template may have rendered to nothing.")
@@ -116,20 +118,21 @@ def _path(value: object) -> str:
         raise RequestInvalid("report_path is empty; a template may have rendered to nothing.")
     if suffix_of(path) is None:
         raise RequestInvalid(
-            f"report_path {path!r} must end in one of {', '.join(SUFFIXES)}, the kinds of report there are."
+            f"report_path {path!r} must end in one of {', '.join(SUFFIXES)}: the suffix selects the format."
         )
     return str(Path(path.strip()).expanduser()) if path.strip().startswith("~") else path
 
 
 def _is_object_path(value: object) -> bool:
-    # Airflow's ObjectStoragePath is no os.PathLike on every version.
+    # ObjectStoragePath is not an os.PathLike on every supported version of Airflow.
     return hasattr(value, "protocol") and hasattr(value, "parts")
 
 
 def mapping(value: object, name: str) -> Mapping[str, Any]:
-    """The fields of a parameter that is a dict, or its text as a template makes it.
+    """The fields of a parameter that is a dict, or rendered text of one.
 
-    :raises RequestInvalid: naming the parameter.
+    :param name: the parameter's name, for the message.
+    :raises RequestInvalid: for anything else.
     """
     from airflow_provider_testerarmy.runs.rendered import literal
 
@@ -138,17 +141,17 @@ def mapping(value: object, name: str) -> Mapping[str, Any]:
         return fields
     if isinstance(value, str):
         raise RequestInvalid(
-            f"{name} {value[:80]!r} is text, and not the JSON of its fields; in a template, end the expression "
+            f"{name} {value[:80]!r} is text, and not the JSON of its fields. In a template, end the expression "
             "with | tojson."
         )
     raise RequestInvalid(f"{name} must be a dict of its fields, not {type(value).__name__}.")
 
 
 def ids(value: object, name: str) -> list[Any]:
-    """Ids from a list however nested or lazy, one id, their text, or summaries of tasks that started runs.
+    """Ids from a (nested or lazy) list, one id, rendered text, or summaries of tasks that started runs.
 
-    :param name: of the parameter, e.g. ``run_ids``.
-    :raises RequestInvalid: when there is none, or when a summary does not have all of them.
+    :param name: the parameter's name, e.g. ``run_ids``.
+    :raises RequestInvalid: if there is no id, or if a summary is truncated and lacks some ids.
     """
     from airflow_provider_testerarmy.runs.rendered import listed
 
@@ -156,30 +159,38 @@ def ids(value: object, name: str) -> list[Any]:
         raise RequestInvalid(f"{name} {value[:80]!r} is not a list of ids.")
     items = listed(value)
     found = [
-        each for item in items for each in (_of_summary(item, name) if isinstance(item, Mapping) else [item])
+        each
+        for item in items
+        for each in (_ids_of_summary(item, name) if isinstance(item, Mapping) else [item])
     ]
     if found:
         return list(dict.fromkeys(found))
     raise RequestInvalid(f"{name} is empty; a template may have rendered to nothing.")
 
 
-def _of_summary(summary: Mapping[str, Any], name: str) -> list[Any]:
+def _ids_of_summary(summary: Mapping[str, Any], name: str) -> list[Any]:
     from airflow_provider_testerarmy.runs.rendered import listed
 
     if name not in summary:
         raise RequestInvalid(
-            f'{name} is a dict without {name}: give the ids, e.g. task.output["{name}"], or a task\'s summary.'
+            f'{name} is a dict without the key {name}. Pass the ids, e.g. task.output["{name}"], or a '
+            "task's summary."
         )
     truncated = summary.get("truncated")
     if left_out := isinstance(truncated, Mapping) and truncated.get(name):
         raise RequestInvalid(
-            f'{name} is a summary that leaves out {left_out} of its ids: use task.output["{name}"], which has all.'
+            f'{name} is a truncated summary that leaves out {left_out} of its ids: use task.output["{name}"], '
+            "which has all of them."
         )
     return listed(summary[name])
 
 
 def stable(value: Any) -> Any:
-    """The value with every set as a sorted list and paths as text, which serialize the same in every process."""
+    """The value with sets as sorted lists and paths as text.
+
+    Airflow serializes a set in hash order. That order differs from process to process, and each parse would create
+    another DAG version.
+    """
     if hasattr(value, "model_dump"):
         return value.model_dump(mode="json")
     if isinstance(value, Mapping):
@@ -194,12 +205,12 @@ def stable(value: Any) -> Any:
 
 
 def is_template(value: object) -> bool:
-    """Whether a value is only known once Airflow has rendered it."""
+    """Whether a value is known only after Airflow has rendered it."""
     if isinstance(value, str):
         return "{{" in value or "{%" in value
     if isinstance(value, Mapping):
         return any(is_template(item) for item in value.values())
     if isinstance(value, Sequence | Set):
         return any(is_template(item) for item in value)
-    # An XComArg, or whatever else resolves itself at run time; a path has a method of that name too.
+    # An XComArg or another value that Airflow resolves at run time. A path has a method ``resolve`` too.
     return hasattr(value, "resolve") and not isinstance(value, PurePath) and not _is_object_path(value)

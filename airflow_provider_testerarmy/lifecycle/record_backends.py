@@ -1,8 +1,9 @@
-"""Where a task keeps its record between tries: one port, and a store for each generation of Airflow.
+"""Where a task keeps its record between tries: one interface, with a store for each kind of Airflow.
 
-The record must survive a lost worker, and the listener must reach it without the task. Airflow 3.3 has a task
-state store for that. Older versions have none; there, an Airflow Variable per task instance holds the record:
-of the places that a worker can write, it alone outlives a try (a retry deletes the XComs of the try before).
+The record must survive a lost worker, and the listener must be able to read it. Airflow 3.3 has a task state store
+for that (AIP-103). Older versions have none, so an Airflow Variable per task instance holds the record there. It is
+the only place that a worker can write and that outlives a try: Airflow deletes the XComs of a try before a retry
+(https://airflow.apache.org/docs/apache-airflow/stable/core-concepts/xcoms.html).
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ MAX_BYTES: Final = 1024 * 1024
 class StoreUnavailable(RuntimeError):
     """The record could not be read or written.
 
-    What is stored is unknown then, so nothing may be started.
+    Nobody knows then what is stored, so the task must not start anything.
     """
 
 
@@ -33,15 +34,15 @@ class Store(Protocol):
 
     @property
     def available_to_listener(self) -> bool:
-        """Whether the listener can read the record in API server and scheduler."""
+        """Whether the listener can read the record in the API server and the scheduler."""
 
     @property
     def keeps_concluded(self) -> bool:
-        """Whether a concluded record may stay, because Airflow prunes it. Otherwise delete it."""
+        """Whether a concluded record may stay because Airflow prunes it. If not, delete it."""
 
     @property
     def refuses_stale(self) -> bool:
-        """Whether a try that another one has followed cannot write. Otherwise compare before writing."""
+        """Whether Airflow refuses a write by a try that is no longer current. If not, compare before writing."""
 
     def get(self) -> Any | None:
         """The stored record, None if there is none.
@@ -50,13 +51,13 @@ class Store(Protocol):
         """
 
     def set(self, value: Mapping[str, Any]) -> None:
-        """Store a record in place of the one before.
+        """Replace the stored record.
 
-        :raises StoreUnavailable: if it is not stored for certain, or too large.
+        :raises StoreUnavailable: if the write is not confirmed, or the record is too large.
         """
 
     def delete(self) -> None:
-        """Remove the record. A failure is only logged: what is left says that the task has concluded."""
+        """Remove the record. A failure is only logged, because the record that stays says "concluded"."""
 
 
 class TaskStateStore:
@@ -66,7 +67,7 @@ class TaskStateStore:
     """
 
     keeps_concluded: Final = True
-    #: Airflow gives a task instance another id with each try, and the store knows only the newest.
+    #: Airflow 3 gives a task instance a new id for each try. The API refuses a write under an old id (measured).
     refuses_stale: Final = True
 
     def __init__(self, accessor: Any) -> None:
@@ -74,19 +75,20 @@ class TaskStateStore:
 
     @property
     def available_to_listener(self) -> bool:
-        """False with a state backend of the deployment's own: the database then has only a reference."""
+        """False with a custom state backend: the database then has only a reference to the value."""
         return not airflow_compat.has_own_state_backend()
 
     def get(self) -> Any | None:
         """See :meth:`Store.get`."""
         try:
             return self._accessor.get(KEY)
+        # A failed read must not look like an absent record: that would start a second run.
         except Exception as error:
             raise _unavailable("read", error) from error
 
     def set(self, value: Mapping[str, Any]) -> None:
         """See :meth:`Store.set`."""
-        _checked(value)
+        _check_storable(value)
         try:
             self._accessor.set(KEY, dict(value))
         except Exception as error:
@@ -103,7 +105,7 @@ class TaskStateStore:
 class VariableStore:
     """An Airflow Variable per task instance (before 3.3), see ``airflow_compat.write_record``.
 
-    The listener deletes those that are older than 30 days: their tasks never concluded.
+    The listener deletes Variables that are older than 30 days. Their tasks never concluded.
     """
 
     available_to_listener: Final = True
@@ -122,7 +124,8 @@ class VariableStore:
 
     def set(self, value: Mapping[str, Any]) -> None:
         """See :meth:`Store.set`."""
-        _checked(value)
+        _check_storable(value)
+        # Not by the public ``Variable.set``, which only logs a failed write (Airflow 3.0 to 3.2).
         try:
             airflow_compat.write_record(self._ti, value)
         except Exception as error:
@@ -138,6 +141,7 @@ class VariableStore:
 
 def open_store(context: Mapping[str, Any]) -> Store | None:
     """The store for this task instance; None on an Airflow 3.3+ whose context has no task state store."""
+    # A record has one place per version. A Variable on 3.3+ would not be found by the next try that has a store.
     accessor = airflow_compat.task_state_store(context)
     if accessor is not None:
         return TaskStateStore(accessor)
@@ -148,7 +152,8 @@ def _not_deleted(error: Exception) -> None:
     log.warning("The record of this task's test runs was not deleted: %s", error)
 
 
-def _checked(value: Mapping[str, Any]) -> None:
+def _check_storable(value: Mapping[str, Any]) -> None:
+    # Airflow's store takes JSON values only, and NaN is no JSON (RFC 8259, section 6), though Python writes it.
     try:
         text = json.dumps(value, allow_nan=False)
     except (TypeError, ValueError) as error:
@@ -156,11 +161,11 @@ def _checked(value: Mapping[str, Any]) -> None:
     if len(text) > MAX_BYTES:
         raise StoreUnavailable(
             f"The record of this task's test runs takes {len(text)} bytes, more than {MAX_BYTES}. "
-            "Split the task, or set durable=False."
+            "Split the task into several, or set durable=False."
         )
 
 
-def _unavailable(deed: str, error: Exception) -> StoreUnavailable:
+def _unavailable(action: str, error: Exception) -> StoreUnavailable:
     return StoreUnavailable(
-        f"Airflow did not {deed} the record of this task's test runs ({type(error).__name__}: {error})."
+        f"Airflow could not {action} the record of this task's test runs ({type(error).__name__}: {error})."
     )

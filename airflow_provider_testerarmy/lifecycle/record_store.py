@@ -1,4 +1,4 @@
-"""A task's record: kept where the next try finds it, and believed only where it is the task's own."""
+"""A task's record: storing it for the next try, and checking that the task itself wrote it."""
 
 from __future__ import annotations
 
@@ -24,39 +24,47 @@ from airflow_provider_testerarmy.runs.submission.stored import (
 log = logging.getLogger(__name__)
 
 
-class Belief(StrEnum):
-    """Whether a record is this task's own. Users may edit task state, and it names runs that are then cancelled.
+class Trust(StrEnum):
+    """How far a record is trusted. Users can edit task state, and a task cancels the runs in its record.
 
-    ``PROVEN``: it is signed with the connection's secret. ``AGREES``: it is not, perhaps because the key is a new
-    one, and it is about what the task itself names; its runs have to be examined. ``NONE``: neither.
+    * ``SIGNED``: it carries a signature made with the connection's secret.
+    * ``PLAUSIBLE``: it has no valid signature, for example after a change of the key, but names the task's own
+      target. Its runs have to be checked against the service.
+    * ``NONE``: neither.
     """
 
-    PROVEN = "proven"
-    AGREES = "agrees"
+    SIGNED = "signed"
+    PLAUSIBLE = "plausible"
     NONE = "none"
 
 
-def believe(
+def assess(
     record: Record, stored: Any, identity: str, asked: Asked | None, secret_of: Callable[[Asked], str]
-) -> Belief:
-    """Whether a record is the task's own.
+) -> Trust:
+    """How far a record is trusted.
 
-    :param asked: what the task itself names; None where that is not known.
-    :param secret_of: the secret of the connection that the record names; empty where it cannot be had.
+    :param asked: what the task itself names; None if that is unknown.
+    :param secret_of: returns the secret of the connection that the record names, empty if it cannot be read.
     """
     if is_signed(stored, identity, secret_of(record.asked)):
-        return Belief.PROVEN
-    return Belief.AGREES if asked and record.asked.same_target(asked) else Belief.NONE
+        return Trust.SIGNED
+    return Trust.PLAUSIBLE if asked and record.asked.same_target(asked) else Trust.NONE
 
 
 def identity_of(ti: Any) -> str:
-    """What names a task instance through all of its tries."""
+    """The id of a task instance, the same in all of its tries."""
     dag_id, run_id, task_id = (str(getattr(ti, name, "")) for name in ("dag_id", "run_id", "task_id"))
     return identity(dag_id, run_id, task_id, getattr(ti, "map_index", None))
 
 
 def generation_of(context: Mapping[str, Any]) -> Generation:
-    """The generation of this try."""
+    """The generation of this try.
+
+    ``max_tries`` alone does not tell a retry from a clear. A retry leaves it unchanged, and a clear sets it to
+    ``try_number + retries``. After ``retries`` was lowered, that can be the old number (measured on Airflow 3.3).
+    """
+    # ``clear_number`` goes up with every clear of any task in the DAG run. It alone shows the clear of a running
+    # task whose worker is then lost: ``max_tries`` keeps its old number there (measured on Airflow 3.3).
     retries = getattr(context.get("task"), "retries", None)
     cleared = getattr(context.get("dag_run"), "clear_number", None)
     return Generation(
@@ -69,11 +77,10 @@ def generation_of(context: Mapping[str, Any]) -> Generation:
 class RecordStore:
     """The record of one task instance.
 
-    :param asked: what the task wants now.
-    :param secret: of the connection; signs the record.
-    :param cancels: whether a killed task takes its runs along; goes into the record.
-    :param durable: whether to keep the record for the next try. Without that a try remembers only what it did
-        itself.
+    :param asked: what the task asks for now.
+    :param secret: the secret of the connection, which signs the record.
+    :param cancels: whether a killed task cancels its runs. The record carries this for the listener.
+    :param durable: whether to keep the record for the next try. If not, a try knows only its own runs.
     """
 
     def __init__(
@@ -87,69 +94,73 @@ class RecordStore:
         self.generation = generation_of(context)
         self.fresh = Record(asked, self.generation, cancels=cancels)
         self.record = self.fresh
+        # Airflow clears nothing in the task state store, neither on a retry nor on success or a clear (measured).
+        # So this may be a record of an earlier generation.
         self._stored = self._store.get() if self._store is not None else None
 
     @property
     def remembered(self) -> bool:
-        """Whether the next try will know what this one knows."""
+        """Whether the next try can read the record of this one."""
         return self._store is not None
 
     def earlier(self) -> Record | None:
-        """What earlier tries left.
+        """The record of earlier tries, None if there is none.
 
-        :raises RecordUnreadable: when this version cannot read it.
+        :raises RecordUnreadable: if this version cannot read it.
         """
         return from_json(self._stored)
 
-    def belief(self, record: Record, secret_of: Callable[[Asked], str]) -> Belief:
-        """Whether the stored record is this task's own."""
-        return believe(record, self._stored, self._identity, self.fresh.asked, secret_of)
+    def trust(self, record: Record, secret_of: Callable[[Asked], str]) -> Trust:
+        """How far the stored record is trusted."""
+        return assess(record, self._stored, self._identity, self.fresh.asked, secret_of)
 
     def renew(self, secret: str) -> None:
-        """The connection has another secret from now on."""
+        """Sign with another secret from now on."""
         self._secret = secret
 
     def keep(self, record: Record) -> None:
-        """Write the record down, as far as Airflow takes it: the runs matter more than the note of them."""
+        """Store the record. A failure is only logged, because it must not stop the wait for the runs."""
         try:
             self.keep_for_certain(record)
         except StoreUnavailable as error:
-            log.warning("%s The next try may have to look for the runs.", error)
+            log.warning("%s The next try may have to search for the runs.", error)
 
     def keep_for_certain(self, record: Record) -> None:
-        """Write the record down.
+        """Store the record.
 
-        :raises StoreUnavailable: when Airflow did not take it, e.g. because another try has taken over.
+        :raises StoreUnavailable: if Airflow does not store it, for example because a later try has started.
         """
         self.record = record
         if self._store is None:
             return
         if record.stage is Stage.CONCLUDED and not record.unsettled and not self._store.keeps_concluded:
+            # Airflow never prunes Variables, so a concluded record goes at once.
             self._store.delete()
             return
         if not self._store.refuses_stale:
-            self._compare(self._store)
+            # Anybody may write a Variable, so a try that is no longer current has to stop itself.
+            self._refuse_if_stale(self._store)
         data = {**to_json(record), "try": self._try_number}
         if self._secret:
             data["signature"] = signature(data, self._identity, self._secret)
         self._store.set(data)
 
-    def _compare(self, store: Store) -> None:
+    def _refuse_if_stale(self, store: Store) -> None:
         stored = store.get()
         newest = stored.get("try") if isinstance(stored, Mapping) else None
         if isinstance(newest, int) and newest > self._try_number:
-            raise StoreUnavailable(f"Try {newest} of this task has taken over from try {self._try_number}.")
+            raise StoreUnavailable(f"Try {newest} of this task has replaced try {self._try_number}.")
 
     def assure_current(self) -> None:
-        """Make sure that Airflow still takes this process for the task's current try.
+        """Make sure that this process still runs the task's current try.
 
-        A worker that was away (paused, or cut off from Airflow) learns that another try has taken over only from
-        Airflow's answer. Storing the record is such a question; this one is for a task that stores none.
+        A worker that was paused, or cut off from Airflow, learns of a later try only from Airflow's next answer.
+        Storing the record gives that answer. This method is for a task that stores none.
 
-        :raises Exception: when it is not, or when Airflow does not answer.
+        :raises Exception: if a later try has started, or if Airflow does not answer.
         """
         if self._current is not None:
-            # Airflow's store takes it only from the current try; see lifecycle/record_backends.py.
+            # Airflow accepts a value only from the current try; see lifecycle/record_backends.py.
             self._current.set("test_runs_try", self._try_number)
 
     def journal(self, name: str, request: RunRequest) -> PartJournal:
@@ -164,30 +175,34 @@ class PartJournal:
         self._store = store
         self._name = name
         self._request = request
-        #: Whether a request is under way: should the task be killed now, it may have started something.
+        #: Whether a request is in flight. If the task is killed now, the request may still start runs.
         self.sending = False
 
     def intent(self, intent: Intent) -> None:
-        """Store the intent; that succeeds only for the current try."""
+        """Store the intent before a POST, which succeeds only for the current try.
+
+        Neither vendor has an idempotency key, so a POST without a stored intent could not be found again.
+        """
         part = Part(self._request, PartState.SENDING, intent.since, intent.known, until=intent.until)
         self._store.keep_for_certain(self._store.record.with_part(self._name, part))
         self._store.assure_current()
         self.sending = True
 
     def submitted(self, submission: Submission) -> None:
-        """The service accepted it."""
+        """The service accepted the request."""
         self.sending = False
         part = replace(self._part, request=self._request, state=PartState.STARTED, submission=submission)
         self._keep(part)
 
     def nothing_started(self, reason: str = "") -> None:
-        """There is nothing to look for."""
+        """The request started no run."""
         self.sending = False
         self._keep(Part(self._request, PartState.REFUSED, reason=reason[:300]))
 
     def unclear(self, reason: str, candidates: tuple[str | int, ...]) -> None:
-        """Somebody looked, and it cannot be settled."""
+        """The search for the runs of the request had no clear result."""
         self.sending = False
+        # Both values come from the service, and a record has a size limit.
         self._keep(
             replace(self._part, state=PartState.UNCLEAR, candidates=candidates[:20], reason=reason[:300])
         )

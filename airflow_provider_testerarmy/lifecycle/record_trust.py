@@ -1,4 +1,4 @@
-"""Where a try's runs come from: the record of earlier tries, believed only where it is this task's own."""
+"""Reads the record of earlier tries, and rejects one that the task itself did not write."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from airflow_provider_testerarmy import airflow_compat
 from airflow_provider_testerarmy.exceptions import RequestRefused, ServiceUnavailable
 from airflow_provider_testerarmy.get_provider_info import hook_classes
 from airflow_provider_testerarmy.lifecycle.cancellation import name_active
-from airflow_provider_testerarmy.lifecycle.record_store import Belief, RecordStore
-from airflow_provider_testerarmy.lifecycle.service_session import ServiceLine
+from airflow_provider_testerarmy.lifecycle.record_store import RecordStore, Trust
+from airflow_provider_testerarmy.lifecycle.service_session import ServiceSession
 from airflow_provider_testerarmy.runs.flow import Flow, ask_together
 from airflow_provider_testerarmy.runs.results import RunId
 from airflow_provider_testerarmy.runs.service import (
     FaultKind,
+    ListedRun,
     Match,
     Reply,
     RunRequest,
     ServiceFault,
-    Sighting,
 )
 from airflow_provider_testerarmy.runs.submission.asked import Asked
 from airflow_provider_testerarmy.runs.submission.record import Record, RecordUnreadable
@@ -30,40 +30,40 @@ from airflow_provider_testerarmy.runs.text import name_runs
 if TYPE_CHECKING:
     from airflow_provider_testerarmy.hooks.base import ServiceHook
 
-#: A run of this task cannot be older than its DAG run by more than clocks may differ.
+#: How much older than its DAG run a run may be, because the clocks of Airflow and the service may differ.
 SKEW: Final = timedelta(seconds=60)
-#: Runs that are examined side by side.
-WIDTH: Final = 8
+#: The most runs that are read from the service at the same time.
+CONCURRENT_READS: Final = 8
 
 
-class Origin:
+class RecordReader:
     """The record of earlier tries.
 
-    :param request: what this try starts, None for a task that only waits.
+    :param request: what this try submits, None for a sensor.
     """
 
     def __init__(
         self,
         store: RecordStore,
-        line: ServiceLine,
+        session: ServiceSession,
         request: RunRequest | None,
         context: Mapping[str, Any],
         log: Any,
     ) -> None:
         self._store = store
-        self._line = line
+        self._session = session
         self._request = request
         self._began = _beginning(context)
         self._log = log
-        #: The runs that earlier tries are known to have started.
+        #: The runs of the trusted record.
         self.run_ids: tuple[RunId, ...] = ()
 
     def earlier(self, trusted: frozenset[RunId] = frozenset()) -> tuple[Record | None, bool]:
-        """What earlier tries left, and whether it is this task's own.
+        """The record of earlier tries, and whether it is trusted.
 
-        :param trusted: runs that are known to be this task's.
-        :raises RequestRefused: when this version cannot read it.
-        :raises ServiceUnavailable: when it has to be held against the service, and that does not answer.
+        :param trusted: runs that are known to belong to this task.
+        :raises RequestRefused: if this version cannot read the record.
+        :raises ServiceUnavailable: if the record has to be checked and the service does not answer.
         """
         try:
             record = self._store.earlier()
@@ -75,13 +75,13 @@ class Origin:
             ) from error
         if record is None:
             return None, True
-        belief = self._store.belief(record, self._secret_of)
-        if belief is Belief.AGREES and not set(record.all_run_ids) <= trusted:
-            belief = Belief.AGREES if self._examined(record) else Belief.NONE
-        if belief is Belief.NONE:
+        trust = self._store.trust(record, self._secret_of)
+        if trust is Trust.PLAUSIBLE and not set(record.all_run_ids) <= trusted:
+            trust = Trust.PLAUSIBLE if self._runs_are_plausible(record) else Trust.NONE
+        if trust is Trust.NONE:
             self._log.warning(
-                "The stored record of this task was not written by it, or with another connection's key. It "
-                "names %s, which are left alone.",
+                "The stored record of this task is not signed with the current key of its connection, so the task "
+                "may not have written it. It names %s. The task does not touch these runs: check the dashboard.",
                 name_active(record) or name_runs(record.all_run_ids),
             )
             return record, False
@@ -89,27 +89,28 @@ class Origin:
         return record, True
 
     def resumed(self, trusted: frozenset[RunId]) -> Record | None:
-        """The record of this very try, after a deferral; None where there is none to believe.
+        """The record of this try after a deferral, None if there is no trusted one.
 
         :param trusted: the runs that the trigger has waited for.
         """
         record, believed = self.earlier(trusted)
         return record if believed else None
 
-    def line_for(self, asked: Asked) -> ServiceLine | None:
-        """The line through the connection that a record names; None where it cannot be used."""
+    def session_for(self, asked: Asked) -> ServiceSession | None:
+        """A session through the connection that a record names, None if it cannot be used."""
         if asked.same_connection(self._store.fresh.asked):
-            return self._line
+            return self._session
         hook = self._hook_of(asked)
         try:
-            return None if hook is None else ServiceLine(hook, self._line.interrupts)
+            return None if hook is None else ServiceSession(hook, self._session.interrupts)
         except Exception as error:
             self._log.warning("The connection %r cannot be used: %s", asked.conn_id, error)
             return None
 
     def _secret_of(self, asked: Asked) -> str:
         if asked.same_connection(self._store.fresh.asked):
-            return self._line.secret
+            return self._session.secret
+        # The task may have used another connection when it wrote the record. Its secret only verifies a signature.
         hook = self._hook_of(asked)
         try:
             return "" if hook is None else str(hook.connection.password or "")
@@ -118,45 +119,53 @@ class Origin:
             return ""
 
     def _hook_of(self, asked: Asked) -> ServiceHook | None:
-        """A hook of this package, or this task's own: users may edit records."""
-        if asked.hook not in {*hook_classes(), self._line.hook.path}:
+        """The hook that a record names. Users can edit records, so only known classes are imported."""
+        if asked.hook not in {*hook_classes(), self._session.hook.path}:
             return None
         hook: ServiceHook = resolve_name(asked.hook)(asked.conn_id)
         return hook
 
-    def _examined(self, record: Record) -> bool:
-        """Whether every run of a record that nothing else proves can be this task's."""
+    def _runs_are_plausible(self, record: Record) -> bool:
+        """Whether this task can have started every run of an unsigned record."""
         submissions = [part.submission for part in record.unsettled if part.submission]
         active = [run_id for submission in submissions for run_id in submission.run_ids]
         run_ids = tuple(dict.fromkeys((*active, *record.carried)))
         return self._request is not None and self.can_be_ours(run_ids)
 
     def can_be_ours(self, run_ids: tuple[RunId, ...], trusted: frozenset[RunId] = frozenset()) -> bool:
-        """Whether runs that a user may have named can be this task's: of its target, and no older than it.
+        """Whether this task can have started these runs: they have its target and are no older than its DAG run.
 
-        :param trusted: runs that are known to be this task's.
+        :param run_ids: runs from a record or XCom, which a user may have edited.
+        :param trusted: runs that are known to belong to this task.
         """
         doubtful = tuple(run_id for run_id in run_ids if run_id not in trusted)
         if self._request is None or not doubtful:
             return True
-        answers = self._line.drive(examine(self._line, doubtful, self._request))
+        answers = self._session.drive(examine(self._session, doubtful, self._request))
         if all(is_ours(answer, self._began) for answer in answers):
             return True
-        self._log.warning("%s cannot be this task's, and are left alone.", name_runs(run_ids))
+        self._log.warning(
+            "This task cannot have started %s, so it does not touch them. Check its record and XComs.",
+            name_runs(run_ids),
+        )
         return False
 
 
-def is_ours(answer: Reply[Sighting] | ServiceFault, began: datetime | None) -> bool:
-    """Whether a run can be that of a task whose DAG run began then.
+def is_ours(answer: Reply[ListedRun] | ServiceFault, began: datetime | None) -> bool:
+    """Whether a task can have started a run.
 
-    :raises ServiceUnavailable: when the service does not say.
+    :param answer: the run as the service describes it.
+    :param began: the earliest start of the task's DAG run, None if unknown.
+    :raises ServiceUnavailable: if the service does not answer.
     """
     if isinstance(answer, ServiceFault):
+        # The service shows a key only the runs of its own account.
         if answer.kind in (FaultKind.NOT_FOUND, FaultKind.REFUSED):
             return False
         raise ServiceUnavailable(
-            f"Whether the runs that the task's record names are its own cannot be checked: {answer.message}."
+            f"The service did not say whether the task started the runs in its record: {answer.message}."
         )
+    # Docket's reference does not specify a time zone for ``created_at``. A time without one counts as UTC.
     created = answer.value.run.created_at
     if created is not None and created.tzinfo is None:
         created = created.replace(tzinfo=UTC)
@@ -165,17 +174,19 @@ def is_ours(answer: Reply[Sighting] | ServiceFault, began: datetime | None) -> b
 
 
 def examine(
-    line: ServiceLine, run_ids: tuple[RunId, ...], request: RunRequest
-) -> Flow[list[Reply[Sighting] | ServiceFault]]:
-    """The runs, each with whether it stems from the request."""
-    answers: list[Reply[Sighting] | ServiceFault] = []
-    for at in range(0, len(run_ids), WIDTH):
-        questions = [line.service.examine(run_id, request) for run_id in run_ids[at : at + WIDTH]]
+    session: ServiceSession, run_ids: tuple[RunId, ...], request: RunRequest
+) -> Flow[list[Reply[ListedRun] | ServiceFault]]:
+    """Read the runs from the service, each with whether it matches the request."""
+    answers: list[Reply[ListedRun] | ServiceFault] = []
+    for at in range(0, len(run_ids), CONCURRENT_READS):
+        questions = [
+            session.service.examine(run_id, request) for run_id in run_ids[at : at + CONCURRENT_READS]
+        ]
         answers += yield from ask_together(questions)
     return answers
 
 
 def _beginning(context: Mapping[str, Any]) -> datetime | None:
-    """When the DAG run can have begun at the earliest; a clear does not change it."""
+    """The earliest time at which the DAG run can have started; a clear does not change it."""
     found = airflow_compat.earliest_of(context.get("dag_run"))
     return found if isinstance(found, datetime) else None

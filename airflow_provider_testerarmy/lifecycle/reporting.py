@@ -1,4 +1,4 @@
-"""Writing a task's reports to where its ``report_path`` says, local or an object store."""
+"""Writes a task's reports to its ``report_path``, a local path or an object-store URL."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from airflow_provider_testerarmy.runs.results import RunResult
     from airflow_provider_testerarmy.runs.verdict.gate import Verdict
 
-#: How a report's path may end, which says what kind it is.
+#: The suffixes of a report's path. The suffix selects the format.
 SUFFIXES: Final = (".json", ".xml", ".html", ".md")
 
 
@@ -26,17 +26,17 @@ def write_report(
     screenshots: bool = False,
     loopback: bool = False,
 ) -> None:
-    """Write the results, whatever the verdict; what cannot be written is logged and hides nothing.
+    """Write the reports, whatever the verdict. A report that cannot be written is logged and fails nothing.
 
     :param path: one or several local paths or URLs that Airflow's ``ObjectStoragePath`` understands.
-    :param name: whose results they are, e.g. ``dag_id.task_id``.
+    :param name: the title of the report, e.g. ``dag_id.task_id``.
     :param screenshots: whether to copy the runs' screenshots beside each report.
-    :param loopback: whether the service is on this machine.
+    :param loopback: whether the service runs on this machine.
     """
     paths = [path] if isinstance(path, str) else path
-    copies = _copied(paths, results, log, loopback=loopback) if screenshots else {}
+    copies = _copy(paths, results, log, loopback=loopback) if screenshots else {}
     for one in paths:
-        # An object store may raise anything, and the verdict comes first.
+        # An object store's client may raise any exception. None may hide the verdict.
         try:
             _write(one.strip(), render(one, summary, results, name=name, copies=copies).encode())
         except Exception as error:
@@ -45,9 +45,7 @@ def write_report(
             log.info("The report is at %s.", one)
 
 
-def _copied(
-    paths: Sequence[str], results: Sequence[RunResult], log: Any, *, loopback: bool
-) -> dict[str, str]:
+def _copy(paths: Sequence[str], results: Sequence[RunResult], log: Any, *, loopback: bool) -> dict[str, str]:
     from airflow_provider_testerarmy.lifecycle.screenshots import copy_screenshots
     from airflow_provider_testerarmy.reports.pictures import folder_of
 
@@ -57,7 +55,7 @@ def _copied(
         for folder in folders:
             _write(f"{folder}/{name}", content)
 
-    # As with any report: it must not hide the verdict.
+    # Failed copies must not hide the verdict.
     try:
         copies = copy_screenshots(results, write, log, loopback=loopback)
     except Exception as error:
@@ -70,14 +68,14 @@ def _copied(
 def report_markdown(
     verdict: Verdict | None, results: Sequence[RunResult], log: Any, *, total: int, name: str, url: str
 ) -> str:
-    """The results in a few lines of Markdown; empty should they ever be beyond that."""
+    """The results in a few lines of Markdown for the summary; empty if rendering fails."""
     from airflow_provider_testerarmy.reports.markdown import brief
 
-    # As with any report: it must not hide the verdict.
+    # A rendering error must not hide the verdict.
     try:
         return brief(verdict, results, total=total, name=name, url=url)
     except Exception as error:
-        log.warning("The results could not be put into Markdown: %s", error)
+        log.warning("The Markdown report could not be rendered: %s", error)
         return ""
 
 
@@ -89,10 +87,10 @@ def render(
     name: str = "",
     copies: Mapping[str, str] | None = None,
 ) -> str:
-    """The report of the kind that the path's end asks for.
+    """The report in the format that the path's suffix selects.
 
-    :param copies: the names of copied screenshots, by address.
-    :raises ValueError: when there is no such kind.
+    :param copies: the file names of copied screenshots, by their address.
+    :raises ValueError: for an unknown suffix.
     """
     from airflow_provider_testerarmy.reports import html, json_report, junit, markdown, pictures
 
@@ -105,11 +103,11 @@ def render(
             return html.render(summary, results, name=name, copies=pictures.links(path, copies or {}))
         case ".md":
             return markdown.render(summary, results, name=name)
-    raise ValueError(f"a report ends in {', '.join(SUFFIXES)}")
+    raise ValueError(f"A report path must end in {', '.join(SUFFIXES)}, not {path!r}.")
 
 
 def suffix_of(path: str) -> str | None:
-    """The suffix that says the kind of report, None when there is no such kind."""
+    """The suffix that selects the format, None for an unknown one."""
     return next((suffix for suffix in SUFFIXES if path.strip().lower().endswith(suffix)), None)
 
 
@@ -120,8 +118,8 @@ def _write(path: str, content: bytes) -> None:
     if target.protocol in ("", "file", "local"):
         _write_local(Path(target.path), content)
         return
-    # An object appears when it is complete. Folders are made only where their absence is an error: in a bucket
-    # there are none, and making one would ask for more rights than writing does.
+    # An object store shows an object only when it is complete, so no draft is needed. Folders are created only
+    # after an error: buckets have none, and creating one can need more rights than writing an object.
     try:
         target.write_bytes(content)
     except FileNotFoundError:
@@ -130,7 +128,7 @@ def _write(path: str, content: bytes) -> None:
 
 
 def _write_local(path: Path, content: bytes) -> None:
-    """Whoever reads the path sees the old report or the new one, never half of one."""
+    """Write a draft and rename it, so that a reader sees the old report or the new one, never a part."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{secrets.token_hex(8)}.tmp")
     try:

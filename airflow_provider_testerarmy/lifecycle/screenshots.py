@@ -1,8 +1,8 @@
-"""Copying a run's screenshots next to its report: the service's addresses may expire, copies do not.
+"""Copies a run's screenshots next to its report, because the service's addresses may expire.
 
-The addresses are remote text. So only https is asked (http on this machine's loopback where the service itself is
-there), without a key, without following redirects, within bounds of size, number and time; and what comes back is
-kept only if it begins like a picture.
+The addresses are untrusted text from the service. So the worker fetches only https URLs, or http on loopback if the
+service itself runs there. It sends no key, follows no redirects, and limits size, number and time. It keeps a file
+only if it has a PNG, JPEG or WebP signature.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ from airflow_provider_testerarmy.runs.results import Outcome, RunResult
 if TYPE_CHECKING:
     import httpx
 
-#: Bytes of one picture, and of all of them.
+#: The most bytes of one screenshot, and of all of them.
 MAX_BYTES: Final = 5 * 1024 * 1024
 MAX_TOTAL_BYTES: Final = 100 * 1024 * 1024
 MAX_PICTURES: Final = 300
-#: Seconds for one picture, and for all of them.
+#: The most seconds for one screenshot, and for all of them.
 TIMEOUT: Final = 10.0
 MAX_SECONDS: Final = 120.0
 
 
 @dataclass(slots=True)
 class _Budget:
-    """What may still be copied."""
+    """The limits that are left for the remaining screenshots."""
 
     bytes: int
     pictures: int
@@ -50,11 +50,11 @@ class _Budget:
 def copy_screenshots(
     results: Sequence[RunResult], write: Callable[[str, bytes], None], log: Any, *, loopback: bool = False
 ) -> dict[str, str]:
-    """Copy the pictures of the runs, of those first that did not pass.
+    """Copy the screenshots of the runs. Runs that did not pass come first, because the limits may stop the rest.
 
-    :param write: puts a copy of that name where it belongs.
-    :param loopback: whether the service is on this machine, so that plain http there is as good as https.
-    :return: the copies' names by address; what could not be copied is missing, and logged.
+    :param write: stores one copy under a file name.
+    :param loopback: whether the service runs on this machine, which allows plain http on loopback.
+    :return: the file names of the copies, by address. Screenshots that could not be copied are missing and logged.
     """
     budget = _Budget(MAX_TOTAL_BYTES, MAX_PICTURES, time.monotonic() + MAX_SECONDS)
     copies: dict[str, str] = {}
@@ -65,13 +65,16 @@ def copy_screenshots(
         fetch = _fetcher(stack, loopback=loopback)
         for number, (url, stem) in enumerate(wanted):
             if not budget.left():
-                log.warning("%d screenshots are not copied: the bound is reached.", len(wanted) - number)
+                log.warning(
+                    "%d screenshots were not copied: the limit of size, number or time is reached.",
+                    len(wanted) - number,
+                )
                 break
             try:
                 content = fetch(url, min(MAX_BYTES, budget.bytes))
-                name = _named(stem, content)
+                name = _file_name(stem, content)
                 write(name, content)
-            # Whatever a host or a store says, the other pictures and the verdict come first.
+            # A host or an object store may raise any exception. The other screenshots are copied all the same.
             except Exception as error:
                 failed.append(f"{without_query(url)!r}: {_reason(error, url)}")
                 continue
@@ -84,7 +87,7 @@ def copy_screenshots(
 
 
 def without_query(url: str) -> str:
-    """An address as a log may show it: what is behind its path may be a signature, before its host a password."""
+    """An address that is safe to log. The query may be a signature, and the part before the host a password."""
     begin = re.split(r"[?#;]", url, maxsplit=1)[0]
     scheme, separator, rest = begin.partition("://")
     authority, slash, path = rest.partition("/")
@@ -92,10 +95,11 @@ def without_query(url: str) -> str:
 
 
 def _reason(error: Exception, url: str) -> str:
-    """What an error says, without what `without_query` takes out of the address."""
+    """The message of an error, without the secrets that `without_query` removes from the address."""
     shown = without_query(url)
     text = str(error).replace(url, shown)
     hidden = [part for part in re.split(r"[?#;&]", url)[1:] if part]
+    # Longest first: replacing a part of a longer secret would leave the rest of it readable.
     for secret in sorted(hidden, key=len, reverse=True):
         text = text.replace(secret, "***")
     return (text or type(error).__name__)[:300]
@@ -107,6 +111,8 @@ def _fetcher(stack: ExitStack, *, loopback: bool) -> Callable[[str, int], bytes]
     from airflow_provider_testerarmy.client.http.network import bound, resolve
     from airflow_provider_testerarmy.client.http.sender import tls_context
 
+    # ``identity``, because pictures are compressed already, and a small gzip body may decode to gigabytes.
+    # ``verify`` ignores the connection's own setting, which is meant for the service's host alone.
     options: dict[str, Any] = {
         "follow_redirects": False,
         "timeout": TIMEOUT,
@@ -117,25 +123,25 @@ def _fetcher(stack: ExitStack, *, loopback: bool) -> Callable[[str, int], bytes]
 
     def client(*, here: bool) -> httpx.Client:
         if here not in clients:
-            # A corporate proxy cannot reach this machine's loopback.
+            # A proxy from the environment would resolve "localhost" to itself, so loopback needs a direct client.
             made = httpx.Client(trust_env=not here, **options)
             clients[here] = stack.enter_context(bound(made, partial(check_address, here=here)))
         return clients[here]
 
     def fetch(url: str, limit: int) -> bytes:
         target = httpx.URL(url)
-        here = _check(target, loopback=loopback)
+        here = _check_url(target, loopback=loopback)
         if not here and getproxies():
             _check_behind_proxy(target.host, resolve)
-        return _fetched(client(here=here), target, limit)
+        return _fetch(client(here=here), target, limit)
 
     return fetch
 
 
-def _check(url: httpx.URL, *, loopback: bool) -> bool:
-    """Whether an address is on this machine, and may be.
+def _check_url(url: httpx.URL, *, loopback: bool) -> bool:
+    """Whether an allowed address is on this machine.
 
-    :raises NotCopied: for an address that is not fetched.
+    :raises NotCopied: for an address that must not be fetched.
     """
     if url.userinfo or not url.host:
         raise NotCopied("not a plain address")
@@ -149,19 +155,22 @@ def _check(url: httpx.URL, *, loopback: bool) -> bool:
 
 
 def _check_behind_proxy(host: str, resolve: Callable[[str, int, float | None], list[str]]) -> None:
-    """Refuse a name that leads inside as far as this machine knows: a proxy connects, and resolves, by itself."""
+    """Refuse a name that resolves to an internal address here.
+
+    A proxy resolves the name itself, so the check at connection time sees only the address of the proxy.
+    """
     import httpcore
 
     try:
         addresses = resolve(host, 443, TIMEOUT)
     except (httpcore.ConnectError, httpcore.ConnectTimeout):
-        # Where a proxy is needed, names outside are often not known.
+        # Behind a proxy, the local resolver often does not know public names.
         return
     for address in addresses:
         check_address(address, here=False)
 
 
-def _fetched(client: httpx.Client, url: httpx.URL, limit: int) -> bytes:
+def _fetch(client: httpx.Client, url: httpx.URL, limit: int) -> bytes:
     with Exchange(TIMEOUT).current() as exchange, client.stream("GET", url) as response:
         exchange.head_complete()
         if not response.is_success:
@@ -171,11 +180,11 @@ def _fetched(client: httpx.Client, url: httpx.URL, limit: int) -> bytes:
         for chunk in response.iter_raw():
             for _ in body.feed(chunk):
                 if exchange.expired:
-                    raise NotCopied(f"not whole within {TIMEOUT:g} s")
+                    raise NotCopied(f"not complete within {TIMEOUT:g} s")
         return bytes(body.content)
 
 
-def _named(stem: str, content: bytes) -> str:
+def _file_name(stem: str, content: bytes) -> str:
     kind = kind_of(content)
     if kind is None:
         raise NotCopied("not a PNG, JPEG or WebP picture")

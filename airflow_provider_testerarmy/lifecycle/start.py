@@ -1,4 +1,4 @@
-"""The beginning of a try: take up what earlier tries left, and submit what is missing."""
+"""The start of a try: reconnects to the runs of earlier tries and submits what is missing."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any, Final
 from airflow_provider_testerarmy.exceptions import RequestRefused, submit_error
 from airflow_provider_testerarmy.lifecycle.cancellation import name_active
 from airflow_provider_testerarmy.lifecycle.claims import TaskClaims
-from airflow_provider_testerarmy.lifecycle.conclusion import Ender
+from airflow_provider_testerarmy.lifecycle.conclusion import Finisher
 from airflow_provider_testerarmy.lifecycle.interrupts import Interrupts
 from airflow_provider_testerarmy.lifecycle.options import Options
 from airflow_provider_testerarmy.lifecycle.record_store import PartJournal, RecordStore
-from airflow_provider_testerarmy.lifecycle.record_trust import Origin
-from airflow_provider_testerarmy.lifecycle.service_session import ServiceLine
+from airflow_provider_testerarmy.lifecycle.record_trust import RecordReader
+from airflow_provider_testerarmy.lifecycle.service_session import ServiceSession
 from airflow_provider_testerarmy.runs.service import RunRequest
 from airflow_provider_testerarmy.runs.submission.decision import Action, decide
 from airflow_provider_testerarmy.runs.submission.record import Part, PartState, Record, Stage
@@ -28,50 +28,51 @@ from airflow_provider_testerarmy.runs.submission.setting import Setting
 from airflow_provider_testerarmy.runs.submission.submit import submit
 from airflow_provider_testerarmy.runs.text import name_runs, one_line
 
-#: Parts of earlier generations that are still remembered, should they not be settled.
+#: The most unsettled parts of earlier generations that a record keeps. It has a size limit.
 MOST_LEFTOVERS: Final = 5
 
 
-class Beginner:
-    """Begins one try."""
+class Starter:
+    """Starts one try."""
 
     def __init__(
         self,
-        line: ServiceLine,
+        session: ServiceSession,
         store: RecordStore,
-        origin: Origin,
-        ender: Ender,
+        reader: RecordReader,
+        finisher: Finisher,
         options: Options,
         claims: TaskClaims | None,
         interrupts: Interrupts,
         log: Any,
     ) -> None:
-        self._line = line
+        self._session = session
         self._store = store
-        self._origin = origin
-        self._ender = ender
+        self._reader = reader
+        self._finisher = finisher
         self._options = options
         self._claims = claims
         self._interrupts = interrupts
         self._log = log
         self._journal: PartJournal | None = None
-        #: What a person calls what was started, where the service told it to this try.
+        #: The title of the test or group at the service, empty if this try has not read it.
         self.title = ""
-        #: Whether this try waits for what an earlier one started.
+        #: Whether this try waits for runs of an earlier one.
         self.reconnected = False
 
     @property
     def sending(self) -> bool:
-        """Whether a request is under way that may start runs."""
+        """Whether a request that may start runs is in flight."""
         return self._journal is not None and self._journal.sending
 
-    def begin(self, request: RunRequest) -> None:
-        """Start the request, or reconnect to what an earlier try of this generation started.
+    def start(self, request: RunRequest) -> None:
+        """Submit the request, or reconnect to the runs that an earlier try of this generation started.
 
-        :raises TestRunError: when nothing was started, or when that is not clear.
+        :raises TestRunError: if no run was started, or if that is unknown.
+        :raises Interrupted: if a stop was requested.
         """
         self._interrupts.check()
-        self._take_up(request)
+        self._restore(request)
         for name in list(self._store.record.parts):
             part = self._store.record.parts[name]
             if part.unknown or part.state is PartState.PLANNED:
@@ -81,9 +82,9 @@ class Beginner:
                 self._log.info("Reconnecting to %s, started by an earlier try.", runs)
                 self.reconnected = True
 
-    def _take_up(self, request: RunRequest) -> None:
-        """Make of what earlier tries left the record of this one."""
-        record, believed = self._origin.earlier()
+    def _restore(self, request: RunRequest) -> None:
+        """Build the record of this try from that of earlier tries."""
+        record, believed = self._reader.earlier()
         action = decide(record, self._store.fresh.asked, self._store.generation, believed=believed)
         if record is None or action is Action.IGNORE:
             self._store.record = first_round(self._store.fresh, request)
@@ -95,32 +96,37 @@ class Beginner:
                 self._next_round(record, request)
 
     def _replace(self, record: Record, request: RunRequest) -> None:
-        """Stop what is not wanted any more, and begin anew."""
+        """Stop the runs of the earlier generation, and start from an empty record."""
         fresh = self._store.fresh
         if record.unsettled:
             self._log.info(
-                "The task was cleared or changed: stopping %s, which it started before.", name_active(record)
+                "The task was cleared or changed. Stopping what it started before: %s.", name_active(record)
             )
-            stopped, _ = self._ender.stop(record, patient=True)
-            fresh = replace(fresh, leftovers=self._left_of(stopped))
+            # A clear leaves time for a full search, unlike a kill.
+            stopped, _ = self._finisher.stop(record, patient=True)
+            fresh = replace(fresh, leftovers=self._leftovers(stopped))
         self._store.record = first_round(fresh, request)
 
-    def _left_of(self, stopped: Record) -> tuple[Part, ...]:
-        """What a further try has to see to, because it could not be stopped now."""
+    def _leftovers(self, stopped: Record) -> tuple[Part, ...]:
+        """The parts that could not be stopped now, which a later try has to stop."""
+        # A later try reaches leftovers through its own connection only.
         if stopped.asked.same_connection(self._store.fresh.asked):
             return stopped.unsettled[-MOST_LEFTOVERS:]
         if stopped.unsettled:
             self._log.warning(
-                "Through the connection %r, check by hand: %s.", stopped.asked.conn_id, name_active(stopped)
+                "The task uses another connection now, so a later try cannot stop %s. Check the dashboard of the "
+                "connection %r.",
+                name_active(stopped),
+                stopped.asked.conn_id,
             )
         return ()
 
     def _next_round(self, record: Record, request: RunRequest) -> None:
-        # A time-out ends the wait and not the round: what has passed in it still counts.
+        # A time-out ends the wait, not the round: tests that passed before it do not run again.
         timed_out = any(part.state is PartState.STOPPED for part in record.parts.values())
         self._store.keep(
             next_round(
-                self._line.service,
+                self._session.service,
                 request,
                 record,
                 only_blocking=self._options.retry_failed_tests or timed_out,
@@ -129,12 +135,16 @@ class Beginner:
         )
 
     def _submit_part(self, name: str, part: Part, whole: RunRequest) -> None:
+        # The last point at which a kill can still prevent the POST.
         self._interrupts.check()
-        request = request_of(self._line.service, name, part, whole)
+        request = request_of(self._session.service, name, part, whole)
         if request is None:
-            raise RequestRefused(f"The {name} of an earlier round can no longer be started by itself.")
+            raise RequestRefused(
+                f"The {name} of an earlier round cannot be run on its own any more. Clear the task to run "
+                "everything again."
+            )
         self._journal = self._store.journal(name, request)
-        ended = self._line.drive(
+        ended = self._session.drive(
             submit(self._setting(request, self._journal), part.intent if part.unknown else None)
         )
         if ended.submission is None:
@@ -143,6 +153,7 @@ class Beginner:
                 self._store.keep(without_test(self._store.record, name))
                 return
             raise submit_error(ended, request.label, remembered=self._store.remembered)
+        # The record comes first and the claim second: a lost record costs a run, a lost claim only a check.
         if self._claims is not None:
             self._claims.claim(ended.submission.run_ids)
         if name == WHOLE:
@@ -150,16 +161,16 @@ class Beginner:
         how = "Found" if ended.submission.adopted else "Started"
         self._log.info("%s %s: %s.", how, request.label, name_runs(ended.submission.run_ids))
         if rejected := ended.submission.rejected_run_ids:
-            self._log.warning("%s rejected %s at once.", self._line.service.vendor, name_runs(rejected))
+            self._log.warning("%s rejected %s at once.", self._session.service.vendor, name_runs(rejected))
 
     def _setting(self, request: RunRequest, journal: PartJournal) -> Setting:
-        known = frozenset((*self._store.record.all_run_ids, *self._origin.run_ids))
+        known = frozenset((*self._store.record.all_run_ids, *self._reader.run_ids))
         return Setting(
-            self._line.service,
+            self._session.service,
             request,
             journal,
             self._options.max_outage,
-            self._line.clock,
+            self._session.clock,
             self._log.info,
             known,
             self._claims,

@@ -1,4 +1,4 @@
-"""What operators and sensors share on Airflow's side: parameters, deferring, resuming, being killed."""
+"""The Airflow side of operators and sensors: parameters, deferring, resuming, and kills."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from airflow_provider_testerarmy.lifecycle.mapped_serialization import stable_fi
 from airflow_provider_testerarmy.lifecycle.parameters import Gate, Paths, Seconds
 from airflow_provider_testerarmy.runs.rendered import is_nothing
 
-# The DAG processor imports this module over and over and never executes a task: what only a task needs is
-# imported where it is used.
+# The DAG processor imports this module again and again, and never executes a task. So modules that only a task
+# needs are imported inside its methods.
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseOperator
 
@@ -29,21 +29,22 @@ if TYPE_CHECKING:
 else:
     BaseOperator = object
 
-#: What a duration is that rendered to nothing, the same as when it is not given.
+#: The default durations, also for a template that renders to nothing. Floats are seconds.
 DEFAULTS: Final[dict[str, float | timedelta]] = {
     "poll_interval": 10.0,
     "timeout": timedelta(hours=3),
     "max_outage": timedelta(minutes=10),
 }
 
-#: How long after the trigger's own deadline Airflow ends the deferral, should the trigger not have.
+#: How long after the trigger's own deadline Airflow ends the deferral, if the trigger has not.
+#: ``defer(timeout=...)`` itself is too coarse: Airflow checks it every 15 s, and it cancels no runs (measured).
 BACKSTOP = timedelta(seconds=60)
 
 
 class LifecycleTask(BaseOperator):
-    """A mixin for a task that has a lifecycle; it comes before Airflow's class."""
+    """A mixin for a task with a lifecycle. It must come before Airflow's class among the bases."""
 
-    #: What every concrete class adds its own template fields to.
+    #: The template fields that every concrete class has besides its own.
     common_template_fields: ClassVar[tuple[str, ...]] = (
         "gate",
         "poll_interval",
@@ -59,7 +60,7 @@ class LifecycleTask(BaseOperator):
 
     @classmethod
     def partial(cls, **kwargs: Any) -> Any:
-        """As Airflow's, with parameters that serialize the same in every process."""
+        """As in Airflow, with parameters that serialize the same in every process."""
         return stable_partial(super().partial(**stable_fields(kwargs, cls.template_fields)))
 
     def _set_common(
@@ -75,22 +76,24 @@ class LifecycleTask(BaseOperator):
         report_path: Paths | None,
         copy_screenshots: bool,
     ) -> None:
-        """Keep the common parameters, and let a mistake that needs no rendering fail the DAG file.
+        """Store the common parameters. A mistake that needs no rendering fails when the DAG file is parsed.
 
-        :raises ValueError: naming the parameter.
+        :raises ValueError: with the parameter's name.
         """
         self.deferrable = parameters.flag(deferrable, "deferrable")
         self.poll_interval = poll_interval
         self.timeout: Any = timeout
         self.max_outage = max_outage
-        # Templates look into dicts, not into models; and a set would give each process another DAG version.
+        # Airflow renders templates inside dicts, not inside models. A set would create needless DAG versions.
         self.gate: Any = parameters.stable(gate)
         self.cancel_on_kill = parameters.flag(cancel_on_kill, "cancel_on_kill")
         self.durable = parameters.flag(durable, "durable")
         self.report_path: Any = parameters.stable(report_path)
         self.copy_screenshots = parameters.flag(copy_screenshots, "copy_screenshots")
         if self.copy_screenshots and report_path is None:
-            raise ValueError("copy_screenshots needs a report_path: the copies are put beside the report.")
+            raise ValueError(
+                "copy_screenshots needs a report_path, because the copies are stored beside the report. Set one."
+            )
         checks: dict[str, Callable[[Any], object]] = {
             "gate": parameters.gate,
             "poll_interval": lambda value: parameters.seconds(value, "poll_interval"),
@@ -110,63 +113,72 @@ class LifecycleTask(BaseOperator):
 
     @abstractmethod
     def target(self) -> RunRequest | None:
-        """What the runs are of, without a body; None where that is not known."""
+        """The test, group or other target of the runs, without a request body; None if it is unknown."""
 
     def execute_complete(self, context: Any, event: Any = None) -> dict[str, Any]:
-        """Collect and judge what the trigger waited for."""
+        """Collect and judge the runs that the trigger waited for.
+
+        :param event: the payload of the trigger's event.
+        :raises TestRunError: see :mod:`airflow_provider_testerarmy.exceptions`.
+        """
         from airflow_provider_testerarmy.runs.awaiting.watchlist import WaitEnd
         from airflow_provider_testerarmy.runs.text import name_runs
         from airflow_provider_testerarmy.triggers.runs import is_known, read_event, runs_of
 
         with self._open(context, self._outline).guarded() as lifecycle:
             waited, seen = read_event(event), runs_of(event)
-            lifecycle.adopt(lambda: self._started(context, seen), frozenset(seen))
+            lifecycle.adopt(lambda: self._known_submission(context, seen), frozenset(seen))
             run_ids = lifecycle.run_ids
             if waited.end is WaitEnd.FINISHED:
                 self.log.info("The trigger saw the end of %s; collecting the results.", name_runs(run_ids))
                 waited = lifecycle.waiter.collect(run_ids)
             elif waited.end is WaitEnd.LOST:
                 self.log.warning("%s", waited.message)
-                looked = lifecycle.waiter.look(run_ids)
-                if looked is not None and looked.end is WaitEnd.FINISHED:
-                    waited = looked
+                checked = lifecycle.waiter.check_once(run_ids)
+                if checked is not None and checked.end is WaitEnd.FINISHED:
+                    waited = checked
                 elif not is_known(event):
-                    # During an upgrade: the trigger is fine, only what it says cannot be read.
+                    # During an upgrade, worker and triggerer run different versions of the provider. The runs
+                    # are fine and only the event is unreadable, so the worker waits for them itself.
                     waited = lifecycle.waiter.wait(run_ids)
             return lifecycle.conclude(waited, run_ids)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Any) -> Any:
-        """As Airflow's; where the deferral ended without the trigger's event, what is known is judged first."""
+        """As in Airflow. If the deferral ended without an event, judge the known results before failing.
+
+        Airflow bypasses ``execute_complete`` then, and only this method sees the failure of a trigger.
+        """
         from airflow_provider_testerarmy.runs.awaiting.watchlist import Waited, WaitEnd
 
         if not airflow_compat.is_trigger_failure(next_method):
             return super().resume_execution(next_method, next_kwargs, context)
         timed_out = airflow_compat.is_deferral_timeout(next_method, next_kwargs)
         with self._open(context, self._outline).guarded() as lifecycle:
-            lifecycle.adopt(lambda: self._started(context, ()))
+            lifecycle.adopt(lambda: self._known_submission(context, ()))
             run_ids = lifecycle.run_ids
-            looked = lifecycle.waiter.look(run_ids)
-            if looked is not None and looked.end is WaitEnd.FINISHED and not timed_out:
-                return lifecycle.conclude(looked, run_ids)
+            checked = lifecycle.waiter.check_once(run_ids)
+            if checked is not None and checked.end is WaitEnd.FINISHED and not timed_out:
+                return lifecycle.conclude(checked, run_ids)
             known = lifecycle.waiter.known(run_ids)
             if timed_out:
-                waited = Waited(WaitEnd.DEADLINE, known, "the trigger gave no sign by the deadline")
+                waited = Waited(WaitEnd.DEADLINE, known, "the trigger did not respond by the deadline")
             else:
                 why = airflow_compat.trigger_failure(next_kwargs)
                 waited = Waited(WaitEnd.LOST, known, f"the trigger failed ({why})")
             return lifecycle.conclude(waited, run_ids)
 
     def on_kill(self) -> None:
-        """Stop, and stop the runs too when it was a user who killed the task."""
-        # Airflow calls this once, perhaps before there is anything to stop, and lets the task go on.
+        """Stop the task. If a user killed it, cancel its runs as well."""
+        # Airflow calls this from its SIGTERM handler, once, and the task continues afterwards. The signal may come
+        # before the lifecycle exists (measured: while the connection is read), so ``_open`` checks the flag.
         self._killed = True
         if self._lifecycle is not None:
             self._lifecycle.kill()
 
     def _open(self, context: Any, build_request: Callable[[], RunRequest | None]) -> Lifecycle:
-        """Begin a try from what the user gave; a mistake fails the task before anything is sent.
+        """Open a lifecycle from the rendered parameters. A mistake fails the task before anything is sent.
 
-        :raises RequestRefused: for a mistake; what earlier tries started is stopped then.
+        :raises RequestRefused: for a mistake. The runs of earlier tries are stopped first.
         """
         from airflow_provider_testerarmy.client.http.errors import RequestInvalid
         from airflow_provider_testerarmy.exceptions import RequestRefused
@@ -177,16 +189,16 @@ class LifecycleTask(BaseOperator):
             options, request = self._options(), build_request()
             lifecycle = Lifecycle(self.hook, options, request, context, self.log)
         except (RequestInvalid, GateInvalid) as error:
-            raise RequestRefused(f"{error} {self._abandon(context)}") from error
+            raise RequestRefused(f"{error} {self._stop_earlier(context)}") from error
         self._lifecycle = lifecycle
         if self._killed:
             lifecycle.kill()
         return lifecycle
 
     def _check_hook(self, context: Any) -> None:
-        """Find out whether the triggerer can import the hook, before there are runs that it cannot wait for.
+        """Check that the triggerer can import the hook, before any run is started that it could not wait for.
 
-        :raises RequestRefused: when it cannot.
+        :raises RequestRefused: if it cannot.
         """
         from airflow_provider_testerarmy.exceptions import RequestRefused
         from airflow_provider_testerarmy.triggers.importable import importable_elsewhere
@@ -195,14 +207,14 @@ class LifecycleTask(BaseOperator):
         if not importable_elsewhere(path, airflow_compat.dag_folders(context["ti"])):
             raise RequestRefused(
                 f"The triggerer cannot import the hook {path}, because it is part of a DAG file. Move it into a "
-                f"module that is installed there too, or set deferrable=False. {self._abandon(context)}"
+                f"module that is installed there too, or set deferrable=False. {self._stop_earlier(context)}"
             )
 
-    def _abandon(self, context: Any) -> str:
-        """Stop what an earlier try started, as this one cannot go on; what became of it."""
-        from airflow_provider_testerarmy.lifecycle.broken_task import abandon
+    def _stop_earlier(self, context: Any) -> str:
+        """Stop the runs of earlier tries, because this try cannot continue; returns a sentence on the result."""
+        from airflow_provider_testerarmy.lifecycle.broken_task import stop_earlier
 
-        return abandon(
+        return stop_earlier(
             lambda: self.hook,
             self._outline,
             context,
@@ -212,7 +224,7 @@ class LifecycleTask(BaseOperator):
         )
 
     def _outline(self) -> RunRequest | None:
-        """What the runs are of, where the body is not needed."""
+        """The request without a body, for a try that only resumes."""
         from dataclasses import replace
 
         target = self.target()
@@ -235,31 +247,32 @@ class LifecycleTask(BaseOperator):
         )
 
     def _or_default(self, name: str) -> Any:
-        """The parameter; its default where it rendered to nothing."""
+        """The parameter, or its default if it rendered to nothing."""
         value = getattr(self, name)
         return DEFAULTS[name] if is_nothing(value) else value
 
     def _timeout(self) -> float | None:
-        # Infinity is what a rescheduling sensor makes of None for Airflow's own loop.
+        # A rescheduling sensor replaces None by infinity, because Airflow's own loop compares numbers.
         if self.timeout is None or self.timeout == math.inf:
             return None
         return parameters.seconds(self._or_default("timeout"), "timeout")
 
-    def _push_what_is_known(self, context: Any, lifecycle: Lifecycle) -> None:
+    def _push_ids_and_url(self, context: Any, lifecycle: Lifecycle) -> None:
         ti, submission = context["ti"], lifecycle.submission
         url = self._push_note(context, lifecycle)
         ti.xcom_push(key="run_ids", value=list(submission.run_ids))
         if submission.batch_id:
             ti.xcom_push(key="batch_id", value=submission.batch_id)
         for link in self.operator_extra_links:
-            # Empty for no address: Airflow looks the key up at the end and would log its absence as an error.
+            # Push an empty string rather than nothing: Airflow reads the key at the end and logs a missing one as
+            # an error.
             if isinstance(link, BaseOperatorLink):
                 ti.xcom_push(key=link.xcom_key, value=url)
         if url:
             self.log.info("Dashboard: %s", url)
 
     def _push_note(self, context: Any, lifecycle: Lifecycle) -> str:
-        """Say for lists of tasks what this one is about; returns where a person looks at the runs."""
+        """Push what the history page shows of a task before it ends; returns the dashboard address."""
         from airflow_provider_testerarmy.runs.verdict.summary import NOTE
 
         url = lifecycle.url(lifecycle.submission.run_ids)
@@ -272,18 +285,18 @@ class LifecycleTask(BaseOperator):
 
         return {**note(lifecycle.label, lifecycle.title, url), "batch_id": lifecycle.submission.batch_id}
 
-    def _started(self, context: Any, seen: Sequence[RunId]) -> Submission:
-        """What this try has started, where no record says it.
+    def _known_submission(self, context: Any, seen: Sequence[RunId]) -> Submission:
+        """The runs of this try if there is no record of them.
 
-        :param seen: the runs that the trigger waited for. Without them the task's XComs have to do, of which only
-            runs are believed that the target can have.
+        :param seen: the runs that the trigger waited for. Without them the XComs are read. Users can edit XComs, so
+            the caller checks that the runs match the target.
         """
         from airflow_provider_testerarmy.runs.service import Submission
         from airflow_provider_testerarmy.runs.verdict.summary import NOTE
 
         ti = context["ti"]
         run_ids = seen or ti.xcom_pull(task_ids=self.task_id, key="run_ids", map_indexes=ti.map_index)
-        # Airflow warns of each XCom that is not there, and not every run has a batch.
+        # Airflow logs a warning for each missing XCom, and not every run has a batch.
         known = ti.xcom_pull(task_ids=self.task_id, key=NOTE, map_indexes=ti.map_index) or {}
         batch_id = known.get("batch_id")
         if batch_id is None:
@@ -293,13 +306,15 @@ class LifecycleTask(BaseOperator):
     def _defer(self, lifecycle: Lifecycle) -> None:
         from airflow_provider_testerarmy.triggers.runs import AwaitRunsTrigger
 
+        lifecycle.check_wanted()
         if not airflow_compat.LISTENER.available:
             self.log.info(
-                "On this Airflow, marking the deferred task while no triggerer is alive leaves its runs to end by "
-                "themselves. From Airflow %s on they are cancelled.",
+                "If you mark this task while it is deferred and no triggerer is alive, its runs are not cancelled "
+                "and end by themselves. Airflow %s and later cancel them.",
                 airflow_compat.LISTENER.version,
             )
         hook, pace, submission = self.hook, lifecycle.waiter.pace(), lifecycle.submission
+        # Airflow stores a trigger's arguments in plain text in its database, so the key is not among them.
         trigger = AwaitRunsTrigger(
             hook=hook.path,
             conn_id=hook.conn_id,
@@ -319,5 +334,5 @@ class LifecycleTask(BaseOperator):
 
 
 def with_common_fields(*own: str) -> tuple[str, ...]:
-    """The template fields of a concrete class: its own and the common ones."""
+    """The template fields of a concrete class: its own, then the common ones."""
     return (*own, *LifecycleTask.common_template_fields)

@@ -1,4 +1,4 @@
-"""Judging what is known when a try ends, however it ends: verdict, report, summary."""
+"""Verdict, reports and summary at the end of a try, from the results that are known by then."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Final
 from airflow_provider_testerarmy.lifecycle.interrupts import Interrupts
 from airflow_provider_testerarmy.lifecycle.options import Options
 from airflow_provider_testerarmy.lifecycle.reporting import report_markdown, write_report
-from airflow_provider_testerarmy.lifecycle.service_session import ServiceLine
+from airflow_provider_testerarmy.lifecycle.service_session import ServiceSession
 from airflow_provider_testerarmy.runs.results import Outcome, Phase, RunId, RunResult
 from airflow_provider_testerarmy.runs.service import RunRequest, ServiceFault, Submission
 from airflow_provider_testerarmy.runs.submission.record import Record
@@ -18,19 +18,19 @@ from airflow_provider_testerarmy.runs.verdict.gate import Verdict, VerdictKind
 from airflow_provider_testerarmy.runs.verdict.summary import summarize
 from airflow_provider_testerarmy.runs.verdict.titles import titles_of
 
-#: What a gate may call runs of which some have not ended; any other verdict would call untested things tested.
+#: The verdicts that are possible while some runs have not ended. Any other would count untested things as tested.
 _NOT_PASSED: Final = frozenset({VerdictKind.FAILED, VerdictKind.ERRORED, VerdictKind.CANCELLED})
 
 
 class Judge:
     """Judges the runs of one try.
 
-    :param request: what was started, None for a task that only waits.
+    :param request: the submitted request, None for a sensor.
     """
 
     def __init__(
         self,
-        line: ServiceLine,
+        session: ServiceSession,
         options: Options,
         request: RunRequest | None,
         task: Any,
@@ -38,7 +38,7 @@ class Judge:
         log: Any,
         interrupts: Interrupts,
     ) -> None:
-        self._line = line
+        self._session = session
         self._options = options
         self._request = request
         self._task = task
@@ -49,13 +49,14 @@ class Judge:
     def judge(
         self, known: Mapping[RunId, RunResult], record: Record, run_ids: Sequence[RunId]
     ) -> tuple[Verdict, list[RunResult], dict[str, Any]]:
-        """The verdict on runs that have all ended, their results, and the summary; the report is written.
+        """Judge runs that have all ended, and write the reports.
 
-        :param known: the results, by run id.
+        :param known: the results by run id.
+        :return: the verdict, the results in order, and the summary.
         """
-        results = with_rounds(self._named(_in_order(known, run_ids)), record)
+        results = with_rounds(self._with_titles(_in_order(known, run_ids)), record)
         verdict = self._options.gate.judge(results)
-        return verdict, results, self._reported(verdict, results, record, run_ids)
+        return verdict, results, self._report(verdict, results, record, run_ids)
 
     def judge_early(
         self,
@@ -67,38 +68,45 @@ class Judge:
         stopped: bool = False,
         brief: bool = False,
     ) -> tuple[Verdict, list[RunResult], dict[str, Any]]:
-        """As :meth:`judge`, of runs of which some may not have ended. That is never called a pass.
+        """As :meth:`judge`, for runs of which some may not have ended. The verdict is never *passed*.
 
-        :param why: what ended the try.
-        :param stopped: whether the runs that had not ended were cancelled.
-        :param brief: ask nothing more of the service.
+        :param why: why the try ended; the first reason of the verdict.
+        :param stopped: whether the active runs were cancelled.
+        :param brief: True sends no further request to the service.
         """
+        # A run without a result stays in the list, so that the counts cover all runs.
         found = [known.get(run_id) or _unseen(run_id) for run_id in dict.fromkeys(run_ids)]
         if stopped:
             found = [run if run.finished else _cancelled(run) for run in found]
-        results = with_rounds(found if brief else self._named(found), record)
+        results = with_rounds(found if brief else self._with_titles(found), record)
         verdict = self._options.gate.judge(results)
+        # A gate may hold without the missing runs, for example with a low ``min_pass_rate``. That is no pass.
         kind = verdict.kind if verdict.kind in _NOT_PASSED else VerdictKind.ERRORED
         verdict = replace(verdict, kind=kind, reasons=(why, *verdict.reasons))
-        return verdict, results, self._reported(verdict, results, record, run_ids)
+        return verdict, results, self._report(verdict, results, record, run_ids)
 
     def unjudged(self, record: Record, run_ids: Sequence[RunId]) -> dict[str, Any]:
-        """The summary of runs that were started and are not awaited."""
+        """The summary of runs that the task does not wait for."""
         return self._summary(None, (), record, run_ids)
 
     def url(self, record: Record, run_ids: Sequence[RunId]) -> str:
-        """Where a person looks at the runs, empty where that is not known."""
-        return self._line.service.submission_url(as_one(record)) if run_ids else ""
+        """The dashboard address of the runs, empty if it is unknown."""
+        return self._session.service.submission_url(submission_of(record)) if run_ids else ""
 
     def push(self, summary: Mapping[str, Any]) -> None:
-        """Push the summary of a task that fails: it is worth as much as that of a passed one."""
+        """Push the summary of a task that fails.
+
+        Airflow pushes a return value only on success, and downstream tasks need the summary of a failure too.
+        """
+        # A failed task has no return value, so this pushes under the key that it would have had.
         if self._task.do_xcom_push:
             self._ti.xcom_push(key="return_value", value=summary)
 
-    def _reported(
+    def _report(
         self, verdict: Verdict, results: Sequence[RunResult], record: Record, run_ids: Sequence[RunId]
     ) -> dict[str, Any]:
         summary = self._summary(verdict, results, record, run_ids)
+        # A task may succeed without a single judged run. That deserves attention, so it is logged as a warning.
         say = self._log.warning if verdict.kind is VerdictKind.NOT_JUDGED else self._log.info
         say("Verdict: %s. %s", verdict.kind, " | ".join(verdict.reasons))
         if self._options.report_path:
@@ -109,7 +117,7 @@ class Judge:
                 self._log,
                 name=self._name,
                 screenshots=self._options.copy_screenshots,
-                loopback=self._line.hook.endpoint.on_loopback,
+                loopback=self._session.hook.endpoint.on_loopback,
             )
         return summary
 
@@ -122,7 +130,7 @@ class Judge:
             verdict,
             results,
             run_ids=run_ids,
-            batch_id=as_one(record).batch_id,
+            batch_id=submission_of(record).batch_id,
             url=url,
             report_markdown=markdown,
         )
@@ -131,21 +139,24 @@ class Judge:
     def _name(self) -> str:
         return f"{self._ti.dag_id}.{self._ti.task_id}"
 
-    def _named(self, results: Sequence[RunResult]) -> list[RunResult]:
+    def _with_titles(self, results: Sequence[RunResult]) -> list[RunResult]:
         project_id = next((run.project_id for run in results if run.project_id), "")
         if self._request is None or not any(run.test_id for run in results):
             return list(results)
         try:
             with self._interrupts.waiting():
-                titles = self._line.drive(titles_of(self._line.service, self._request, project_id))
+                titles = self._session.drive(titles_of(self._session.service, self._request, project_id))
         except ServiceFault as fault:
-            self._log.info("The tests' titles could not be read (%s); showing what the runs say.", fault)
+            self._log.info(
+                "The tests' titles could not be read (%s). The report uses the runs' names.", fault
+            )
             return list(results)
         return titles_used(results, titles)
 
 
-def as_one(record: Record) -> Submission:
-    """All that this round has started, as one submission."""
+def submission_of(record: Record) -> Submission:
+    """All parts that this round has started, as one submission."""
+    # A round that repeats single tests has one submission per test. Then no batch covers all of its runs.
     parts = record.submissions
     batches = {part.batch_id for part in parts}
     return Submission(
@@ -164,5 +175,5 @@ def _unseen(run_id: RunId) -> RunResult:
 
 
 def _cancelled(run: RunResult) -> RunResult:
-    why = "cancelled before it had ended"
+    why = "cancelled before it ended"
     return replace(run, status="cancelled", phase=Phase.FINISHED, outcome=Outcome.CANCELLED, reason=why)

@@ -1,1 +1,1 @@
-"""What a user puts into a DAG to start runs: one base with the lifecycle, one small class per request."""
+"""Operators that start test runs: one base with the whole lifecycle, one small class per kind of request."""

@@ -1,4 +1,4 @@
-"""The base of all run operators: the whole lifecycle; a concrete class only builds its request."""
+"""The base of all run operators. It has the whole lifecycle, so a concrete class only builds its request."""
 
 from __future__ import annotations
 
@@ -18,22 +18,37 @@ if TYPE_CHECKING:
 class RunOperator(LifecycleTask, BaseOperator):
     """Starts test runs, waits for them, judges them, and returns a summary.
 
-    :param wait_for_completion: False returns once the runs are started; nothing is judged then.
-    :param deferrable: wait in the triggerer, without a worker slot; Airflow's configuration decides by default.
-    :param poll_interval: seconds (or a timedelta) between two looks at a run that is no longer young.
-    :param timeout: seconds (or a timedelta) after which runs that are not finished are cancelled and the task
-        fails; counted from the submission, also across retries. None waits for ever.
-    :param max_outage: seconds (or a timedelta) without one good answer after which waiting ends.
-    :param gate: what has to hold, a :class:`~airflow_provider_testerarmy.runs.gate.QualityGate` or a dict.
-    :param cancel_on_kill: cancel the runs when the task is killed, cleared, failed by hand or times out.
-    :param durable: remember the runs from one try to the next, so that a retry after a lost worker reconnects.
-    :param retry_failed_tests: let Airflow's retries apply to a failed verdict too. The next try of a group runs
-        only the tests again that did not pass (all of them where the service cannot do that, and where the group
-        was started with more than platform, device and environment); a test that then passes is ``flaky``.
-    :param report_path: where to write all results, one path or several: local or an object-store URL that ends in
-        .json, .xml (JUnit), .html or .md.
-    :param copy_screenshots: copy the runs' screenshots beside the report, because the service's addresses expire.
-    :raises TestRunError: see :mod:`airflow_provider_testerarmy.exceptions`.
+    The summary is a dict with the keys ``verdict``, ``reasons``, ``counts``, ``run_ids``, ``batch_id``, ``url``,
+    ``issues`` and more. A task that fails pushes it to XCom as well.
+
+    :param wait_for_completion: bool. False returns after the runs are started, without a verdict.
+    :param deferrable: bool. True waits in the triggerer and needs no worker slot.
+    :param poll_interval: float, timedelta or text; seconds between two status checks of a run. The first checks
+        follow faster.
+    :param timeout: float, timedelta, text or None; seconds from the submission, across all retries. Then the
+        task cancels the active runs and fails with ``WaitTimedOut``. None means no limit.
+    :param max_outage: float, timedelta or text; seconds without a successful request. Then the wait ends with
+        ``ServiceUnavailable``.
+    :param gate: :class:`~airflow_provider_testerarmy.runs.gate.QualityGate`, a dict of its fields, JSON text or
+        None; the rule for the verdict. None means that every run must pass.
+    :param cancel_on_kill: bool. True cancels the runs when the task times out, or is killed, cleared or marked.
+        The Docket API cannot cancel.
+    :param durable: bool. True keeps a record of the runs between tries, so that a retry after a lost worker
+        reconnects to them. False starts new runs on every try.
+    :param retry_failed_tests: bool. True applies Airflow's retries to a failed verdict too. The next try of a
+        group runs only the tests that keep the gate from passing; a test that passes then counts as ``flaky``.
+        It runs the whole group if the service cannot run single tests, or if the group was started with more
+        parameters than ``platform``, ``device_model`` and ``project_environment_id``.
+    :param report_path: str, PathLike, object-store URL, a list of these, or None; where to write the reports.
+        The suffix selects the format: ``.json``, ``.xml`` (JUnit), ``.html`` or ``.md``.
+    :param copy_screenshots: bool. True copies the runs' screenshots beside the reports, because the service's
+        addresses expire. It needs ``report_path``.
+    :raises ValueError: when the DAG file is parsed, for an invalid parameter that is not a template.
+    :raises TestRunError: when the task runs, for every verdict except *passed* and for every other failure. Its
+        subclasses say what failed, and whether Airflow retries; see
+        :mod:`airflow_provider_testerarmy.exceptions`.
+    :raises TestsSkipped: when the task runs, if every run was skipped or there was no run, and the gate allows
+        that. Airflow marks the task as skipped.
     """
 
     ui_color = "#eef2e6"
@@ -42,6 +57,7 @@ class RunOperator(LifecycleTask, BaseOperator):
         self,
         *,
         wait_for_completion: bool = True,
+        # Read when the class is defined, as in Airflow's own operators.
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         poll_interval: Seconds = 10.0,
         timeout: Seconds | None = timedelta(hours=3),
@@ -71,25 +87,29 @@ class RunOperator(LifecycleTask, BaseOperator):
 
     @abstractmethod
     def build_request(self) -> RunRequest:
-        """What to start, from the rendered fields.
+        """The request, built from the rendered fields.
 
-        :raises RequestInvalid: naming what is wrong.
+        :raises RequestInvalid: with the parameter's name.
         """
 
     def execute(self, context: Any) -> dict[str, Any]:
-        """Start the runs, or reconnect to them, and wait here or in the triggerer."""
+        """Start the runs or reconnect to them, then wait here or in the triggerer.
+
+        :raises TestRunError, TestsSkipped: see the class.
+        """
         if self.deferrable and self.wait_for_completion:
             self._check_hook(context)
         with self._open(context, self.build_request).guarded() as lifecycle:
             lifecycle.submit()
-            self._push_what_is_known(context, lifecycle)
+            self._push_ids_and_url(context, lifecycle)
             if not self.wait_for_completion:
                 return lifecycle.unjudged()
             waited, run_ids = None, lifecycle.run_ids
             if self.deferrable and lifecycle.can_be_active:
-                # A trigger that fires at once can overtake the news of the deferral, and the scheduler then fails
-                # the try; so what an earlier try left, and is over by now, is judged here.
-                waited = lifecycle.waiter.look(run_ids) if lifecycle.reconnected else None
+                # A trigger that fires at once can resume the task before the scheduler has seen its worker exit.
+                # The scheduler then fails the try: https://github.com/apache/airflow/issues/72716. Runs of an
+                # earlier try may have ended by now, so check them here before deferring.
+                waited = lifecycle.waiter.check_once(run_ids) if lifecycle.reconnected else None
                 if waited is None:
                     self._defer(lifecycle)
             return lifecycle.conclude(waited or lifecycle.waiter.wait(run_ids), run_ids)

@@ -1,4 +1,4 @@
-"""The Docket operator: some tests, or a whole category of them."""
+"""The Docket operator. It runs some tests, or a whole category."""
 
 from __future__ import annotations
 
@@ -13,39 +13,44 @@ from airflow_provider_testerarmy.lifecycle.task import with_common_fields
 from airflow_provider_testerarmy.operators.base import RunOperator
 from airflow_provider_testerarmy.runs.rendered import given, listed
 
-# Imported where they are used, see lifecycle/task.py.
+# Imported inside methods, so that parsing a DAG file stays cheap; see lifecycle/task.py.
 if TYPE_CHECKING:
     from airflow_provider_testerarmy.hooks.docket import DocketHook
     from airflow_provider_testerarmy.runs.service import RunRequest
 
-#: Ids that a label shows at the most; a group run may have hundreds of tests.
+#: The most ids that a label shows. A group run may have hundreds of tests.
 SHOWN_IDS = 5
 
 
 class DocketRunLink(BaseOperatorLink):
-    """The button on the task's page that leads to the group run on the Docket dashboard, also while it runs."""
+    """The button on the task's page that opens the group run on the Docket dashboard, also while it runs."""
 
     name = "Docket dashboard"
     xcom_key = "docket_url"
 
     def get_link(self, operator: Any, *, ti_key: Any) -> str:
-        """The address that the task pushed, empty when it pushed none."""
+        """The address that the task has pushed, empty if it has pushed none."""
         return str(XCom.get_value(ti_key=ti_key, key=self.xcom_key) or "")
 
 
 class DocketRunTestsOperator(RunOperator):
-    """Runs tests, or every test of a category, in one group run.
+    """Runs tests, or every test of a category, in one group run (``POST /test_group_run/trigger_run``).
 
-    Docket can neither cancel runs nor list them. Whatever stops this task (a kill, ``timeout``, a clear) stops
-    only the waiting, and the log says which runs go on.
+    The Docket API can neither cancel runs nor list them. A kill, a clear or ``timeout`` stops only the wait, and
+    the log names the runs that are still active.
 
-    :param test_blueprint_ids: the tests: a list, one id, or text that renders to either.
-    :param test_blueprint_category_id: the category (suite) to run instead.
-    :param github_context: the commit to report to, a dict with ``repository`` (owner/name) and ``commit_sha``,
-        and optionally ``run_id`` and ``ref``; the run is a CI run then.
-    :param docket_conn_id: the Airflow connection.
+    :param test_blueprint_ids: list of int, one int, text of either, or None; the ids of the tests. Give either
+        this or ``test_blueprint_category_id``.
+    :param test_blueprint_category_id: int, its text or None; the id of the category (suite) to run.
+    :param github_context: dict, JSON text or None; the commit to report to. The keys are ``repository``
+        (``owner/name``), ``commit_sha``, and optionally ``run_id`` and ``ref``. With it, the operator starts a
+        CI run (``POST /test_group_run/trigger_ci_run``).
+    :param docket_conn_id: str; the id of the Airflow connection, of type ``docket``.
+    :raises RequestInvalid: when the DAG file is parsed, for invalid values that are not templates, and for both
+        or neither of the two ids. It is a ``ValueError``.
+    :raises RequestRefused: when the task runs, for the same mistakes after rendering. No run is started.
 
-    The common parameters are those of :class:`~airflow_provider_testerarmy.operators.base.RunOperator`.
+    The common parameters and errors are those of :class:`~airflow_provider_testerarmy.operators.base.RunOperator`.
     """
 
     template_fields = with_common_fields(
@@ -72,7 +77,7 @@ class DocketRunTestsOperator(RunOperator):
         self.github_context: Any = github_context
         self.docket_conn_id = docket_conn_id
         known = not any(map(is_template, (test_blueprint_ids, test_blueprint_category_id, github_context)))
-        # Of two templates one may render to nothing.
+        # With two templates, one may render to nothing. Which one is known only at run time.
         if known or test_blueprint_ids is None or test_blueprint_category_id is None:
             self._check_choice()
         if known:
@@ -91,15 +96,15 @@ class DocketRunTestsOperator(RunOperator):
         check_choice(*self._choice())
 
     def _choice(self) -> tuple[Any, Any]:
-        """Both ways to say what to run, None for the one that rendered to nothing."""
+        """The two parameters that select tests, None for one that rendered to nothing."""
         return given(self.test_blueprint_ids), given(self.test_blueprint_category_id)
 
     def _ids(self) -> list[Any]:
-        """The ids in one list, whatever a mapped task or a template made of them."""
+        """The ids as one flat list, also from a mapped task or a template."""
         return listed(given(self.test_blueprint_ids))
 
     def target(self) -> RunRequest:
-        """The tests or the category, in words: one request starts them all."""
+        """The tests or the category, as a label. One request starts all of them."""
         from airflow_provider_testerarmy.client.docket import operations as docket
         from airflow_provider_testerarmy.runs.service import RunRequest
 
@@ -113,7 +118,10 @@ class DocketRunTestsOperator(RunOperator):
         return RunRequest("tests" if len(ids) > 1 else "test", f"{shown}{more}")
 
     def build_request(self) -> RunRequest:
-        """The request for the group run."""
+        """The request that starts the group run.
+
+        :raises RequestInvalid: with the parameter's name.
+        """
         from airflow_provider_testerarmy.client.docket import operations as docket
 
         target = self.target()
@@ -122,6 +130,7 @@ class DocketRunTestsOperator(RunOperator):
             "test_blueprint_ids": None if ids is None else self._ids(),
             "test_blueprint_category_id": category_id,
         }
+        # Docket has no idempotency key and no list of runs, so all tests go into one request.
         if given(self.github_context) is None:
             operation = docket.trigger_run(**tests)
         else:

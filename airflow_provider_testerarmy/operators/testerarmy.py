@@ -1,4 +1,4 @@
-"""The TesterArmy operators: a test, a group, or a prompt."""
+"""The TesterArmy operators. They run a saved test, a group, or a prompt."""
 
 from __future__ import annotations
 
@@ -13,30 +13,33 @@ from airflow_provider_testerarmy.lifecycle.task import with_common_fields
 from airflow_provider_testerarmy.operators.base import RunOperator
 from airflow_provider_testerarmy.runs.rendered import given, is_nothing, listed
 
-# Imported where they are used, see lifecycle/task.py.
+# Imported inside methods, so that parsing a DAG file stays cheap; see lifecycle/task.py.
 if TYPE_CHECKING:
     from airflow_provider_testerarmy.hooks.testerarmy import TesterArmyHook
     from airflow_provider_testerarmy.runs.service import RunRequest
 
 
 class TesterArmyRunLink(BaseOperatorLink):
-    """The button on the task's page that leads to the run on the TesterArmy dashboard.
+    """The button on the task's page that opens the runs on the TesterArmy dashboard.
 
-    It is there while the task runs, if the connection's extra has ``workspace`` and ``project_short_id``.
+    It appears while the task is still running, if the connection's extra has ``workspace`` and
+    ``project_short_id``. The API does not return the workspace, which is part of the address.
     """
 
     name = "TesterArmy dashboard"
     xcom_key = "testerarmy_url"
 
     def get_link(self, operator: Any, *, ti_key: Any) -> str:
-        """The address that the task pushed, empty when it pushed none."""
+        """The address that the task has pushed, empty if it has pushed none."""
+        # Airflow calls this at the end of each try and stores the result under ``xcom_key``. So it must return the
+        # value that the task pushed there, or it would overwrite it (measured).
         return str(XCom.get_value(ti_key=ti_key, key=self.xcom_key) or "")
 
 
 class TesterArmyOperator(RunOperator):
-    """What the TesterArmy operators share.
+    """The base of the TesterArmy operators.
 
-    :param testerarmy_conn_id: the Airflow connection.
+    :param testerarmy_conn_id: str; the id of the Airflow connection, of type ``testerarmy``.
     """
 
     operator_extra_links = (TesterArmyRunLink(),)
@@ -54,16 +57,20 @@ class TesterArmyOperator(RunOperator):
 
 
 class TesterArmyRunTestOperator(TesterArmyOperator):
-    """Runs one saved test.
+    """Runs one saved test (``POST /tests/{testId}/runs``).
 
-    :param test_id: the test, a UUID.
-    :param mode: ``fast`` or ``deep``; the test's own setting when None.
-    :param platform: ``web``, ``ios`` or ``android``.
-    :param device_model: ``iphone`` or ``ipad``.
-    :param app_id: the uploaded mobile app to test.
-    :param project_environment_id: the project's environment to test in.
+    :param test_id: UUID or its text; the id of the test.
+    :param mode: ``fast``, ``deep`` or None; how thoroughly the agent tests. None uses the test's own setting.
+    :param platform: ``web``, ``ios``, ``android`` or None; the platform to test on. None leaves it to the
+        service.
+    :param device_model: ``iphone``, ``ipad`` or None; the device for ``ios``. None uses the platform's default
+        device.
+    :param app_id: UUID, its text or None; the id of the uploaded mobile app to test.
+    :param project_environment_id: UUID, its text or None; the id of the project environment to test in.
+    :raises RequestRefused: when the task runs, for a parameter that is invalid after rendering. No run is
+        started.
 
-    The common parameters are those of :class:`~airflow_provider_testerarmy.operators.base.RunOperator`.
+    The common parameters and errors are those of :class:`~airflow_provider_testerarmy.operators.base.RunOperator`.
     """
 
     template_fields = with_common_fields(
@@ -96,14 +103,17 @@ class TesterArmyRunTestOperator(TesterArmyOperator):
         self.project_environment_id = project_environment_id
 
     def target(self) -> RunRequest:
-        """The test."""
+        """The test, without the other parameters."""
         from airflow_provider_testerarmy.client.testerarmy.operations import check_id
         from airflow_provider_testerarmy.runs.service import RunRequest
 
         return RunRequest("test", check_id(self.test_id, "test_id"))
 
     def build_request(self) -> RunRequest:
-        """The request for the test's run."""
+        """The request that runs the test.
+
+        :raises RequestInvalid: with the parameter's name.
+        """
         from airflow_provider_testerarmy.client.http.wire import build_request
         from airflow_provider_testerarmy.client.testerarmy.models import TestRunRequest
 
@@ -119,20 +129,26 @@ class TesterArmyRunTestOperator(TesterArmyOperator):
 
 
 class TesterArmyRunGroupOperator(TesterArmyOperator):
-    """Runs every runnable test of a group.
+    """Runs every runnable test of a group (``POST /groups/{groupId}/runs``).
 
-    :param group_id: the group, a UUID.
-    :param target_url: the deployment to test, instead of the project's own address.
-    :param environment: ``production``, ``staging``, ``preview`` or ``custom``: what ``target_url`` is.
-    :param commit_sha: the commit that is deployed there.
-    :param pr_number: the pull request to report to.
-    :param platform: ``web``, ``ios`` or ``android``.
-    :param device_model: ``iphone`` or ``ipad``.
-    :param project_environment_id: the project's environment to test in.
-    :param mobile: the mobile build to test, with the fields of
-        :class:`~airflow_provider_testerarmy.client.testerarmy.models.MobileBuild`.
+    :param group_id: UUID or its text; the id of the group.
+    :param target_url: str or None; the http or https URL of the deployment to test. None uses the project's own
+        URL.
+    :param environment: ``production``, ``staging``, ``preview``, ``custom`` or None; the kind of deployment at
+        ``target_url``.
+    :param commit_sha: str or None; the commit that is deployed at ``target_url``.
+    :param pr_number: positive int, its text or None; the number of the pull request to report to.
+    :param platform: ``web``, ``ios``, ``android`` or None; the platform to test on. None leaves it to the
+        service.
+    :param device_model: ``iphone``, ``ipad`` or None; the device for ``ios``. None uses the platform's default
+        device.
+    :param project_environment_id: UUID, its text or None; the id of the project environment to test in.
+    :param mobile: dict, JSON text or None; the mobile build to test, with the optional fields ``app_id``
+        (UUID), ``bundle_id``, ``artifact_url`` (http or https), ``artifact_filename`` and ``build_id``.
+    :raises RequestRefused: when the task runs, for a parameter that is invalid after rendering. No run is
+        started.
 
-    The common parameters are those of :class:`~airflow_provider_testerarmy.operators.base.RunOperator`.
+    The common parameters and errors are those of :class:`~airflow_provider_testerarmy.operators.base.RunOperator`.
     """
 
     template_fields = with_common_fields(
@@ -174,14 +190,17 @@ class TesterArmyRunGroupOperator(TesterArmyOperator):
         self.mobile = mobile
 
     def target(self) -> RunRequest:
-        """The group."""
+        """The group, without the other parameters."""
         from airflow_provider_testerarmy.client.testerarmy.operations import check_id
         from airflow_provider_testerarmy.runs.service import RunRequest
 
         return RunRequest("group", check_id(self.group_id, "group_id"))
 
     def build_request(self) -> RunRequest:
-        """The request for the group's run."""
+        """The request that runs the group.
+
+        :raises RequestInvalid: with the parameter's name.
+        """
         from airflow_provider_testerarmy.client.http.wire import build_request
         from airflow_provider_testerarmy.client.testerarmy.models import GroupRunRequest
 
@@ -194,20 +213,24 @@ class TesterArmyRunGroupOperator(TesterArmyOperator):
             platform=self.platform,
             device_model=self.device_model,
             project_environment_id=self.project_environment_id,
+            # The OpenAPI document allows no fields in ``mobile`` beside those of ``MobileBuild``.
             mobile=None if is_nothing(self.mobile) else mapping(self.mobile, "mobile"),
         )
         return replace(self.target(), body=request.body())
 
 
 class TesterArmyRunPromptOperator(TesterArmyOperator):
-    """Runs what a prompt says, without a saved test.
+    """Tests what a prompt describes, without a saved test (``POST /runs``).
 
-    :param prompt: what to test, with the address in it.
-    :param credentials_conn_id: an Airflow connection (or several) whose login and password the agent may use
-        to sign in to the product. Credentials are never an argument: a DAG's arguments are stored in clear.
-    :param webhook_url: an address that the service calls once the run is finished.
+    :param prompt: str; the instructions for the agent, including the URL of the product.
+    :param credentials_conn_id: str, a list of str, or None; the ids of Airflow connections whose login and
+        password the agent may use to sign in to the product. There is no parameter for a password, because
+        Airflow stores the arguments of a task unencrypted.
+    :param webhook_url: str or None; an http or https URL that the service calls when the run has ended.
+    :raises RequestRefused: when the task runs, for a parameter that is invalid after rendering, or a connection
+        without login or password. No run is started.
 
-    The common parameters are those of :class:`~airflow_provider_testerarmy.operators.base.RunOperator`.
+    The common parameters and errors are those of :class:`~airflow_provider_testerarmy.operators.base.RunOperator`.
     """
 
     template_fields = with_common_fields("testerarmy_conn_id", "prompt", "credentials_conn_id", "webhook_url")
@@ -226,13 +249,17 @@ class TesterArmyRunPromptOperator(TesterArmyOperator):
         self.webhook_url = webhook_url
 
     def target(self) -> RunRequest:
-        """A prompt has no saved target."""
+        """A prompt has no id at the service, so its runs are recognized by their text."""
         from airflow_provider_testerarmy.runs.service import RunRequest
 
+        # The vendor documents POST /runs, though its OpenAPI file lacks it. The run has no test id.
         return RunRequest("prompt", "")
 
     def build_request(self) -> RunRequest:
-        """The request for the prompt's run."""
+        """The request that runs the prompt.
+
+        :raises RequestInvalid: with the parameter's name.
+        """
         from airflow_provider_testerarmy.client.http.wire import build_request
         from airflow_provider_testerarmy.client.testerarmy.models import PromptRunRequest
 
@@ -258,6 +285,7 @@ class TesterArmyRunPromptOperator(TesterArmyOperator):
     def _credential(conn_id: str) -> dict[str, str]:
         from airflow_provider_testerarmy.client.http.errors import RequestInvalid
 
+        # Read at run time: the password is then neither in the serialized DAG nor in the rendered fields.
         connection = BaseHook.get_connection(conn_id)
         if not connection.login or not connection.password:
             raise RequestInvalid(f"The connection {conn_id!r} needs a login and a password to sign in with.")

@@ -1,1 +1,1 @@
-"""Reports: the results of a task as documents; pure functions that call no network."""
+"""Renders a task's results as documents. Pure functions, without network or file access."""

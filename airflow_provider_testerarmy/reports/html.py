@@ -1,8 +1,7 @@
-"""The results as one HTML page that needs nothing else: no script, no request, no resource of its own.
+"""Renders the results as one self-contained HTML page, without scripts, requests or external resources.
 
-The page may be opened years later from an archive, by a browser that is logged in elsewhere, and shows text
-that the tested site wrote. So it is escaped by Jinja, links are https only, and a content security policy
-forbids all that the page does not need.
+People may open the page years later, in a browser that is signed in elsewhere, and it shows text from the site
+under test. So Jinja escapes every text, links are https only, and a content security policy forbids the rest.
 """
 
 from __future__ import annotations
@@ -16,8 +15,16 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
-from airflow_provider_testerarmy.reports.text import DEFAULT_NAME, https, line, outcome_of, took, verdict_of
-from airflow_provider_testerarmy.reports.view import DETAILS, ORDER, Timeline, gravity, view_run
+from airflow_provider_testerarmy.reports.text import (
+    DEFAULT_NAME,
+    format_duration,
+    https,
+    issue_label,
+    line,
+    outcome_of,
+    verdict_of,
+)
+from airflow_provider_testerarmy.reports.view import DETAILS, ORDER, Timeline, severity_rank, view_run
 from airflow_provider_testerarmy.runs.results import Outcome, RunId, RunResult
 
 if TYPE_CHECKING:
@@ -25,19 +32,20 @@ if TYPE_CHECKING:
 
     from jinja2 import Environment
 
-#: Bytes that a page never exceeds, however many runs there were and whatever they said.
+#: The size limit of a page, whatever the number of runs and the length of their texts.
 MAX_BYTES: Final = 2_900_000
-#: Of these, what all but the runs may take.
+#: The part of it that is reserved for everything but the runs.
 _FRAME_BYTES: Final = 300_000
-#: By step: how much is shown of a run that passed, and of any other (an index into DETAILS).
+#: Levels of detail (indexes into DETAILS) for passed runs and for all others. The first pair that fits is used, so
+#: passed runs lose their details first.
 _STEPS_DOWN: Final = ((0, 0), (1, 0), (2, 0), (2, 1), (3, 1), (3, 2), (4, 2), (4, 3), (4, 4))
-#: So many runs that did not pass are shown opened; more of them would be a wall of text.
+#: How many of the runs that did not pass are expanded when the page opens.
 _OPENED: Final = 10
 _MAX_ISSUES: Final = 100
-#: Bytes of the runs' ids in a page's head, by which a reader can tell whose report it is.
+#: Size limit of the run ids in the page's head, which tell the tab to which task a report belongs.
 _IDS_BYTES: Final = 100_000
 _IDS: Final = re.compile(rb'<meta name="test-run-ids" content="([^"]*)">')
-#: A sign beside the word: colour alone is not for everyone.
+#: A sign next to each word, because colour must not be the only cue (WCAG 2.2, success criterion 1.4.1).
 SIGNS: Final = {
     "passed": "✓",
     "failed": "✕",
@@ -71,11 +79,11 @@ def render(
     name: str = "",
     copies: Mapping[str, str] | None = None,
 ) -> str:
-    """The page, at most :data:`MAX_BYTES` of UTF-8.
+    """Render the page, at most :data:`MAX_BYTES` of UTF-8.
 
-    :param summary: as the task returns it.
-    :param name: what was tested by whom, e.g. ``dag_id.task_id``.
-    :param copies: addresses of copied screenshots, relative to the page, by the screenshot's own address.
+    :param summary: the summary that the task returns.
+    :param name: the heading, e.g. ``dag_id.task_id``.
+    :param copies: URLs of screenshot copies, relative to the page, by the screenshot's original URL.
     """
     ranked = sorted(results, key=lambda run: (ORDER.index(outcome_of(run)), not run.issues, not run.flaky))
     cards = _cards(ranked, copies or {})
@@ -95,7 +103,7 @@ def render(
             total=len(results),
             flaky=sum(run.flaky for run in results),
             began=timeline.began,
-            took=took(timeline.seconds),
+            took=format_duration(timeline.seconds),
             url=https(summary.get("url")),
             batch_id=line(summary.get("batch_id") or "", 200),
             issues=issues,
@@ -110,19 +118,19 @@ def render(
 
 
 def ids_in(page: bytes) -> frozenset[str] | None:
-    """The ids of the runs that a page is about, see :func:`render`; None for a page of a version without them."""
-    # In the head, before anything that a service or a site under test wrote.
+    """The ids of the runs that a page is about; None for a page of a version that did not write them."""
+    # Only the part before <title> is searched: everything after it may hold text from the site under test.
     found = _IDS.search(page, 0, page.find(b"<title>"))
     return frozenset(found.group(1).decode("utf-8", "replace").split()) if found else None
 
 
 def id_in_page(run_id: RunId) -> str:
-    """A run's id as a page has it in its head: without spaces and quotes."""
+    """A run's id as it is written in a page's head: percent-encoded, so without spaces and quotes."""
     return quote(line(run_id, 200), safe="")
 
 
 def _ids(results: Sequence[RunResult]) -> list[str]:
-    """As many as there is room for."""
+    """The run ids, as many as fit."""
     ids = [id_in_page(run.run_id) for run in results]
     ends = accumulate(len(one) + 1 for one in ids)
     return [one for one, end in zip(ids, ends, strict=True) if end <= _IDS_BYTES]
@@ -132,17 +140,19 @@ def _ids(results: Sequence[RunResult]) -> list[str]:
 def _environment() -> Environment:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
-    return Environment(
+    environment = Environment(
         loader=PackageLoader("airflow_provider_testerarmy.reports"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.globals["issue_label"] = issue_label
+    return environment
 
 
 def _cards(ranked: Sequence[RunResult], copies: Mapping[str, str]) -> list[str]:
-    """The runs as pieces of HTML, with as much of each as all of them together have room for."""
+    """The runs as HTML fragments, with the most detail at which all of them fit."""
     macro: Callable[..., str] = getattr(_environment().get_template("run.html.jinja").module, "card")  # noqa: B009
     timeline = Timeline(ranked)
     opened = {number for number, run in enumerate(ranked) if outcome_of(run) is not Outcome.PASSED}
@@ -178,7 +188,7 @@ def _as_many_as_fit(cards: Sequence[tuple[str, int]], room: int) -> list[str]:
 
 
 def _reasons(summary: Mapping[str, Any], shown: Sequence[RunResult]) -> list[_Reason]:
-    """The gate's reasons; the address at the end of one becomes a link to that run on the page."""
+    """The gate's reasons; a run's URL at the end of a reason becomes a link to that run on the page."""
     anchors = {run.url: f"#run-{number}" for number, run in enumerate(shown, 1) if run.url}
     reasons = []
     for reason in summary.get("reasons") or ():
@@ -189,9 +199,9 @@ def _reasons(summary: Mapping[str, Any], shown: Sequence[RunResult]) -> list[_Re
 
 
 def _issues(shown: Sequence[RunResult]) -> list[_IssueRow]:
-    """The gravest issues of all runs."""
+    """The most severe issues of all runs."""
     found = [(number, run, issue) for number, run in enumerate(shown, 1) for issue in run.issues]
     return [
         _IssueRow(issue.severity, issue.confirmed, line(issue.name), line(run.label, 160), f"#run-{number}")
-        for number, run, issue in sorted(found, key=lambda entry: gravity(entry[2]))[:_MAX_ISSUES]
+        for number, run, issue in sorted(found, key=lambda entry: severity_rank(entry[2]))[:_MAX_ISSUES]
     ]

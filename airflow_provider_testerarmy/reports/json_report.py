@@ -1,4 +1,4 @@
-"""The whole of a task's results as JSON: what the summary had to leave out is here."""
+"""Renders a task's complete results as JSON, without the summary's limits."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from airflow_provider_testerarmy.runs.results import RunResult
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
-#: Raised whenever a field changes its meaning or goes away; new fields do not raise it.
+#: Incremented when a field changes its meaning or is removed; new fields do not increment it.
 SCHEMA_VERSION: Final = 1
 
 
 def render(summary: Mapping[str, Any], results: Sequence[RunResult], *, name: str = "") -> str:
-    """The document: ``schema_version``, ``name``, the ``summary`` as the task returned it, every run in ``runs``.
+    """Render the document: ``schema_version``, ``name``, the task's ``summary``, and every run in ``runs``.
 
-    It is the one report that is not bounded: texts and addresses are as the service gave them. ``docs/reports.md``
-    describes each field.
+    This is the only report without a size limit: texts and URLs are exactly as the service returned them.
+    ``docs/reports.md`` describes each field.
     """
     document = {
         "schema_version": SCHEMA_VERSION,
@@ -34,21 +34,24 @@ def render(summary: Mapping[str, Any], results: Sequence[RunResult], *, name: st
 
 
 def read(content: bytes) -> list[RunResult]:
-    """The runs of a document that :func:`render` wrote, also of a later version with more fields.
+    """The runs of a document that :func:`render` wrote; a later version may have added fields.
 
-    :raises ValueError: for anything else.
+    :raises ValueError: the content is anything else.
     """
     return read_whole(content)[0]
 
 
 def read_whole(content: bytes) -> tuple[list[RunResult], dict[str, Any]]:
-    """The runs and the summary of a document, as :func:`read`; the summary is empty where there is none."""
+    """Like :func:`read`, but returns the runs and the summary; the summary is empty if there is none.
+
+    :raises ValueError: the content is not a report of this version.
+    """
     try:
         document = json.loads(content)
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
     if not isinstance(document, dict) or document.get("schema_version") != SCHEMA_VERSION:
-        raise ValueError(f"it is no report of version {SCHEMA_VERSION}")
+        raise ValueError(f"it is not a report of version {SCHEMA_VERSION}")
     summary = document.get("summary")
     return _results().validate_python(document.get("runs")), summary if isinstance(summary, dict) else {}
 
@@ -63,4 +66,4 @@ def _results() -> TypeAdapter[list[RunResult]]:
 def _plain(value: object) -> str:
     if isinstance(value, datetime):
         return value.isoformat()
-    raise TypeError(f"{type(value).__name__} has no place in a report")
+    raise TypeError(f"a report cannot contain a {type(value).__name__}")

@@ -1,18 +1,18 @@
-"""The results as JUnit XML, in the dialect that the strictest of its usual readers takes.
+"""Renders the results as JUnit XML, in the dialect that the strictest of the usual readers accepts.
 
-The Jenkins xUnit plugin validates what it reads, and its schema knows no properties of a test case. So the ids
-and links of a run are lines ``[[PROPERTY|name=value]]`` at the head of its ``system-out``, as other tools write
-them for the same reason; those of the whole submission are properties of the suite.
+The Jenkins xUnit plugin validates reports, and its schema allows no properties in a test case. So a run's ids and
+links are lines ``[[PROPERTY|name=value]]`` at the top of its ``system-out``, as other tools write them. Properties
+of the whole submission are properties of the suite.
 
 ========== ==================================================================================
 outcome    in the file
 ========== ==================================================================================
-passed     a test case with nothing to say; one that was flaky has ``[[PROPERTY|flaky=true]]``
-           ``failure`` where an issue says that it has not passed
+passed     a test case without a result; with ``[[PROPERTY|flaky=true]]`` if it was flaky;
+           ``failure`` if an issue contradicts the pass
 failed     ``failure``
 errored    ``error``
-unknown    ``error``: not known to have passed
-cancelled  ``error``: what was not tested has not passed. ``skipped`` where the gate let it be
+unknown    ``error``: the run is not known to have passed
+cancelled  ``error``: the test was not run, so it did not pass. ``skipped`` if the gate allows it
 skipped    ``skipped``
 ========== ==================================================================================
 """
@@ -22,44 +22,47 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
-from xml.etree import ElementTree as ET  # it only writes here
+from xml.etree import ElementTree as ET  # used for writing only, so hostile XML is no concern
 
 from airflow_provider_testerarmy.reports.text import (
     DEFAULT_NAME,
     block,
+    format_duration,
     https,
-    known,
+    is_valid_time,
     line,
     outcome_of,
-    took,
     verdict_of,
 )
-from airflow_provider_testerarmy.reports.view import Timeline, gravity
+from airflow_provider_testerarmy.reports.view import Timeline, severity_rank
 from airflow_provider_testerarmy.runs.results import Issue, Outcome, RunResult, Step
 from airflow_provider_testerarmy.runs.verdict.gate import describe_issue, explain
 
-#: Characters of text that all runs share, and the most that one of them gets.
+#: Limits in characters: of the text of all runs together, and of one run.
 _ALL_TEXT: Final = 8_000_000
 _MOST_TEXT: Final = 30_000
 _MAX_ENTRIES: Final = 100
 
 
 def render(summary: Mapping[str, Any], results: Sequence[RunResult], *, name: str = "") -> str:
-    """The document: one suite for the submission, one test case per run in the order of the results.
+    """Render the document: one suite for the submission, one test case per run in the order of the results.
 
-    :param summary: as the task returns it.
-    :param name: the suite, and the class of its cases: readers follow a test through time by both names.
+    :param summary: the summary that the task returns.
+    :param name: the name of the suite and the class name of its cases. Readers use both names to match a test with
+        its earlier results, so keep it stable.
     """
     suite_name = line(name, 200) or DEFAULT_NAME
     verdict = verdict_of(summary)
-    kinds = [_kind(outcome_of(run), verdict, contradicted=_contradicted(run)) for run in results]
+    kinds = [_kind(outcome_of(run), verdict, contradicts=_contradicts_itself(run)) for run in results]
     totals: Any = {
         "tests": str(len(results)),
         "failures": str(kinds.count("failure")),
         "errors": str(kinds.count("error")),
     }
     timeline = Timeline(results)
-    seconds = _seconds(timeline.seconds or sum(run.duration for run in results if known(run.duration)))
+    seconds = _seconds(
+        timeline.seconds or sum(run.duration for run in results if is_valid_time(run.duration))
+    )
     top = ET.Element("testsuites", name=suite_name, time=seconds, **totals)
     suite = ET.SubElement(
         top, "testsuite", name=suite_name, time=seconds, skipped=str(kinds.count("skipped")), **totals
@@ -70,30 +73,31 @@ def render(summary: Mapping[str, Any], results: Sequence[RunResult], *, name: st
     room = min(_MOST_TEXT, _ALL_TEXT // max(1, len(results)))
     for title, kind, run in zip(_titles(results), kinds, results, strict=True):
         _add_case(suite, title, suite_name, kind, run, room)
+    # Indented, so that a diff or an editor can show it; readers ignore the white space.
     ET.indent(top)
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(top, encoding="unicode") + "\n"
 
 
-def _contradicted(run: RunResult) -> bool:
-    """Whether a run that is called passed has a finding that says it has not: no clean pass.
+def _contradicts_itself(run: RunResult) -> bool:
+    """Whether the service says that a run passed while one of its issues says that it did not.
 
-    A failed step alone does not say so: an agent may fail at one, find another way, and pass.
+    A failed step alone is no contradiction: an agent may fail at a step, find another way, and pass.
     """
     return run.outcome is Outcome.PASSED and any(issue.contradicts_pass for issue in run.issues)
 
 
-def _kind(outcome: Outcome, verdict: str, *, contradicted: bool = False) -> str:
+def _kind(outcome: Outcome, verdict: str, *, contradicts: bool = False) -> str:
     if outcome is Outcome.CANCELLED:
         return "skipped" if verdict in ("passed", "skipped", "not_judged") else "error"
     return {
-        Outcome.PASSED: "failure" if contradicted else "",
+        Outcome.PASSED: "failure" if contradicts else "",
         Outcome.FAILED: "failure",
         Outcome.SKIPPED: "skipped",
     }.get(outcome, "error")
 
 
 def _titles(results: Sequence[RunResult]) -> Iterator[str]:
-    """A name for each case; readers take two of the same name for one, so those get their test's id too."""
+    """A unique name for each case: readers merge cases of the same name, so duplicates get their test id."""
     titles = [line(run.label, 200) or f"run {line(run.run_id, 80)}" for run in results]
     often = Counter(titles)
     seen: Counter[str] = Counter()
@@ -121,7 +125,7 @@ def _add_properties(suite: ET.Element, summary: Mapping[str, Any], results: Sequ
 
 def _add_case(suite: ET.Element, title: str, class_name: str, kind: str, run: RunResult, room: int) -> None:
     case = ET.SubElement(suite, "testcase", name=title, classname=class_name)
-    if known(run.duration):
+    if is_valid_time(run.duration):
         case.set("time", _seconds(run.duration))
     if kind:
         outcome = outcome_of(run)
@@ -133,7 +137,7 @@ def _add_case(suite: ET.Element, title: str, class_name: str, kind: str, run: Ru
 
 
 def _headline(run: RunResult) -> str:
-    if _contradicted(run):
+    if _contradicts_itself(run):
         return next(issue.name for issue in run.issues if issue.contradicts_pass)
     return explain(run)
 
@@ -141,13 +145,13 @@ def _headline(run: RunResult) -> str:
 def _what_broke(run: RunResult) -> str:
     step = run.failed_step
     parts = [block(run.reason, 1500)]
-    parts += [line(describe_issue(issue), 300) for issue in sorted(run.issues, key=gravity)[:10]]
+    parts += [line(describe_issue(issue), 300) for issue in sorted(run.issues, key=severity_rank)[:10]]
     parts += list(_step_lines(step, 1500)) if step else []
     return "\n".join(part for part in [*parts, https(run.url)] if part)
 
 
 def _joined(lines: Iterator[str], room: int) -> str:
-    """The first lines, in at most ``room`` characters; the others are not even made."""
+    """The first lines, in at most ``room`` characters; further lines are not generated."""
     kept, left = [], room
     for text in lines:
         kept.append(text)
@@ -169,18 +173,18 @@ def _output(run: RunResult, room: int) -> Iterator[str]:
         "url": https(run.url),
         "video_url": https(run.video_url),
     }
-    yield from (f"[[PROPERTY|{key}={_harmless(value)}]]" for key, value in properties.items() if value)
+    yield from (f"[[PROPERTY|{key}={_neutralize(value)}]]" for key, value in properties.items() if value)
     if run.flaky:
-        yield "Flaky: it passed, though not at the first attempt."
+        yield "Flaky: it passed, but not at the first attempt."
     share = max(80, room // 20)
     if run.reason:
-        yield _harmless(block(run.reason, min(2000, share)))
-    for issue in sorted(run.issues, key=gravity)[:_MAX_ENTRIES]:
-        yield from map(_harmless, _issue_lines(issue, share))
+        yield _neutralize(block(run.reason, min(2000, share)))
+    for issue in sorted(run.issues, key=severity_rank)[:_MAX_ENTRIES]:
+        yield from map(_neutralize, _issue_lines(issue, share))
     for number, step in enumerate(run.steps[:_MAX_ENTRIES], 1):
         first, *rest = _step_lines(step, share)
-        yield _harmless(f"{number}. {first}")
-        yield from map(_harmless, rest)
+        yield _neutralize(f"{number}. {first}")
+        yield from map(_neutralize, rest)
     yield from (f"Screenshot: {shown}" for url in run.screenshots[:_MAX_ENTRIES] if (shown := https(url)))
 
 
@@ -198,8 +202,8 @@ def _issue_lines(issue: Issue, limit: int) -> Iterator[str]:
 
 
 def _step_lines(step: Step, limit: int) -> Iterator[str]:
-    lasted = step.ended - step.started if known(step.started) and known(step.ended) else None
-    time = f" ({took(lasted)})" if took(lasted) else ""
+    lasted = step.ended - step.started if is_valid_time(step.started) and is_valid_time(step.ended) else None
+    time = f" ({format_duration(lasted)})" if format_duration(lasted) else ""
     yield f"[{'ok' if step.passed else 'FAILED'}] {line(step.title)}{time}"
     code = f"{line(step.error_code, 60)}: " if step.error_code else ""
     for text in (step.summary, code + step.error[: 4 * limit], step.hint):
@@ -211,8 +215,12 @@ def _indented(text: str) -> str:
     return text.replace("\n", "\n   ")
 
 
-def _harmless(text: str) -> str:
-    """Text that cannot pass for a property, or name a file that a reader would attach."""
+def _neutralize(text: str) -> str:
+    """The text without ``[[`` and ``]]``, so that it can forge no property and no attachment.
+
+    Jenkins and GitLab attach any file that a line ``[[ATTACHMENT|path]]`` names
+    (https://plugins.jenkins.io/junit-attachments/).
+    """
     return text.replace("[[", "[ [").replace("]]", "] ]")
 
 

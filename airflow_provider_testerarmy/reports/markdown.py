@@ -1,6 +1,6 @@
-"""The results as Markdown: for a comment on a pull request, a chat, or an e-mail, so short and safe to paste.
+"""Renders the results as Markdown for a pull request, a chat or an e-mail: short, and safe to paste.
 
-GitHub's dialect: what comes from elsewhere cannot make a link, a mention, a table, a heading or HTML.
+The dialect is GitHub's. Remote text cannot create a link, a mention, a table, a heading or HTML.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from airflow_provider_testerarmy.reports.text import https, line, outcome_of, took
-from airflow_provider_testerarmy.reports.view import ORDER, gravity
+from airflow_provider_testerarmy.reports.text import format_duration, https, issue_label, line, outcome_of
+from airflow_provider_testerarmy.reports.view import ORDER, severity_rank
 from airflow_provider_testerarmy.runs.results import Issue, Outcome, RunResult
 from airflow_provider_testerarmy.runs.verdict.gate import Verdict, explain
 
-#: Characters; GitHub takes comments of up to 65,536.
+#: Limit in characters. GitHub answers 422 "Body is too long (maximum is 65536 characters)" to longer comments.
 MAX_CHARACTERS: Final = 60_000
-#: Characters, and bytes of JSON, of what goes into the summary.
+#: Limits of the report in the summary, in characters and in bytes of JSON.
 BRIEF_CHARACTERS: Final = 2_000
 BRIEF_BYTES: Final = 5_000
 
@@ -29,16 +29,16 @@ _SIGNS: Final = {
     "skipped": "⏭️",
     "not_judged": "⚠️",
 }
-_HEAD: Final = ("", "| Outcome | Test | Why | Time |", "| --- | --- | --- | --- |")
+_HEAD: Final = ("", "| Outcome | Test | Reason | Time |", "| --- | --- | --- | --- |")
 _MAX_LINK: Final = 400
-#: Room for the words on what was left out.
+#: Characters reserved for the note on how many entries were left out.
 _RESERVE: Final = 60
 
 _SPECIAL: Final = re.compile(r"[\\`*\[\]|~$]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
-#: What begins a heading, a list or a rule where the text is the first of its line.
+#: Characters that start a heading, a list or a rule at the beginning of a line.
 _BEGINNING: Final = re.compile(r"^(\d{0,9})([#+=.)-])")
 _ENTITIES: Final = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
-#: What GitHub and chats make links of by themselves; a character without width inside prevents it.
+#: What GitHub and chats turn into links by themselves; a zero-width space inside prevents it.
 _SELF_LINKING: Final = (
     (re.compile(r"@"), "@\u200b"),
     (re.compile(r"#(?=\w)"), "#\u200b"),
@@ -55,10 +55,10 @@ def render(
     name: str = "",
     limit: int = MAX_CHARACTERS,
 ) -> str:
-    """Verdict, a table of what did not pass, issues with their severity and links.
+    """Render the verdict, a table of the runs that did not pass, and the issues with severity and links.
 
-    :param summary: as the task returns it.
-    :param limit: characters, at least 200.
+    :param summary: the summary that the task returns.
+    :param limit: the most characters, at least 200.
     """
     words = [str(reason) for reason in summary.get("reasons") or ()]
     sheet = _Sheet(limit)
@@ -70,10 +70,10 @@ def render(
 def brief(
     verdict: Verdict | None, results: Sequence[RunResult], *, total: int, name: str = "", url: str = ""
 ) -> str:
-    """The same in at most 2,000 characters and 5,000 bytes of JSON, for the summary.
+    """Render the same for the summary, in at most 2,000 characters and 5,000 bytes of JSON.
 
-    :param verdict: None for runs that are not awaited.
-    :param total: how many runs there are.
+    :param verdict: None for a task that does not wait for its runs.
+    :param total: the number of runs.
     """
     summary = {
         "verdict": str(verdict.kind) if verdict else None,
@@ -82,13 +82,14 @@ def brief(
         "url": url,
     }
     limit = BRIEF_CHARACTERS
+    # JSON escapes can make the text up to six times as long, so its encoded size is checked as well.
     while len(json.dumps(text := render(summary, results, name=name, limit=limit))) > BRIEF_BYTES:
         limit = limit * 4 // 5
     return text
 
 
 def escape(text: object, limit: int = 120) -> str:
-    """Text of others as inline Markdown that shows it and does nothing else; longer than ``limit`` by escapes."""
+    """Remote text as inline Markdown that is shown literally. Escapes may make it longer than ``limit``."""
     shown = _SPECIAL.sub(r"\\\g<0>", line(text, limit)).translate(_ENTITIES)
     shown = _BEGINNING.sub(r"\1\\\2", shown)
     for pattern, replacement in _SELF_LINKING:
@@ -97,7 +98,7 @@ def escape(text: object, limit: int = 120) -> str:
 
 
 class _Sheet:
-    """Lines as long as there is room for them."""
+    """A list of lines with a limit on their total length."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -105,7 +106,7 @@ class _Sheet:
         self._length = 0
 
     def add(self, *lines: str, reserve: int = 0) -> bool:
-        """Add all of the lines, or none when there is no room for them and ``reserve`` more characters."""
+        """Add all lines, or none if they and ``reserve`` more characters do not fit."""
         length = sum(len(text) + 1 for text in lines)
         if self._length + length + reserve > self._limit:
             return False
@@ -114,7 +115,7 @@ class _Sheet:
         return True
 
     def head(self, verdict: object, counts: Mapping[str, int], name: str, url: object) -> None:
-        """The verdict, how many runs came to what, and where to look."""
+        """Add the verdict, the number of runs per outcome, and a link to the dashboard."""
         word = line(verdict or "started", 20)
         by_outcome = [f"{counts[kind]} {kind}" for kind in map(str, ORDER) if counts.get(kind)]
         total = counts.get("total", 0)
@@ -127,7 +128,7 @@ class _Sheet:
                 return
 
     def section(self, head: Sequence[str], rows: Sequence[str], noun: str, share: float = 1.0) -> None:
-        """Rows under a head, at most a share of the room that is left; then how many were left out."""
+        """Add rows under a head, using at most a share of the space left, and how many rows were left out."""
         if not rows:
             return
         outside = int((self._limit - self._length) * (1 - share))
@@ -147,11 +148,11 @@ class _Sheet:
 def _fill(sheet: _Sheet, reasons: Sequence[str], results: Sequence[RunResult]) -> None:
     ranked = sorted(results, key=lambda run: ORDER.index(outcome_of(run)))
     broken = [run for run in ranked if outcome_of(run) is not Outcome.PASSED]
-    # The first reason is the rate; of what did not pass, the table says the rest.
+    # The first reason is the rate. The others repeat what the table says about the runs that did not pass.
     for reason in reasons[: 1 if broken else 4]:
         sheet.add("", escape(reason, 300), reserve=_RESERVE)
     found = [(run, issue) for run in ranked for issue in run.issues]
-    found.sort(key=lambda pair: gravity(pair[1]))
+    found.sort(key=lambda pair: severity_rank(pair[1]))
     flaky = [run for run in ranked if run.flaky]
     sheet.section(_HEAD, [_row(run) for run in broken], "runs that did not pass", 0.6 if found else 1.0)
     sheet.section(("", "**Issues**", ""), [_issue(run, issue) for run, issue in found], "issues")
@@ -161,15 +162,14 @@ def _fill(sheet: _Sheet, reasons: Sequence[str], results: Sequence[RunResult]) -
 def _row(run: RunResult) -> str:
     outcome = str(outcome_of(run))
     why = explain(run).removeprefix(outcome).removeprefix(": ")
-    return f"| {outcome} | {_name(run)} | {escape(why, 200)} | {took(run.duration)} |"
+    return f"| {outcome} | {_name(run)} | {escape(why, 200)} | {format_duration(run.duration)} |"
 
 
 def _issue(run: RunResult, issue: Issue) -> str:
-    kind = "" if issue.confirmed else " (warning)"
-    severity = f"severity {issue.severity}" if issue.severity is not None else "no severity"
     picture = _link("screenshot", issue.screenshot_url)
     links = f" · {picture}" if picture else ""
-    return f"- **{severity}**{kind} {escape(issue.name)}, in {_name(run)}{links}"
+    label = issue_label(issue.confirmed, issue.severity)
+    return f"- **{label}** {escape(issue.name)}, in {_name(run)}{links}"
 
 
 def _name(run: RunResult) -> str:
@@ -177,8 +177,9 @@ def _name(run: RunResult) -> str:
 
 
 def _link(text: str, url: object) -> str:
-    """A link with text that is Markdown already; nothing for an address that cannot be one."""
+    """A link whose text is already Markdown; empty if the URL is not safe to link to."""
     address = https(url)
+    # Markdown ends a link at an unbalanced parenthesis, and chats interpret * and ~ even inside URLs.
     for char, code in (("(", "%28"), (")", "%29"), ("[", "%5B"), ("]", "%5D"), ("*", "%2A"), ("~", "%7E")):
         address = address.replace(char, code)
     return f"[{text}]({address})" if address and len(address) <= _MAX_LINK else ""

@@ -1,6 +1,6 @@
-"""Where copies of screenshots are, relative to a report, and what counts as a picture.
+"""Names and locations of screenshot copies, relative to a report, and the accepted image types.
 
-A copy's name comes from the run and the picture's address, so whoever has the results finds the copy again.
+A copy's name is derived from the run id and the screenshot's URL, so it can be found again from the results alone.
 """
 
 from __future__ import annotations
@@ -15,23 +15,23 @@ from urllib.parse import quote, urlsplit
 
 from airflow_provider_testerarmy.runs.results import RunResult
 
-#: What the copy of a picture may be, by the end of its name.
+#: The media types of a copy, by file extension.
 MEDIA_TYPES: Final = {"png": "image/png", "jpg": "image/jpeg", "webp": "image/webp"}
-#: A copy's name, and nothing else: no path can be made of it.
+#: The name of a copy. It cannot contain a path separator.
 NAME: Final = re.compile(r"[0-9a-f]{32}\.(?:png|jpg|webp)")
 
 
 def addresses(run: RunResult) -> tuple[str, ...]:
-    """The addresses of a run's pictures, each once: its own, then those of its issues."""
+    """The URLs of a run's screenshots without duplicates: its own, then those of its issues."""
     of_issues = (issue.screenshot_url for issue in run.issues)
     return tuple(dict.fromkeys(url for url in (*run.screenshots, *of_issues) if url))
 
 
 def stems(run: RunResult) -> dict[str, str]:
-    """How the copies of a run's pictures are called, by address and without what follows the dot.
+    """The names of a run's screenshot copies without their extension, by URL.
 
-    A signed address has another query each time it is asked for, so the query does not count, unless it is all
-    that tells two pictures of the run apart.
+    A signed URL has a different query each time the service returns it. So the query is ignored, unless two
+    screenshots of the run differ in nothing else.
     """
     found = addresses(run)
     bare = {url: url.split("?", 1)[0].split("#", 1)[0] for url in found}
@@ -45,27 +45,30 @@ def _digest(run: RunResult, address: str) -> str:
 
 
 def folder_of(report_path: str) -> str:
-    """The folder of the copies beside a report: ``a/b.html`` has ``a/b.screenshots``."""
+    """The folder for the copies next to a report: ``a/b.screenshots`` for ``a/b.html``."""
     path = report_path.strip()
     return path[: len(path) - len(PurePosixPath(path).suffix)] + ".screenshots"
 
 
 def links(report_path: str, copies: Mapping[str, str]) -> dict[str, str]:
-    """The copies as addresses relative to the report, by the picture's own address.
+    """The URLs of the copies relative to the report, by the screenshot's original URL.
 
-    :param copies: the copies' names by address.
+    :param copies: the copies' names by original URL.
     """
     folder = link_folder(report_path)
     return {url: f"{folder}/{name}" for url, name in copies.items() if NAME.fullmatch(name)}
 
 
 def link_folder(report_path: str) -> str:
-    """The folder of the copies as a report's links have it."""
+    """The folder of the copies as it appears in a report's links."""
     return quote(PurePosixPath(urlsplit(folder_of(report_path)).path).name)
 
 
 def kind_of(content: bytes) -> str | None:
-    """The end of the name for a picture, by its first bytes; None for anything else, whatever it is called."""
+    """The file extension for an image with a PNG, JPEG or WebP signature; None for anything else.
+
+    The first bytes decide, because neither the URL's extension nor a Content-Type header can be trusted.
+    """
     if content.startswith(b"\x89PNG\r\n\x1a\n"):
         return "png"
     if content.startswith(b"\xff\xd8\xff"):
@@ -76,5 +79,5 @@ def kind_of(content: bytes) -> str | None:
 
 
 def names_in(listing: Iterable[str]) -> dict[str, str]:
-    """Of what is in a folder the copies, by stem."""
+    """The screenshot copies among the names in a folder, by stem."""
     return {name.partition(".")[0]: name for name in listing if NAME.fullmatch(name)}

@@ -1,4 +1,4 @@
-"""Remote text and addresses made fit for a document, and the words that all documents share."""
+"""Cleans remote texts and URLs for documents, and holds the words that all documents share."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any, Final, TypeGuard
 
 from airflow_provider_testerarmy.runs.results import Outcome, RunResult
 
-#: Terminal colours and the like, whose tail would stay as "[31m" without their first character.
+#: Terminal escape sequences, matched as a whole: without their first character, "[31m" would remain.
 _ESCAPES: Final = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 _BREAKS: Final = re.compile(r"\r\n?|[\x0b\x0c\x85\u2028\u2029]")
-#: What is not for reading: controls, formats (direction marks, zero widths), halves of surrogate pairs, private
-#: use, and what Unicode and XML call no character at all.
+#: Characters that are not for reading: controls, formats (direction marks, zero widths), surrogates, private use,
+#: and noncharacters. XML 1.0 forbids some of them even as escapes (https://www.w3.org/TR/xml/#charsets).
 _UNFIT: Final = re.compile(
     r"[\x00-\x08\x0e-\x1f\x7f-\x9f\xad\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u180e\u200b-\u200f"
     r"\u202a-\u202e\u2060-\u206f\ud800-\uf8ff\ufdd0-\ufdef\ufeff\ufff0-\ufffb\ufffe\uffff"
@@ -22,11 +22,11 @@ _UNFIT: Final = re.compile(
     + r"\U000e0000-\U000e0fff\U000f0000-\U0010ffff]"
 )
 _BLANK_LINES: Final = re.compile(r"\n\s*\n\s*\n+")
-#: Plain ASCII that needs no quoting anywhere; a name before an @ would hide where the link leads.
+#: Plain ASCII that needs no quoting anywhere. No user name: in https://bank.example@evil.example it hides the host.
 _HTTPS: Final = re.compile(
     r"https://[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::[0-9]{1,5})?(?:[/?#][A-Za-z0-9._~:/?#@!$&'()*+,;=%\[\]-]*)?"
 )
-#: Characters of the longest address that becomes a link; signed ones are long.
+#: The longest URL, in characters, that becomes a link; signed URLs are long.
 MAX_LINK: Final = 2048
 DEFAULT_NAME: Final = "Test runs"
 
@@ -37,7 +37,7 @@ def line(text: object, limit: int = 200) -> str:
 
 
 def block(text: str, limit: int) -> str:
-    """The text with its lines, printable, at most ``limit`` characters; what is cut ends in an ellipsis."""
+    """The text with its line breaks, printable, at most ``limit`` characters; an ellipsis marks truncation."""
     shown = _printable(text[: 2 * limit]).strip()
     return _cut(_BLANK_LINES.sub("\n\n", shown), limit, len(text) > 2 * limit)
 
@@ -53,13 +53,13 @@ def _cut(text: str, limit: int, more: bool) -> str:
 
 
 def https(url: object) -> str:
-    """The address if it can be a link, else nothing: https, no user name, no odd characters."""
+    """The URL if it is safe to link to (https, no user name, no unusual characters), else an empty string."""
     return url if isinstance(url, str) and len(url) <= MAX_LINK and _HTTPS.fullmatch(url) else ""
 
 
-def took(seconds: float | None) -> str:
-    """A duration in words: ``0.4 s``, ``12 s``, ``3 min 05 s``, ``1 h 02 min``; nothing where it is not known."""
-    if not known(seconds):
+def format_duration(seconds: float | None) -> str:
+    """A duration as text: ``0.4 s``, ``12 s``, ``3 min 05 s``, ``1 h 02 min``; empty if it is unknown."""
+    if not is_valid_time(seconds):
         return ""
     if seconds < 9.95:
         return f"{seconds:.1f} s"
@@ -70,16 +70,25 @@ def took(seconds: float | None) -> str:
     return f"{hours} h {left:02} min" if hours else f"{minutes} min {rest:02} s"
 
 
-def known(seconds: float | None) -> TypeGuard[float]:
-    """Whether a time is one that a run can have: not negative, not endless, less than a year."""
+def is_valid_time(seconds: float | None) -> TypeGuard[float]:
+    """Whether a run can have this duration in seconds: finite, not negative, less than a year."""
     return seconds is not None and math.isfinite(seconds) and 0 <= seconds < 365 * 86400
 
 
 def outcome_of(run: RunResult) -> Outcome:
-    """What became of a run; one that is not finished is unknown."""
+    """The outcome of a run; unknown if the run is not finished."""
     return run.outcome if run.finished and run.outcome else Outcome.UNKNOWN
 
 
 def verdict_of(summary: Mapping[str, Any]) -> str:
-    """The verdict as a word."""
+    """The verdict, or "not judged"."""
     return line(summary.get("verdict") or "not judged", 20)
+
+
+def issue_label(confirmed: bool, severity: int | None) -> str:
+    """The label of an issue, e.g. ``Issue (severity 5)`` or ``Warning (severity 2)``.
+
+    The gate's reasons use the same words; static/dom.js has the same rule for the tab.
+    """
+    level = "no severity given" if severity is None else f"severity {severity}"
+    return f"{'Issue' if confirmed else 'Warning'} ({level})"

@@ -1,4 +1,4 @@
-"""What a page shows of each run: texts cleaned and bounded, addresses checked, times as shares of the whole."""
+"""The view of each run on a page: cleaned and truncated texts, checked URLs, and times as percentages."""
 
 from __future__ import annotations
 
@@ -8,11 +8,18 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Final
 
-from airflow_provider_testerarmy.reports.text import block, https, known, line, outcome_of, took
+from airflow_provider_testerarmy.reports.text import (
+    block,
+    format_duration,
+    https,
+    is_valid_time,
+    line,
+    outcome_of,
+)
 from airflow_provider_testerarmy.runs.results import Issue, Outcome, RunResult, Step
 from airflow_provider_testerarmy.runs.text import plural
 
-#: The order in which runs are shown: what needs a look comes first.
+#: The order in which runs are shown: those that need attention come first.
 ORDER: Final = (
     Outcome.FAILED,
     Outcome.ERRORED,
@@ -25,7 +32,7 @@ ORDER: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Detail:
-    """How much is shown of one run: characters of text altogether, and entries of each kind."""
+    """Limits for one run: characters of text in total, and entries of each kind."""
 
     characters: int
     steps: int
@@ -33,7 +40,7 @@ class Detail:
     pictures: int
 
 
-#: From everything that a person reads down to a single line.
+#: Levels of detail, from as much as a person would read down to a single line.
 DETAILS: Final = (
     Detail(24_000, 100, 30, 30),
     Detail(6_000, 40, 10, 10),
@@ -45,7 +52,7 @@ DETAILS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A piece of a time line, in percent of its length."""
+    """A section of a timeline, in percent of its length."""
 
     start: float
     width: float
@@ -53,7 +60,7 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class StepView:
-    """One step as it is shown."""
+    """One step as it is displayed."""
 
     number: int
     passed: bool
@@ -69,7 +76,7 @@ class StepView:
 
 @dataclass(frozen=True, slots=True)
 class IssueView:
-    """One finding as it is shown."""
+    """One issue as it is displayed."""
 
     name: str
     confirmed: bool
@@ -84,9 +91,9 @@ class IssueView:
 
 @dataclass(frozen=True, slots=True)
 class RunView:
-    """One run as it is shown.
+    """One run as it is displayed.
 
-    :param left_out: what there was no room for, in words.
+    :param left_out: what was truncated, e.g. ``2 issues, 10 steps``.
     """
 
     number: int
@@ -110,8 +117,8 @@ class RunView:
     left_out: str
 
 
-class _Purse:
-    """The characters that one run may still show."""
+class _TextBudget:
+    """The characters that are left for one run."""
 
     def __init__(self, characters: int, copies: Mapping[str, str]) -> None:
         self._left = characters
@@ -127,7 +134,7 @@ class _Purse:
         return self._spent(https(url)) if len(url) <= self._left else ""
 
     def picture(self, url: str) -> str:
-        """Where a picture is: its copy if there is one."""
+        """The URL of a screenshot's copy, or of the screenshot itself if there is no copy."""
         copy = self._copies.get(url)
         return self._spent(copy) if copy and len(copy) <= self._left else self.link(url)
 
@@ -137,14 +144,14 @@ class _Purse:
 
 
 class Timeline:
-    """The time from the first start of any run to the last end."""
+    """The time from the first start of any run to the last finish."""
 
     def __init__(self, runs: Sequence[RunResult]) -> None:
         starts = [_instant(run.started_at) for run in runs if run.started_at]
         ends = [_instant(run.finished_at) for run in runs if run.finished_at]
         self.start = min(starts, default=None)
         whole = max(ends) - self.start if ends and self.start is not None else None
-        self.seconds = whole if known(whole) else None
+        self.seconds = whole if is_valid_time(whole) else None
 
     @property
     def began(self) -> datetime | None:
@@ -152,7 +159,7 @@ class Timeline:
         return datetime.fromtimestamp(self.start, UTC) if self.start is not None else None
 
     def bar(self, run: RunResult) -> Bar | None:
-        """Where on the line a run is."""
+        """A run's section of the timeline."""
         if not self.seconds or self.start is None or run.started_at is None or run.finished_at is None:
             return None
         start = _instant(run.started_at) - self.start
@@ -166,15 +173,16 @@ def view_run(
     detail: Detail,
     copies: Mapping[str, str] = MappingProxyType({}),
 ) -> RunView:
-    """One run, with as much of it as ``detail`` allows.
+    """One run, truncated to the limits in ``detail``.
 
-    :param copies: where copies of its pictures are, by the picture's own address.
+    :param copies: URLs of screenshot copies, by the screenshot's original URL.
     """
-    purse = _Purse(detail.characters, copies)
-    code, reason = line(run.error_code, 60), purse.text(run.reason, 2000) or line(run.reason, 100)
-    issues = tuple(_issue(issue, purse) for issue in sorted(run.issues, key=gravity)[: detail.issues])
-    steps = _steps(run.steps[: detail.steps], purse)
-    pictures = tuple(shown for url in run.screenshots[: detail.pictures] if (shown := purse.picture(url)))
+    budget = _TextBudget(detail.characters, copies)
+    code, reason = line(run.error_code, 60), budget.text(run.reason, 2000) or line(run.reason, 100)
+    # The order of these lines decides what is truncated first: screenshots, then steps, then issues.
+    issues = tuple(_issue(issue, budget) for issue in sorted(run.issues, key=severity_rank)[: detail.issues])
+    steps = _steps(run.steps[: detail.steps], budget)
+    pictures = tuple(shown for url in run.screenshots[: detail.pictures] if (shown := budget.picture(url)))
     gaps = {
         "issue": len(run.issues) - len(issues),
         "step": len(run.steps) - len(steps),
@@ -191,12 +199,12 @@ def view_run(
         test_id=line(run.test_id, 80),
         reason=reason,
         code=code,
-        url=run.url if len(https(run.url)) <= 400 and https(run.url) else purse.link(run.url),
-        video=purse.link(run.video_url),
+        url=run.url if len(https(run.url)) <= 400 and https(run.url) else budget.link(run.url),
+        video=budget.link(run.video_url),
         flaky=run.flaky,
         issue_count=len(run.issues),
         worst=max((issue.severity for issue in run.issues if issue.severity is not None), default=None),
-        time=took(run.duration),
+        time=format_duration(run.duration),
         bar=timeline.bar(run),
         issues=issues,
         steps=steps,
@@ -205,45 +213,48 @@ def view_run(
     )
 
 
-def gravity(issue: Issue) -> tuple[bool, int]:
-    """To sort by: confirmed before observed, and the severe before the slight."""
+def severity_rank(issue: Issue) -> tuple[bool, int]:
+    """A sort key: confirmed issues before warnings, and within each the most severe first."""
     return not issue.confirmed, -(issue.severity or 0)
 
 
-def _issue(issue: Issue, purse: _Purse) -> IssueView:
+def _issue(issue: Issue, budget: _TextBudget) -> IssueView:
     return IssueView(
-        name=purse.line(issue.name, 200) or "…",
+        name=budget.line(issue.name, 200) or "…",
         confirmed=issue.confirmed,
         severity=issue.severity,
-        description=purse.text(issue.description, 2000),
-        url=purse.link(issue.url),
-        expected=purse.text(issue.expected, 1000),
-        actual=purse.text(issue.actual, 1000),
+        description=budget.text(issue.description, 2000),
+        url=budget.link(issue.url),
+        expected=budget.text(issue.expected, 1000),
+        actual=budget.text(issue.actual, 1000),
         reproduction=tuple(
-            shown for step in issue.reproduction_steps[:20] if (shown := purse.line(step, 300))
+            shown for step in issue.reproduction_steps[:20] if (shown := budget.line(step, 300))
         ),
-        screenshot=purse.picture(issue.screenshot_url),
+        screenshot=budget.picture(issue.screenshot_url),
     )
 
 
-def _steps(steps: Sequence[Step], purse: _Purse) -> tuple[StepView, ...]:
-    whole = max((step.ended for step in steps if known(step.ended)), default=0.0)
-    return tuple(_step(number, step, whole, purse) for number, step in enumerate(steps, 1))
+def _steps(steps: Sequence[Step], budget: _TextBudget) -> tuple[StepView, ...]:
+    whole = max((step.ended for step in steps if is_valid_time(step.ended)), default=0.0)
+    return tuple(_step(number, step, whole, budget) for number, step in enumerate(steps, 1))
 
 
-def _step(number: int, step: Step, whole: float, purse: _Purse) -> StepView:
-    lasted = step.ended - step.started if known(step.started) and known(step.ended) else None
+def _step(number: int, step: Step, whole: float, budget: _TextBudget) -> StepView:
+    lasted: float | None = None
+    bar: Bar | None = None
+    if is_valid_time(step.started) and is_valid_time(step.ended):
+        lasted, bar = step.ended - step.started, _bar(step.started, step.ended, whole)
     return StepView(
         number=number,
         passed=step.passed,
-        title=purse.line(step.title, 200) or f"step {number}",
-        kind=purse.line(step.kind, 40),
-        summary="" if step.summary.strip() == step.title.strip() else purse.text(step.summary, 1000),
-        error=purse.text(step.error, 1500),
-        code=purse.line(step.error_code, 60),
-        hint=purse.line(step.hint, 300),
-        time=took(lasted),
-        bar=_bar(step.started, step.ended, whole) if known(step.started) and known(step.ended) else None,
+        title=budget.line(step.title, 200) or f"step {number}",
+        kind=budget.line(step.kind, 40),
+        summary="" if step.summary.strip() == step.title.strip() else budget.text(step.summary, 1000),
+        error=budget.text(step.error, 1500),
+        code=budget.line(step.error_code, 60),
+        hint=budget.line(step.hint, 300),
+        time=format_duration(lasted),
+        bar=bar,
     )
 
 

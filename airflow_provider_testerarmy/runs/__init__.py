@@ -1,1 +1,1 @@
-"""The domain, one for all vendors: runs, their outcomes, the gate, and what to do next; free of I/O."""
+"""The vendor-independent domain without I/O: runs, outcomes, the gate, and flows that start and await runs."""

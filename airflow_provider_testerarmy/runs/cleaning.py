@@ -1,7 +1,7 @@
-"""Remote values made fit for Airflow, JSON, a log line and a report.
+"""Sanitizes remote values so that Airflow, JSON, logs and reports can hold them.
 
-Adapters pass what they make of an answer through here, once; nothing after that has to expect a value that cannot
-be stored or shown. An odd value is bounded or left out, and never changes an outcome.
+Adapters pass every result through here once, so that no other code has to expect a value that cannot be stored or
+shown. An unusable value is truncated or dropped; this never changes an outcome.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from airflow_provider_testerarmy.runs.text import one_line, prose
 
 T = TypeVar("T")
 
-#: Characters of a word (a status, an error code), of an id, of a title, of longer text, and of an address.
+#: Maximum lengths in characters: of a word (a status, an error code), an id, a title, longer text, and a URL.
 WORD: Final = 80
 ID: Final = 200
 TITLE: Final = 300
 TEXT: Final = 10_000
 URL: Final = 4_096
-#: Items of a list.
+#: The maximum number of items of a list.
 ITEMS: Final = 1_000
-#: Seconds that a run, or a step of it, may last; more is no duration.
+#: The maximum duration of a run or step in seconds; a larger number is not a duration.
 SECONDS: Final = 10.0**9
-#: Years that every calendar and database can store, in every time zone.
+#: The range of years that databases and JavaScript can handle in every time zone.
 YEARS: Final = (1971, 9998)
 SEVERITY: Final = (1, 5)
 
@@ -37,7 +37,7 @@ _USABLE: Final = re.compile(r"[^\s\x00-\x1f\x7f-\x9f\ud800-\udfff]+")
 
 
 def usable_id(run_id: object) -> bool:
-    """Whether a run can have this id: a number, or text of at most 200 visible characters."""
+    """Whether a value can be a run id: a non-negative 64-bit integer, or text of 1 to 200 visible characters."""
     if isinstance(run_id, bool):
         return False
     if isinstance(run_id, int):
@@ -46,16 +46,16 @@ def usable_id(run_id: object) -> bool:
 
 
 def about(run_id: RunId, read: Callable[[T], RunResult]) -> Callable[[T], RunResult]:
-    """Read the answer to a question about one run; an answer about another run is not an answer.
+    """Wrap a converter so that it refuses a response about another run, e.g. from a broken cache or proxy.
 
-    :param read: makes a result of the answer.
-    :return: raises ``ValueError`` when the result is another run's.
+    :param read: converts the response to a result.
+    :return: the converter; raises ``ValueError`` for the result of another run.
     """
 
     def checked(answer: T) -> RunResult:
         found = read(answer)
         if _folded(found.run_id) != _folded(run_id):
-            raise ValueError(f"asked about run {run_id}, answered about run {found.run_id}")
+            raise ValueError(f"requested run {run_id}, received run {found.run_id}")
         return found
 
     return checked
@@ -66,7 +66,7 @@ def _folded(run_id: RunId) -> str:
 
 
 def clean_result(run: RunResult) -> RunResult:
-    """The result with every value bounded."""
+    """The result with every value sanitized."""
     return replace(
         run,
         run_id=one_line(run.run_id, ID) if isinstance(run.run_id, str) else run.run_id,
@@ -89,9 +89,9 @@ def clean_result(run: RunResult) -> RunResult:
 
 
 def clean_submission(submission: Submission) -> Submission:
-    """The submission, its batch bounded.
+    """The submission; an unusable batch id is dropped.
 
-    :raises ValueError: when there is a run id that no run can have; what was started is not known then.
+    :raises ValueError: for an unusable run id. Which runs were started is unknown then.
     """
     ids = [*submission.run_ids, *submission.rejected_run_ids]
     if odd := [run_id for run_id in ids if not usable_id(run_id)]:
@@ -101,17 +101,17 @@ def clean_submission(submission: Submission) -> Submission:
 
 
 def address(url: str) -> str:
-    """The address, empty when it is no address or too long: part of one leads nowhere."""
+    """The URL, or an empty string if it is malformed or too long; a truncated URL would be useless."""
     return url if len(url) <= URL and _USABLE.fullmatch(url) else ""
 
 
 def seconds(value: float | None) -> float | None:
-    """The number of seconds, None when it is none: NaN cannot be written as JSON."""
+    """The duration in seconds, or None if it is invalid; JSON and Airflow's task state store refuse NaN."""
     return value if value is not None and math.isfinite(value) and 0 <= value <= SECONDS else None
 
 
 def moment(value: datetime | None) -> datetime | None:
-    """The time, None when some calendar or time zone cannot show it."""
+    """The time, or None if it is outside :data:`YEARS`."""
     if value is None or not YEARS[0] <= value.year <= YEARS[1]:
         return None
     return value if value.tzinfo else value.replace(tzinfo=UTC)
@@ -137,7 +137,7 @@ def _issue(issue: Issue) -> Issue:
 
 
 def _steps(steps: tuple[Step, ...]) -> tuple[Step, ...]:
-    # A failed step that is beyond the bound must not be lost: it may be why the gate blocks.
+    # Keep failed steps beyond the limit: one of them may be why the gate fails.
     kept = steps[:ITEMS] + tuple(step for step in steps[ITEMS:] if not step.passed)[:ITEMS]
     return tuple(map(_step, kept))
 

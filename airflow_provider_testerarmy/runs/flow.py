@@ -1,4 +1,4 @@
-"""Flows: logic that asks and pauses, written once as generators and driven by a sync or an async loop."""
+"""Flows: generators that yield requests and pauses, so that one piece of logic runs in a sync and an async loop."""
 
 from __future__ import annotations
 
@@ -18,52 +18,52 @@ R = TypeVar("R")
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """Wait that many seconds."""
+    """A step that waits for a number of seconds."""
 
     seconds: float
 
 
 @dataclass(frozen=True, slots=True)
 class Together:
-    """Questions that do not depend on one another; whoever drives the flow may put them side by side.
+    """Independent requests, which the driver of the flow may send concurrently.
 
-    The answer is a list in the same order, with a fault where a question got no answer of use.
+    The flow receives a list in the same order, with a fault in place of each failed request.
     """
 
     questions: tuple[Ask[Any], ...]
 
 
-#: What a flow yields.
+#: A value that a flow yields.
 FlowStep: TypeAlias = "Ask[Any] | Together | Pause"
 
-#: A generator that yields questions and pauses, gets replies (or a ``ServiceFault`` thrown in), and returns.
+#: A generator that yields requests and pauses, receives replies (or a ``ServiceFault``), and returns a result.
 Flow: TypeAlias = Generator[FlowStep, Any, R]
 
 Send: TypeAlias = Callable[[Ask[Any]], Reply[Any]]
 
 
 def ask(question: Ask[T]) -> Flow[Reply[T]]:
-    """Put one question to the service; used with ``yield from``, it evaluates to the reply.
+    """Send one request; used with ``yield from``, the call evaluates to the reply.
 
-    :raises ServiceFault: when it gets no answer of use.
+    :raises ServiceFault: if the request fails.
     """
     reply: Reply[T] = yield question
     return reply
 
 
 def ask_together(questions: Sequence[Ask[Any]]) -> Flow[list[Reply[Any] | ServiceFault]]:
-    """Put several questions; used with ``yield from``, it evaluates to the replies and faults in their order."""
+    """Send several requests; used with ``yield from``, the call evaluates to their replies and faults in order."""
     replies: list[Reply[Any] | ServiceFault] = yield Together(tuple(questions))
     return replies
 
 
 def pause(seconds: float) -> Flow[None]:
-    """Wait that many seconds; used with ``yield from``."""
+    """Wait for a number of seconds; use with ``yield from``."""
     yield Pause(seconds)
 
 
 class _Steps(Generic[R]):
-    """A flow taken step by step: all that its two loops share, which is everything but the waiting."""
+    """Runs a flow step by step. It holds everything that the sync and the async loop share."""
 
     result: R
 
@@ -72,22 +72,23 @@ class _Steps(Generic[R]):
         self._resume: Callable[[], Any] = partial(next, flow)
 
     def next(self) -> FlowStep | None:
-        """The next step; None at the end, when ``result`` is set."""
+        """The next step; None at the end, after ``result`` is set."""
         try:
             step: FlowStep = self._resume()
         except StopIteration as end:
             self.result = end.value
             return None
+        # A pause has no reply, so the flow resumes with None unless `answer` or `faults` sets something else.
         self._resume = partial(self._flow.send, None)
         return step
 
     def answer(self, reply: Reply[Any] | list[Reply[Any] | ServiceFault]) -> None:
-        """The step was answered."""
+        """Resume the flow with this reply."""
         self._resume = partial(self._flow.send, reply)
 
     @contextmanager
     def faults(self) -> Iterator[None]:
-        """Whatever fault the block meets is the flow's to handle."""
+        """Throw a fault that the block raises into the flow, which may handle it."""
         try:
             yield
         except ServiceFault as fault:
@@ -95,7 +96,7 @@ class _Steps(Generic[R]):
 
 
 def or_fault(send: Send, question: Ask[T]) -> Reply[T] | ServiceFault:
-    """What came of a question: the reply, or the fault as a value."""
+    """Send a request; return the reply, or the fault as a value."""
     try:
         return send(question)
     except ServiceFault as fault:
@@ -105,7 +106,7 @@ def or_fault(send: Send, question: Ask[T]) -> Reply[T] | ServiceFault:
 async def aor_fault(
     send: Callable[[Ask[Any]], Awaitable[Reply[Any]]], question: Ask[T]
 ) -> Reply[T] | ServiceFault:
-    """As :func:`or_fault`, in an event loop."""
+    """Like :func:`or_fault`, for an event loop."""
     try:
         return await send(question)
     except ServiceFault as fault:
@@ -113,19 +114,19 @@ async def aor_fault(
 
 
 def one_by_one(send: Send, questions: Iterable[Ask[Any]]) -> list[Reply[Any] | ServiceFault]:
-    """Put questions one after the other."""
+    """Send requests one after the other."""
     return [or_fault(send, question) for question in questions]
 
 
 def side_by_side(send: Send, questions: Sequence[Ask[Any]]) -> list[Reply[Any] | ServiceFault]:
-    """Put questions at the same time, each from a thread of its own; ``send`` has to bear that."""
+    """Send requests concurrently, each from its own thread; ``send`` must be thread-safe."""
     if len(questions) == 1:
         return one_by_one(send, questions)
     pool = ThreadPoolExecutor(len(questions))
     try:
         return [answer.result() for answer in [pool.submit(or_fault, send, one) for one in questions]]
     finally:
-        # Who is told to stop meanwhile does not wait for the answers.
+        # If a signal interrupts the task here, it must not wait for the requests in flight.
         pool.shutdown(wait=False, cancel_futures=True)
 
 
@@ -137,9 +138,9 @@ def drive(
 ) -> R:
     """Run a flow to its end in a worker.
 
-    :param send: puts a question to the service; raises ``ServiceFault``.
-    :param sleep: waits that many seconds.
-    :param together: puts questions that do not depend on one another.
+    :param send: sends a request; raises ``ServiceFault``.
+    :param sleep: waits for a number of seconds.
+    :param together: sends independent requests.
     """
     steps = _Steps(flow)
     while (step := steps.next()) is not None:
@@ -159,7 +160,7 @@ async def adrive(
     send: Callable[[Ask[Any]], Awaitable[Reply[Any]]],
     sleep: Callable[[float], Awaitable[None]],
 ) -> R:
-    """Run a flow to its end in an event loop; as :func:`drive`."""
+    """Like :func:`drive`, for an event loop; sends independent requests concurrently."""
     steps = _Steps(flow)
     while (step := steps.next()) is not None:
         if isinstance(step, Pause):

@@ -1,4 +1,4 @@
-"""The documented import path of the quality gate, kept for users; it lives in ``runs/verdict/gate.py``."""
+"""The documented import path of the quality gate, which is defined in ``runs/verdict/gate.py``."""
 
 from airflow_provider_testerarmy.runs.verdict.gate import GateInvalid, QualityGate, Verdict, VerdictKind
 

@@ -1,4 +1,4 @@
-"""Values as users and templates give them: nothing in words, lists as text, lists in lists."""
+"""Normalizes parameter values from users and templates: "None" as text, lists as text, nested lists."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any, Final
 
-#: What a template renders a missing or null value to.
+#: The texts to which a template renders a missing or null value.
 NOTHING: Final = frozenset({"", "none", "null", "undefined"})
 
-#: How Python writes the empty set and the types whose text is not a literal.
+#: Types whose text is not a Python literal, e.g. ``UUID('...')``; the empty set is ``set()``.
 _WRAPPERS: Final = re.compile(r"\b(?:frozenset|set|UUID)\(([^()]*)\)")
 
 
 def is_nothing(value: object) -> bool:
-    """Whether a value is None, or the text that a template makes of it."""
+    """Whether a value is None, or a text to which a template renders a missing value."""
     return value is None or (isinstance(value, str) and value.strip().lower() in NOTHING)
 
 
 def given(value: Any) -> Any:
-    """The value, or None when :func:`is_nothing` is true of it."""
+    """The value, or None if :func:`is_nothing`."""
     return None if is_nothing(value) else value
 
 
 def listed(value: object) -> list[Any]:
-    """The items of a value: one id, a collection however nested or lazy, or text that was made of either.
+    """The items of a value: a single id, a nested or lazy collection, or the text of either.
 
-    Text may be JSON, Python's way to write a collection, or items with commas. What stands for nothing is left
-    out. A mapping is one item: it is for the caller to say what it means.
+    Text may be JSON, a Python literal or comma-separated. Empty items are dropped. A mapping counts as one item;
+    the caller decides what it means.
     """
     return list(_items(value))
 
@@ -62,7 +62,7 @@ def _from_text(text: str) -> Iterator[Any]:
 
 
 def literal(text: str) -> Any:
-    """What JSON or Python reads in text, None where neither reads anything."""
+    """The value of a JSON text or a Python literal; None if the text is neither."""
     for read in (json.loads, ast.literal_eval):
         with suppress(ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
             return read(text)

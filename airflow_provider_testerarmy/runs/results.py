@@ -1,4 +1,4 @@
-"""What a run came to, for any vendor: one outcome, its issues and its steps."""
+"""The result of a run for any vendor: its outcome, issues and steps."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TypeAlias
 
-#: A run's id as its service has it: a UUID for one vendor, an integer for another.
+#: A run's id in the form that its service uses: one vendor has UUIDs, another integers.
 RunId: TypeAlias = str | int
 
 
 class Outcome(StrEnum):
-    """What became of one run.
+    """The outcome of one run.
 
-    ``FAILED`` is the product's fault, ``ERRORED`` the service's, ``UNKNOWN`` an end nobody has a name for.
+    ``FAILED``: the product has a problem. ``ERRORED``: the service could not complete the run. ``UNKNOWN``: the
+    run has ended with a status that this package does not know.
     """
 
     PASSED = "passed"
@@ -28,7 +29,7 @@ class Outcome(StrEnum):
 
 
 class Phase(StrEnum):
-    """Where a run is: not started, at work, at its end, or in a state with a name nobody knew."""
+    """The phase of a run; ``UNKNOWN`` for a status that this package does not know."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -38,11 +39,11 @@ class Phase(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Issue:
-    """A finding in the product.
+    """A problem that a run reports.
 
-    :param confirmed: False for an observation (a warning) that by itself blocks nothing.
-    :param severity: 1 (minor) to 5 (critical), None where the service gave none.
-    :param contradicts_pass: whether it says that a run that is called passed has not passed.
+    :param confirmed: False for a warning, which does not block unless the gate fails on warnings.
+    :param severity: 1 (minor) to 5 (critical); None if the service reports none.
+    :param contradicts_pass: whether it shows that a run with the status *passed* did not pass.
     """
 
     name: str
@@ -59,9 +60,9 @@ class Issue:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step of a run; times in seconds from the start of the run.
+    """One step of a run; times are in seconds from the start of the run.
 
-    :param hint: what a person can do about its error code.
+    :param hint: what to do about its error code.
     """
 
     title: str
@@ -77,14 +78,14 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """The state of one run, and its outcome once it is finished.
+    """The state of one run, and its outcome when it is finished.
 
-    :param status: the service's own word for its state.
+    :param status: the service's word for its state.
     :param outcome: None while the run is active.
-    :param reason: why it came to this outcome, in the service's words.
+    :param reason: the reason for the outcome, as the service words it.
     :param duration: seconds.
-    :param flaky: it passed, though not at the first attempt.
-    :param video_url: its recording; like a screenshot's, the address may be signed and expire.
+    :param flaky: whether it passed, but not on the first attempt.
+    :param video_url: its recording. Like the URLs of screenshots, it may be signed and expire.
     """
 
     run_id: RunId
@@ -109,12 +110,12 @@ class RunResult:
 
     @property
     def finished(self) -> bool:
-        """Whether the run is at its end."""
+        """Whether the run has ended."""
         return self.phase is Phase.FINISHED
 
     @property
     def label(self) -> str:
-        """What a person calls the run: its test's title, else its id."""
+        """The run's name in messages: the title of its test, or else its id."""
         return self.title or f"run {self.run_id}"
 
     @property
@@ -124,9 +125,9 @@ class RunResult:
 
 
 def progress_line(results: Iterable[RunResult], total: int) -> str:
-    """How far a set of runs is, e.g. ``12/40 finished: 11 passed, 1 failed; 28 running``.
+    """The progress of a set of runs, e.g. ``12/40 finished: 11 passed, 1 failed; 28 running``.
 
-    :param total: how many runs there are; those not among the results have not been seen yet.
+    :param total: the number of runs; those without a result have not been polled yet.
     """
     seen = list(results)
     outcomes = Counter(run.outcome for run in seen if run.finished and run.outcome)

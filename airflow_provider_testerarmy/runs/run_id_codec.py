@@ -1,4 +1,4 @@
-"""Run ids in little space: Airflow stores them in trigger rows and in task records."""
+"""Packs run ids: Airflow stores them in trigger rows and in task records, and a group may have thousands."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from uuid import UUID
 
 from airflow_provider_testerarmy.runs.results import RunId
 
-#: Below this many, ids stay readable.
+#: Fewer ids than this stay readable.
 PACK_FROM: Final = 20
 _KEY: Final = "uuids"
 _SIZE: Final = 16
@@ -18,11 +18,11 @@ Packed: TypeAlias = Mapping[str, str]
 
 
 class PackingUnknown(ValueError):
-    """Ids that another version of this package packed."""
+    """The ids are in a format that this version does not know, e.g. one of a newer version."""
 
 
 def pack(run_ids: Sequence[RunId]) -> list[RunId] | dict[str, str]:
-    """The ids as they are, or many UUIDs in little more than half of the space."""
+    """The ids as a list, or many UUIDs in base64, which takes little more than half of the space."""
     if len(run_ids) < PACK_FROM or not all(_is_canonical(run_id) for run_id in run_ids):
         return list(run_ids)
     packed = b"".join(UUID(str(run_id)).bytes for run_id in run_ids)
@@ -30,9 +30,9 @@ def pack(run_ids: Sequence[RunId]) -> list[RunId] | dict[str, str]:
 
 
 def unpack(given: Sequence[RunId] | Packed) -> list[RunId]:
-    """The ids that :func:`pack` was given.
+    """The inverse of :func:`pack`.
 
-    :raises PackingUnknown: for anything that :func:`pack` does not return.
+    :raises PackingUnknown: for a format that :func:`pack` does not produce.
     """
     if not isinstance(given, Mapping):
         if isinstance(given, str | bytes) or not isinstance(given, Sequence):
@@ -46,7 +46,7 @@ def unpack(given: Sequence[RunId] | Packed) -> list[RunId]:
 
 
 def _is_canonical(run_id: RunId) -> bool:
-    """Whether it is a UUID that comes back as it was."""
+    """Whether it is a UUID in canonical form, which :func:`unpack` restores exactly."""
     try:
         return isinstance(run_id, str) and str(UUID(run_id)) == run_id
     except ValueError:

@@ -1,4 +1,4 @@
-"""The service port: what the lifecycle needs of a vendor, in the lifecycle's own words."""
+"""The service port: the interface that each vendor's adapter implements for the lifecycle."""
 
 from __future__ import annotations
 
@@ -14,31 +14,31 @@ T_co = TypeVar("T_co", covariant=True)
 
 
 class Ask(Protocol[T_co]):
-    """One question to the service, which a sender puts to it; opaque here but for its name."""
+    """A request to the service as a value. Flows yield it; a sender sends it. Only its name is used here."""
 
     @property
     def name(self) -> str:
-        """What the question is called in logs."""
+        """Its name in logs."""
 
     @property
     def parse(self) -> Callable[[Any], T_co]:
-        """How the answer is read."""
+        """Converts the decoded response."""
 
 
 class Reply(Protocol[T_co]):
-    """An answer, with the service's own clock where it gave it."""
+    """A parsed response, with the service's time if the response has it."""
 
     @property
     def value(self) -> T_co:
-        """The answer itself."""
+        """The parsed response."""
 
     @property
     def server_time(self) -> datetime | None:
-        """The service's time of the answer, in whole seconds."""
+        """The service's time when it sent the response, in whole seconds."""
 
 
 class FaultKind(StrEnum):
-    """What an unanswered question means for the lifecycle."""
+    """The kind of a failed request, as far as the lifecycle has to distinguish it."""
 
     TRANSIENT = "transient"
     RATE_LIMITED = "rate limited"
@@ -49,12 +49,12 @@ class FaultKind(StrEnum):
 
 
 class ServiceFault(Exception):
-    """A question that got no answer of use.
+    """A request failed, or its response is unusable.
 
-    :param may_have_effect: whether the service may have done what was asked all the same.
-    :param retry_after: seconds that the service asked to wait.
-    :param candidates: runs that an unusable answer to a submission named.
-    :param batch_id: the batch that it named, empty without one.
+    :param may_have_effect: whether the service may have processed the request despite the failure.
+    :param retry_after: the seconds to wait that the service asked for.
+    :param candidates: the run ids in an unusable response to a submission.
+    :param batch_id: the batch id in that response, or an empty string.
     """
 
     def __init__(
@@ -78,12 +78,13 @@ class ServiceFault(Exception):
 
 @dataclass(frozen=True, slots=True)
 class RunRequest:
-    """What is to be started, checked and ready to send.
+    """A validated request to start runs.
 
-    :param kind: the vendor's word for it, e.g. ``group``.
-    :param target: the id of what is run, empty where there is none.
-    :param body: the request's body; not shown, because it may hold credentials.
-    :param whole: False where only a record of it is left, without the body: what stems from it cannot be told.
+    :param kind: the vendor's word for what it runs, e.g. ``group``.
+    :param target: the id of what it runs, or an empty string if there is none.
+    :param body: the request's body; not shown in ``repr``, because it may hold credentials.
+    :param whole: False if the request comes from a record that did not store its body. Runs cannot be matched
+        with such a request.
     """
 
     kind: str
@@ -93,17 +94,17 @@ class RunRequest:
 
     @property
     def label(self) -> str:
-        """What a person calls it, e.g. ``group 3f0e...``."""
+        """Its name in messages, e.g. ``group 3f0e...``."""
         return f"{self.kind} {self.target}".strip()
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What a look at the target before the submission learnt.
+    """What the adapter read about the target before the submission.
 
-    :param project_id: where the runs will be listed, empty where it does not matter.
-    :param title: the target's name.
-    :param companions: tests that may run along without being listed, e.g. a preparation test.
+    :param project_id: the project whose list will contain the runs, or an empty string if it does not matter.
+    :param title: the target's title.
+    :param companions: tests that may run in addition to the listed ones, e.g. a preparation test.
     """
 
     project_id: str = ""
@@ -113,12 +114,12 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """What the service accepted: the ids that everything else hangs on.
+    """The runs that a request started.
 
-    :param run_ids: every run, the rejected ones too.
-    :param rejected_run_ids: runs that the service cancelled at once (a duplicate, a quota).
-    :param batch_id: the batch of a group run, empty where there is none or where it is not known.
-    :param adopted: found after an ambiguous answer instead of being answered.
+    :param run_ids: all of its runs, including the rejected ones.
+    :param rejected_run_ids: runs that the service cancelled immediately (a duplicate, a quota).
+    :param batch_id: the batch of a group run, or an empty string if there is none or it is unknown.
+    :param adopted: whether the runs were found in a list because the response was lost.
     """
 
     run_ids: tuple[RunId, ...]
@@ -128,11 +129,11 @@ class Submission:
 
     @property
     def all_rejected(self) -> bool:
-        """Whether there are runs, and the service rejected every one of them."""
+        """Whether the service rejected every run; False if there are no runs."""
         return bool(self.run_ids) and set(self.run_ids) == set(self.rejected_run_ids)
 
     def to_json(self) -> dict[str, Any]:
-        """As plain JSON values, none of them null."""
+        """Convert to JSON values without null: Airflow's task state store refuses null."""
         return {
             "run_ids": list(self.run_ids),
             "rejected_run_ids": list(self.rejected_run_ids),
@@ -142,9 +143,9 @@ class Submission:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Submission:
-        """The submission that :meth:`to_json` wrote.
+        """Convert back from the result of :meth:`to_json`.
 
-        :raises KeyError, TypeError: for anything else.
+        :raises KeyError, TypeError: for any other data.
         """
         return cls(
             tuple(data["run_ids"]),
@@ -155,10 +156,10 @@ class Submission:
 
 
 class Match(StrEnum):
-    """Whether a run stems from a request, as far as its own fields tell.
+    """Whether a request may have started a run, judged by the fields of the run.
 
-    ``YES``: nothing that both say differs. ``MAYBE``: it is of the same target, and something differs. ``NO``: it
-    is of another target, or something else is known to have started it.
+    ``YES``: no field that both have differs. ``MAYBE``: the target is the same, but another field differs. ``NO``:
+    the target differs, or something else started the run.
     """
 
     YES = "yes"
@@ -167,10 +168,10 @@ class Match(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Sighting:
-    """A run as a list shows it.
+class ListedRun:
+    """A run from a list.
 
-    :param match: whether it can stem from the request that is looked for.
+    :param match: whether the request in question may have started it.
     """
 
     run: RunResult
@@ -179,15 +180,15 @@ class Sighting:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Part of a list, newest first; an empty cursor means it was the last part."""
+    """A page of a list of runs, newest first; the cursor of the last page is empty."""
 
-    sightings: tuple[Sighting, ...]
+    listed_runs: tuple[ListedRun, ...]
     next_cursor: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Tests:
-    """Part of the tests of a target: titles by id, and those of them that a run of the target includes."""
+    """A page of the tests of a target: their titles by id, and the ids of those that a run of it includes."""
 
     __test__ = False
 
@@ -197,7 +198,7 @@ class Tests:
 
 
 class RunService(Protocol):
-    """A vendor's service. Every method returns a question; none of them does I/O."""
+    """A vendor's service. Its methods build requests and do no I/O."""
 
     @property
     def vendor(self) -> str:
@@ -205,57 +206,57 @@ class RunService(Protocol):
 
     @property
     def active_statuses(self) -> tuple[str, ...]:
-        """The statuses of active runs by which lists can be filtered; empty where nothing can be listed."""
+        """The statuses of active runs, for filtering lists; empty if the API has no list of runs."""
 
     @property
     def ended_statuses(self) -> tuple[str, ...]:
-        """The statuses of ended runs by which lists can be filtered, the usual ones first."""
+        """The statuses of ended runs, for filtering lists; the most frequent one first."""
 
     @property
     def can_cancel(self) -> bool:
-        """Whether a run can be cancelled at all."""
+        """Whether the API can cancel runs."""
 
     def prepare(self, request: RunRequest) -> Ask[Scope] | None:
-        """Look at the target: that it exists, that this key may see it, and what time it is there.
+        """Read the target: checks that it exists and that the key may access it, and tells the service's time.
 
-        None where the service offers no such look: the submission itself is the first question then.
+        None if the API has no such call. The submission is the first request then.
         """
 
     def submit(self, request: RunRequest) -> Ask[Submission]:
-        """Start it. The one question that must never be put twice blindly."""
+        """Start the runs. Not idempotent: after an unclear failure, never send it again without reconciling."""
 
     def fetch(self, run_id: RunId) -> Ask[RunResult]:
-        """One run, whole."""
+        """One run with all of its details."""
 
-    def glance(self, run_id: RunId) -> Ask[RunResult]:
-        """One run: what it is in the middle of or has come to, without issues, steps and pictures."""
+    def fetch_state(self, run_id: RunId) -> Ask[RunResult]:
+        """The state and outcome of one run, without issues, steps and screenshots."""
 
     def list_by_status(self, status: str, cursor: str) -> Ask[Page]:
-        """The account's runs in one status, newest first, each as :meth:`glance` has it."""
+        """The account's runs with one status, newest first, in the detail of :meth:`fetch_state`."""
 
     def list_candidates(self, request: RunRequest, scope: Scope, cursor: str) -> Ask[Page]:
-        """The newest runs among which those of the request would be."""
+        """The newest runs, filtered so that the request's runs would be among them."""
 
     def list_newest(self, request: RunRequest, scope: Scope) -> Ask[tuple[RunId, ...]]:
-        """The ids of the newest few runs among which those of the request would be."""
+        """The ids of the first few runs of that list."""
 
-    def examine(self, run_id: RunId, request: RunRequest) -> Ask[Sighting]:
-        """One run, and whether it stems from the request."""
+    def examine(self, run_id: RunId, request: RunRequest) -> Ask[ListedRun]:
+        """One run, and whether the request may have started it."""
 
     def list_tests(self, request: RunRequest, scope: Scope, cursor: str) -> Ask[Tests] | None:
-        """The tests behind a target that stands for several; None for a target that is one run."""
+        """The tests of a target that has several, e.g. a group; None for a target that starts one run."""
 
     def cancel_run(self, run_id: RunId) -> Ask[Any]:
         """Cancel one run."""
 
     def cancel_batch(self, batch_id: str) -> Ask[Any]:
-        """Cancel what is active in a batch."""
+        """Cancel the active runs of a batch."""
 
     def some_tests(self, request: RunRequest, test_ids: Sequence[str]) -> tuple[RunRequest, ...] | None:
-        """The fewest requests that together run exactly these tests of a request for several.
+        """The smallest number of requests that run exactly these tests of a request for several tests.
 
-        None where some of them cannot be run that way, or where there are none.
+        None if the API cannot run them on their own, or ``test_ids`` is empty.
         """
 
     def submission_url(self, submission: Submission) -> str:
-        """Where a person looks at what was started; empty where that is not known."""
+        """The dashboard page of the started runs, or an empty string if it is unknown."""

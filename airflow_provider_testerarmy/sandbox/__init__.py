@@ -1,1 +1,1 @@
-"""A local service that answers like the vendors' APIs, with scripted outcomes and faults."""
+"""The sandbox: a local stand-in for both services' APIs, with scripted outcomes and faults."""

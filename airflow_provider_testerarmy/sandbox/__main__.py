@@ -17,7 +17,7 @@ try:
 except ModuleNotFoundError as error:
     if (error.name or "").partition(".")[0] == __package__.partition(".")[0]:
         raise
-    # One line on stderr, and exit code 1.
+    # sys.exit() with a text prints it to stderr and exits with code 1.
     sys.exit(
         f"The sandbox needs {error.name}, which is not installed. "
         'Run: pip install "airflow-provider-testerarmy[sandbox]"'
@@ -32,18 +32,18 @@ def parser() -> argparse.ArgumentParser:
     """Return the command line's parser."""
     options = argparse.ArgumentParser(
         prog="python -m airflow_provider_testerarmy.sandbox",
-        description="Serve a stand-in for TesterArmy at /api/v1 and Docket at /docket; no browser is started.",
+        description="A local stand-in for the APIs of TesterArmy (/api/v1) and Docket (/docket). It runs no tests.",
     )
     add = options.add_argument
     add("--host", default="127.0.0.1", help="the address to listen on (default %(default)s)")
     add("--port", type=int, default=0, help="the port to listen on; 0 (default) picks a free one")
     add("--speed", type=float, default=1.0, help="sandbox seconds per real second (default %(default)s)")
-    add("--manual-clock", action="store_true", help="time stands still until the control API moves it")
-    add("--clock-skew", type=float, default=0.0, metavar="SECONDS", help="how far the clock is ahead")
-    add("--api-key", action="append", metavar="KEY", help=f"a key to accept (default {DEFAULT_API_KEY})")
-    add("--latency", type=float, default=0.0, metavar="SECONDS", help="how long each call takes at least")
-    add("--certfile", help="a certificate, to speak TLS")
-    add("--keyfile", help="the certificate's key")
+    add("--manual-clock", action="store_true", help="stop the clock; only the control API advances it")
+    add("--clock-skew", type=float, default=0.0, metavar="SECONDS", help="how far the clock runs ahead")
+    add("--api-key", action="append", metavar="KEY", help=f"an API key to accept (default {DEFAULT_API_KEY})")
+    add("--latency", type=float, default=0.0, metavar="SECONDS", help="minimum duration of each request")
+    add("--certfile", help="a certificate; turns on TLS")
+    add("--keyfile", help="the private key of the certificate")
     return options
 
 

@@ -1,4 +1,4 @@
-"""The answers that a fault puts in the place of the true one."""
+"""Faulty responses: what a fault sends instead of the real response."""
 
 from __future__ import annotations
 
@@ -42,20 +42,20 @@ DEFAULT_STATUS = {"status": 500, "status_after": 504, "html": 502}
 
 @dataclass(slots=True)
 class Answer:
-    """A whole answer, kept back."""
+    """A complete response that has not been sent yet."""
 
     status: int
     headers: list[tuple[bytes, bytes]]
     body: bytes
 
     async def send(self, send: Send) -> None:
-        """Let the answer go out."""
+        """Send the response."""
         await send({"type": "http.response.start", "status": self.status, "headers": self.headers})
         await send({"type": "http.response.body", "body": self.body})
 
 
 def edited_answer(answer: Answer, faults: Sequence[Fault]) -> Answer:
-    """Return a true answer with the edits of some faults; an empty one stays empty."""
+    """Return the real response with the edits of these faults applied; an empty response stays empty."""
     if not faults or not answer.body:
         return answer
     document = json.loads(answer.body)
@@ -68,7 +68,7 @@ def edited_answer(answer: Answer, faults: Sequence[Fault]) -> Answer:
 
 
 def html_answer(status: int) -> Answer:
-    """Return the page that a proxy shows when there is nobody behind it."""
+    """Return the HTML page that a proxy shows when its backend is down."""
     page = HTML_PAGE.format(status=status, title=TITLES.get(status, "Error"))
     return _whole(status, page.encode(), "text/html")
 
@@ -80,12 +80,13 @@ def _whole(status: int, body: bytes, content_type: str, headers: dict[str, str] 
     )
 
 
-def spoiled_answer(
+def faulty_answer(
     fault: Fault, true_answer: Answer | None, now: datetime, error_body: Callable[[str, str], bytes]
 ) -> Answer:
-    """Return the answer that goes out instead of the true one.
+    """Return the response that a fault sends instead of the real one.
 
-    :param error_body: from an error's code and message, its body.
+    :param true_answer: the real response; None if the fault keeps the call from the service.
+    :param error_body: builds the body of an error from its code and message.
     """
     true_status = true_answer.status if true_answer is not None else 200
     status = fault.status or DEFAULT_STATUS.get(fault.kind, true_status)

@@ -1,4 +1,4 @@
-"""The whole sandbox as one ASGI application."""
+"""The sandbox as one ASGI application."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 INDEX = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>TesterArmy and Docket sandbox</title></head><body>
 <h1>TesterArmy and Docket sandbox</h1>
-<p>This service answers like TesterArmy and like Docket; no browser is started and nothing is tested.</p>
+<p>A local stand-in for the APIs of TesterArmy and Docket. It starts no browser and runs no tests.</p>
 <ul>
 <li>TesterArmy: <code>/api/v1</code>, with <code>Authorization: Bearer &lt;key&gt;</code></li>
 <li>Docket: <code>/docket</code>, with <code>X-API-KEY: &lt;key&gt;</code></li>
@@ -36,9 +36,9 @@ INDEX = """<!doctype html>
 
 
 def create_app(sandbox: Sandbox | None = None) -> ASGIApp:
-    """Return the application, for a server or for use in process.
+    """Return the application, to run behind a server or in process.
 
-    :param sandbox: the state to serve; by default a fresh one.
+    :param sandbox: the state to serve; None for a new one.
     """
     vendors = (testerarmy.create_vendor(), docket.create_vendor())
     return Gateway(sandbox or Sandbox(), vendors, _create_rest())
@@ -46,7 +46,7 @@ def create_app(sandbox: Sandbox | None = None) -> ASGIApp:
 
 @cache
 def _create_rest() -> ASGIApp:
-    """Return what is served beside the vendors' APIs; the state comes with each call."""
+    """Return the routes outside the vendors' APIs. They are shared; each request carries its sandbox's state."""
     rest = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
     rest.include_router(control.router)
     rest.include_router(testerarmy_control.router)

@@ -1,4 +1,4 @@
-"""The routes below `/_sandbox` with which a person or a test plays fate; they need no key."""
+"""The control API below `/_sandbox`, through which a person or a test scripts the sandbox. It needs no key."""
 
 from typing import Literal
 
@@ -15,7 +15,7 @@ router = APIRouter(prefix="/_sandbox")
 
 
 class ClockOrder(Order):
-    """Move the clock: any of the three."""
+    """Changes to the clock."""
 
     advance: float | None = Field(default=None, ge=0)
     speed: float | None = Field(default=None, gt=0, lt=1_000_000)
@@ -23,20 +23,20 @@ class ClockOrder(Order):
 
 
 class FaultOrder(Fault):
-    """A fault to add; a misspelt field is an error."""
+    """A fault to add; an unknown field is an error."""
 
     __pydantic_config__ = ConfigDict(extra="forbid")
 
 
 class KeyOrder(Order):
-    """Keys to accept and to refuse from now on."""
+    """An API key to add and one to revoke."""
 
     add: str | None = None
     revoke: str | None = None
 
 
 class LatencyOrder(Order):
-    """Real seconds that every API call takes at least."""
+    """The minimum duration of every API call, in real seconds."""
 
     seconds: float = Field(ge=0)
 
@@ -50,13 +50,13 @@ class SwitchOrder(Order):
 
 @router.get("/state")
 async def get_state(request: Request) -> Response:
-    """Return a summary of everything."""
+    """Return a summary of the sandbox's state."""
     return JSONResponse(_sandbox(request).state())
 
 
 @router.post("/clock")
 async def move_clock(request: Request, order: ClockOrder) -> Response:
-    """Advance, quicken, stop or release the clock."""
+    """Advance, stop or start the clock, or change its speed."""
     clock = _sandbox(request).clock
     if order.manual is not None:
         clock.set_manual(order.manual)
@@ -69,13 +69,13 @@ async def move_clock(request: Request, order: ClockOrder) -> Response:
 
 @router.get("/faults")
 async def list_faults(request: Request) -> Response:
-    """List all faults and how often they struck."""
+    """List all faults and how often each was applied."""
     return JSONResponse({"faults": [fault.as_dict() for fault in _sandbox(request).faults.all()]})
 
 
 @router.post("/faults")
 async def add_faults(request: Request, orders: FaultOrder | list[FaultOrder]) -> Response:
-    """Add a fault, or several."""
+    """Add one or more faults."""
     wanted = orders if isinstance(orders, list) else [orders]
     added = [_sandbox(request).faults.append(order) for order in wanted]
     return JSONResponse({"faults": [fault.as_dict() for fault in added]}, status_code=201)
@@ -103,21 +103,21 @@ async def list_requests(request: Request, operation: str | None = None, since: i
 
 @router.delete("/requests")
 async def clear_requests(request: Request) -> Response:
-    """Forget the API calls so far."""
+    """Delete the log of API calls."""
     _sandbox(request).log.clear()
     return JSONResponse({})
 
 
 @router.post("/reset")
 async def reset(request: Request) -> Response:
-    """Forget everything but the time."""
+    """Reset everything but the clock."""
     _sandbox(request).reset()
     return JSONResponse({})
 
 
 @router.post("/keys")
 async def change_keys(request: Request, order: KeyOrder) -> Response:
-    """Accept or refuse API keys."""
+    """Add and revoke API keys."""
     if order.add:
         _sandbox(request).keys.add(order.add)
     if order.revoke:
@@ -127,7 +127,7 @@ async def change_keys(request: Request, order: KeyOrder) -> Response:
 
 @router.post("/latency")
 async def change_latency(request: Request, order: LatencyOrder) -> Response:
-    """Make every API call slow, or quick again."""
+    """Set the minimum duration of API calls."""
     _sandbox(request).latency = order.seconds
     return JSONResponse({"seconds": order.seconds})
 

@@ -1,4 +1,4 @@
-"""The layer between the socket and the vendors' routes: it logs every call and lets faults strike."""
+"""The layer between the socket and the vendors' routes: logs every call and applies faults."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from datetime import timedelta
 from email.utils import format_datetime
 from typing import TYPE_CHECKING
 
-from airflow_provider_testerarmy.sandbox.answers import Answer, edited_answer, html_answer, spoiled_answer
+from airflow_provider_testerarmy.sandbox.answers import Answer, edited_answer, faulty_answer, html_answer
 from airflow_provider_testerarmy.sandbox.core import wire
-from airflow_provider_testerarmy.sandbox.core.faults import WITHOUT_EFFECT, Strike
+from airflow_provider_testerarmy.sandbox.core.faults import WITHOUT_EFFECT, CallFaults
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,9 +26,9 @@ CLOCK_POLL_SECONDS = 0.01
 
 
 class Gateway:
-    """An ASGI application: calls below a vendor's prefix are logged and may be struck by faults.
+    """An ASGI application that logs the calls below a vendor's prefix and applies faults to them.
 
-    :param rest: serves everything else (control, screenshots, the index page).
+    :param rest: serves everything else (control API, screenshots, index page).
     """
 
     def __init__(self, sandbox: Service, vendors: Sequence[Vendor], rest: ASGIApp) -> None:
@@ -60,7 +60,7 @@ class Gateway:
 
 
 def _dated(message: Message, sandbox: Service, skew: float = 0.0) -> Message:
-    """Stamp the head of an answer with the sandbox's time, `skew` seconds ahead of it."""
+    """Add a `Date` header with the sandbox's time, `skew` seconds ahead of it."""
     if message["type"] != "http.response.start":
         return message
     date = format_datetime(sandbox.clock.now() + timedelta(seconds=skew), usegmt=True).encode()
@@ -68,7 +68,7 @@ def _dated(message: Message, sandbox: Service, skew: float = 0.0) -> Message:
 
 
 class _Call:
-    """One call of a vendor's API on its way through the gateway."""
+    """One call of a vendor's API."""
 
     def __init__(self, sandbox: Service, vendor: Vendor, scope: Scope, receive: Receive, send: Send) -> None:
         self.sandbox, self.vendor, self.scope = sandbox, vendor, scope
@@ -76,7 +76,7 @@ class _Call:
         self.path: str = scope["path"][len(vendor.prefix) :] or "/"
         self.operation = vendor.operation(scope["method"], self.path)
         self.entry = self._begin()
-        self.strike = Strike()
+        self.faults = CallFaults()
 
     def _begin(self) -> LogEntry:
         query = self.scope["query_string"].decode("latin-1")
@@ -85,25 +85,26 @@ class _Call:
         )
 
     async def serve(self) -> None:
-        """Serve the call, with whatever is to go wrong with it."""
+        """Serve the call with its faults."""
+        # A service that is down consumes no scripted faults, so that they apply once it is up again.
         if self.sandbox.down:
             await self._serve_down()
             return
-        self.strike = self.sandbox.faults.take(self.scope["method"], self.path, self.operation)
-        struck = [fault.kind for fault in (*self.strike.modifiers, self.strike.answer) if fault]
-        self.entry.fault = "+".join(struck) or None
+        self.faults = self.sandbox.faults.take(self.scope["method"], self.path, self.operation)
+        kinds = [fault.kind for fault in (*self.faults.modifiers, self.faults.answer) if fault]
+        self.entry.fault = "+".join(kinds) or None
         await self._wait("delay", self.sandbox.latency)
         self.scope["sandbox.entry"] = self.entry
-        self.scope["sandbox.list_lag"] = self.strike.total("list_lag")
-        await self._let_others_in()
-        if self.strike.answer is not None:
-            await self._spoil(self.strike.answer)
-        elif self.strike.modifiers:
-            answer = await self._take_effect()
+        self.scope["sandbox.list_lag"] = self.faults.total("list_lag")
+        await self._start_foreign_runs()
+        if self.faults.answer is not None:
+            await self._serve_faulty(self.faults.answer)
+        elif self.faults.modifiers:
+            answer = await self._serve_silently()
             await self._wait("delay_after")
             await self._answer(answer)
         else:
-            await self.vendor.app(self._inner_scope(), self.receive, self._send_and_note)
+            await self.vendor.app(self._inner_scope(), self.receive, self._send_and_log)
 
     async def _serve_down(self) -> None:
         self.entry.fault = f"down:{self.sandbox.down}"
@@ -113,21 +114,21 @@ class _Call:
             await self._reset()
 
     async def _wait(self, kind: Kind, more: float = 0.0) -> None:
-        """Wait as long as the faults of a kind say, and some real seconds more."""
+        """Wait as long as the faults of this kind say, plus `more` real seconds."""
         seconds, sandbox_seconds = (
-            more + self.strike.total(kind),
-            self.strike.total(kind, "sandbox_seconds"),
+            more + self.faults.total(kind),
+            self.faults.total(kind, "sandbox_seconds"),
         )
         if seconds > 0:
             await asyncio.sleep(seconds)
         until = self.sandbox.clock.time() + sandbox_seconds
-        # The clock may be moved by hand or change its pace, so that there is no moment to sleep to.
+        # The clock can be advanced by hand or change its speed, so the time to sleep is not known in advance.
         while self.sandbox.clock.time() < until:  # noqa: ASYNC110
             await asyncio.sleep(CLOCK_POLL_SECONDS)
 
-    async def _let_others_in(self) -> None:
-        """Make the same call for somebody else first, whose runs are not in the log."""
-        others = self.strike.of("foreign_run")
+    async def _start_foreign_runs(self) -> None:
+        """Make the same call for someone else first; their runs are not in the request log."""
+        others = self.faults.of("foreign_run")
         if not others:
             return
         sent = await _read(self.receive)
@@ -138,22 +139,22 @@ class _Call:
             await self.vendor.app({**self._inner_scope(), **theirs}, _sending(body), _discard)
         self.receive = _sending(sent, self.receive)
 
-    async def _spoil(self, fault: Fault) -> None:
-        true_answer = None if fault.kind in WITHOUT_EFFECT else await self._take_effect()
+    async def _serve_faulty(self, fault: Fault) -> None:
+        true_answer = None if fault.kind in WITHOUT_EFFECT else await self._serve_silently()
         await self._wait("delay_after")
         if fault.kind.startswith("reset"):
             await self._reset()
         elif fault.kind.startswith("timeout"):
             self.entry.answered = "timeout"
-            await wire.fall_silent(self.receive, self.raw_send)
+            await wire.stall(self.receive, self.raw_send)
         elif fault.kind == "truncated" and true_answer is not None:
             await self._truncate(true_answer)
         else:
             now = self.sandbox.clock.now()
-            await self._answer(spoiled_answer(fault, true_answer, now, self.vendor.error_body))
+            await self._answer(faulty_answer(fault, true_answer, now, self.vendor.error_body))
 
-    async def _take_effect(self) -> Answer:
-        """Let the vendor serve the call, but keep its answer back."""
+    async def _serve_silently(self) -> Answer:
+        """Let the vendor serve the call, but hold back its response."""
         answer = Answer(500, [], b"")
 
         async def keep(message: Message) -> None:
@@ -163,7 +164,7 @@ class _Call:
                 answer.body += message.get("body", b"")
 
         await self.vendor.app(self._inner_scope(), self.receive, keep)
-        return edited_answer(answer, self.strike.of("edit"))
+        return edited_answer(answer, self.faults.of("edit"))
 
     async def _reset(self) -> None:
         self.entry.answered = "reset"
@@ -172,7 +173,7 @@ class _Call:
     async def _truncate(self, answer: Answer) -> None:
         self.entry.answered = "truncated"
         head = {"type": "http.response.start", "status": answer.status, "headers": answer.headers}
-        start = _dated(head, self.sandbox, self.strike.total("date_skew"))
+        start = _dated(head, self.sandbox, self.faults.total("date_skew"))
         await wire.truncate(self.receive, self.raw_send, start, answer.body[: len(answer.body) // 2])
 
     async def _answer(self, answer: Answer) -> None:
@@ -180,16 +181,16 @@ class _Call:
         await answer.send(self.send)
 
     async def send(self, message: Message) -> None:
-        await self.raw_send(_dated(message, self.sandbox, self.strike.total("date_skew")))
+        await self.raw_send(_dated(message, self.sandbox, self.faults.total("date_skew")))
 
-    async def _send_and_note(self, message: Message) -> None:
+    async def _send_and_log(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.entry.answered = message["status"]
         await self.send(message)
 
     def _inner_scope(self) -> Scope:
-        """Return the scope as the vendor's routes see it: below its prefix, or where a fault leads it."""
-        routes = [fault.path for fault in self.strike.of("misroute") if fault.path]
+        """Return the scope for the vendor's routes: the path below its prefix, or that of a `misroute` fault."""
+        routes = [fault.path for fault in self.faults.of("misroute") if fault.path]
         path = routes[-1] if routes else self.path
         return {**self.scope, "path": path, "raw_path": path.encode(), "root_path": ""}
 
@@ -205,7 +206,7 @@ async def _read(receive: Receive) -> bytes:
 
 
 def _sending(body: bytes, rest: Receive | None = None) -> Receive:
-    """Return a way to receive a body, and after it what `rest` receives."""
+    """Return an ASGI `receive` that yields a body, and then what `rest` receives."""
     messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def receive() -> Message:
@@ -217,4 +218,4 @@ def _sending(body: bytes, rest: Receive | None = None) -> Receive:
 
 
 async def _discard(_: Message) -> None:
-    """Take an answer that nobody waits for."""
+    """Discard a response."""

@@ -1,4 +1,4 @@
-"""The sandbox behind a real socket: in a thread beside the caller, or as the process itself."""
+"""Serves the sandbox on a real socket, in a thread of the caller or as a process of its own."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ BACKLOG = 2048
 def listen(host: str, port: int) -> socket.socket:
     """Return a listening socket; port 0 picks a free port."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # asyncio turns Nagle's algorithm off only where the protocol is named; with it, answers lag by 40 ms.
+    # asyncio sets TCP_NODELAY only on sockets with an explicit protocol (python/cpython#148783).
+    # Without it, Nagle's algorithm delays each response by 40 ms.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind((host, port))
@@ -34,7 +35,7 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 class _Server(uvicorn.Server):
-    """A uvicorn server that tells when it is ready."""
+    """A uvicorn server that calls a function when it is ready."""
 
     def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
         super().__init__(config)
@@ -52,13 +53,13 @@ def create_server(
     certfile: str | None = None,
     keyfile: str | None = None,
 ) -> uvicorn.Server:
-    """Return a server for the sandbox; with a certificate it speaks TLS.
+    """Return a server for the sandbox; a certificate turns on TLS.
 
-    :param on_ready: called once, when connections are accepted.
+    :param on_ready: called once, when the server accepts connections.
     """
     config = uvicorn.Config(
         create_app(sandbox),
-        # Faults reach for the connection under the protocol: both are pinned, whatever is installed.
+        # Faults need the transport below the protocol, so protocol and loop are fixed, whatever is installed.
         http="h11",
         loop="asyncio",
         ws="none",
@@ -69,9 +70,9 @@ def create_server(
         date_header=False,
         server_header=False,
         proxy_headers=False,
-        # Longer than any client keeps an idle connection: only faults close one under a request.
+        # Longer than any client keeps an idle connection, so only faults close a connection in use.
         timeout_keep_alive=75,
-        # Calls that are never answered must not hold up the end.
+        # Calls that never get a response must not delay the shutdown.
         timeout_graceful_shutdown=0,
         ssl_certfile=certfile,
         ssl_keyfile=keyfile,
@@ -85,11 +86,12 @@ def _serve(server: uvicorn.Server, listener: socket.socket) -> None:
 
 
 class SandboxServer:
-    """A context manager that serves a sandbox on a free port of the loopback interface.
+    """A context manager that serves a sandbox on the loopback interface.
 
-    :param control: the state to serve, and the handle to change it with; by default a fresh one.
-    :param certfile: a certificate, to speak TLS.
-    :param keyfile: its key.
+    :param control: the state to serve, and the handle to change it; None for a new one.
+    :param port: the port; 0 picks a free one.
+    :param certfile: a certificate; turns on TLS.
+    :param keyfile: the private key of the certificate.
     """
 
     def __init__(
@@ -108,7 +110,7 @@ class SandboxServer:
 
     @property
     def origin(self) -> str:
-        """The address of the whole server, without a path."""
+        """The origin of the server: scheme, host and port."""
         return f"{'https' if self._certfile else 'http'}://127.0.0.1:{self.port}"
 
     @property
@@ -122,7 +124,10 @@ class SandboxServer:
         return self.origin + docket.PREFIX
 
     def start(self) -> Self:
-        """Start to serve, after a stop on the same port again; return when connections are accepted."""
+        """Start the server and wait until it accepts connections; a restart uses the same port.
+
+        :raises RuntimeError: the server did not start in time.
+        """
         ready = threading.Event()
         server = create_server(self.control, ready.set, certfile=self._certfile, keyfile=self._keyfile)
         listener = listen("127.0.0.1", self.port)
@@ -135,7 +140,7 @@ class SandboxServer:
         return self
 
     def stop(self) -> None:
-        """Stop to serve; connections that are open are closed."""
+        """Stop the server and close its connections."""
         if self._server is not None and self._thread is not None:
             self._server.should_exit = True
             self._thread.join(START_SECONDS)

@@ -1,4 +1,4 @@
-"""Everything that the sandbox remembers, in one handle: for the control routes, and for tests in Python."""
+"""The sandbox's state in one object, for the control API and for tests in Python."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ __all__ = ["DEFAULT_API_KEY", "Sandbox"]
 
 
 class Sandbox(Service):
-    """The sandbox's whole state, with the same powers as the control routes; safe from any thread.
+    """The sandbox's state; it can do whatever the control API can. Thread-safe.
 
-    :param clock: the clock to live by.
-    :param api_keys: the keys to accept.
-    :param latency: real seconds that every API call takes at least.
-    :param catalog: TesterArmy's projects, groups and tests.
+    :param clock: the clock to use; None for one at real time.
+    :param api_keys: the API keys to accept.
+    :param latency: the minimum duration of every API call, in real seconds.
+    :param catalog: TesterArmy's projects, groups and tests; None for the default catalog.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class Sandbox(Service):
 
     @property
     def dedupe(self) -> bool:
-        """Whether a run that duplicates one in flight is cancelled at once."""
+        """Whether the service cancels a run at once if the same test already has a run in flight."""
         return self.store.dedupe
 
     @dedupe.setter
@@ -49,12 +49,12 @@ class Sandbox(Service):
         self.store.dedupe = value
 
     def reset(self) -> None:
-        """Forget runs, faults, calls, keys and switches; only the clock goes on."""
+        """Reset runs, faults, request log, API keys and switches, but not the clock."""
         super().reset()
         self.dedupe = False
 
     def state(self) -> dict[str, Any]:
-        """Return a summary: the clock, the switches, and how many runs and calls there are."""
+        """Return a summary: the clock, the switches, and the numbers of runs and calls."""
         return {
             "clock": {
                 "now": iso(self.clock.time()),

@@ -1,1 +1,1 @@
-"""What waits for runs that something else has started, and judges them."""
+"""Sensors that wait for runs which something else has started, and judge them."""

@@ -1,1 +1,1 @@
-"""What waits in the triggerer: one trigger for all vendors."""
+"""The trigger that waits in the triggerer, for all vendors."""

@@ -1,4 +1,4 @@
-"""Whether another process, the triggerer, can import a class that this one has."""
+"""Checks whether another process, the triggerer, can import a class that this process has."""
 
 from __future__ import annotations
 
@@ -8,15 +8,18 @@ from pathlib import Path
 from pkgutil import resolve_name
 from typing import Final
 
-#: What Airflow puts before the name of a DAG file, when it imports that as a module.
+#: The prefix of the module name under which Airflow imports a DAG file.
 _DAG_FILE: Final = "unusual_prefix_"
 
 
 def importable_elsewhere(path: str, dag_folders: Iterable[Path | str] = ()) -> bool:
     """Whether a triggerer can import a class by its path, as far as this process can tell.
 
+    Checked before a run is started: otherwise the triggerer would fail to import a hook that is defined in a DAG
+    file, after the run has started.
+
     :param path: the module and the qualified name of the class, joined by dots.
-    :param dag_folders: where the DAGs of this task come from; a triggerer does not have them on its path.
+    :param dag_folders: the folders of the task's DAG bundle, which are not on the path of a triggerer.
     """
     found = _module_of(path)
     if found is None or found == "__main__" or found.startswith(_DAG_FILE):
@@ -33,7 +36,7 @@ def importable_elsewhere(path: str, dag_folders: Iterable[Path | str] = ()) -> b
 
 
 def _module_of(path: str) -> str | None:
-    """The longest part of the path that is a module; None for none, and for a class within a function."""
+    """The longest prefix of the path that is a module; None without one, and for a class inside a function."""
     parts = path.split(".")
     if "<locals>" in parts:
         return None

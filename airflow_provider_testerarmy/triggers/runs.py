@@ -1,7 +1,7 @@
-"""The trigger that awaits runs, for any vendor; it cancels them on a kill and keeps their deadline.
+"""The trigger that waits for runs of any vendor. It cancels them when the task is killed and at the deadline.
 
-It never raises: a task whose trigger raises fails, and its runs with it. What the triggerer cannot do, the worker
-may be able to, so the event says that the wait was lost.
+It never raises an error, because Airflow fails a task whose trigger does. If the triggerer cannot wait, its event
+says so, and the worker may still be able to.
 """
 
 from __future__ import annotations
@@ -27,37 +27,39 @@ from airflow_provider_testerarmy.triggers.watchers import wait_together
 
 EVENT_VERSION: Final = 1
 
-#: Seconds that a trigger lives at the least. The scheduler takes note of a deferral some time after it happened; on
-#: a busy machine a task that is resumed before that is failed ("executor reported success, state is queued").
+#: The minimum lifetime of a trigger in seconds. If a trigger fires before the scheduler has processed the worker's
+#: exit, the scheduler fails the task ("reported ... state success, but the ... state attribute is queued"):
+#: https://github.com/apache/airflow/issues/66374
 MIN_LIFE: Final = 5.0
 
-#: Seconds after which a connection whose key was rejected is read again, when the first look found no other key:
-#: the key is often revoked a moment before its successor is stored.
+#: Seconds before the connection is read a second time after its key was rejected. During a rotation, the old key is
+#: often revoked a moment before the new one is stored.
 REREAD_AFTER: Final = 5.0
 
-#: Seconds within which Airflow has to name the task's state; a triggerer that is shutting down may never get it.
+#: The timeout in seconds for reading the task's state. A triggerer that shuts down may never get a response.
 STATE_WITHIN: Final = 10.0
 
-#: Cancellations that outlive the trigger that began them; a task without a reference may be collected.
+#: Cancellations that outlive their trigger. asyncio keeps only weak references to tasks:
+#: https://docs.python.org/3/library/asyncio-task.html#asyncio.create_task
 _detached: set[asyncio.Task[Any]] = set()
 
 
 class AwaitRunsTrigger(BaseTrigger):
-    """Waits until runs are finished, their deadline is over, or the service is gone for too long.
+    """Waits until all runs are finished, the deadline passes, or an outage lasts too long.
 
-    Airflow stores these arguments in plain text, so they name the connection and the runs and nothing else. All
-    triggers of a process that use the same connection share one poller, and so its requests.
+    Airflow stores these arguments in its database in plain text, so they contain no secrets. All triggers of a
+    process that use the same connection share one poller and its requests.
 
     :param hook: the import path of the vendor's hook class.
     :param conn_id: the Airflow connection.
-    :param run_ids: the runs, as they are or packed.
-    :param rejected_run_ids: those of them that never started.
-    :param batch_id: the batch they belong to, empty for none.
-    :param poll_interval: seconds between two looks.
-    :param max_outage: seconds without one good answer after which the wait ends.
-    :param deadline: the absolute time (seconds since the epoch) at which the wait ends, None for never.
+    :param run_ids: the run ids, as a list or packed.
+    :param rejected_run_ids: those of the runs that the service rejected.
+    :param batch_id: the batch of the runs; empty if there is none.
+    :param poll_interval: seconds between two polls of a run (shorter at first).
+    :param max_outage: seconds without a successful request after which the wait ends.
+    :param deadline: the absolute time (seconds since the epoch) at which the wait ends; None for never.
     :param cancel_on_kill: whether a kill and the deadline cancel the runs.
-    :param unknown: what a newer version of this package added to the row; ignored.
+    :param unknown: arguments that a newer version of this package stored; ignored.
     """
 
     def __init__(
@@ -75,7 +77,7 @@ class AwaitRunsTrigger(BaseTrigger):
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         if unknown:
-            self.log.info("Ignoring what a newer version of the provider stored: %s.", ", ".join(unknown))
+            self.log.info("Ignoring arguments of a newer version of the provider: %s.", ", ".join(unknown))
         self.hook = hook
         self.conn_id = conn_id
         self._packed = {"run_ids": run_ids, "rejected_run_ids": rejected_run_ids}
@@ -91,7 +93,7 @@ class AwaitRunsTrigger(BaseTrigger):
         self._done = False
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """What the trigger is made of again elsewhere."""
+        """The import path and the arguments from which a triggerer creates the trigger."""
         return f"{type(self).__module__}.{type(self).__qualname__}", {
             "hook": self.hook,
             "conn_id": self.conn_id,
@@ -107,7 +109,7 @@ class AwaitRunsTrigger(BaseTrigger):
         return {"run_ids": pack(self.run_ids), "rejected_run_ids": pack(self.rejected_run_ids)}
 
     def _unpack(self, name: str) -> list[RunId]:
-        """The ids as they are; an unknown packing is reported by the event, because the worker has the ids."""
+        """The unpacked ids. An unknown format is reported by the event, because the worker knows the ids."""
         try:
             return unpack(self._packed[name])
         except PackingUnknown as error:
@@ -119,21 +121,22 @@ class AwaitRunsTrigger(BaseTrigger):
         began = time.monotonic()
         try:
             waited = await self._wait()
-            # Without a task instance the trigger runs inside `airflow dags test`, which has no scheduler.
+            # In `airflow dags test`, triggers have no task instance, and there is no scheduler to wait for.
             if self.task_instance is not None:
                 await asyncio.sleep(max(0.0, began + MIN_LIFE - time.monotonic()))
         except asyncio.CancelledError:
             await self._cancelled()
             raise
-        # From here on the runs belong to the task again; a kill that comes now is its business.
+        # Airflow may call on_kill() after the event while the trigger is still running (measured on 3.3.2). From
+        # here on, the worker is responsible for the runs.
         self._done = True
         yield TriggerEvent(make_event(waited, self.run_ids))
 
     async def _wait(self) -> Waited:
-        """How the wait ended; a deadline stops the runs."""
+        """Wait, and cancel the runs at the deadline."""
         try:
             waited = await self._wait_with_any_key()
-            # Where runs cannot be cancelled, the worker that judges them names those that go on.
+            # If the service cannot cancel runs, the worker names the active ones when it judges the results.
             if waited.end is WaitEnd.DEADLINE and self.cancel_on_kill and self._hook.service().can_cancel:
                 await self._cancel({run_id for run_id, run in waited.results.items() if run.finished})
         except Exception as error:
@@ -143,7 +146,7 @@ class AwaitRunsTrigger(BaseTrigger):
 
     async def _wait_with_any_key(self) -> Waited:
         if self._unreadable:
-            return lost(f"the trigger's row has {self._unreadable}")
+            return lost(f"the trigger's stored arguments have {self._unreadable}")
         self._hook = await self._load_hook()
         self.log.info("Waiting for %s.", name_runs(self.run_ids))
         pace = Pace(self.poll_interval, self.max_outage, self.deadline)
@@ -151,7 +154,7 @@ class AwaitRunsTrigger(BaseTrigger):
             waited = await wait_together(self._hook, self.run_ids, pace, self.log.info)
             if waited.end is not WaitEnd.DENIED or not await self._has_another_key():
                 return waited
-            self.log.info("The connection has changed since its key was rejected: waiting on with it.")
+            self.log.info("The connection has changed since its key was rejected. Waiting continues with it.")
 
     async def _load_hook(self) -> Any:
         hook = resolve_name(self.hook)(self.conn_id)
@@ -159,7 +162,7 @@ class AwaitRunsTrigger(BaseTrigger):
         return hook
 
     async def _has_another_key(self) -> bool:
-        """Whether the connection says something else by now, or in a moment, than when it was last read."""
+        """Whether the connection has changed since it was last read, now or within a few seconds."""
         before = self._hook.endpoint
         for pause in (0.0, REREAD_AFTER):
             await asyncio.sleep(pause)
@@ -169,19 +172,20 @@ class AwaitRunsTrigger(BaseTrigger):
         return False
 
     async def _cancelled(self) -> None:
-        """The event loop ends the wait: a user acted on the task, or the triggerer stops or lost the trigger.
+        """Handle a cancellation: a user acted on the task, or the triggerer shuts down or has lost the trigger.
 
-        Airflow 3.3 calls :meth:`on_kill` for the first of these; older versions, and `airflow dags test` after
-        Ctrl-C, do nothing but cancel.
+        Airflow 3.3 calls :meth:`on_kill` if a user acted (https://github.com/apache/airflow/pull/65590). Older
+        versions, and ``airflow dags test`` after Ctrl-C, only cancel the trigger.
         """
         if self.task_instance is None or not airflow_compat.KILL_WHILE_DEFERRED.available:
             await self.on_kill()
 
     async def on_kill(self) -> None:
-        """Cancel the runs, if it really was a user who acted on the task (called by Airflow 3.3+).
+        """Cancel the runs if a user acted on the task (called by Airflow 3.3 and later).
 
-        Airflow also calls this when the trigger moved to another triggerer: the task is still deferred then.
-        It leaves about one second, so the work is done in a task of its own that survives.
+        Airflow also calls this if a triggerer resumes after a pause and another one has taken over the trigger. The
+        task is still deferred then. Airflow cancels this method after about one second (both measured on 3.3.2), so
+        the work happens in a separate asyncio task.
         """
         if self._done or not self.cancel_on_kill:
             return
@@ -189,9 +193,20 @@ class AwaitRunsTrigger(BaseTrigger):
 
     async def _cancel_unless_deferred(self) -> None:
         if await self._still_deferred():
-            self.log.info("The task is still deferred: another triggerer waits for it, nothing is cancelled.")
+            self.log.info(
+                "The task is still deferred: another triggerer waits for it, so no run is cancelled."
+            )
             return
-        await self._cancel()
+        try:
+            await self._cancel()
+        except Exception as error:
+            # Nothing awaits this task, so an exception would not be logged. The listener cancels the runs as well.
+            self.log.warning(
+                "The triggerer cannot cancel %s (%s: %s). Check the dashboard.",
+                name_runs(self.run_ids),
+                type(error).__name__,
+                error,
+            )
 
     async def _cancel(self, ended: Set[RunId] = frozenset()) -> None:
         if self._hook is None:
@@ -204,7 +219,7 @@ class AwaitRunsTrigger(BaseTrigger):
             await close()
 
     async def _still_deferred(self) -> bool:
-        """Whether Airflow has the task as deferred; where it does not say, the runs are left alone."""
+        """Whether the task is deferred. If Airflow does not tell, assume that it is, and do not cancel the runs."""
         ti = self.task_instance
         if ti is None:
             return False
@@ -212,7 +227,11 @@ class AwaitRunsTrigger(BaseTrigger):
             async with asyncio.timeout(STATE_WITHIN):
                 return await airflow_compat.aown_state(ti) == "deferred"
         except Exception as error:
-            self.log.warning("Airflow does not name the task's state (%s: %s).", type(error).__name__, error)
+            self.log.warning(
+                "Could not read the task's state from Airflow (%s: %s). The runs are not cancelled.",
+                type(error).__name__,
+                error,
+            )
             return True
 
     def _submission(self) -> Submission:
@@ -220,7 +239,7 @@ class AwaitRunsTrigger(BaseTrigger):
 
 
 def make_event(waited: Waited, run_ids: Sequence[RunId] = ()) -> dict[str, Any]:
-    """The event's payload: why the wait is over, and for which runs. The results are fetched by the worker."""
+    """The event's payload: why the wait ended, and for which runs. It has no results; the worker fetches them."""
     return {
         "version": EVENT_VERSION,
         "end": str(waited.end),
@@ -230,7 +249,7 @@ def make_event(waited: Waited, run_ids: Sequence[RunId] = ()) -> dict[str, Any]:
 
 
 def is_known(event: Any) -> bool:
-    """Whether an event is of the shape that this version writes."""
+    """Whether an event has the format of this version."""
     return (
         isinstance(event, Mapping)
         and event.get("version") == EVENT_VERSION
@@ -239,7 +258,7 @@ def is_known(event: Any) -> bool:
 
 
 def runs_of(event: Any) -> tuple[RunId, ...]:
-    """The runs that the trigger has waited for; none where an older or newer one does not say."""
+    """The runs for which the trigger has waited; empty if the event of another version does not contain them."""
     given = event.get("run_ids") if isinstance(event, Mapping) else None
     try:
         return tuple(unpack(given or ()))
@@ -248,23 +267,25 @@ def runs_of(event: Any) -> tuple[RunId, ...]:
 
 
 def lost(message: str) -> Waited:
-    """The end of a wait that says nothing about the runs: whoever waited could not go on."""
+    """The end of a wait that the triggerer could not continue; it says nothing about the runs."""
     return Waited(WaitEnd.LOST, {}, one_line(message, 500))
 
 
 def read_event(event: Any) -> Waited:
-    """The end of the wait that an event tells of.
+    """The end of a wait from an event.
 
-    An event of another version or shape is a lost wait: during an upgrade the versions of worker and triggerer
-    differ. Nothing falls through to success.
+    An event in an unknown format counts as a lost wait, never as a success. During an upgrade, the worker and the
+    triggerer may have different versions.
     """
     if not is_known(event):
-        return lost(f"the trigger ended with an event that this version does not know: {str(event)[:200]}")
+        return lost(
+            f"the trigger sent an event in a format that this version does not know: {str(event)[:200]}"
+        )
     return Waited(WaitEnd(event["end"]), {}, one_line(str(event.get("message", "")), 500))
 
 
 def _detach(work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-    """Run something in a task that outlives the one that began it."""
+    """Run a coroutine in an asyncio task that outlives the current one."""
     task = asyncio.ensure_future(work)
     _detached.add(task)
     task.add_done_callback(_detached.discard)

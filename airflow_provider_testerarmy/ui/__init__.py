@@ -1,1 +1,1 @@
-"""The tab on test runs in Airflow's UI, and its data; imported in the API server alone."""
+"""The "Test runs" tab in Airflow's UI and its data endpoints. Only the API server imports this package."""

@@ -1,6 +1,8 @@
-"""The tab's web application. Airflow mounts it without any authentication, so every data endpoint asks for it here.
+"""The tab's web application. Airflow mounts it without authentication, so every data endpoint checks access here.
 
-No `from __future__ import annotations`: FastAPI reads the annotations of nested dependencies when it is set up.
+Airflow's plugin docs say so since https://github.com/apache/airflow/pull/72655. This module does without
+`from __future__ import annotations`: with it, FastAPI treats nested `Annotated` dependencies as query parameters
+(https://github.com/fastapi/fastapi/issues/13056).
 """
 
 import asyncio
@@ -28,17 +30,19 @@ from airflow_provider_testerarmy.ui.store import StoredTask
 from airflow_provider_testerarmy.ui.xcoms import References
 
 HERE: Final = Path(__file__).parent
-#: Runs that the browser asks for at a time.
+#: The most runs that one browser request may ask for.
 PAGE_SIZE: Final = 50
-#: Tasks that the history shows, and tasks that are searched for them; the newest.
+#: The most tasks that the history shows, and the most (newest first) that it searches.
 MAX_HISTORY: Final = 500
 MAX_SEARCHED: Final = 5000
 
+# Airflow shows the tab in an iframe with allow-scripts and allow-same-origin
+# (https://github.com/apache/airflow/pull/52257). That is no security boundary, so this policy has to be one.
 _POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "frame-ancestors 'self'; base-uri 'self'; form-action 'none'"
 )
-#: A report is a document of its own, in an origin of its own.
+# `sandbox` without allow-same-origin gives the report an opaque origin: it cannot use the viewer's session.
 _REPORT_POLICY: Final = (
     "sandbox allow-popups allow-popups-to-escape-sandbox; default-src 'none'; style-src 'unsafe-inline'; "
     "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -50,7 +54,9 @@ references = References(pages.readers)
 
 
 @app.middleware("http")
-async def _guarded(request: Request, answer: Callable[[Request], Awaitable[Response]]) -> Response:
+async def _add_security_headers(
+    request: Request, answer: Callable[[Request], Awaitable[Response]]
+) -> Response:
     response = await answer(request)
     response.headers.setdefault("Content-Security-Policy", _POLICY)
     response.headers["X-Content-Type-Options"] = "nosniff"
@@ -62,15 +68,15 @@ async def _guarded(request: Request, answer: Callable[[Request], Awaitable[Respo
 app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
 
 
-# -- the pages: code only, the same for everybody
+# -- the pages: static code that holds no data, so it needs no access check
 
 
 @app.get("/view/task/{dag_id}/{run_id}/{task_id}/{map_index}")
 @app.get("/view/dag-run/{dag_id}/{run_id}")
 @app.get("/view/history")
 async def page(request: Request) -> Response:
-    """The page; its script finds out from the address what to show."""
-    # The address as the browser sent it: only there an encoded slash is told from a real one.
+    """The HTML page; its script decides from the URL what to show."""
+    # `raw_path` keeps an encoded slash (%2F) in a run id apart from a real path separator.
     raw = request.scope.get("raw_path") or request.url.path.encode()
     depth = raw.partition(b"/view/")[2].count(b"/")
     return Response(_page().replace("{{root}}", "../" * (depth + 1)), media_type="text/html")
@@ -85,41 +91,41 @@ def _page() -> str:
 
 Text = Annotated[str, Query(min_length=1, max_length=1000)]
 MapIndex = Annotated[int, Query(ge=-1)]
-#: Whoever may see a DAG's XComs may see what its test tasks say.
-may_see = Depends(requires_access_dag("GET", DagAccessEntity.XCOM))
+#: Test results require the same permission as the DAG's XComs.
+can_read_xcoms = Depends(requires_access_dag("GET", DagAccessEntity.XCOM))
 
 
 async def _task(dag_id: str, run_id: Text, task_id: Text, map_index: MapIndex = -1) -> StoredTask:
     task = await asyncio.to_thread(store.read_task, dag_id, run_id, task_id, map_index)
     if task is None:
-        raise HTTPException(404, "There is no such task instance.")
+        raise HTTPException(404, "This task instance does not exist.")
     (resolved,) = await references.resolved([task])
     return resolved
 
 
-TheTask = Annotated[StoredTask, Depends(_task)]
+CurrentTask = Annotated[StoredTask, Depends(_task)]
 
 
-@app.get("/api/dags/{dag_id}/task", dependencies=[may_see])
-async def task_overview(task: TheTask) -> JSONResponse:
-    """A task instance: verdict, reasons, issues, and its runs, one line each."""
+@app.get("/api/dags/{dag_id}/task", dependencies=[can_read_xcoms])
+async def task_overview(task: CurrentTask) -> JSONResponse:
+    """One task instance: verdict, reasons, issues, and one row per run."""
     return JSONResponse(await pages.overview(task))
 
 
-@app.get("/api/dags/{dag_id}/runs", dependencies=[may_see])
+@app.get("/api/dags/{dag_id}/runs", dependencies=[can_read_xcoms])
 async def task_runs(
-    task: TheTask, run: Annotated[list[str], Query(min_length=1, max_length=PAGE_SIZE)]
+    task: CurrentTask, run: Annotated[list[str], Query(min_length=1, max_length=PAGE_SIZE)]
 ) -> JSONResponse:
-    """Some runs of the task in full; those that are not its own are left out."""
+    """Details of some of the task's runs; ids that do not belong to the task are omitted."""
     return JSONResponse(await pages.details(task, run))
 
 
-@app.get("/api/dags/{dag_id}/screenshot", dependencies=[may_see])
-async def screenshot(task: TheTask, name: Text) -> Response:
-    """A copied screenshot, from beside the task's own report."""
+@app.get("/api/dags/{dag_id}/screenshot", dependencies=[can_read_xcoms])
+async def screenshot(task: CurrentTask, name: Text) -> Response:
+    """A screenshot copy that is stored next to the task's own report."""
     copy = await pages.copy(task, name) if is_copy(name) else None
     if copy is None:
-        raise HTTPException(404, "There is no such copy.")
+        raise HTTPException(404, "This screenshot does not exist.")
     content, media_type = copy
     headers = {
         "Cache-Control": "private, max-age=300",
@@ -128,26 +134,28 @@ async def screenshot(task: TheTask, name: Text) -> Response:
     return Response(content, media_type=media_type, headers=headers)
 
 
-@app.get("/api/dags/{dag_id}/report", dependencies=[may_see])
-async def report(task: TheTask, index: Annotated[int, Query(ge=0, le=100)]) -> Response:
-    """The task's HTML report, in an origin of its own: whatever is in it cannot act for the viewer."""
+@app.get("/api/dags/{dag_id}/report", dependencies=[can_read_xcoms])
+async def report(task: CurrentTask, index: Annotated[int, Query(ge=0, le=100)]) -> Response:
+    """The task's HTML report, in an opaque origin: nothing in it can act on the viewer's behalf."""
     found = await pages.report(task, index)
     if found is None:
-        raise HTTPException(404, "The report belongs to another run, or cannot be read from the API server.")
+        raise HTTPException(404, "The report belongs to another run, or the API server cannot read it.")
     headers = {"Content-Security-Policy": _REPORT_POLICY}
-    return Response(_relinked(*found, task), media_type="text/html; charset=utf-8", headers=headers)
+    return Response(
+        _rewrite_screenshot_links(*found, task), media_type="text/html; charset=utf-8", headers=headers
+    )
 
 
-def _relinked(content: bytes, path: str, task: StoredTask) -> bytes:
-    """A report whose links to the copies beside it lead to where these are served."""
+def _rewrite_screenshot_links(content: bytes, path: str, task: StoredTask) -> bytes:
+    """The report, with links to its screenshot copies replaced by the endpoint that serves them."""
     query = urlencode(
         {"run_id": task.run_id, "task_id": task.task_id, "map_index": task.map_index, "name": ""}
     )
-    beside, served = f'href="{link_folder(path)}/', f'href="screenshot?{escape(query)}'
-    return content.replace(beside.encode(), served.encode())
+    relative, served = f'href="{link_folder(path)}/', f'href="screenshot?{escape(query)}'
+    return content.replace(relative.encode(), served.encode())
 
 
-@app.get("/api/dags/{dag_id}/dag-run", dependencies=[may_see])
+@app.get("/api/dags/{dag_id}/dag-run", dependencies=[can_read_xcoms])
 async def dag_run(dag_id: str, run_id: Text) -> JSONResponse:
     """The test tasks of a DAG run."""
     tasks = await references.resolved(await asyncio.to_thread(store.read_dag_run, dag_id, run_id))
@@ -162,9 +170,9 @@ async def history_of_dags(
     verdict: Annotated[str, Query(max_length=50)] = "",
     days: Annotated[int, Query(ge=1, le=366)] = 30,
 ) -> JSONResponse:
-    """The test tasks of all DAGs that the user may see."""
+    """The test tasks of all DAGs that the user can access."""
     wanted = Filter(dag_id, group, verdict)
-    visible = await asyncio.to_thread(_visible, user)
+    visible = await asyncio.to_thread(_readable_dags, user)
     since = datetime.now(UTC) - timedelta(days=days)
     tasks, cut = await _searched(visible & {dag_id} if dag_id else visible, since, wanted)
     found = await asyncio.to_thread(history, tasks, wanted)
@@ -173,7 +181,7 @@ async def history_of_dags(
 
 
 async def _searched(dag_ids: set[str], since: datetime, wanted: Filter) -> tuple[list[StoredTask], bool]:
-    """The newest tasks until enough of them match, and whether there are more."""
+    """The newest tasks, until enough of them match, and whether older ones were left out."""
     tasks: list[StoredTask] = []
     matched = 0
     while True:
@@ -181,13 +189,13 @@ async def _searched(dag_ids: set[str], since: datetime, wanted: Filter) -> tuple
         tasks += await references.resolved(page)
         if len(page) < MAX_HISTORY:
             return tasks, False
-        matched += sum(wanted.admits(entry_of(task)) for task in tasks[-len(page) :])
+        matched += sum(wanted.matches(entry_of(task)) for task in tasks[-len(page) :])
         if matched >= MAX_HISTORY or len(tasks) >= MAX_SEARCHED:
             return tasks, True
 
 
-def _visible(user: Any) -> set[str]:
-    """The DAGs with test runs whose XComs the user may read."""
+def _readable_dags(user: Any) -> set[str]:
+    """The DAGs with test runs whose XComs the user can read."""
     manager = get_auth_manager()
     candidates = store.dags_with_runs() & manager.get_authorized_dag_ids(user=user, method="GET")
     return {
@@ -203,5 +211,5 @@ def _visible(user: Any) -> set[str]:
 
 
 def _details(dag_id: str) -> DagDetails:
-    """The DAG as the auth manager asks for it, with its team where Airflow has teams (3.1 and later differ)."""
+    """The DAG as the auth manager expects it; Airflow versions with multi-team support also need the team."""
     return DagDetails(id=dag_id, **store.team_of(dag_id))

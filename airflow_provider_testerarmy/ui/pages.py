@@ -1,4 +1,4 @@
-"""What the endpoints on one task answer: from its report where that can be read, else from the service."""
+"""Payloads for one task: read from its JSON report when the API server can, else fetched from the service."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from airflow_provider_testerarmy.reports.view import ORDER
 from airflow_provider_testerarmy.runs.results import RunId, RunResult
 from airflow_provider_testerarmy.runs.submission.stored import runs_named
 from airflow_provider_testerarmy.ui import report_files
-from airflow_provider_testerarmy.ui.answer_cache import Lately
+from airflow_provider_testerarmy.ui.answer_cache import CoalescingCache
 from airflow_provider_testerarmy.ui.history import group_of
 from airflow_provider_testerarmy.ui.payloads import (
     Json,
@@ -32,21 +32,21 @@ from airflow_provider_testerarmy.ui.run_ownership import given_ids, own_keys, re
 from airflow_provider_testerarmy.ui.service import RunDetails, owner_of
 from airflow_provider_testerarmy.ui.store import StoredTask
 
-#: Seconds for which what was read, or was not there, holds.
+#: Seconds for which a file that was read, or was missing, is cached.
 FILE_TTL: Final = 60.0
 MAX_FILES: Final = 16
 NOT_RECORDED: Final = (
-    "The task's own record does not name all of these runs, so the service is not asked about them."
+    "Some of these runs are not in the task's own record, so their details are not fetched from the service."
 )
 NOT_OPENED: Final = "overwritten by another run, or not readable from the API server"
 MAX_REPORTS: Final = 20
-#: Runs that the list has at the most.
+#: The most runs that the list shows.
 MAX_ROWS: Final = 5000
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A JSON report as it was read, what needs a look first."""
+    """A JSON report that was read, with the runs that did not pass first."""
 
     runs: tuple[RunResult, ...]
     summary: dict[str, Any]
@@ -57,39 +57,39 @@ class Report:
 
 
 class Pages:
-    """The answers on single tasks, with what they need kept for a while."""
+    """Builds the payloads for single tasks and caches what they read."""
 
     def __init__(self, readers: Readers | None = None) -> None:
         self.service = RunDetails()
         self.readers = readers or Readers()
-        self._reports: Lately[Report | None] = Lately(MAX_FILES, FILE_TTL)
-        self._opens: Lately[list[bool]] = Lately(4 * MAX_FILES, FILE_TTL)
-        self._copies: Lately[dict[str, tuple[str, str]]] = Lately(4 * MAX_FILES, FILE_TTL)
+        self._reports: CoalescingCache[Report | None] = CoalescingCache(MAX_FILES, FILE_TTL)
+        self._opens: CoalescingCache[list[bool]] = CoalescingCache(4 * MAX_FILES, FILE_TTL)
+        self._copies: CoalescingCache[dict[str, tuple[str, str]]] = CoalescingCache(4 * MAX_FILES, FILE_TTL)
 
     async def overview(self, task: StoredTask) -> Json:
-        """The task's verdict, and its runs, one line each."""
+        """The task's verdict, and one row per run."""
         owner = owner_of(task.rendered, task.team)
         ids = known_ids(task)
         if not task.note and not task.summary and owner is None:
-            return {"kind": "none", "task": _of_task(task)}
+            return {"kind": "none", "task": _task_facts(task)}
         report = await self._report(task)
         if report is not None:
             rows, source = [run_row(run) for run in report.runs], "report"
         else:
             asked = owner is not None and any(run_key(run_id) in own_keys(task) for run_id in ids)
             rows, source = _rows(task, ids), "service" if asked else "summary"
-        # A task with `do_xcom_push=False` has its summary in the report alone.
+        # With `do_xcom_push=False` only the report has the summary.
         given = task.summary or (report.summary if report is not None else {})
         summary = shown_summary(given)
         rows = _with_rejected(rows, rejected_keys(task.record), summary["counts"])
         return {
             "kind": "tests",
-            "task": _of_task(task),
+            "task": _task_facts(task),
             "summary": summary if given else None,
             "runs": rows[:MAX_ROWS],
             "total": max(len(rows), len(ids), summary["counts"].get("total", 0)),
             "source": source,
-            # A sensor; an operator that was refused has no label either.
+            # Marks a sensor. A missing label does not: an operator whose request was refused has none either.
             "given": bool(given_ids(task)),
             "url": https(given.get("url")) or https(task.note.get("url")),
             "reports": await self._reports_of(task),
@@ -97,7 +97,7 @@ class Pages:
         }
 
     async def details(self, task: StoredTask, wanted: Sequence[str]) -> Json:
-        """Some of the task's runs in full."""
+        """Details of some of the task's runs, and a notice when some are missing."""
         copies = await self._copies_of(task)
         names = {stem: name for stem, (_, name) in copies.items()}
         found, notice = await self._found(task, set(wanted))
@@ -108,7 +108,7 @@ class Pages:
         }
 
     async def copy(self, task: StoredTask, name: str) -> tuple[bytes, str] | None:
-        """A copied screenshot: only what is beside the task's own reports has a place to be read from."""
+        """A screenshot copy and its media type; None unless it is stored next to one of the task's reports."""
         copies = await self._copies_of(task)
         folder, known = copies.get(name.partition(".")[0], ("", ""))
         if known != name:
@@ -118,7 +118,7 @@ class Pages:
         )
 
     async def report(self, task: StoredTask, index: int) -> tuple[bytes, str] | None:
-        """One of the task's HTML reports and its path; None where it is not here, or is another run's by now."""
+        """One of the task's HTML reports and its path; None if it is unreadable or about another run."""
         paths = report_files.report_paths(task.rendered)
         path = paths[index] if index < len(paths) else ""
         if not path.lower().endswith(".html"):
@@ -126,16 +126,16 @@ class Pages:
         content = await self.readers.read(
             report_files.place_of(path), lambda: report_files.read_page(path), None
         )
-        return (content, path) if content is not None and _is_of(content, task) else None
+        return (content, path) if content is not None and _belongs_to(content, task) else None
 
     async def _reports_of(self, task: StoredTask) -> list[Json]:
-        """The reports, by number: an address is never made of a path."""
+        """The reports; the browser asks for one by its index, so no file path ever comes from a URL."""
         paths = report_files.report_paths(task.rendered) if task.summary or task.finished else []
 
-        async def look() -> list[bool]:
+        async def check() -> list[bool]:
             return [await self.report(task, index) is not None for index in range(len(paths[:MAX_REPORTS]))]
 
-        opens = await self._opens.get(_key(task), look) if task.finished else [False] * len(paths)
+        opens = await self._opens.get(_key(task), check) if task.finished else [False] * len(paths)
         return [
             {
                 "index": index,
@@ -154,8 +154,9 @@ class Pages:
         owner = owner_of(task.rendered, task.team)
         ids = [run_id for run_id in known_ids(task) if run_key(run_id) in wanted]
         if owner is None:
-            return {}, "Airflow has dropped what this task was given, so there is only its summary."
-        own = own_keys(task, recorded=await self.service.vouches(owner, task))
+            # Airflow keeps them for the newest DAG runs only (`[core] num_dag_runs_to_retain_rendered_fields`).
+            return {}, "Airflow no longer has this task's rendered fields, so only its summary is shown."
+        own = own_keys(task, recorded=await self.service.is_record_signed(owner, task))
         found = await self.service.fetch(owner, [run_id for run_id in ids if run_key(run_id) in own])
         foreign = any(run_key(run_id) not in own for run_id in ids)
         return found.details, found.notice or (NOT_RECORDED if foreign else "")
@@ -177,16 +178,16 @@ class Pages:
         if not paths or not task.finished:
             return {}
 
-        async def look() -> dict[str, tuple[str, str]]:
+        async def list_copies() -> dict[str, tuple[str, str]]:
             return await self.readers.read(
                 report_files.place_of(paths[0]), lambda: report_files.list_copies(paths), {}
             )
 
-        return await self._copies.get(_key(task), look)
+        return await self._copies.get(_key(task), list_copies)
 
 
 def known_ids(task: StoredTask) -> list[RunId]:
-    """The ids of the task's runs: what it pushed, else what a sensor was given or the record names."""
+    """The ids of the task's runs: those it pushed to XCom, else a sensor's `run_ids` or those in the record."""
     pushed = task.xcoms.get("run_ids")
     of_summary = task.summary.get("run_ids")
     lists = [value for value in (pushed, of_summary) if isinstance(value, list)]
@@ -200,7 +201,7 @@ def _read_report(path: str, task: StoredTask) -> Report | None:
     if found is None:
         return None
     results, summary = found
-    # A path without the run's date has another run's report by now.
+    # If `report_path` is the same for every DAG run, a later run has overwritten the report.
     ids = {run_key(run_id) for run_id in known_ids(task)}
     if not results or any(run_key(run.run_id) not in ids for run in results):
         return None
@@ -211,14 +212,17 @@ def _read_report(path: str, task: StoredTask) -> Report | None:
 
 def _rows(task: StoredTask, ids: Sequence[RunId]) -> list[Json]:
     rows = summary_rows(task.summary)
-    told = {row["id"] for row in rows}
-    rest = [key for key in map(run_key, ids) if key not in told]
+    listed = {row["id"] for row in rows}
+    rest = [key for key in map(run_key, ids) if key not in listed]
     blank: Json = {"title": "", "outcome": "", "seconds": None, "flaky": False}
     return [*rows, *({"id": run_id, **blank} for run_id in rest)]
 
 
 def _with_rejected(rows: Sequence[Json], rejected: frozenset[str], counts: Json) -> list[Json]:
-    """The rows and, in place, the counts, with the rejected runs told apart from the cancelled ones."""
+    """The rows, with rejected runs marked; moves them from `cancelled` to `rejected` in `counts` as well.
+
+    To the service, a run that it rejects at once (a duplicate, a quota) is a cancelled run.
+    """
     shown = [_rejected(row, rejected) for row in rows]
     moved = min(len(rejected), counts.get("cancelled", 0))
     if moved:
@@ -231,7 +235,7 @@ def _rejected(row: Json, rejected: frozenset[str]) -> Json:
     return {**row, "outcome": "rejected"} if row["id"] in rejected and row["outcome"] == "cancelled" else row
 
 
-def _of_task(task: StoredTask) -> Json:
+def _task_facts(task: StoredTask) -> Json:
     return {
         "dag_id": task.dag_id,
         "run_id": task.run_id,
@@ -245,12 +249,12 @@ def _of_task(task: StoredTask) -> Json:
     }
 
 
-def _is_of(page: bytes, task: StoredTask) -> bool:
-    """Whether a page is about runs of this task alone: a path without the run's id has a later run's by now."""
+def _belongs_to(page: bytes, task: StoredTask) -> bool:
+    """Whether a report page covers only this task's runs: a later run may have overwritten the same path."""
     known = {html.id_in_page(run_id) for run_id in known_ids(task)}
     named = html.ids_in(page)
     if named is None:
-        # A page of a version before: it shows the ids, but not in one place.
+        # Pages of earlier versions show the ids, but have no list of them in the head.
         return any(run_id.encode() in page for run_id in known)
     return named <= known if named else not known
 

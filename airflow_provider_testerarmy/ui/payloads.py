@@ -1,7 +1,6 @@
-"""What the browser gets: every text cleaned and bounded, every address checked, whatever came in.
+"""What the browser gets: every text is cleaned and truncated, and every URL is checked.
 
-Nothing that is read here is trusted: an XCom can be edited, a report replaced, and a run's texts were written by
-the site under test.
+No input is trusted: users can edit an XCom, a report can be replaced, and the site under test wrote a run's texts.
 """
 
 from __future__ import annotations
@@ -12,14 +11,14 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from airflow_provider_testerarmy.reports.pictures import NAME, addresses, stems
-from airflow_provider_testerarmy.reports.text import https, known, line
+from airflow_provider_testerarmy.reports.text import https, is_valid_time, line
 from airflow_provider_testerarmy.reports.view import (
     DETAILS,
     ORDER,
     Detail,
     IssueView,
     Timeline,
-    gravity,
+    severity_rank,
     view_run,
 )
 from airflow_provider_testerarmy.runs.results import Outcome, Phase, RunId, RunResult
@@ -27,7 +26,7 @@ from airflow_provider_testerarmy.runs.verdict.gate import VerdictKind
 
 Json = dict[str, Any]
 
-#: Of one run a person reads no more here; the report has the rest.
+#: How much of one run the tab shows; the report has the rest.
 _DETAIL: Final = DETAILS[1]
 _NO_LINE: Final = Timeline(())
 _OUTCOMES: Final = frozenset(map(str, Outcome))
@@ -35,18 +34,18 @@ _VERDICTS: Final = frozenset(map(str, VerdictKind)) | _OUTCOMES
 
 
 def run_key(run_id: RunId) -> str:
-    """A run's id as text, by which browser and server name it."""
+    """A run's id as text, which browser and server use as its key (Docket's ids are integers)."""
     return line(run_id, 200)
 
 
 def run_row(run: RunResult) -> Json:
-    """One line of the list of runs."""
+    """One row of the list of runs."""
     severities = [issue.severity for issue in run.issues if issue.severity is not None]
     return {
         "id": run_key(run.run_id),
         "title": line(run.label, 160),
         "outcome": outcome_of(run),
-        "seconds": run.duration if known(run.duration) else None,
+        "seconds": run.duration if is_valid_time(run.duration) else None,
         "flaky": run.flaky,
         "issues": len(run.issues),
         "worst": max(severities, default=None),
@@ -56,14 +55,14 @@ def run_row(run: RunResult) -> Json:
 
 
 def outcome_of(run: RunResult) -> str:
-    """The outcome of a run, and of one that is not finished what it is doing."""
+    """The outcome of a finished run; the phase (queued or running) of any other."""
     if run.finished:
         return str(run.outcome or Outcome.UNKNOWN)
     return str(run.phase) if run.phase in (Phase.QUEUED, Phase.RUNNING) else str(Phase.RUNNING)
 
 
 def run_detail(run: RunResult) -> Json:
-    """One run with its issues, steps and pictures; :func:`with_copies` is still to be applied."""
+    """One run with its issues, steps and screenshots. Pass the result to :func:`with_copies` before sending it."""
     view = view_run(1, run, _NO_LINE, _DETAIL)
     names = stems(run)
     return {
@@ -108,9 +107,9 @@ def _issue(issue: IssueView) -> Json:
 
 
 def _pictures(run: RunResult, names: Mapping[str, str], detail: Detail) -> list[Json]:
-    # Several issues may have one picture; the gravest names it.
-    slight_first = sorted(run.issues, key=gravity, reverse=True)
-    of_issues = {issue.screenshot_url: line(issue.name, 120) for issue in slight_first}
+    # Several issues may share a screenshot; the most severe one, which comes last here, names it.
+    minor_first = sorted(run.issues, key=severity_rank, reverse=True)
+    of_issues = {issue.screenshot_url: line(issue.name, 120) for issue in minor_first}
     return [
         {"stem": names[url], "link": https(url), "of": of_issues.get(url, "")}
         for url in addresses(run)[: detail.pictures]
@@ -118,9 +117,9 @@ def _pictures(run: RunResult, names: Mapping[str, str], detail: Detail) -> list[
 
 
 def with_copies(detail: Json, copies: Mapping[str, str]) -> Json:
-    """A run whose pictures are named by their copies where there are any, and else by their link.
+    """The run with each screenshot as the name of its copy, or as a link where there is no copy.
 
-    :param copies: the names of the copies that there are, by stem.
+    :param copies: the file names of the existing copies, by stem.
     """
     pictures = [
         {"copy": copies.get(picture["stem"], ""), "link": picture["link"], "of": picture["of"]}
@@ -131,7 +130,7 @@ def with_copies(detail: Json, copies: Mapping[str, str]) -> Json:
 
 
 def is_copy(name: str) -> bool:
-    """Whether this can be a copy's name."""
+    """Whether this is a valid file name for a screenshot copy."""
     return bool(NAME.fullmatch(name))
 
 
@@ -139,7 +138,7 @@ def is_copy(name: str) -> bool:
 
 
 def shown_summary(summary: Mapping[str, Any]) -> Json:
-    """The verdict and what led to it."""
+    """The verdict, its reasons, the counts and the issues of a summary."""
     counts = _mapping(summary.get("counts"))
     truncated = _mapping(summary.get("truncated"))
     return {
@@ -168,11 +167,13 @@ def shown_summary(summary: Mapping[str, Any]) -> Json:
 
 
 def summary_rows(summary: Mapping[str, Any]) -> list[Json]:
-    """The list of runs as far as a summary has it: those first that did not pass."""
+    """The runs that a summary lists, those that did not pass first. The summary of a large group is truncated."""
     rows = []
     for test in map(_mapping, _list(summary.get("tests"))[:1000]):
         outcome, seconds = test.get("outcome"), test.get("seconds")
-        is_time = isinstance(seconds, int | float) and not isinstance(seconds, bool) and known(seconds)
+        is_time = (
+            isinstance(seconds, int | float) and not isinstance(seconds, bool) and is_valid_time(seconds)
+        )
         rows.append(
             {
                 "id": line(test.get("run_id", ""), 200),
@@ -187,25 +188,26 @@ def summary_rows(summary: Mapping[str, Any]) -> list[Json]:
 
 
 def verdict_of(summary: Mapping[str, Any]) -> str:
-    """The verdict, empty where there is none."""
+    """The verdict, or an empty string."""
     verdict = summary.get("verdict")
     return verdict if isinstance(verdict, str) and verdict in _VERDICTS else ""
 
 
 def ids_of(values: Iterable[Any]) -> list[RunId]:
-    """What can be ids of runs, each once."""
+    """The values that can be run ids, without duplicates."""
     fit = [value for value in values if isinstance(value, str | int) and not isinstance(value, bool)]
     return list(dict.fromkeys(fit))
 
 
 def stamp(moment: datetime | None) -> float | None:
-    """A moment as seconds since the epoch."""
+    """A time as seconds since the epoch."""
     return _instant(moment)
 
 
 def _instant(moment: datetime | None) -> float | None:
     if moment is None:
         return None
+    # A time without a zone is taken as UTC, in which Airflow stores all times.
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
@@ -223,6 +225,7 @@ def _severity(value: Any) -> int | None:
 
 
 def _count(value: Any) -> int:
+    # Python's JSON parser accepts NaN and Infinity, and bool is a subclass of int.
     fits = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
     return max(0, min(int(value), 10**9)) if fits else 0
 

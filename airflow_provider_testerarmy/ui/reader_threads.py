@@ -1,4 +1,4 @@
-"""Threads for reads that may never return: a hung mount or object store holds these, and no other request's."""
+"""Threads for file reads that may never return, so that a hung mount or object store blocks no other request."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from weakref import WeakValueDictionary
 
 T = TypeVar("T")
 
-#: Threads of one process, those of them that one place may hold, and seconds that one read may take.
+#: Threads per process, reads at a time per place (a mount or a bucket), and the time-out of one read in seconds.
 THREADS: Final = 8
 PER_PLACE: Final = 3
 SECONDS: Final = 10.0
 
 
 class Readers:
-    """A bounded pool of daemon threads; a process that ends does not wait for them.
+    """A bounded pool of daemon threads; a process that exits does not wait for them.
 
-    A thread cannot be stopped. So a place with a read that has timed out is not read again until that read returns.
+    Python cannot stop a thread. So after a read has timed out, its place is not read again until that read returns.
     """
 
     def __init__(self, threads: int = THREADS, per_place: int = PER_PLACE, seconds: float = SECONDS) -> None:
@@ -36,9 +36,9 @@ class Readers:
         self._turns: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
 
     async def read(self, place: str, work: Callable[[], T], otherwise: T) -> T:
-        """What the work returns; `otherwise` where it takes too long, or its place or the pool is stuck.
+        """Return `work()`, or `otherwise` if it times out or if its place or the whole pool is stuck.
 
-        :param place: what hangs as one, such as a mount or a bucket.
+        :param place: the unit that hangs as a whole, such as a mount or a bucket.
         """
         turns = self._turns.setdefault(place, asyncio.Semaphore(self._per_place))
         try:
@@ -52,7 +52,7 @@ class Readers:
         with self._lock:
             if self._stuck[place] or self._stuck.total() >= self._threads:
                 return otherwise
-            # As many as there are reads that could use one, up to the bound.
+            # Threads are started on demand, up to the limit.
             if self._started < self._threads:
                 self._started += 1
                 threading.Thread(target=self._work, name="test-run-files", daemon=True).start()
@@ -61,21 +61,21 @@ class Readers:
         try:
             return await asyncio.wrap_future(job)
         except asyncio.CancelledError:
-            self._left(place, job)
+            self._mark_stuck(place, job)
             raise
 
-    def _left(self, place: str, job: Future[Any]) -> None:
+    def _mark_stuck(self, place: str, job: Future[Any]) -> None:
         if job.cancel() or job.done():
             return
         with self._lock:
             self._stuck[place] += 1
 
-        def came_back(_: Future[Any]) -> None:
+        def release(_: Future[Any]) -> None:
             with self._lock:
                 self._stuck[place] -= 1
                 self._stuck += Counter()
 
-        job.add_done_callback(came_back)
+        job.add_done_callback(release)
 
     def _work(self) -> None:
         while True:
@@ -84,7 +84,7 @@ class Readers:
                 continue
             try:
                 result = work()
-            # Whatever it is, it belongs to whoever waits for the result, and the thread serves the next.
+            # The caller gets the exception, whatever it is; this thread goes on to the next read.
             except BaseException as error:
                 job.set_exception(error)
             else:

@@ -1,4 +1,4 @@
-"""Reports and copies of screenshots, read from where a task has put them. Blocking: for a thread."""
+"""Reads reports and screenshot copies from where a task wrote them. Blocking: call it in a thread."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ from airflow_provider_testerarmy.ui.payloads import is_copy
 
 log = logging.getLogger(__name__)
 
-#: Bytes of the largest report that is read, and of the largest picture.
+#: Size limits in bytes for a JSON report and for a screenshot copy.
 MAX_REPORT_BYTES: Final = 64 * 1024 * 1024
 MAX_PICTURE_BYTES: Final = 8 * 1024 * 1024
-#: Names in a folder of copies that are looked through.
+#: The most file names that are read from a folder of screenshot copies.
 MAX_NAMES: Final = 10_000
 _LOCAL: Final = ("", "file", "local")
-_OURS: Final = b"default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+# Part of the policy at the top of every HTML report; a file without it is not one of this provider's reports.
+_PAGE_MARKER: Final = b"default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
 
 def report_paths(rendered: Mapping[str, Any]) -> list[str]:
@@ -33,7 +34,7 @@ def report_paths(rendered: Mapping[str, Any]) -> list[str]:
 
 
 def place_of(path: str) -> str:
-    """What hangs as one when it hangs: a bucket, or the start of a local path, where a mount usually is."""
+    """The unit that hangs as a whole: a bucket, or the first folders of a local path, where a mount usually is."""
     scheme, separator, rest = path.partition("://")
     if separator and scheme not in _LOCAL:
         return f"{scheme}://{rest.partition('/')[0]}"
@@ -42,39 +43,39 @@ def place_of(path: str) -> str:
 
 
 def read_results(path: str) -> tuple[list[RunResult], dict[str, Any]] | None:
-    """The runs and the summary of a JSON report, None where it cannot be read from here."""
+    """The runs and the summary of a JSON report; None if this machine cannot read it."""
     content = _read(path, MAX_REPORT_BYTES)
     if content is None:
         return None
     try:
         return json_report.read_whole(content)
     except ValueError as error:
-        log.info("The report %s is none of ours: %s", path, error)
+        log.info("Ignored %s: it is not a report of this provider (%s).", path, error)
         return None
 
 
 def read_page(path: str) -> bytes | None:
-    """An HTML report, None where it cannot be read from here or is something else."""
+    """An HTML report; None if this machine cannot read it or if it is not one of this provider's reports."""
     content = _read(path, 2 * MAX_HTML_BYTES)
-    return content if content is not None and _OURS in content[:2000] else None
+    return content if content is not None and _PAGE_MARKER in content[:2000] else None
 
 
 def list_copies(paths: list[str]) -> dict[str, tuple[str, str]]:
-    """The copies of screenshots beside the reports: folder and name, by stem."""
+    """The screenshot copies next to the reports: folder and file name, by stem."""
     found: dict[str, tuple[str, str]] = {}
     for folder in dict.fromkeys(map(folder_of, paths)):
         try:
             names = _names(folder)
-        # An object store may raise anything; then there are no copies to show.
+        # An object store's client may raise any exception; the page then links to the originals.
         except Exception as error:
-            log.debug("No copies in %s: %s", folder, error)
+            log.debug("Cannot list the screenshot copies in %s: %s", folder, error)
             continue
         found |= {stem: (folder, name) for stem, name in names_in(names).items()}
     return found
 
 
 def read_copy(folder: str, name: str) -> tuple[bytes, str] | None:
-    """A copied picture and its media type; None for what is no picture."""
+    """A screenshot copy and its media type; None if it is not a PNG, JPEG or WebP image."""
     around = folder.rpartition("/")[0]
     content = _read(f"{folder}/{name}", MAX_PICTURE_BYTES, within=around) if is_copy(name) else None
     kind = kind_of(content) if content is not None else None
@@ -89,7 +90,7 @@ def _names(folder: str) -> list[str]:
 
 
 def _read(path: str, limit: int, *, within: str = "") -> bytes | None:
-    # Another machine's disk, an object store without rights, a file that is gone: all mean that it is not here.
+    # A local path of another worker, missing permissions, a deleted file: all mean "not available here".
     try:
         source = _path(path)
         if source.protocol in _LOCAL:
@@ -97,13 +98,13 @@ def _read(path: str, limit: int, *, within: str = "") -> bytes | None:
         with source.open("rb") as file:
             content: bytes = file.read(limit + 1)
     except safe_files.NotReadable as error:
-        log.info("%s is not read: %s.", path, error)
+        log.info("Did not read %s: %s.", path, error)
         return None
     except Exception as error:
-        log.debug("%s cannot be read here: %s", path, error)
+        log.debug("Cannot read %s: %s", path, error)
         return None
     if len(content) > limit:
-        log.info("%s is not read: it is larger than %d bytes.", path, limit)
+        log.info("Did not read %s: it is larger than %d bytes.", path, limit)
         return None
     return content
 

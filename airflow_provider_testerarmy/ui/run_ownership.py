@@ -1,7 +1,7 @@
-"""Which runs the service is asked about for a task: those that its worker recorded, or was given.
+"""Which runs the tab may fetch for a task: those that its worker recorded or that a sensor's `run_ids` names.
 
-Whoever may edit a task's XComs can put any run id there. The connection's key reads all runs of its account, so
-an XCom never decides what is fetched; it only decides what is listed.
+A user who can edit XComs can put any run id there, and the connection's key can read every run of its account.
+So an XCom may decide which runs are listed, but never which are fetched.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ from airflow_provider_testerarmy.ui.store import StoredTask
 
 
 def own_keys(task: StoredTask, *, recorded: bool = True) -> frozenset[str]:
-    """The runs that belong to the task, as text: those its record names, and those a sensor was given.
+    """The keys of the runs that belong to the task: those in its record, and those in a sensor's `run_ids`.
 
-    :param recorded: whether the record is the task's own; users may edit it too.
+    :param recorded: whether the record's signature is valid; users can edit the record too.
     """
     named = runs_named(task.record) if recorded else ()
     return frozenset(map(run_key, [*named, *given_ids(task)]))
 
 
 def rejected_keys(stored: object) -> frozenset[str]:
-    """The runs, as text, that the service rejected at once: they never ran, so they were not cancelled."""
+    """The keys of the runs that the service rejected on submission: they never ran."""
     return frozenset(map(run_key, rejected_runs(stored)))
 
 
 def given_ids(task: StoredTask) -> list[RunId]:
-    """The ids that a sensor was given, from its rendered field: a list, or the text that a template makes of it."""
+    """A sensor's `run_ids` from its rendered fields: a list, or a list that a template rendered to text."""
     given = task.rendered.get("run_ids")
     if isinstance(given, str):
         given = _parsed(given.strip())

@@ -1,7 +1,7 @@
-"""Runs in full, asked of the vendor for the tab: seldom, briefly, and once for all who look.
+"""Fetches run details from the service for the tab, so that more viewers do not mean more requests.
 
-Every answer is kept for a while, and a question that is under way is not put a second time, so the number of
-viewers does not multiply the calls. A service that does not answer is left alone for a moment.
+Finished runs are cached for one hour, active runs for four seconds; concurrent requests are coalesced. After a
+failure, no request is sent to that service for 15 seconds.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: Seconds for which an answer holds: that of a run that may still change, and that of one that is over.
+#: Seconds for which a run is cached: while it is active, and once it is finished.
 ACTIVE_TTL: Final = 4.0
 FINISHED_TTL: Final = 3600.0
-#: Seconds for which it holds who wrote a record.
-VOUCHED_TTL: Final = 60.0
-#: Seconds for which a service that did not answer is not asked again.
+#: Seconds for which the result of a signature check is cached.
+SIGNATURE_TTL: Final = 60.0
+#: Seconds without requests after a service has failed.
 PAUSE: Final = 15.0
-#: Seconds for the answers to one request of the browser, and questions at a time of all of them.
+#: Time limit in seconds for one browser request, and concurrent requests to the services in this process.
 BATCH_SECONDS: Final = 8.0
 CONCURRENCY: Final = 10
 MAX_ENTRIES: Final = 3000
@@ -45,9 +45,9 @@ MAX_ENTRIES: Final = 3000
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """Whom to ask: the vendor's hook, and the Airflow connection, as the DAG's team reads it.
+    """The service and the connection that a task's runs belong to.
 
-    :param team: None for a DAG of no team.
+    :param team: the DAG's team, which decides how the connection is resolved; None without teams.
     """
 
     hook: type[ServiceHook]
@@ -56,7 +56,7 @@ class Owner:
 
     @property
     def key(self) -> str:
-        """What tells it from others."""
+        """A unique key for caching."""
         return f"{self.hook.__name__}:{self.team or ''}:{self.conn_id}"
 
 
@@ -66,7 +66,7 @@ def _hooks() -> tuple[type[ServiceHook], ...]:
 
 
 def owner_of(rendered: Mapping[str, Any], team: str | None = None) -> Owner | None:
-    """Whom a task asks, from its rendered fields: only hooks of this package, named by their connection's field."""
+    """The owner of a task's runs, from its rendered fields; None if no connection field of this provider is set."""
     for hook in _hooks():
         conn_id = rendered.get(getattr(hook, "conn_name_attr", ""))
         if isinstance(conn_id, str) and conn_id:
@@ -76,10 +76,10 @@ def owner_of(rendered: Mapping[str, Any], team: str | None = None) -> Owner | No
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What there is to say about some runs.
+    """The details that were found, and why some are missing.
 
-    :param details: by the run's id as text; a run that was not answered is missing.
-    :param notice: why some are missing, for people; empty where none are.
+    :param details: by run key; a run that could not be fetched is missing.
+    :param notice: a message for the viewer; empty if nothing is missing.
     """
 
     details: dict[str, Json]
@@ -88,7 +88,7 @@ class Found:
 
 @dataclass(slots=True)
 class _Batch:
-    """The questions of one request, some of which another request has put already."""
+    """The runs of one browser request: those to fetch, and those that another request is already fetching."""
 
     own: dict[tuple[str, RunId], asyncio.Future[Json | None]] = field(default_factory=dict)
     others: dict[str, asyncio.Future[Json | None]] = field(default_factory=dict)
@@ -96,55 +96,55 @@ class _Batch:
 
 
 class RunDetails:
-    """The runs in full that this process has asked for lately.
+    """A cache of run details for this process.
 
-    :param clock: seconds, always going forward.
+    :param clock: a monotonic clock in seconds.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._kept: OrderedDict[tuple[str, RunId], tuple[float, Json]] = OrderedDict()
-        self._vouched: OrderedDict[tuple[str, str, str], tuple[float, bool]] = OrderedDict()
-        self._under_way: dict[tuple[str, RunId], asyncio.Future[Json | None]] = {}
+        self._signed: OrderedDict[tuple[str, str, str], tuple[float, bool]] = OrderedDict()
+        self._in_flight: dict[tuple[str, RunId], asyncio.Future[Json | None]] = {}
         self._paused: dict[str, tuple[float, str]] = {}
         self._slots = asyncio.Semaphore(CONCURRENCY)
 
-    async def vouches(self, owner: Owner, task: StoredTask) -> bool:
-        """Whether a task's record carries the signature of that task and of the connection's secret.
+    async def is_record_signed(self, owner: Owner, task: StoredTask) -> bool:
+        """Whether a task's record is signed with the task's identity and the connection's secret.
 
-        A record of the version before, or from before the key was changed, carries none.
+        False for a record of an earlier version, and for one written before the API key changed.
         """
         given = task.record.get("signature") if isinstance(task.record, Mapping) else None
         if not given:
             return False
         name = identity(task.dag_id, task.run_id, task.task_id, task.map_index)
         key = (owner.key, name, str(given))
-        expires, vouched = self._vouched.get(key, (0.0, False))
+        expires, signed = self._signed.get(key, (0.0, False))
         if expires <= self._clock():
-            vouched = await self._is_signed(owner, task.record, name)
-            self._vouched[key] = (self._clock() + VOUCHED_TTL, vouched)
-            while len(self._vouched) > MAX_ENTRIES:
-                self._vouched.popitem(last=False)
-        return vouched
+            signed = await self._check_signature(owner, task.record, name)
+            self._signed[key] = (self._clock() + SIGNATURE_TTL, signed)
+            while len(self._signed) > MAX_ENTRIES:
+                self._signed.popitem(last=False)
+        return signed
 
-    async def _is_signed(self, owner: Owner, record: object, name: str) -> bool:
-        # The page still has the summary.
+    async def _check_signature(self, owner: Owner, record: object, name: str) -> bool:
+        # A secrets backend may raise any exception; the page can still show the summary.
         try:
-            hook = await asyncio.to_thread(_opened, owner)
+            hook = await asyncio.to_thread(_hook_of, owner)
         except Exception as error:
-            log.info("The connection %s cannot be read: %s", owner.key, error)
+            log.info("Cannot read the connection %s: %s", owner.key, error)
             return False
         return is_signed(record, name, str(hook.connection.password or ""))
 
     async def fetch(self, owner: Owner, run_ids: Sequence[RunId]) -> Found:
-        """As many of the runs as the service tells in time."""
+        """The details of as many of these runs as the service returns in time."""
         details, batch = self._known(owner, run_ids)
         until, notice = self._paused.get(owner.key, (0.0, ""))
         if batch.own and until > self._clock():
             self._settle(batch)
             batch.notice = notice
         elif batch.own:
-            await self._ask_in_time(owner, batch)
+            await self._fetch_in_time(owner, batch)
         for key, future in batch.own.items():
             if (answer := future.result()) is not None:
                 details[run_key(key[1])] = answer
@@ -164,43 +164,43 @@ class RunDetails:
             if expires > now:
                 self._kept.move_to_end(key)
                 details[run_key(run_id)] = detail
-            elif key in self._under_way:
-                batch.others[run_key(run_id)] = self._under_way[key]
+            elif key in self._in_flight:
+                batch.others[run_key(run_id)] = self._in_flight[key]
             else:
-                batch.own[key] = self._under_way[key] = asyncio.get_running_loop().create_future()
+                batch.own[key] = self._in_flight[key] = asyncio.get_running_loop().create_future()
         return details, batch
 
-    async def _ask_in_time(self, owner: Owner, batch: _Batch) -> None:
+    async def _fetch_in_time(self, owner: Owner, batch: _Batch) -> None:
         try:
             async with asyncio.timeout(BATCH_SECONDS):
-                await self._ask(owner, batch)
+                await self._fetch_all(owner, batch)
         except TimeoutError:
-            batch.notice = "The service is slow: not every run could be read. Try again in a moment."
+            batch.notice = "The service is slow, so some runs could not be loaded. Try again in a moment."
         except ServiceFault as fault:
-            batch.notice = self._pause(owner, _explained(fault))
+            batch.notice = self._pause(owner, _describe_fault(fault))
         except RequestInvalid as error:
             batch.notice = self._pause(owner, f"The connection {owner.conn_id!r} cannot be used. {error}")
-        # A connection that is gone, a secrets backend that is down: the page still has the summary.
+        # A deleted connection or a failing secrets backend: the page can still show the summary.
         except Exception as error:
-            log.info("The runs of %s cannot be read: %s", owner.key, error)
-            batch.notice = self._pause(owner, f"The connection {owner.conn_id!r} cannot be read here.")
+            log.info("Cannot fetch runs through %s: %s", owner.key, error)
+            batch.notice = self._pause(owner, f"The API server cannot read the connection {owner.conn_id!r}.")
         finally:
             self._settle(batch)
 
-    async def _ask(self, owner: Owner, batch: _Batch) -> None:
-        # Airflow's way to a connection may block, and does in the API server.
-        hook = await asyncio.to_thread(_opened, owner)
+    async def _fetch_all(self, owner: Owner, batch: _Batch) -> None:
+        # Reading a connection is synchronous: in the API server it queries the database or a secrets backend.
+        hook = await asyncio.to_thread(_hook_of, owner)
         service = hook.service()
-        put, close = hook.async_asker()
+        send, close = hook.async_asker()
 
-        async def one(key: tuple[str, RunId], future: asyncio.Future[Json | None]) -> None:
+        async def fetch_one(key: tuple[str, RunId], future: asyncio.Future[Json | None]) -> None:
             async with self._slots:
                 try:
-                    run = (await put(service.fetch(key[1]))).value
+                    run = (await send(service.fetch(key[1]))).value
                 except ServiceFault as fault:
                     if fault.kind not in (FaultKind.NOT_FOUND, FaultKind.REFUSED, FaultKind.CONFLICT):
                         raise
-                    batch.notice = "The service does not know some of the runs any more."
+                    batch.notice = "The service no longer has some of these runs."
                     return
             detail = await asyncio.to_thread(run_detail, run)
             self._keep(key, run, detail)
@@ -209,15 +209,16 @@ class RunDetails:
         try:
             async with asyncio.TaskGroup() as group:
                 for key, future in batch.own.items():
-                    group.create_task(one(key, future))
+                    group.create_task(fetch_one(key, future))
         except ExceptionGroup as failures:
+            # One failure speaks for all: the requests share a connection and a service.
             raise failures.exceptions[0] from None
         finally:
             await close()
 
     def _settle(self, batch: _Batch) -> None:
         for key, future in batch.own.items():
-            self._under_way.pop(key, None)
+            self._in_flight.pop(key, None)
             if not future.done():
                 future.set_result(None)
 
@@ -233,8 +234,8 @@ class RunDetails:
         return shown
 
 
-def _opened(owner: Owner) -> ServiceHook:
-    """The owner's hook with its connection read."""
+def _hook_of(owner: Owner) -> ServiceHook:
+    """The owner's hook, with its connection already resolved."""
     hook = owner.hook(owner.conn_id)
     if owner.team is None:
         _ = hook.connection
@@ -243,9 +244,9 @@ def _opened(owner: Owner) -> ServiceHook:
     return hook
 
 
-def _explained(fault: ServiceFault) -> str:
+def _describe_fault(fault: ServiceFault) -> str:
     if fault.kind is FaultKind.DENIED:
-        return "The service rejected the connection's API key, so only the summary is shown."
+        return "The service rejected the connection's API key, so only the summary is shown. Check the key."
     if fault.kind is FaultKind.RATE_LIMITED:
         return "The service is rate-limiting requests, so only the summary is shown."
-    return "The service does not answer at the moment, so only the summary is shown."
+    return "The service is not responding, so only the summary is shown. Try again in a moment."

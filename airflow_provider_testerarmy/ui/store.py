@@ -1,7 +1,7 @@
-"""What Airflow's database has of test tasks: the one module here that asks it.
+"""Queries on Airflow's metadata database: the only module of the tab that uses the ORM.
 
-Which connection and which reports a task has is taken from its rendered fields, which only its worker writes; an
-XCom can be edited by whoever may edit XComs, so of those nothing is read but what is shown.
+The connection and the report paths come from the task's rendered fields, which only its worker writes. Users can
+edit XComs, so XComs provide only what is displayed.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ log = logging.getLogger(__name__)
 _RESULT: Final = "return_value"
 _KEYS: Final = (NOTE, _RESULT, "run_ids", "batch_id")
 FINISHED: Final = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"})
-#: Task instances of one DAG run that are listed at the most.
+#: The most task instances of one DAG run that are listed.
 MAX_TASKS: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
 class StoredTask:
-    """A task instance, and what it left.
+    """A task instance with its XComs, rendered fields and record.
 
-    :param xcoms: by key, those of ours that there are.
-    :param rendered: its template fields as its worker rendered them; empty once Airflow has dropped them.
-    :param record: what it stored about its runs; None where there is none.
-    :param team: the team of its DAG, None for none.
+    :param xcoms: this provider's XComs, by key.
+    :param rendered: the template fields as the worker rendered them; empty once Airflow has deleted them.
+    :param record: what the task stored between tries; None if there is no record.
+    :param team: the team of the DAG; None without teams.
     """
 
     dag_id: str
@@ -59,18 +59,18 @@ class StoredTask:
 
     @property
     def finished(self) -> bool:
-        """Whether nothing will change any more, short of a clear."""
+        """Whether the task is in a final state, which only a clear can change."""
         return self.state in FINISHED
 
     @property
     def note(self) -> dict[str, Any]:
-        """What the task said it has started, empty for a task that has nothing to do with test runs."""
+        """The XCom that a task pushes when it starts runs; empty for any other task."""
         value = self.xcoms.get(NOTE)
         return value if isinstance(value, dict) and value.get("version") == 1 else {}
 
     @property
     def summary(self) -> dict[str, Any]:
-        """What the task returned, empty if it has not, or if it is no summary."""
+        """The summary that the task returned; empty if there is none."""
         value = self.xcoms.get(_RESULT)
         return value if isinstance(value, dict) and {"verdict", "run_ids", "counts"} <= value.keys() else {}
 
@@ -88,7 +88,7 @@ _COLUMNS: Final = (
 
 
 def read_task(dag_id: str, run_id: str, task_id: str, map_index: int) -> StoredTask | None:
-    """One task instance, None where there is none."""
+    """One task instance; None if it does not exist."""
     ours = (dag_id, run_id, task_id, map_index)
     with create_session() as session:
         row = session.execute(select(*_COLUMNS).where(*_is(TaskInstance, ours))).first()
@@ -104,29 +104,29 @@ def read_task(dag_id: str, run_id: str, task_id: str, map_index: int) -> StoredT
 
 
 def _record(task: StoredTask) -> object:
-    # Without the record there is still the summary to show.
+    # A state store backend may raise any exception; the tab can still show the summary.
     try:
         return airflow_compat.stored_task_state(task, KEY)
     except Exception as error:
-        log.warning("The record of %s.%s cannot be read: %s", task.dag_id, task.task_id, error)
+        log.warning("Cannot read the record of %s.%s: %s", task.dag_id, task.task_id, error)
         return None
 
 
 def read_dag_run(dag_id: str, run_id: str) -> list[StoredTask]:
-    """The tasks of a DAG run that have started test runs, in the order in which they began."""
+    """The tasks of a DAG run that have started test runs, the earliest first."""
     return _with_results(XComModel.dag_id == dag_id, XComModel.run_id == run_id, limit=MAX_TASKS)
 
 
 def dags_with_runs() -> set[str]:
-    """The DAGs whose tasks have ever started test runs."""
+    """The ids of the DAGs with tasks that have started test runs."""
     with create_session() as session:
         return set(session.scalars(select(XComModel.dag_id).where(XComModel.key == NOTE).distinct()))
 
 
 def read_history(dag_ids: Collection[str], since: datetime, limit: int, offset: int = 0) -> list[StoredTask]:
-    """The newest tasks of some DAGs that have started test runs, the newest first.
+    """The tasks of these DAGs that have started test runs, the newest first.
 
-    :param offset: how many of the newest to leave out.
+    :param offset: how many of the newest tasks to skip.
     """
     if not dag_ids:
         return []
@@ -138,7 +138,7 @@ def read_history(dag_ids: Collection[str], since: datetime, limit: int, offset: 
 def _with_results(*conditions: Any, limit: int, offset: int | None = None) -> list[StoredTask]:
     result = aliased(XComModel)
     begun = func.coalesce(TaskInstance.start_date, TaskInstance.updated_at)
-    # What begins at the same moment keeps its order from one page to the next.
+    # The key columns break ties, so that paging by offset neither repeats nor skips a task.
     order = (begun.asc() if offset is None else begun.desc(), *_COLUMNS[:4])
     query = (
         select(*_COLUMNS, XComModel.value, result.value)
@@ -181,11 +181,12 @@ def _task(row: Sequence[Any], xcoms: dict[str, Any], rendered: dict[str, Any]) -
 
 
 def _text(state: Any) -> str | None:
+    # Depending on the version, the column holds a string or an enum member.
     return None if state is None else str(getattr(state, "value", state))
 
 
 def _plain(value: Any) -> Any:
-    """An XCom's value: JSON, or in some versions the text of it; a backend of one's own leaves a reference."""
+    """An XCom's value. The column holds JSON, a JSON string or, with a custom XCom backend, a reference."""
     if not isinstance(value, str):
         return value
     try:
@@ -195,13 +196,13 @@ def _plain(value: Any) -> Any:
 
 
 def team_of(dag_id: str) -> dict[str, Any]:
-    """The DAG's team, as the auth manager wants it; nothing before Airflow had teams."""
+    """The DAG's team as keyword arguments for the auth manager; empty before Airflow had teams."""
     ask = getattr(DagModel, "get_team_name", None)
     return {} if ask is None else {"team_name": ask(dag_id)}
 
 
 def connection_of_team(conn_id: str, team: str) -> Any:
-    """A connection as a task of this team reads it (`[core] multi_team`)."""
+    """The connection as a task of this team resolves it (`[core] multi_team`)."""
     from airflow.models.connection import Connection
 
     return Connection.get_connection_from_secrets(conn_id, team_name=team)

@@ -1,7 +1,7 @@
-"""XComs that an XCom backend keeps elsewhere: the database has a reference to them, which is resolved here.
+"""Resolves XComs that an XCom backend stores outside the database, where the database only has a reference.
 
-A reference is an XCom like any other, so whoever may edit XComs can write one. It is followed only within the
-folder of the task that it belongs to.
+A user who can edit XComs can write any reference. So a reference is followed only if it points into the folder of
+its own task.
 """
 
 from __future__ import annotations
@@ -12,37 +12,37 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, cast
 
-from airflow_provider_testerarmy.ui.answer_cache import Lately
+from airflow_provider_testerarmy.ui.answer_cache import CoalescingCache
 from airflow_provider_testerarmy.ui.reader_threads import Readers
 from airflow_provider_testerarmy.ui.report_files import place_of
 from airflow_provider_testerarmy.ui.store import StoredTask
 
 log = logging.getLogger(__name__)
 
-#: Values that are kept, and for how many seconds; what cannot be read now is tried again after a minute.
+#: How many values to cache, and for how many seconds. A value that cannot be read is cached too.
 MAX_KEPT: Final = 2000
 TTL: Final = 60.0
-#: Seconds for the references of one page: a list shows the others without a verdict.
+#: Time limit in seconds for all references of one page; tasks that are late show no verdict.
 PAGE_SECONDS: Final = 8.0
 
 
 @dataclass(frozen=True, slots=True)
 class _Stored:
-    """A value as the database has it, and as a backend's ``deserialize_value`` takes it."""
+    """A database value in the form that a backend's ``deserialize_value`` expects."""
 
     value: Any
     key: str = ""
 
 
 class References:
-    """Resolves references, and keeps what they led to for a while."""
+    """Resolves references and caches the values."""
 
     def __init__(self, readers: Readers) -> None:
         self._readers = readers
-        self._kept: Lately[Any] = Lately(MAX_KEPT, TTL)
+        self._kept: CoalescingCache[Any] = CoalescingCache(MAX_KEPT, TTL)
 
     async def resolved(self, tasks: Sequence[StoredTask]) -> list[StoredTask]:
-        """The tasks, with the values that their references lead to; what cannot be read stays as it is."""
+        """The tasks with their references replaced by the values; a reference that cannot be read stays."""
         wanted = {
             (place, key): asyncio.ensure_future(self._read(task.xcoms[key]))
             for place, task in enumerate(tasks)
@@ -61,26 +61,29 @@ class References:
         ]
 
     async def _read(self, reference: str) -> Any:
-        async def ask() -> Any:
-            return await self._readers.read(place_of(reference), lambda: _follow(reference), reference)
+        async def read() -> Any:
+            return await self._readers.read(place_of(reference), lambda: _resolve(reference), reference)
 
-        return await self._kept.get(reference, ask)
+        return await self._kept.get(reference, read)
 
 
 def is_reference(task: StoredTask, value: Any) -> bool:
-    """Whether a value is a reference to what this very task has stored."""
+    """Whether a value is a reference into this task's own folder.
+
+    The `XComObjectStorageBackend` of the common.io provider writes paths like `.../dag_id/run_id/task_id/...`.
+    """
     if not isinstance(value, str) or "://" not in value or len(value) > 2000:
         return False
     parts = value.split("/")
     return ".." not in parts and f"/{task.dag_id}/{task.run_id}/{task.task_id}/" in value
 
 
-def _follow(reference: str) -> Any:
+def _resolve(reference: str) -> Any:
     try:
         return cast("Any", _backend()).deserialize_value(_Stored(reference))
-    # A backend may raise anything, and the page has more to show than this value.
+    # A backend may raise any exception; the page can still show everything else.
     except Exception as error:
-        log.info("The XCom at %s cannot be read here: %s", reference, error)
+        log.info("Cannot read the XCom at %s: %s", reference, error)
         return reference
 
 

@@ -1,1 +1,1 @@
-"""A local HTTPS server that answers as each vendor does, counts what it is asked, and knows when runs ended."""
+"""A local HTTPS server that simulates each vendor's API, counts requests, and controls when runs end."""

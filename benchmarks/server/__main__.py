@@ -1,6 +1,6 @@
-"""The server as a process: it is told what to do by lines of JSON on its standard input, and answers likewise.
+"""The server process. It takes commands as lines of JSON on standard input and replies on a pipe.
 
-It ends when its standard input does, so it never outlives who started it.
+It exits when standard input ends, so it never outlives the process that started it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
-from benchmarks.server.http import Answer, Connection, Counts, Desk, Limit, Request
+from benchmarks.server.http import Answer, Connection, Counts, Limit, Request, Responder
 from benchmarks.server.peers import Airbyte, Databricks, DbtCloud
 from benchmarks.server.testerarmy import TesterArmy
 from benchmarks.timeline import Timeline
@@ -27,7 +27,7 @@ class Vendor(Protocol):
     """A vendor's API."""
 
     def respond(self, request: Request, now: float) -> Answer:
-        """Answer a request at a moment of the monotonic clock."""
+        """Respond to a request; `now` is monotonic time."""
 
 
 VENDORS: dict[str, Callable[[Timeline], Vendor]] = {
@@ -37,20 +37,20 @@ VENDORS: dict[str, Callable[[Timeline], Vendor]] = {
     "databricks": Databricks,
 }
 
-#: Peers open thousands of connections at once; none of them shall wait for a SYN to be sent again.
+#: Peers open thousands of connections at once; with a full backlog, some would wait for a SYN retransmission.
 BACKLOG = 8192
 
 
-class Orders:
-    """What the server does when it is told to."""
+class Commands:
+    """Handles the commands that the benchmark sends."""
 
-    def __init__(self, desk: Desk, timeline: Timeline) -> None:
-        self._desk = desk
+    def __init__(self, responder: Responder, timeline: Timeline) -> None:
+        self._responder = responder
         self._timeline = timeline
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def obey(self, order: dict[str, Any]) -> None:
-        """Do one thing: ``schedule`` ends of runs, ``count``, count in a ``window``, or set a ``limit``."""
+    def handle(self, order: dict[str, Any]) -> None:
+        """Handle one command: ``schedule`` ends of runs, ``count``, count in a ``window``, or set a ``limit``."""
         orders: dict[str, Callable[..., None]] = {
             "schedule": self._schedule,
             "window": self._window,
@@ -61,29 +61,29 @@ class Orders:
 
     def _schedule(self, begin: float, end: float, ending: float) -> None:
         self._timeline.schedule(begin, end, ending)
-        tell({"scheduled": True})
+        reply({"scheduled": True})
 
     def _limit(self, rate: float | None) -> None:
-        self._desk.limit = None if rate is None else Limit(rate)
-        tell({"limited": rate})
+        self._responder.limit = None if rate is None else Limit(rate)
+        reply({"limited": rate})
 
     def _count(self) -> None:
-        tell(self._desk.counts.copy().since(Counts()))
+        reply(self._responder.counts.copy().since(Counts()))
 
     def _window(self, begin: float, end: float) -> None:
         async def count() -> None:
             await asyncio.sleep(begin - time.monotonic())
-            before = self._desk.counts.copy()
+            before = self._responder.counts.copy()
             await asyncio.sleep(end - time.monotonic())
-            tell({"window": self._desk.counts.copy().since(before), "start-up": before.since(Counts())})
+            reply({"window": self._responder.counts.copy().since(before), "start-up": before.since(Counts())})
 
         task = asyncio.get_running_loop().create_task(count())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
 
-def tell(what: dict[str, Any]) -> None:
-    """Write one line to who started the server."""
+def reply(what: dict[str, Any]) -> None:
+    """Write one line of JSON to the process that started the server."""
     os.write(int(os.environ.get("BENCHMARK_ANSWERS", "1")), json.dumps(what).encode() + b"\n")
 
 
@@ -91,27 +91,27 @@ async def serve(vendor: str, count: int, chain: Path, key: Path) -> None:
     """Serve until the standard input ends."""
     loop = asyncio.get_running_loop()
     timeline = Timeline(count)
-    desk = Desk(VENDORS[vendor](timeline).respond)
+    responder = Responder(VENDORS[vendor](timeline).respond)
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(chain, key)
-    # asyncio turns Nagle's algorithm off only where the protocol is named.
+    # asyncio sets TCP_NODELAY only on sockets with an explicit protocol (python/cpython#148783).
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.bind(("127.0.0.1", 0))
     server = await loop.create_server(
-        lambda: Connection(desk), sock=listener, ssl=context, backlog=BACKLOG, ssl_handshake_timeout=120
+        lambda: Connection(responder), sock=listener, ssl=context, backlog=BACKLOG, ssl_handshake_timeout=120
     )
     async with server:
-        tell({"port": listener.getsockname()[1]})
-        await _listen(Orders(desk, timeline))
+        reply({"port": listener.getsockname()[1]})
+        await _listen(Commands(responder, timeline))
 
 
-async def _listen(orders: Orders) -> None:
+async def _listen(orders: Commands) -> None:
     reader = asyncio.StreamReader()
     await asyncio.get_running_loop().connect_read_pipe(
         lambda: asyncio.StreamReaderProtocol(reader), sys.stdin
     )
     while line := await reader.readline():
-        orders.obey(json.loads(line))
+        orders.handle(json.loads(line))
 
 
 def main() -> None:

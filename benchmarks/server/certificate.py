@@ -1,4 +1,4 @@
-"""A certificate for this machine's loopback, signed by an authority made for one run of the benchmark."""
+"""A certificate for 127.0.0.1, signed by an authority that is created for one run of the benchmark."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ LIFE = timedelta(days=2)
 
 
 class Certificates(NamedTuple):
-    """The server's chain and key, and the bundle that clients trust: all known authorities and this one."""
+    """The server's chain and key, and the bundle that clients trust: certifi's authorities and this one."""
 
     chain: Path
     key: Path
     bundle: Path
 
     def environment(self) -> dict[str, str]:
-        """What makes httpx, aiohttp and requests trust the server, each verifying as usual."""
+        """The environment variables that make httpx, aiohttp and requests trust the server."""
         return {"SSL_CERT_FILE": str(self.bundle), "REQUESTS_CA_BUNDLE": str(self.bundle)}
 
 
 def make(directory: Path) -> Certificates:
-    """Make an authority and a certificate for 127.0.0.1, and write them into a directory."""
+    """Create an authority and a certificate for 127.0.0.1, and write them to a directory."""
     authority_key, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
     issuer = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Benchmark authority")])
     authority = (
@@ -91,6 +91,6 @@ def _write(
     paths.key.write_bytes(
         key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     )
-    # With one authority alone clients would be spared the loading of a whole bundle, which costs some of them much.
+    # The whole bundle, because loading it is part of the real cost and is expensive for some clients.
     paths.bundle.write_bytes(Path(certifi.where()).read_bytes() + authority.public_bytes(pem))
     return paths

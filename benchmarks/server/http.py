@@ -1,4 +1,4 @@
-"""HTTP/1.1 over TLS, as lean as it can be: the server must never be what is waited for."""
+"""A minimal HTTP/1.1 server over TLS, so that the server is never the bottleneck."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from dataclasses import asdict, dataclass, field
 from email.utils import formatdate
 from typing import Any, NamedTuple, cast
 
-#: In the kernel's struct tcp_info: bytes received (the peer's, TLS and handshake included), and bytes sent.
+#: Offsets of tcpi_bytes_received and tcpi_bytes_sent in Linux's struct tcp_info; both include TLS.
 _BYTES_RECEIVED, _BYTES_SENT = 128, 200
 _REASONS = {200: "OK", 404: "Not Found", 429: "Too Many Requests"}
 
 
 class Request(NamedTuple):
-    """A request: what the vendors' answers depend on."""
+    """The parts of a request that a response depends on."""
 
     method: str
     path: str
@@ -26,28 +26,28 @@ class Request(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """An answer; every body is JSON."""
+    """A response; every body is JSON."""
 
     body: bytes
     status: int = 200
     retry_after: int | None = None
 
 
-#: From a request and the monotonic time, the answer.
+#: Builds the response from a request and the monotonic time.
 Respond = Callable[[Request, float], Answer]
 
 
 @dataclass
 class Counts:
-    """What the server was asked, since its start or within a window.
+    """The server's counters, since its start or within a window.
 
-    :param requests: every request, also those that were refused.
-    :param refused: answered with 429.
-    :param unknown: answered with 404, which no contender should cause.
-    :param opened: connections, each with a TLS handshake.
-    :param closed: connections that are gone.
-    :param bytes_in: bytes from the client on the wire, TLS included where the kernel tells.
-    :param bytes_out: bytes to the client.
+    :param requests: all requests, including those that got a 429.
+    :param refused: requests that got a 429.
+    :param unknown: requests that got a 404, which no contender should cause.
+    :param opened: connections opened, each with a TLS handshake.
+    :param closed: connections closed.
+    :param bytes_in: bytes received on the wire, TLS included; 0 if the kernel does not report them.
+    :param bytes_out: bytes sent on the wire, likewise.
     :param cpu: CPU-seconds of the server.
     """
 
@@ -61,18 +61,18 @@ class Counts:
     cpu: float = 0.0
 
     def copy(self) -> Counts:
-        """The counts as they are now."""
+        """A copy of the current counters."""
         return Counts(**{**asdict(self), "cpu": time.process_time()})
 
     def since(self, before: Counts) -> dict[str, Any]:
-        """What was counted after an earlier copy, and how many connections were in use at all meanwhile."""
+        """The difference from an earlier copy, and the number of connections that were in use in between."""
         spent = {name: value - getattr(before, name) for name, value in asdict(self).items()}
         return {**spent, "connections": spent["opened"] + before.opened - before.closed}
 
 
 @dataclass
 class Limit:
-    """A limit of requests per second, by a bucket of tokens that holds one second's worth."""
+    """A limit of requests per second: a token bucket with one second's worth of tokens."""
 
     rate: float
     tokens: float = field(init=False)
@@ -82,7 +82,7 @@ class Limit:
         self.tokens = self.rate
 
     def admits(self, now: float) -> bool:
-        """Whether a request may pass now; if so, it takes a token."""
+        """Whether a request is within the limit; if so, it takes a token."""
         if self.filled >= 0:
             self.tokens = min(self.rate, self.tokens + (now - self.filled) * self.rate)
         self.filled = now
@@ -96,15 +96,15 @@ REFUSED = Answer(b'{"error":"RATE_LIMITED","message":"Too many requests"}', 429,
 
 
 @dataclass
-class Desk:
-    """What all connections share: how to answer, what was counted, and the limit in force."""
+class Responder:
+    """The state that all connections share: the responses, the counters, and the current limit."""
 
     respond: Respond
     counts: Counts = field(default_factory=Counts)
     limit: Limit | None = None
 
     def answer(self, request: Request) -> Answer:
-        """Answer one request, and count it."""
+        """Respond to one request, and count it."""
         self.counts.requests += 1
         now = time.monotonic()
         if self.limit is not None and not self.limit.admits(now):
@@ -117,42 +117,42 @@ class Desk:
 
 
 class Connection(asyncio.Protocol):
-    """One connection; it is made when its TLS handshake is done."""
+    """One connection; asyncio creates it after the TLS handshake."""
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, responder: Responder) -> None:
+        self._responder = responder
         self._buffer = b""
         self._seen = (0, 0)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Count it."""
+        """Count the connection as opened."""
         self._transport = cast("asyncio.Transport", transport)
-        self._desk.counts.opened += 1
+        self._responder.counts.opened += 1
         self._count_bytes()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Count it as gone."""
-        self._desk.counts.closed += 1
+        """Count the connection as closed."""
+        self._responder.counts.closed += 1
 
     def data_received(self, data: bytes) -> None:
-        """Answer every request that is complete."""
+        """Respond to every complete request in the buffer."""
         self._buffer += data
         while (taken := take_request(self._buffer)) is not None:
             request, self._buffer = taken
-            self._transport.write(render(self._desk.answer(request)))
+            self._transport.write(render(self._responder.answer(request)))
         self._count_bytes()
 
     def _count_bytes(self) -> None:
         connection = self._transport.get_extra_info("socket")
         received, sent = wire_bytes(connection)
-        counts = self._desk.counts
+        counts = self._responder.counts
         counts.bytes_in += received - self._seen[0]
         counts.bytes_out += sent - self._seen[1]
         self._seen = received, sent
 
 
 def take_request(buffer: bytes) -> tuple[Request, bytes] | None:
-    """The first request in the buffer and the rest of it; None while the request is not complete."""
+    """The first request in the buffer, and the remaining bytes; None while the request is incomplete."""
     head, end, rest = buffer.partition(b"\r\n\r\n")
     if not end:
         return None
@@ -170,7 +170,7 @@ def take_request(buffer: bytes) -> tuple[Request, bytes] | None:
 
 
 def render(answer: Answer) -> bytes:
-    """The answer's bytes."""
+    """The response as bytes."""
     lines = [
         f"HTTP/1.1 {answer.status} {_REASONS[answer.status]}",
         f"Date: {formatdate(usegmt=True)}",
@@ -183,7 +183,7 @@ def render(answer: Answer) -> bytes:
 
 
 def wire_bytes(connection: socket.socket) -> tuple[int, int]:
-    """What the kernel received and sent over a connection so far; zeros where it does not tell (not Linux)."""
+    """The bytes received and sent on a connection so far; zeros if the kernel does not report them (not Linux)."""
     option = getattr(socket, "TCP_INFO", None)
     if option is None:
         return 0, 0

@@ -1,4 +1,4 @@
-"""The answers of dbt Cloud, Airbyte and Databricks about one run, with the fields that their APIs document."""
+"""Responses of dbt Cloud, Airbyte and Databricks for one run, with the fields that their APIs document."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from benchmarks.server.http import Answer, Request
 from benchmarks.timeline import Timeline
 
 _NOT_FOUND = Answer(b'{"message":"not found"}', 404)
-#: The id of run 0, for vendors whose ids are numbers.
+#: The id of run 0, for vendors with integer ids.
 FIRST_ID = 1000
 _TIME = "2026-02-11 12:00:00.000000+00:00"
 
@@ -22,7 +22,7 @@ class DbtCloud:
         self._bodies: dict[tuple[int, int], bytes] = {}
 
     def respond(self, request: Request, now: float) -> Answer:
-        """Answer with the run: status 1 queued, 3 running, 10 success."""
+        """Return the run: status 1 is queued, 3 running, 10 success."""
         number = _number(request.path.rstrip("/").rpartition("/")[2], self._timeline)
         if number is None:
             return _NOT_FOUND
@@ -90,7 +90,7 @@ class Airbyte:
         self._timeline = timeline
 
     def respond(self, request: Request, now: float) -> Answer:
-        """Answer with the job, or with a token."""
+        """Return the job, or a token."""
         if request.path.endswith("/applications/token"):
             return Answer(_json({"access_token": "bench-" * 100, "token_type": "Bearer", "expires_in": 900}))
         number = _number(request.path.rpartition("/")[2], self._timeline)
@@ -123,14 +123,14 @@ def airbyte_job(number: int, status: str) -> dict[str, Any]:
 
 
 class Databricks:
-    """``GET /api/2.2/jobs/runs/get`` of Databricks; the run's number is in a JSON body."""
+    """``GET /api/2.2/jobs/runs/get`` of Databricks; the provider sends the run id in a JSON body."""
 
     def __init__(self, timeline: Timeline) -> None:
         self._timeline = timeline
         self._bodies: dict[tuple[int, str], bytes] = {}
 
     def respond(self, request: Request, now: float) -> Answer:
-        """Answer with the run."""
+        """Return the run."""
         given = str(json.loads(request.body or b"{}").get("run_id", ""))
         number = _number(given, self._timeline)
         if number is None or request.path != "/api/2.2/jobs/runs/get":
@@ -147,7 +147,7 @@ class Databricks:
 
 
 def databricks_run(number: int, status: str) -> dict[str, Any]:
-    """A run of one task, as version 2.2 of Databricks' Jobs API has it."""
+    """A run with one task, as in version 2.2 of Databricks' Jobs API."""
     over = status == "TERMINATED"
     state: dict[str, Any] = {"life_cycle_state": status, "state_message": ""}
     if over:

@@ -1,6 +1,6 @@
-"""TesterArmy's answers: the account's runs, page by page and one by one, as the sandbox writes them.
+"""Responses of TesterArmy: the account's runs, in pages and one by one, rendered by the sandbox.
 
-The sandbox itself would do, but it logs, validates and injects faults, and would be what is waited for.
+The sandbox itself is not used as the server: it logs, validates and injects faults, so it would be the bottleneck.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from benchmarks.server.http import Answer, Request
 from benchmarks.timeline import Timeline
 
 PREFIX = "/api/v1"
-#: Runs of other people in the account: for every so many awaited ones one that is active, and one that has ended.
+#: For every 20 awaited runs, the account has one active and one ended run of other people.
 FOREIGN_EVERY = 20
-#: Older runs of the account, all ended.
+#: The number of older runs in the account; all have ended.
 HISTORY = 500
-#: Every so many-th run fails; its output is larger than that of a pass.
+#: Every fourth run fails; its output is larger than that of a pass.
 FAILS_EVERY = 4
 
 _TESTS = 1000
@@ -39,13 +39,13 @@ def run_id(number: int) -> str:
 class TesterArmy:
     """The account.
 
-    :param timeline: when the awaited runs start and end; foreign ones never change.
+    :param timeline: when the awaited runs start and end; other people's runs never change.
     """
 
     def __init__(self, timeline: Timeline) -> None:
         self._timeline = timeline
         self._numbers = {run_id(number): number for number in range(timeline.count)}
-        #: Newest first; an awaited run by its number, another one by its status and body.
+        #: All runs, newest first: an awaited run as its number, any other run as its status and body.
         self._order: list[int | tuple[str, bytes]] = []
         for number in range(timeline.count - 1, -1, -1):
             self._order.append(number)
@@ -55,7 +55,7 @@ class TesterArmy:
         self._bodies: dict[tuple[int, str], bytes] = {}
 
     def respond(self, request: Request, now: float) -> Answer:
-        """Answer ``GET /runs`` and ``GET /runs/{id}``."""
+        """Respond to ``GET /runs`` and ``GET /runs/{id}``."""
         path = request.path.removeprefix(PREFIX)
         if path == "/runs":
             return self._list(request.query, now)
@@ -97,7 +97,7 @@ def _foreign(number: int, status: str) -> tuple[str, bytes]:
 
 
 def _body(identifier: str, number: int, status: str) -> bytes:
-    """A run as the sandbox writes it; its times are those at which it is first asked for, which nobody reads."""
+    """A run as the sandbox renders it; its times are those of the first request, because nothing reads them."""
     now = time.time()
     queue = Phase("queued", math.inf if status == "queued" else 1.0)
     work = Phase("running", 90.0 if status == "completed" else math.inf)

@@ -1,4 +1,4 @@
-"""The chart is well-formed, and draws what was measured."""
+"""The chart is well-formed SVG and shows the measurements."""
 
 from __future__ import annotations
 

@@ -13,6 +13,6 @@ def test_the_page_has_the_table_that_the_command_prints():
 
 
 def test_a_service_with_room_is_polled_once_an_interval():
-    """Ten runs and twenty requests per second: nobody waits for anybody."""
+    """With ten runs and twenty requests per second, no run waits for another."""
     found = fairness(Case("", 10), 100)
     assert (found.refused, found.first <= 1, found.gap <= 11.5) == (0, True, True)

@@ -1,4 +1,4 @@
-"""An event counts only if it is true and comes after the end; a run without one is lost."""
+"""An event counts only if it reports success after the run's end; a run without such an event is missed."""
 
 from __future__ import annotations
 

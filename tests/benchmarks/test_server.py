@@ -1,4 +1,4 @@
-"""The server counts what really came in, and answers as the vendors do."""
+"""The server counts what it really receives, and responds like the vendors' APIs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from airflow_provider_testerarmy.client.testerarmy.models import Run, RunPage
 from airflow_provider_testerarmy.sandbox.server import SandboxServer
 from airflow_provider_testerarmy.sandbox.testerarmy.catalog import TEST_PASSES
 from benchmarks.server import certificate
-from benchmarks.server.http import Answer, Connection, Counts, Desk, Limit, Request, take_request
+from benchmarks.server.http import Answer, Connection, Counts, Limit, Request, Responder, take_request
 from benchmarks.server.peers import FIRST_ID, Airbyte, Databricks, DbtCloud
 from benchmarks.server.testerarmy import FOREIGN_EVERY, HISTORY, PREFIX, TesterArmy, run_id
 from benchmarks.timeline import Timeline
@@ -60,71 +60,71 @@ def certificates(tmp_path):
     return certificate.make(tmp_path)
 
 
-async def served(certificates, desk, ask):
+async def served(certificates, responder, ask):
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(certificates.chain, certificates.key)
     server = await asyncio.get_running_loop().create_server(
-        lambda: Connection(desk), "127.0.0.1", 0, ssl=context
+        lambda: Connection(responder), "127.0.0.1", 0, ssl=context
     )
     async with server:
         port = server.sockets[0].getsockname()[1]
         trusting = ssl.create_default_context(cafile=str(certificates.bundle))
         await ask(f"https://127.0.0.1:{port}", trusting)
     async with asyncio.timeout(10):
-        while desk.counts.closed < desk.counts.opened:  # noqa: ASYNC110
+        while responder.counts.closed < responder.counts.opened:  # noqa: ASYNC110
             await asyncio.sleep(0)
 
 
 def test_requests_and_connections_are_counted_apart(certificates):
-    desk = Desk(lambda request, _now: Answer(b"{}", 404 if request.path == "/no" else 200))
+    responder = Responder(lambda request, _now: Answer(b"{}", 404 if request.path == "/no" else 200))
 
     async def ask(url, trusting):
         async with httpx.AsyncClient(verify=trusting, trust_env=False) as kept:
             for _ in range(3):
                 assert (await kept.get(url)).json() == {}
-            before = desk.counts.copy()
+            before = responder.counts.copy()
             await kept.get(f"{url}/no")
             for _ in range(2):
                 async with httpx.AsyncClient(verify=trusting, trust_env=False) as new:
                     await new.get(url)
-            window = desk.counts.copy().since(before)
+            window = responder.counts.copy().since(before)
         assert (window["requests"], window["opened"], window["connections"]) == (3, 2, 3)
         assert window["unknown"] == 1
 
-    asyncio.run(served(certificates, desk, ask))
+    asyncio.run(served(certificates, responder, ask))
 
-    assert (desk.counts.requests, desk.counts.opened, desk.counts.closed) == (6, 3, 3)
+    assert (responder.counts.requests, responder.counts.opened, responder.counts.closed) == (6, 3, 3)
 
 
 def test_bytes_on_the_wire_hold_the_answers_and_the_handshakes(certificates):
     body = json.dumps({"filling": "x" * 50_000}).encode()
-    desk = Desk(lambda _request, _now: Answer(body))
+    responder = Responder(lambda _request, _now: Answer(body))
 
     async def ask(url, trusting):
         async with httpx.AsyncClient(verify=trusting, trust_env=False) as client:
-            handshake = desk.counts.bytes_out
+            handshake = responder.counts.bytes_out
             await client.get(url)
-            first = desk.counts.bytes_out - handshake
+            first = responder.counts.bytes_out - handshake
             await client.get(url)
-            second = desk.counts.bytes_out - handshake - first
+            second = responder.counts.bytes_out - handshake - first
         assert len(body) < second < len(body) + 2000
         assert first > second
-        assert desk.counts.bytes_in > 0
+        assert responder.counts.bytes_in > 0
 
-    asyncio.run(served(certificates, desk, ask))
+    asyncio.run(served(certificates, responder, ask))
 
 
 def test_a_client_that_does_not_know_the_authority_refuses_the_server(certificates):
-    desk = Desk(lambda _request, _now: Answer(b"{}"))
+    responder = Responder(lambda _request, _now: Answer(b"{}"))
 
     async def ask(url, _trusting):
         async with httpx.AsyncClient(trust_env=False) as client:
             with pytest.raises(httpx.ConnectError):
                 await client.get(url)
 
-    asyncio.run(served(certificates, desk, ask))
+    asyncio.run(served(certificates, responder, ask))
 
-    assert desk.counts.requests == 0
+    assert responder.counts.requests == 0
 
 
 def test_connections_that_were_open_before_a_window_are_in_use_in_it():
@@ -145,14 +145,14 @@ def test_a_limit_admits_a_second_s_worth_at_once_and_then_its_rate():
 
 
 def test_a_refused_request_says_when_to_come_again_and_is_counted():
-    desk = Desk(lambda _request, _now: Answer(b"{}"), limit=Limit(1))
+    responder = Responder(lambda _request, _now: Answer(b"{}"), limit=Limit(1))
     request = Request("GET", "/", "", b"")
 
-    assert desk.answer(request).status == 200
-    refused = desk.answer(request)
+    assert responder.answer(request).status == 200
+    refused = responder.answer(request)
 
     assert (refused.status, refused.retry_after) == (429, 1)
-    assert (desk.counts.requests, desk.counts.refused) == (2, 1)
+    assert (responder.counts.requests, responder.counts.refused) == (2, 1)
 
 
 # The answers

@@ -1,4 +1,4 @@
-"""The verdicts: against the best of the peers, and never flattering where something is missing."""
+"""Targets compare with the best peer, and a missing measurement never counts as success."""
 
 from __future__ import annotations
 
@@ -118,10 +118,10 @@ def test_a_disturbed_measurement_and_a_server_that_was_the_brake_are_remarked():
 
 
 @pytest.mark.parametrize(
-    ("factor", "told"), [(15.2, "15x"), (1.53, "1.5x"), (0.034, "0.03x"), (math.inf, "infinite")]
+    ("factor", "shown"), [(15.2, "15x"), (1.53, "1.5x"), (0.034, "0.03x"), (math.inf, "infinite")]
 )
-def test_a_factor_is_told_in_few_digits(factor, told):
-    assert times(factor) == told
+def test_a_factor_is_shown_in_few_digits(factor, shown):
+    assert times(factor) == shown
 
 
 def test_results_survive_being_kept(tmp_path):

@@ -1,4 +1,4 @@
-"""Server and judge draw the same ends without telling each other."""
+"""The server and the evaluation compute the same ends independently."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The chaos suite: a real Airflow on PostgreSQL in which things are killed while the sandbox keeps the score."""
+"""The chaos suite: kills processes of a real Airflow on PostgreSQL, and checks the effects in the sandbox."""

@@ -1,4 +1,4 @@
-"""What comes between a task and its runs: clears, edits, lost answers, refusals, late worker slots."""
+"""Drills on tries: clears, edits of the DAG, lost responses, rejected requests, and late worker slots."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ EXECUTION: Final = 20
 
 Play = Callable[[Stage, list[Scene]], None]
 
-#: Where a task is when it is cleared: how its first run goes, how its second, and the state at the end.
+#: By the time of the clear: the script of the first run, that of the second, and the final state.
 CLEARED: Final = {
     "passed": ("passes", "fails", "failed"),
     "failed": ("fails", "passes", "success"),
@@ -65,7 +65,7 @@ def _drill(what: str, mode: Mode, play: Play, *, kind: Any = "own", **expected: 
 
 
 def cleared(stage: Stage, scenes: list[Scene]) -> None:
-    """Airflow's count of tries is after the clear what it was before: only the record can tell the two apart."""
+    """After the edit and the clear, `max_tries` is unchanged, so only the record tells a clear from a retry."""
     (scene,) = scenes
     when = scene.case.what.split(",")[0].removeprefix("cleared when ")
     first, second, _ = CLEARED[when]
@@ -76,19 +76,19 @@ def cleared(stage: Stage, scenes: list[Scene]) -> None:
         _wait_until_active(scene)
     else:
         scene.wait_state(FINAL, 120)
-        # A clear while the scheduler still ends the DAG run is lost in it, and the task never starts again.
+        # Airflow loses a clear that comes while the scheduler ends the DAG run; the task then never starts again.
         stage.airflow.wait_dag_run(scene.dag_id, scene.run_id)
     before = scene.max_tries()
     scene.write_dag(retries=1)
     scene.clear(second)
     if when != "active":
-        assert scene.max_tries() == before, "the clear is told by the number of tries, so nothing is shown"
+        assert scene.max_tries() == before, "max_tries has changed, so this case proves nothing"
     scene.until(lambda: scene.tries() > 1, "a second try", 90)
     scene.settle()
 
 
 def lost_then_cleared(_stage: Stage, scenes: list[Scene]) -> None:
-    """Airflow has not missed the worker yet when the user clears the task: a run of its own is wanted."""
+    """The user clears the task before Airflow has noticed the lost worker; the clear must start a new run."""
     (scene,) = scenes
     if scene.case.mode == "deferrable":
         hold_the_collection(scene)
@@ -102,7 +102,7 @@ def lost_then_cleared(_stage: Stage, scenes: list[Scene]) -> None:
 
 
 def target_edited(stage: Stage, scenes: list[Scene]) -> None:
-    """The old target's run is stopped, known or not, and the verdict is about the new target."""
+    """The old target's run is cancelled, even if its id was lost, and the verdict is about the new target."""
     (scene,) = scenes
     other = other_test(scene.number)
     scene.targets.add(other)
@@ -127,7 +127,7 @@ def target_edited(stage: Stage, scenes: list[Scene]) -> None:
 
 
 def twins(stage: Stage, scenes: list[Scene]) -> None:
-    """Two mapped tasks run the same test, and one POST is lost: none takes the other's run, nor stops it."""
+    """Two mapped tasks run the same test and one POST is lost; neither adopts or cancels the other's run."""
     (scene,) = scenes
     scene.script("endless")
     scene.write_dag(twins=True)
@@ -164,7 +164,7 @@ def _run_ids(stage: Stage, scene: Scene, map_index: int) -> list[str]:
 
 
 def one_refusal(_stage: Stage, scenes: list[Scene]) -> None:
-    """A single refusal is a hiccup of whatever stands before the service: the wait goes on, in the same try."""
+    """A single 401 or 403 is a transient fault of a proxy, so the wait continues in the same try."""
     (scene,) = scenes
     scene.script("endless")
     scene.start()
@@ -184,7 +184,7 @@ def one_refusal(_stage: Stage, scenes: list[Scene]) -> None:
 
 
 def late_slot(stage: Stage, scenes: list[Scene]) -> None:
-    """The run ends in time, but no worker is free until after the deadline; and then one answer is a 503."""
+    """The run ends in time, but no worker slot is free until after the deadline, and then one response is a 503."""
     (scene,) = scenes
     pool = scene.dag_id
     stage.set_pool(pool, 1)
@@ -206,11 +206,11 @@ def late_slot(stage: Stage, scenes: list[Scene]) -> None:
 
 
 def cut_off_in_the_post(_stage: Stage, scenes: list[Scene]) -> None:
-    """The POST takes effect at once, its answer is late and no list shows the run yet: the next try finds it."""
+    """The POST takes effect, but its response is late and the lists are stale; the next try finds the run."""
     (scene,) = scenes
     scene.script("endless")
     scene.fault("delay_after", scene.submission, seconds=60)
-    # Longer than the first try's brief look, and short enough for the second to find it in its own time.
+    # Longer than the first try's short look-up, and short enough for the second try to find the run.
     scene.fault("list_lag", scene.submission, seconds=EXECUTION + 6)
     scene.write_dag(execution_seconds=EXECUTION)
     scene.start()

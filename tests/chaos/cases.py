@@ -1,4 +1,4 @@
-"""What a case is, and what came of it."""
+"""Cases, their expected outcomes, and their results."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 Mode = Literal["deferrable", "sync"]
 Kind = Literal["test", "group", "prompt", "limited", "mapped", "own"]
 
-#: Where more than one end is right, and the drill itself says which.
+#: More than one outcome is allowed, and the drill itself checks it.
 ANY = "any"
 
 BOTH: tuple[Mode, ...] = ("deferrable", "sync")
@@ -21,17 +21,17 @@ BOTH: tuple[Mode, ...] = ("deferrable", "sync")
 
 @dataclass(frozen=True)
 class Case:
-    """One thing that goes wrong with one task, and how it must end.
+    """One failure that affects one task, and its expected outcome.
 
-    :param area: whose failure it is, a heading of the table.
+    :param area: the component that fails, the first word of the table's row.
     :param what: what happens, in a few words.
-    :param state: the state in which the task must end, or `ANY`.
-    :param kind: what the task runs; `own` is a test in a DAG file that belongs to the case alone.
-    :param posts: how many submissions must take effect; None where the drill itself judges that.
-    :param tries: how many tries of the task there must be at least; Airflow itself may take a busy worker for lost.
-    :param active: how many runs may still be active at the end.
-    :param retries: Airflow's retries of the task, 0 or 2.
-    :param own_service: whether the case has a sandbox of its own, to be broken as a whole.
+    :param state: the expected final state of the task, or `ANY`.
+    :param kind: what the task runs; `own` is a test in a DAG file that only this case uses.
+    :param posts: the number of submissions that must take effect; None if the drill itself checks that.
+    :param tries: the minimum number of tries; there may be more, because Airflow may consider a busy worker lost.
+    :param active: the number of runs that may still be active at the end.
+    :param retries: the task's `retries`, 0 or 2.
+    :param own_service: whether the case has its own sandbox, because it breaks the whole service.
     """
 
     area: str
@@ -47,14 +47,14 @@ class Case:
 
     @property
     def name(self) -> str:
-        """The name by which pytest and the table know it."""
+        """The name of the case in pytest and in the table."""
         kind = "" if self.kind in ("test", "limited", "own") else f", {self.kind}"
         return f"{self.area}: {self.what}{kind} ({self.mode})"
 
 
 @dataclass
 class Outcome:
-    """What came of a case."""
+    """The outcome of a case."""
 
     case: Case
     posts: int = 0
@@ -67,7 +67,7 @@ class Outcome:
     details: str = field(default="", repr=False)
 
     def problems(self) -> list[str]:
-        """Say what is not as it must be."""
+        """Return the differences from the expected outcome."""
         found = [self.error] if self.error else []
         for name in ("state", "posts", "active"):
             got, wanted = getattr(self, name), getattr(self.case, name)
@@ -82,9 +82,9 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Drill:
-    """What is played at once: one case that needs only its own task, or several that share a fault.
+    """The function that runs a case, or several cases that share a fault.
 
-    :param alone: whether nothing else may go on meanwhile.
+    :param alone: whether no other drill may run at the same time.
     """
 
     cases: tuple[Case, ...]

@@ -1,4 +1,4 @@
-"""What the chaos suite's sandbox knows: a test and a group for every case, and groups for a mapped task."""
+"""The sandbox's catalog for the chaos suite: a test and a group per case, and groups for a mapped task."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from airflow_provider_testerarmy.sandbox.testerarmy.catalog import (
 
 CASES = 300
 MAPPED = 30
-#: How long a test's browser works. A task that resumes while the scheduler still has its deferral to digest is
-#: failed by Airflow (and retried), so where many are deferred at once they take a little longer.
+#: The duration of a run in seconds. Airflow fails (and retries) a task that resumes before the scheduler has
+#: processed its deferral, so runs take longer where many tasks are deferred at once.
 RUN_SECONDS = 8.0
 MAPPED_RUN_SECONDS = 20.0
 _SECOND_TESTS = 300
@@ -39,7 +39,7 @@ MAPPED_GROUPS = [f"36000000-0000-4000-8000-{number:012d}" for number in range(1,
 
 
 def catalog() -> Catalog:
-    """Return the catalog; every test passes within `RUN_SECONDS` after its queue unless told otherwise."""
+    """Return the catalog; every test passes within `RUN_SECONDS` after its queue by default."""
     tests = [
         SavedTest(bulk_test_id(n), f"Chaos {n}", "passes", _seconds(n), PROJECT_LOAD) for n in range(1, 701)
     ]

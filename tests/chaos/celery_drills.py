@@ -1,4 +1,4 @@
-"""The main cases once more where work is spread: two Celery workers and two triggerers."""
+"""The main cases on the CeleryExecutor, with two workers and two triggerers."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def _case(what: str, mode: Mode, **expected: Any) -> Case:
 
 
 def it_runs(_stage: Stage, scenes: list[Scene]) -> None:
-    """Nothing goes wrong but, perhaps, the product."""
+    """Nothing goes wrong, except that the test may fail."""
     (scene,) = scenes
     scene.script("fails" if "fails" in scene.case.what else "passes")
     scene.start()
@@ -50,7 +50,7 @@ def it_runs(_stage: Stage, scenes: list[Scene]) -> None:
 
 
 def marked_failed(_stage: Stage, scenes: list[Scene]) -> None:
-    """The run is cancelled, on whatever machine the worker or the trigger is."""
+    """The run is cancelled, whichever worker or triggerer has the task."""
     (scene,) = scenes
     scene.script("endless")
     scene.start()
@@ -63,7 +63,7 @@ def marked_failed(_stage: Stage, scenes: list[Scene]) -> None:
 
 
 def worker_lost_while_waiting(stage: Stage, scenes: list[Scene]) -> None:
-    """A whole worker dies with its tasks; the next try reconnects from the other one."""
+    """A Celery worker dies with its tasks; the next try reconnects on the other worker."""
     (scene,) = scenes
     scene.script("endless")
     scene.start()
@@ -74,7 +74,7 @@ def worker_lost_while_waiting(stage: Stage, scenes: list[Scene]) -> None:
 
 
 def worker_lost_in_execute_complete(stage: Stage, scenes: list[Scene]) -> None:
-    """A whole worker dies while it collects the results; the other one judges the finished run."""
+    """A Celery worker dies while a task collects results; the other worker judges the finished run."""
     (scene,) = scenes
     hold_the_collection(scene)
     lost = _lose_celery_worker(stage, scene)
@@ -83,14 +83,14 @@ def worker_lost_in_execute_complete(stage: Stage, scenes: list[Scene]) -> None:
 
 
 def triggerer_lost(stage: Stage, scenes: list[Scene]) -> None:
-    """Whichever triggerer has the trigger dies; the other one polls on."""
+    """The triggerer with the trigger dies; the other one continues to poll."""
     (scene,) = scenes
     scene.script("endless")
     scene.start()
     scene.wait_deferred()
     before = stage.triggerer_of(scene.dag_id, scene.run_id)
     scene.moment()
-    # The first one to register its job is the first in the table.
+    # Job ids ascend, and "triggerer" is started before "triggerer-2".
     first, second = (stage.airflow.processes[name] for name in ("triggerer", "triggerer-2"))
     by_age = sorted(job["id"] for job in stage.airflow.jobs("TriggererJob"))
     lost = first if by_age.index(before) == 0 else second

@@ -1,4 +1,4 @@
-"""Plays drills: those that need only their own task at once, those that break shared processes one by one."""
+"""Runs the drills: those that affect only their own task in parallel, those that break shared processes alone."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ def cases(drills: Iterable[Drill]) -> list[Case]:
 
 NUMBERS: dict[Case, int] = {case: number for number, case in enumerate(cases([*LOCAL, *CELERY]), 1)}
 
-#: Cases at once. More only make each other wait: a task's start costs a core for seconds.
+#: The number of parallel cases. More would only delay each other: starting a task uses a core for seconds.
 AT_ONCE = int(os.environ.get("TESTERARMY_CHAOS_AT_ONCE", "12"))
 
 
 def play(stage: Stage, repertoire: Iterable[Drill], wanted: Iterable[Case]) -> dict[Case, Outcome]:
-    """Play every drill with a wanted case in it, and judge all cases at the very end."""
+    """Run every drill that has a selected case, and judge all cases at the end."""
     chosen = set(wanted)
     drills = [drill for drill in repertoire if chosen & set(drill.cases)]
     together = [drill for drill in drills if not drill.alone]

@@ -1,4 +1,4 @@
-"""The stages that the cases are played on, and the table at the end of the session."""
+"""The Airflow instances that the cases run on, and the table at the end of the session."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ OUTCOMES = pytest.StashKey[dict[Case, Outcome]]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make known what the suite marks its tests with."""
+    """Register the suite's markers."""
     config.addinivalue_line("markers", "celery: needs Redis and the Celery provider")
     config.stash[OUTCOMES] = {}
 
 
 def _cannot(reason: str) -> None:
-    """Skip what cannot run here; in CI everything must."""
+    """Skip a test that cannot run here; in CI, fail it."""
     if os.environ.get("CI", "").lower() == "true":
         pytest.fail(reason)
     pytest.skip(reason)
@@ -59,7 +59,7 @@ def database_url() -> str:
 
 @pytest.fixture(scope="session")
 def broker_url() -> str:
-    """The Redis server that the Celery workers take their work from."""
+    """The Redis server that is the Celery broker."""
     if importlib.util.find_spec("celery") is None:
         _cannot("apache-airflow-providers-celery is not installed")
     url = os.environ.get(BROKER_VARIABLE, USUAL_BROKER)
@@ -83,9 +83,9 @@ def _airflow(name: str, env: Mapping[str, str], **options: Any) -> Iterator[Stag
             env={**LOST_AFTER, **env},
             **options,
         )
-        # The LocalExecutor's workers inherit it from the scheduler; the triggerer does not know it.
+        # The LocalExecutor's workers inherit this connection from the scheduler; the triggerer does not have it.
         airflow.processes["scheduler"].env.update(connection_variables({WORKER_ONLY: connection(service)}))
-        # With the LocalExecutor the second triggerer waits in the wings until it is wanted.
+        # With the LocalExecutor, the second triggerer is started only by the drills that need it.
         spare = None if "executor" in options else airflow.processes.pop(SPARE)
         with airflow:
             stage = Stage(airflow, service, spare)
@@ -119,18 +119,18 @@ def _play(request: pytest.FixtureRequest, stage: Stage, drills: Iterable[Drill])
 
 @pytest.fixture(scope="module")
 def outcomes(request: pytest.FixtureRequest, stage: Stage) -> dict[Case, Outcome]:
-    """What came of all selected cases: they are played once, many of them at the same time."""
+    """The outcomes of all selected cases, which run once, many of them in parallel."""
     return _play(request, stage, company.LOCAL)
 
 
 @pytest.fixture(scope="module")
 def celery_outcomes(request: pytest.FixtureRequest, celery_stage: Stage) -> dict[Case, Outcome]:
-    """What came of all selected cases on Celery."""
+    """The outcomes of all selected cases on Celery."""
     return _play(request, celery_stage, company.CELERY)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Print the table, and write it where it is wanted."""
+    """Print the table, and write it to the file that the environment names."""
     played = list(config.stash[OUTCOMES].values())
     if not played:
         return

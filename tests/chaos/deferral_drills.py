@@ -1,4 +1,4 @@
-"""Deferrals that end without the trigger's event, or should not have begun."""
+"""Deferrals that end without an event of the trigger, or must not start at all."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ AREA: Final = "Deferral"
 #: A connection that workers have and triggerers have not.
 WORKER_ONLY: Final = "worker_only"
 
-#: A hook that only the DAG file knows, as somebody might write it.
+#: A hook that is defined in the DAG file, as a user might write it.
 LOCAL_HOOK: Final = """
 from airflow_provider_testerarmy.hooks.testerarmy import TesterArmyHook
 from tests.chaos.own import RunTest
@@ -48,7 +48,7 @@ def _drill(what: str, play: Play, **expected: Any) -> Drill:
 
 
 def trigger_breaks(stage: Stage, scenes: list[Scene]) -> None:
-    """The deferral ends without an event, while another task keeps the DAG run going."""
+    """The deferral ends without an event, while another task keeps the DAG run active."""
     (scene,) = scenes
     keeper = other_test(scene.number)
     scene.script("endless")
@@ -69,7 +69,7 @@ def trigger_breaks(stage: Stage, scenes: list[Scene]) -> None:
 
 
 def hook_in_the_dag_file(_stage: Stage, scenes: list[Scene]) -> None:
-    """No triggerer can import it, which shows before anything is started."""
+    """No triggerer can import such a hook; the task fails before it starts a run."""
     (scene,) = scenes
     scene.script("endless")
     scene.write_dag(head=LOCAL_HOOK, operator="LocalRunTest")

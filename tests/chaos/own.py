@@ -1,6 +1,6 @@
-"""DAGs that belong to one case alone, so that their file can be edited while it is played.
+"""DAGs that only one case uses, so that their file can be edited during the case.
 
-A case's file is two lines that call :func:`build`; everything else is here, where workers and triggerers find it.
+A case's DAG file only calls :func:`build`; everything else is here, where workers and triggerers can import it.
 """
 
 from __future__ import annotations
@@ -16,16 +16,18 @@ from airflow.sdk import DAG
 from airflow_provider_testerarmy.operators.testerarmy import TesterArmyRunTestOperator
 from airflow_provider_testerarmy.triggers.runs import AwaitRunsTrigger
 
-#: How long the connection takes to be read, where it is slow.
+#: How long reading a slow connection takes.
 SLOW_SECONDS: Final = 6.0
+#: How long a task goes on after its verdict, where it lingers.
+LINGERS_SECONDS: Final = 30.0
 _read_slowly: list[str] = []
 
 
 class RaisingTrigger(AwaitRunsTrigger):
-    """A trigger that breaks before it waits for anything."""
+    """A trigger that raises at once."""
 
     async def run(self) -> Any:
-        """Break."""
+        """Raise."""
         raise RuntimeError("this trigger always raises")
         yield
 
@@ -42,19 +44,29 @@ TRIGGERS: Final[dict[str, type[AwaitRunsTrigger]]] = {"raises": RaisingTrigger, 
 
 
 class RunTest(TesterArmyRunTestOperator):
-    """The operator, with what a case does to its trigger and to its connection.
+    """The operator, with a trigger and a connection that misbehave as the case asks for.
 
-    :param trigger: which trigger takes the place of the provider's.
+    :param trigger: the name of the trigger to use instead of the provider's.
     :param slow: whether reading the connection takes `SLOW_SECONDS`, once per process.
+    :param lingers: whether the first try goes on for `LINGERS_SECONDS` after its verdict.
     """
 
-    def __init__(self, *, trigger: str | None = None, slow: bool = False, **kwargs: Any) -> None:
+    def __init__(
+        self, *, trigger: str | None = None, slow: bool = False, lingers: bool = False, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
-        self.trigger, self.slow = trigger, slow
+        self.trigger, self.slow, self.lingers = trigger, slow, lingers
+
+    def post_execute(self, context: Any, result: Any = None) -> None:
+        """Take long before Airflow hears of the verdict, where that is wanted."""
+        super().post_execute(context, result)
+        if self.lingers and context["ti"].try_number == 1:
+            judged(self.dag_id).touch()
+            time.sleep(LINGERS_SECONDS)
 
     @property
     def hook(self) -> Any:
-        """As the provider's, but slow where that is wanted."""
+        """The provider's hook, but slow to read its connection if the case asks for that."""
         if self.slow and self.dag_id not in _read_slowly:
             _read_slowly.append(self.dag_id)
             reading(self.dag_id).touch()
@@ -62,7 +74,7 @@ class RunTest(TesterArmyRunTestOperator):
         return super().hook
 
     def defer(self, *, trigger: Any, **options: Any) -> None:
-        """Defer to the trigger that the case wants."""
+        """Defer to the trigger that the case asks for."""
         if self.trigger:
             trigger = TRIGGERS[self.trigger](**trigger.serialize()[1])
         super().defer(trigger=trigger, **options)
@@ -71,6 +83,11 @@ class RunTest(TesterArmyRunTestOperator):
 def reading(dag_id: str, home: str | Path | None = None) -> Path:
     """Return the file that appears when the task begins to read its connection slowly."""
     return Path(home or os.environ["AIRFLOW_HOME"]) / f"{dag_id}.reading"
+
+
+def judged(dag_id: str, home: str | Path | None = None) -> Path:
+    """Return the file that appears when the task has its verdict and lingers."""
+    return Path(home or os.environ["AIRFLOW_HOME"]) / f"{dag_id}.judged"
 
 
 def build(
@@ -86,9 +103,9 @@ def build(
 ) -> DAG:
     """Return the DAG of a case.
 
-    :param edit: tells the file's versions apart; Airflow shows it as the task's documentation.
-    :param keeper: the test of a second task, which keeps the DAG run going.
-    :param twins: whether the task is mapped, twice, over the same test.
+    :param edit: the version of the file; Airflow shows it as the task's documentation.
+    :param keeper: the test of a second task, which keeps the DAG run active.
+    :param twins: whether the task is mapped twice over the same test.
     """
     options = {
         "testerarmy_conn_id": "testerarmy_default",

@@ -1,4 +1,4 @@
-"""One case on the stage: its task, its runs, what is done to them, and what the sandbox saw of it."""
+"""One case: its task, its runs, the actions on them, and what the sandbox recorded."""
 
 from __future__ import annotations
 
@@ -26,14 +26,15 @@ T = TypeVar("T")
 
 FINAL = frozenset({"success", "failed", "skipped"})
 SETTLE_SECONDS = 240.0
-#: A deferred task that resumes before the scheduler has seen its worker end is failed by Airflow, and retried.
+#: Airflow fails, and retries, a deferred task that resumes before the scheduler has seen its worker end.
+#: After this many polls, the scheduler has seen it.
 LOOKS = 4
 
 
 class Scene:
-    """A case being played.
+    """A running case.
 
-    :param number: tells its test, group and prompt from those of all other cases.
+    :param number: a unique number, from which its test, group and prompt are derived.
     """
 
     def __init__(self, stage: Stage, case: Case, number: int) -> None:
@@ -54,7 +55,7 @@ class Scene:
 
     @property
     def sandbox(self) -> Sandbox:
-        """The state of the service that the task talks to."""
+        """The state of the sandbox that the task uses."""
         return self.service.control
 
     # starting
@@ -74,11 +75,11 @@ class Scene:
         return f"POST /{'groups' if self.case.kind == 'group' else 'tests'}/{self.target}/runs"
 
     def fault(self, kind: Kind, match: str, **options: Any) -> Fault:
-        """Let something go wrong with matching requests."""
+        """Add a fault for matching requests."""
         return self.sandbox.faults.add(kind, match, **options)
 
     def script(self, name: str | None) -> None:
-        """Let the next runs of the case's test go that way."""
+        """Set the script that the next runs of the case's test follow."""
         self.sandbox.store.override_script(case_test(self.number), name)
 
     def start(self, **conf: object) -> None:
@@ -117,17 +118,17 @@ class Scene:
         return bool(task["doc_md"] == f"edit {self._edit}")
 
     def moment(self) -> None:
-        """From now on the seconds of the table are counted: the fault strikes now."""
+        """Start the clock for the table's seconds: the fault happens now."""
         self.since = time.monotonic()
 
     def note_delay(self) -> None:
-        """Note how long after the moment Airflow had taken the user's word."""
+        """Record how long Airflow took to accept the user's action."""
         self.outcome.note = f"done after {(time.monotonic() - self.since) * 1000:.0f} ms"
 
     # looking
 
     def until(self, predicate: Callable[[], T | None], what: str, timeout: float = 60) -> T:
-        """Wait for something, with a message that tells this case from others."""
+        """Wait for a condition; the message of a time-out names this case."""
         return eventually(predicate, timeout, f"{self.case.name}: {what}", state=self.describe, interval=0.1)
 
     def state(self) -> str:
@@ -138,7 +139,7 @@ class Scene:
         return "/".join(sorted({str(row["state"]) for row in rows})) or "none"
 
     def max_tries(self) -> int:
-        """Return what Airflow compares the try's number with."""
+        """Return the task's `max_tries`."""
         return max(row["max_tries"] for row in self.stage.rows(self.dag_id, self.run_id))
 
     def tries(self) -> int:
@@ -151,7 +152,7 @@ class Scene:
         self.until(lambda: self.state() in wanted, f"task in {sorted(wanted)}", timeout)
 
     def wait_state_closely(self, state: str, timeout: float = 60) -> None:
-        """Wait for a state and return within milliseconds after it was written."""
+        """Wait for a state, and return within milliseconds after it is stored."""
         eventually(lambda: self.state() == state, timeout, f"{self.case.name}: {state}", interval=0.005)
 
     def runs(self) -> list[Run]:
@@ -159,12 +160,12 @@ class Scene:
         return [run for run in list(self.sandbox.store.runs.values()) if self._is_mine(run)]
 
     def active(self) -> list[Run]:
-        """Return those of the runs that have not ended."""
+        """Return the runs that have not ended."""
         now = self.sandbox.clock.time()
         return [run for run in self.runs() if is_active(run, now)]
 
     def posts(self) -> list[LogEntry]:
-        """Return the submissions that took effect, however they were answered."""
+        """Return the submissions that took effect, whatever response was sent."""
         mine = {run.id for run in self.runs()}
         return [entry for entry in self.sandbox.log.submissions() if mine & set(map(str, entry.run_ids))]
 
@@ -183,21 +184,21 @@ class Scene:
         return self.until(self.runs, "a run", timeout)[0]
 
     def looks(self, since: int = 0) -> list[LogEntry]:
-        """Return the looks at the run: for itself or, by the poller of the triggerer, in lists of active runs."""
+        """Return the polls of the run: single reads or, by the triggerer's poller, lists of active runs."""
         looks = self.calls(f"GET /runs/{self.wait_run().id}", since)
         if self.case.mode == "deferrable":
             looks += [entry for entry in self.calls("GET /runs", since) if "status=" in entry.query]
         return looks
 
     def wait_polled(self, since: int = 0, timeout: float = 60) -> LogEntry:
-        """Wait until the run is looked at, so it is known and being waited for."""
-        return self.until(lambda: self.looks(since), "a look at the run", timeout)[0]
+        """Wait until the run is polled, so that its id is known and the task waits for it."""
+        return self.until(lambda: self.looks(since), "a poll of the run", timeout)[0]
 
     def wait_deferred(self) -> None:
-        """Wait until the task is deferred, its trigger is at work, and the scheduler has digested that."""
+        """Wait until the task is deferred, its trigger polls, and the scheduler has processed the deferral."""
         self.wait_state("deferred")
         before = self.now()
-        self.until(lambda: len(self.looks(before)) >= LOOKS, f"{LOOKS} looks by the trigger")
+        self.until(lambda: len(self.looks(before)) >= LOOKS, f"{LOOKS} polls by the trigger")
 
     def now(self) -> int:
         """Return the number of the newest request, to look for later ones."""
@@ -205,7 +206,7 @@ class Scene:
         return entries[-1].sequence if entries else 0
 
     def stays(self, states: Collection[str], seconds: float) -> None:
-        """Watch for some time that the task stays in these states."""
+        """Check for some time that the task stays in these states."""
         with contextlib.suppress(TimedOutError):
             left = eventually(
                 lambda: state if (state := self.state()) not in states else None, seconds, "still"
@@ -244,7 +245,7 @@ class Scene:
         worker.kill(sig)
 
     def act(self, action: str) -> None:
-        """Do what a user does: "failed", "success", "clear", or "run failed"."""
+        """Do a user's action: "failed", "success", "clear", or "run failed"."""
         airflow = self.stage.airflow
         self.moment()
         if action == "clear":
@@ -255,7 +256,7 @@ class Scene:
             airflow.set_task_state(self.dag_id, self.run_id, TASK, action)
 
     def clear(self, script: str) -> None:
-        """Clear the task; its next run goes that way."""
+        """Clear the task; its next run follows this script."""
         self.script(script)
         self.moment()
         self.stage.airflow.clear_task(self.dag_id, self.run_id, TASK)
@@ -266,7 +267,7 @@ class Scene:
             self.sandbox.store.force(run.id, script="passes")
 
     def settle(self, timeout: float = SETTLE_SECONDS) -> None:
-        """Wait until the task has ended and no more runs are active than may be, and note how long it took."""
+        """Wait until the task has ended and at most the allowed runs are active, and record the duration."""
         self.until(lambda: self.state() in FINAL, "the task's end", timeout)
         self.until(lambda: len(self.active()) <= self.case.active, "the end of its runs", 30)
         self.outcome.seconds = time.monotonic() - self.since
@@ -274,7 +275,7 @@ class Scene:
     # judging
 
     def judge(self) -> Outcome:
-        """Fill in the outcome; also long after the end, so that nothing that came later is missed."""
+        """Fill in the outcome. This happens long after the end, so that late effects are not missed."""
         outcome = self.outcome
         if self.run_id:
             outcome.posts, outcome.active = len(self.posts()), len(self.active())
@@ -286,7 +287,7 @@ class Scene:
         return outcome
 
     def describe(self, *, logs: bool = False) -> str:
-        """Say where the case stands, for messages."""
+        """Describe the current state of the case, for messages."""
         if not self.run_id:
             return "not started"
         lines = [f"{self.dag_id} {self.run_id}: {self.state()}, try {self.tries()}"]

@@ -1,4 +1,4 @@
-"""What the service does: every kind of answer to the POST, an outage, a revoked key; and thirty groups at once."""
+"""Drills on the service: faults of the POST, an outage, a revoked key, and thirty groups at once."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ AREA: Final = "POST"
 OUTAGE_SECONDS: Final = 60
 RETRY_AFTER_SECONDS: Final = 4
 
-#: What the POST is answered with: the words of the table, the fault and its options.
+#: The responses to the POST: the text in the table, the fault and its options.
 ANSWERS: Final[dict[str, tuple[FaultKind, dict[str, Any]]]] = {
     "reset, without effect": ("reset_before", {}),
     "reset, after effect": ("reset_after", {}),
@@ -33,7 +33,7 @@ def drills() -> list[Drill]:
     """Return the drills of this area."""
     outage = f"down for {OUTAGE_SECONDS} s while waiting"
     found = [Drill((Case("Service", outage, mode, own_service=True),), outage_outlived) for mode in BOTH]
-    # With the key revoked nobody can cancel: the run ends by itself, later.
+    # With a revoked key nothing can cancel the run, so it stays active.
     revoked: dict[str, Any] = {"state": "failed", "active": 1, "own_service": True}
     found += [Drill((Case("Service", "key revoked while waiting", m, **revoked),), key_revoked) for m in BOTH]
     for what in ANSWERS:
@@ -49,21 +49,21 @@ def _answered(what: str, kind: TaskKind, mode: str) -> Drill:
 
 
 def strange_answer(_stage: Stage, scenes: list[Scene]) -> None:
-    """Whatever the answer to the POST, one submission takes effect and its result is the task's."""
+    """Whatever the response to the POST, one submission takes effect and the task uses its result."""
     (scene,) = scenes
     kind, options = ANSWERS[scene.case.what]
     fault = scene.fault(kind, scene.submission, **options)
     extra = {"read_timeout": 3} if kind.startswith("timeout") else {}
     scene.start(extra=extra)
     scene.settle()
-    assert fault.hits == 1, "the fault did not strike"
+    assert fault.hits == 1, "the fault was not applied"
     if "retry_after" in options:
         first, second = scene.calls(scene.submission)
         assert second.at - first.at >= RETRY_AFTER_SECONDS, "Retry-After was not obeyed"
 
 
 def outage_outlived(_stage: Stage, scenes: list[Scene]) -> None:
-    """Nothing listens at the service's address for a while; the task waits on and ends when it is back."""
+    """The service is down for a while; the task keeps waiting and ends when the service is back."""
     (scene,) = scenes
     scene.script("endless")
     scene.start()
@@ -79,7 +79,7 @@ def outage_outlived(_stage: Stage, scenes: list[Scene]) -> None:
 
 
 def key_revoked(_stage: Stage, scenes: list[Scene]) -> None:
-    """The task fails although it has retries left, and its log says what to check."""
+    """With a revoked key the task fails although it has retries left, and its log says what to check."""
     (scene,) = scenes
     scene.script("endless")
     scene.start()
@@ -89,13 +89,13 @@ def key_revoked(_stage: Stage, scenes: list[Scene]) -> None:
     scene.moment()
     scene.sandbox.keys.revoke(DEFAULT_API_KEY)
     scene.settle()
-    # Where Airflow itself took a try away, there may be a second one; all of them it must not be.
+    # Airflow itself may consume a try, so there may be a second one, but not all of them.
     assert scene.tries() <= scene.case.retries, "a revoked key was retried"
     assert "Check the password of the connection" in scene.log(scene.tries())
 
 
 def many_groups(_stage: Stage, scenes: list[Scene]) -> None:
-    """A mapped task over thirty groups: all pass, and each was started once."""
+    """A task mapped over thirty groups: all pass, and each is started once."""
     (scene,) = scenes
     scene.start()
     scene.settle(300)

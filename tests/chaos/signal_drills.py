@@ -1,4 +1,4 @@
-"""Signals at moments that no drill of the worker knows: before, during and long after a try is the current one."""
+"""Signals at unusual moments: before a try has begun, and long after a later try has taken over."""
 
 from __future__ import annotations
 
@@ -14,15 +14,14 @@ from typing import Any, Final
 
 from tests.chaos.attempt_drills import Play
 from tests.chaos.cases import ANY, BOTH, Case, Drill, Mode
-from tests.chaos.own import reading
+from tests.chaos.own import judged, reading
 from tests.chaos.scene import Scene
 from tests.chaos.stage import Stage, connection
 from tests.rig.airflow import WorkerProcess
 from tests.rig.settings import connection_variables
 
 AREA: Final = "Signal"
-#: Seconds that the service asks to wait for: longer than Airflow takes to miss a worker, and the next try to look
-#: for what the first has started before it submits.
+#: The `Retry-After` in seconds: longer than Airflow takes to notice a lost worker plus the next try's look-up.
 RETRY_AFTER: Final = 75
 DAGS_TEST: Final = "dags_test"
 
@@ -45,6 +44,7 @@ def drills() -> list[Drill]:
         _drill("supervisor lost during a Retry-After", "sync", orphaned, **orphan),
         _drill("paused before the intent", "sync", paused, **orphan),
         _drill("paused before the POST is sent again", "sync", paused, **orphan),
+        *(_drill("worker lost after the verdict", mode, lost_after_the_verdict, tries=2) for mode in BOTH),
     ]
 
 
@@ -53,11 +53,11 @@ def _drill(what: str, mode: Mode, play: Play, *, kind: Any = "own", **expected: 
 
 
 def interrupted_in_dags_test(stage: Stage, scenes: list[Scene]) -> None:
-    """Ctrl-C in a terminal, with neither scheduler nor triggerer behind the task."""
+    """Ctrl-C in `airflow dags test`, which has neither a scheduler nor a triggerer."""
     (scene,) = scenes
     scene.script("endless")
     scene.write_dag(testerarmy_conn_id=DAGS_TEST)
-    # A database of its own: the scheduler of the stage would take the task over.
+    # A separate database, because the scheduler of the stage would take over the task.
     database = f"sqlite:///{stage.airflow.home / scene.dag_id}.db"
     env = stage.airflow.env | {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": database}
     env |= connection_variables({DAGS_TEST: connection(scene.service)})
@@ -87,7 +87,7 @@ def interrupted_in_dags_test(stage: Stage, scenes: list[Scene]) -> None:
 
 
 def terminated_early(stage: Stage, scenes: list[Scene]) -> None:
-    """SIGTERM while the connection is read: this try starts nothing any more."""
+    """SIGTERM while the connection is read: the try must not start a run."""
     (scene,) = scenes
     scene.write_dag(slow=True)
     scene.start()
@@ -97,8 +97,18 @@ def terminated_early(stage: Stage, scenes: list[Scene]) -> None:
     scene.settle()
 
 
+def lost_after_the_verdict(stage: Stage, scenes: list[Scene]) -> None:
+    """Airflow never hears of the verdict: the next try judges the same run, which nobody asked to start again."""
+    (scene,) = scenes
+    scene.write_dag(lingers=True)
+    scene.start()
+    scene.until(judged(scene.dag_id, stage.airflow.home).exists, "the verdict", 90)
+    scene.lose_worker()
+    scene.settle()
+
+
 def orphaned(_stage: Stage, scenes: list[Scene]) -> None:
-    """The task's process outlives its supervisor and waits out a `Retry-After`, while the next try submits."""
+    """The task's process outlives its supervisor and waits for a `Retry-After`, while the next try submits."""
     (scene,) = scenes
     scene.fault("status", scene.submission, status=429, retry_after=RETRY_AFTER)
     scene.start()
@@ -114,7 +124,7 @@ def orphaned(_stage: Stage, scenes: list[Scene]) -> None:
 
 
 def paused(_stage: Stage, scenes: list[Scene]) -> None:
-    """Worker and supervisor stand still, the next try submits and waits, and then they go on."""
+    """Worker and supervisor are stopped, the next try submits and waits, and then they continue."""
     (scene,) = scenes
     scene.script("endless")
     if "intent" in scene.case.what:
@@ -127,7 +137,7 @@ def paused(_stage: Stage, scenes: list[Scene]) -> None:
     scene.wait_call(looked_at)
     worker = scene.worker()
     scene.moment()
-    with _standing_still(worker):
+    with _stopped(worker):
         scene.until(lambda: scene.tries() > 1, "a second try", 90)
         scene.wait_polled(timeout=90)
     _until_gone(scene, worker)
@@ -136,8 +146,8 @@ def paused(_stage: Stage, scenes: list[Scene]) -> None:
 
 
 @contextmanager
-def _standing_still(worker: WorkerProcess) -> Iterator[None]:
-    # The supervisor first: it must not see its task stand still, nor report anything.
+def _stopped(worker: WorkerProcess) -> Iterator[None]:
+    # Stop the supervisor first, so that it does not notice that its task is stopped.
     worker.kill_supervisor(signal.SIGSTOP)
     worker.kill(signal.SIGSTOP)
     try:

@@ -1,4 +1,4 @@
-"""What all cases share: one Airflow on PostgreSQL, one sandbox, and a quick eye on Airflow's tables."""
+"""What all cases share: one Airflow on PostgreSQL, one sandbox, and fast queries on Airflow's tables."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TASK = "run"
 TRIGGERER = "triggerer"
 SPARE = "triggerer-2"
 
-#: Time-outs after which Airflow takes a worker or a triggerer for lost; the defaults are minutes.
+#: Time-outs after which Airflow considers a worker or a triggerer lost. Its defaults (300 s and 30 s) are longer.
 LOST_AFTER = {
     "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "15",
     "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "2",
@@ -43,9 +43,9 @@ def connection(service: SandboxServer, **extra: object) -> dict[str, Any]:
 
 
 class Stage:
-    """The running Airflow and the sandbox that its default connection leads to.
+    """The running Airflow, and the sandbox of its default connection.
 
-    :param spare: a second triggerer that does not run yet, if there is one.
+    :param spare: a second triggerer that is not running yet, if there is one.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class Stage:
         self._engine.dispose()
 
     def rows(self, dag_id: str, run_id: str, task_id: str = TASK) -> list[Mapping[str, Any]]:
-        """Return state, try_number, max_tries and map_index of a task's instances, straight from the table."""
+        """Return state, try_number, max_tries and map_index of a task's instances, from the database."""
         query = text(
             "SELECT state, try_number, max_tries, map_index, trigger_id FROM task_instance "
             "WHERE dag_id = :dag_id AND run_id = :run_id AND task_id = :task_id"
@@ -72,7 +72,7 @@ class Stage:
         return [dict(row) for row in found]
 
     def triggerer_of(self, dag_id: str, run_id: str) -> int | None:
-        """Return the id of the triggerer job that runs the task's trigger, None while none does."""
+        """Return the id of the triggerer job that runs the task's trigger; None if there is none."""
         query = text(
             "SELECT t.triggerer_id FROM task_instance i JOIN trigger t ON t.id = i.trigger_id "
             "WHERE i.dag_id = :dag_id AND i.run_id = :run_id AND i.task_id = :task_id"
@@ -83,14 +83,14 @@ class Stage:
         return None if found is None else int(found)
 
     def xcom(self, dag_id: str, run_id: str, key: str, map_index: int = -1) -> Any:
-        """Return an XCom of the task, None while there is none."""
+        """Return an XCom of the task; None if there is none."""
         try:
             return self.airflow.xcom(dag_id, run_id, TASK, key, map_index)
         except NotFoundError:
             return None
 
     def set_pool(self, name: str, slots: int) -> None:
-        """Make a pool, or change how many tasks it lets run at once; deferred ones do not count."""
+        """Create a pool, or change its slots; deferred tasks do not count."""
         body = {"name": name, "slots": slots, "include_deferred": False}
         try:
             self.airflow.rest.get(f"/pools/{name}")
@@ -101,24 +101,24 @@ class Stage:
 
     @property
     def triggerer(self) -> ManagedProcess:
-        """The triggerer that runs from the start."""
+        """The triggerer that is started first."""
         return self.airflow.processes[TRIGGERER]
 
     def kill_triggerer(self, sig: signal.Signals) -> None:
-        """End the triggerer: by SIGKILL with its helpers, else by a signal to the main process."""
+        """End the triggerer: SIGKILL goes to all its processes, any other signal to the main process."""
         self.triggerer.kill(sig, scope="group" if sig == signal.SIGKILL else "process")
         self.triggerer.wait(60)
 
     def start_triggerer(self) -> None:
-        """Start the triggerer again and wait until it has taken up its work."""
+        """Start the triggerer again, and wait until it is ready."""
         _start(self.triggerer)
 
     @contextmanager
     def second_triggerer(self) -> Iterator[None]:
-        """Let the spare triggerer run too."""
+        """Run the spare triggerer as well."""
         if self._spare is None:
             raise RuntimeError("this Airflow has no spare triggerer")
-        # In the list of processes it is looked after, should anything go wrong in here.
+        # Processes in this list are stopped on exit, even after an error.
         self.airflow.processes[SPARE] = self._spare
         _start(self._spare)
         yield

@@ -1,4 +1,4 @@
-"""The outcome of all cases as a table, for the terminal and for the documentation."""
+"""The outcomes of all cases as a table, for the terminal and for the documentation."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.chaos.cases import ANY, Outcome
 
-#: Between these lines of an existing file the table is replaced; any other file is written anew.
+#: The table between these lines of an existing file is replaced; a file without them is overwritten.
 BEGIN = "<!-- chaos table: begin -->\n"
 END = "<!-- chaos table: end -->\n"
 
@@ -23,22 +23,22 @@ HEADINGS = (
 
 
 def rows(outcomes: Iterable[Outcome]) -> list[tuple[str, ...]]:
-    """Return one row per case, in words; a number that is not as it must be is marked."""
+    """Return one row per case; unexpected values are marked."""
     return [
         (
             f"{o.case.area}: {o.case.what}" + (f" ({o.note})" if o.note else ""),
             "test" if o.case.kind in ("limited", "own") else o.case.kind,
             o.case.mode,
-            _told(o.posts, o.case.posts),
-            _told(o.active, o.case.active),
-            _told(o.state, o.case.state),
+            _marked(o.posts, o.case.posts),
+            _marked(o.active, o.case.active),
+            _marked(o.state, o.case.state),
             f"{o.seconds:.1f}",
         )
         for o in outcomes
     ]
 
 
-def _told(got: object, wanted: object) -> str:
+def _marked(got: object, wanted: object) -> str:
     return str(got) if wanted in (got, ANY, None) else f"{got} (must be {wanted})"
 
 
@@ -56,9 +56,9 @@ def markdown(outcomes: Iterable[Outcome]) -> str:
 
 
 def write(path: Path, outcomes: Iterable[Outcome]) -> None:
-    """Write the table as Markdown, into its place if the file has one."""
+    """Write the table as Markdown, between the file's markers if it has them."""
     text = path.read_text(encoding="utf-8") if path.exists() else ""
     before, begin, rest = text.partition(BEGIN)
     _, end, after = rest.partition(END)
-    told = f"{before}{begin}\n{markdown(outcomes)}\n{end}{after}" if begin and end else markdown(outcomes)
-    path.write_text(told, encoding="utf-8")
+    written = f"{before}{begin}\n{markdown(outcomes)}\n{end}{after}" if begin and end else markdown(outcomes)
+    path.write_text(written, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Every case: submitted as often as wanted, nothing left running, and the right end."""
+"""Every case has the expected number of submissions, leaves no run active, and ends in the expected state."""
 
 from __future__ import annotations
 

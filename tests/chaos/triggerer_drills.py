@@ -1,4 +1,4 @@
-"""What happens to triggerers and to the API server, with several tasks deferred at once."""
+"""Drills on triggerers and on the API server, with several deferred tasks."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from tests.chaos.stage import Stage
 from tests.chaos.user_drills import ACTIONS, user_case
 
 AREA: Final = "Triggerer"
-#: What a trigger says in the task's log that was told to stop although the task is still deferred.
+#: The log line of a trigger whose `on_kill` runs although the task is still deferred.
 NOT_OURS: Final = "The task is still deferred: another triggerer waits for it"
 FINISHES: Final = ("the run ends meanwhile", "the run ends later")
 
 
 def drills() -> list[Drill]:
-    """Return the drills of this area; each has the stage to itself."""
+    """Return the drills of this area; each runs alone."""
     killed = tuple(Case(AREA, f"SIGKILL, {when}", "deferrable") for when in FINISHES)
     orphaned = tuple(user_case(action, "while no triggerer lives", "deferrable") for action in ACTIONS)
     terminated = tuple(Case(AREA, f"SIGTERM, {when}", "deferrable") for when in FINISHES)
@@ -42,7 +42,7 @@ def _deferred(scenes: list[Scene]) -> None:
 
 
 def triggerer_killed(stage: Stage, scenes: list[Scene]) -> None:
-    """SIGKILL while tasks are deferred; a user acts on others while no triggerer lives; a new one goes on."""
+    """SIGKILL while tasks are deferred; a user acts on other tasks while no triggerer runs; a new one continues."""
     ended = {scene.case.what: scene for scene in scenes}
     deferred = [ended[f"SIGKILL, {when}"] for when in FINISHES]
     _deferred(deferred)
@@ -66,7 +66,7 @@ def triggerer_killed(stage: Stage, scenes: list[Scene]) -> None:
 
 
 def triggerer_terminated(stage: Stage, scenes: list[Scene]) -> None:
-    """SIGTERM while tasks are deferred cancels nothing; a new triggerer goes on."""
+    """SIGTERM while tasks are deferred cancels no run; a new triggerer continues."""
     _deferred(scenes)
     for scene in scenes:
         scene.moment()
@@ -77,7 +77,7 @@ def triggerer_terminated(stage: Stage, scenes: list[Scene]) -> None:
 
 
 def triggerer_paused(stage: Stage, scenes: list[Scene]) -> None:
-    """A paused triggerer loses its triggers to another; when it wakes up it must not cancel their runs."""
+    """A paused triggerer loses its triggers to another one; when it resumes, it must not cancel their runs."""
     _deferred(scenes)
     before = {scene: stage.triggerer_of(scene.dag_id, scene.run_id) for scene in scenes}
     for scene in scenes:
@@ -95,13 +95,13 @@ def triggerer_paused(stage: Stage, scenes: list[Scene]) -> None:
             scene.wait_polled(scene.now())
         scenes[0].finish_runs()
         stage.triggerer.resume()
-        # The sleeper finds its triggers gone, and is told by Airflow that they were killed.
-        scenes[1].until(lambda: NOT_OURS in scenes[1].log(), "the guard's word", 60)
+        # The paused triggerer finds that it has lost its triggers, and Airflow calls their `on_kill`.
+        scenes[1].until(lambda: NOT_OURS in scenes[1].log(), "the log line of on_kill", 60)
         _go_on(scenes)
 
 
 def api_server_restarted(stage: Stage, scenes: list[Scene]) -> None:
-    """Without the API server neither worker nor triggerer reaches Airflow; the wait outlives that."""
+    """While the API server is down, workers and triggerers cannot reach Airflow; the wait survives."""
     for scene in scenes:
         scene.script("endless")
         scene.start()
@@ -123,7 +123,7 @@ def api_server_restarted(stage: Stage, scenes: list[Scene]) -> None:
 
 
 def _go_on(scenes: list[Scene]) -> None:
-    """The rest of the scenes are polled again, and then their runs end."""
+    """Wait until the other scenes are polled again, and then end their runs."""
     for scene in scenes[1:]:
         scene.wait_polled(scene.now(), 90)
         scene.finish_runs()

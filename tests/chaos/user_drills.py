@@ -1,4 +1,4 @@
-"""What a user does to a task: mark it, clear it, fail its DAG run; and the time-outs that the author set."""
+"""Drills on a user's actions (mark, clear, fail the DAG run) and on time-outs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.chaos.stage import Stage
 
 AREA: Final = "User"
 
-#: What a user does: the words of the table, the state in which it ends, the submissions that are wanted.
+#: A user's actions: the text in the table, the expected final state, and the expected submissions.
 ACTIONS: Final[dict[str, tuple[str, str, int]]] = {
     "failed": ("marks failed", "failed", 1),
     "success": ("marks success", "success", 1),
@@ -21,13 +21,13 @@ ACTIONS: Final[dict[str, tuple[str, str, int]]] = {
 
 
 def user_case(action: str, when: str, mode: Mode) -> Case:
-    """Return the case of a user's action at some moment."""
+    """Return the case of a user's action at this time."""
     words, state, posts = ACTIONS[action]
     return Case(AREA, f"{words} {when}", mode, state=state, posts=posts, tries=posts)
 
 
 def drills() -> list[Drill]:
-    """Return the drills of this area, but for those without a triggerer."""
+    """Return the drills of this area, except those without a triggerer."""
     found = [
         Drill(
             (user_case(action, "while running" if mode == "sync" else "while deferred", mode),),
@@ -66,7 +66,7 @@ def _acting(action: str) -> Callable[[Stage, list[Scene]], None]:
 
 
 def just_after_the_defer(_stage: Stage, scenes: list[Scene]) -> None:
-    """The user acts within 0.2 s after the defer: mostly before a triggerer has picked the trigger up."""
+    """The user acts within 0.2 s after the defer, usually before a triggerer has picked up the trigger."""
     for scene, action in zip(scenes, ACTIONS, strict=True):
         scene.script("endless")
         scene.start()
@@ -78,7 +78,7 @@ def just_after_the_defer(_stage: Stage, scenes: list[Scene]) -> None:
 
 
 def timed_out(_stage: Stage, scenes: list[Scene]) -> None:
-    """The deadline is over: the run is cancelled, in the worker and in the triggerer."""
+    """After the deadline the run is cancelled, by the worker or by the triggerer."""
     (scene,) = scenes
     scene.script("endless")
     scene.start(timeout=8 if scene.case.what == "timeout" else 3600)

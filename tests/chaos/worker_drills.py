@@ -1,4 +1,4 @@
-"""What happens to a worker: SIGKILL and SIGTERM at every point of a task's life."""
+"""Drills on workers: SIGKILL and SIGTERM in every phase of a task."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.chaos.scene import Scene
 from tests.chaos.stage import Stage
 
 AREA = "Worker"
-#: Seconds for which a request is held up, so that the worker can be killed in it.
+#: The delay of a request in seconds, during which the worker is killed.
 HELD = 12
 
 Play = Callable[[Stage, list[Scene]], None]
@@ -45,7 +45,7 @@ def _drill(what: str, mode: Mode, play: Play, *, tries: int = 2, **expected: Any
 
 
 def lost_before_the_post(_stage: Stage, scenes: list[Scene]) -> None:
-    """The worker dies while it looks at the target: the next try submits."""
+    """The worker dies while it reads the target: the next try submits."""
     (scene,) = scenes
     scene.fault("delay", f"GET /tests/{scene.target}", seconds=HELD)
     scene.start()
@@ -56,7 +56,7 @@ def lost_before_the_post(_stage: Stage, scenes: list[Scene]) -> None:
 
 
 def lost_before_the_store(_stage: Stage, scenes: list[Scene]) -> None:
-    """The POST took effect and nobody has its answer: the next try finds the run, which goes on."""
+    """The POST took effect and its response is lost: the next try finds the run, which continues."""
     (scene,) = scenes
     scene.script("endless")
     scene.fault("timeout_after", scene.submission)
@@ -75,7 +75,7 @@ def lost_while_waiting(_stage: Stage, scenes: list[Scene]) -> None:
 
 
 def lost_for_good(_stage: Stage, scenes: list[Scene]) -> None:
-    """No worker comes back: the scheduler's listener cancels the run."""
+    """There is no further try: the scheduler's listener cancels the run."""
     (scene,) = scenes
     _wait_for_an_endless_run(scene)
     scene.lose_worker()
@@ -83,7 +83,7 @@ def lost_for_good(_stage: Stage, scenes: list[Scene]) -> None:
 
 
 def killed_for_good(_stage: Stage, scenes: list[Scene]) -> None:
-    """Its supervisor fails the task; the run is cancelled when the DAG run has failed."""
+    """The supervisor fails the task; the run is cancelled when the DAG run has failed."""
     (scene,) = scenes
     _wait_for_an_endless_run(scene)
     scene.signal_worker(signal.SIGKILL)
@@ -91,7 +91,7 @@ def killed_for_good(_stage: Stage, scenes: list[Scene]) -> None:
 
 
 def killed_while_waiting(_stage: Stage, scenes: list[Scene]) -> None:
-    """Only the task's process dies, so its supervisor tells Airflow at once."""
+    """Only the task's process dies, so its supervisor reports the failure at once."""
     (scene,) = scenes
     _wait_for_an_endless_run(scene)
     scene.signal_worker(signal.SIGKILL)
@@ -99,7 +99,7 @@ def killed_while_waiting(_stage: Stage, scenes: list[Scene]) -> None:
 
 
 def lost_in_execute_complete(_stage: Stage, scenes: list[Scene]) -> None:
-    """The worker that collects the results dies: the next try judges the finished run, and starts none."""
+    """The worker dies while it collects the results: the next try judges the finished run and starts no other."""
     (scene,) = scenes
     hold_the_collection(scene)
     scene.lose_worker()
@@ -107,7 +107,7 @@ def lost_in_execute_complete(_stage: Stage, scenes: list[Scene]) -> None:
 
 
 def terminated_in_execute_complete(_stage: Stage, scenes: list[Scene]) -> None:
-    """SIGTERM to the worker that collects the results: the run is judged by the next try."""
+    """SIGTERM while the worker collects the results: the next try judges the run."""
     (scene,) = scenes
     hold_the_collection(scene)
     scene.signal_worker(signal.SIGTERM)
@@ -115,7 +115,7 @@ def terminated_in_execute_complete(_stage: Stage, scenes: list[Scene]) -> None:
 
 
 def terminated_in_the_post(_stage: Stage, scenes: list[Scene]) -> None:
-    """The POST is in flight at the SIGTERM: its answer is waited for and stored, and the next try goes on."""
+    """SIGTERM while the POST is in flight: the worker waits for the response and stores it for the next try."""
     (scene,) = scenes
     scene.fault("delay", scene.submission, seconds=3)
     scene.start()
@@ -125,7 +125,7 @@ def terminated_in_the_post(_stage: Stage, scenes: list[Scene]) -> None:
 
 
 def terminated_while_waiting(_stage: Stage, scenes: list[Scene]) -> None:
-    """An evicted worker leaves its run alone, because the next try reconnects to it."""
+    """An evicted worker does not cancel its run, because the next try reconnects to it."""
     (scene,) = scenes
     _wait_for_an_endless_run(scene)
     scene.signal_worker(signal.SIGTERM)
@@ -133,7 +133,7 @@ def terminated_while_waiting(_stage: Stage, scenes: list[Scene]) -> None:
 
 
 def terminated_for_good(_stage: Stage, scenes: list[Scene]) -> None:
-    """Nobody will come back for the run, so it is cancelled."""
+    """There is no further try, so the run is cancelled."""
     (scene,) = scenes
     _wait_for_an_endless_run(scene)
     scene.signal_worker(signal.SIGTERM)
@@ -147,7 +147,7 @@ def _wait_for_an_endless_run(scene: Scene) -> None:
 
 
 def finish_after_reconnect(scene: Scene) -> None:
-    """Wait until a second try waits for the same run, and only then let it end."""
+    """Wait until a second try waits for the same run, and then end the run."""
     scene.until(lambda: scene.tries() > 1, "a second try", 90)
     scene.wait_polled(scene.now(), 90)
     scene.finish_runs()
@@ -155,11 +155,11 @@ def finish_after_reconnect(scene: Scene) -> None:
 
 
 def hold_the_collection(scene: Scene) -> None:
-    """Bring the task to where it has resumed and collects the results of its finished run."""
+    """Bring the task to the point where it has resumed and collects the results of its finished run."""
     scene.script("endless")
     scene.start()
     scene.wait_deferred()
-    # A trigger does not ask for a test's name; the worker that collects the results does.
+    # Only the worker that collects the results reads the test's name; a trigger does not.
     held = scene.fault("delay", f"GET /tests/{scene.target}", seconds=HELD)
     scene.finish_runs()
-    scene.until(lambda: held.hits, "the worker's look", 60)
+    scene.until(lambda: held.hits, "the worker's request", 60)

@@ -1,4 +1,4 @@
-"""The sync and the async sender behind one face, so that one suite holds both to the same behaviour."""
+"""One interface for the sync and the async sender, so that the same tests run against both."""
 
 from __future__ import annotations
 

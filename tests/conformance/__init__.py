@@ -1,1 +1,1 @@
-"""The conformance suite: one lifecycle for all vendors and both modes, in a real Airflow, judged by the sandbox."""
+"""The conformance suite: one lifecycle for both vendors and modes in a real Airflow, checked in the sandbox."""

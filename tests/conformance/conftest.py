@@ -1,4 +1,4 @@
-"""One Airflow on PostgreSQL and one sandbox for both vendors; all selected cases are played at once."""
+"""One Airflow on PostgreSQL and one sandbox for both vendors; all selected cases run in parallel."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ DATABASE_VARIABLE = "TESTERARMY_TEST_DATABASE_URL"
 USUAL_DATABASE = "postgresql+psycopg2://postgres@127.0.0.1:5432/postgres"
 DAGS = Path(__file__).with_name("dags") / "conformance.py"
 
-#: Sandbox seconds per real second. A usual run takes some seconds: a trigger that fires as soon as its task is
-#: deferred can overtake the scheduler on a busy machine, which then takes the task for lost.
+#: Sandbox seconds per real second. A usual run takes some seconds: if a trigger fires right after the deferral, a
+#: busy scheduler may not have processed the deferral yet, and then considers the task lost.
 SPEED = 2
 PARALLELISM = 10
 SETTINGS = {
-    # Seconds after which Airflow takes a worker for lost; its default is minutes.
+    # Seconds after which Airflow considers a worker lost; the default is 300.
     "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "20",
-    # On a busy machine a scheduler can be silent for long, and would then take its own tasks for orphaned.
+    # On a busy machine the scheduler's heartbeat can be late, and it would then adopt its own tasks as orphans.
     "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": "300",
 }
 
@@ -54,7 +54,7 @@ def conformance_database() -> str:
 
 @pytest.fixture(scope="session")
 def scenes(request: pytest.FixtureRequest, conformance_database: str) -> Iterator[dict[Plan, Scene]]:
-    """Every selected plan, played to its end; Airflow still runs, to be asked."""
+    """Every selected plan, run to its end; Airflow still runs, so that tests can query it."""
     specs = [getattr(item, "callspec", None) for item in request.session.items]
     chosen = [spec.params.get("scene") for spec in specs if spec is not None]
     plans = [plan for plan in chosen if isinstance(plan, Plan)]
@@ -77,7 +77,7 @@ def scenes(request: pytest.FixtureRequest, conformance_database: str) -> Iterato
 
 
 def _play(scenes: list[Scene]) -> None:
-    # Airflow takes up first what was started first: what takes longest.
+    # Airflow starts DAG runs in order, so start those that take longest first.
     for scene in sorted(scenes, key=lambda scene: scene.plan.script != "endless"):
         scene.start()
     with ThreadPoolExecutor(max(1, len(scenes)), thread_name_prefix="scene") as pool:
@@ -88,7 +88,7 @@ def _play(scenes: list[Scene]) -> None:
 
 @pytest.fixture
 def scene(request: pytest.FixtureRequest, scenes: dict[Plan, Scene]) -> Scene:
-    """The case of this test, played."""
+    """The finished case of this test."""
     played = scenes[request.param]
     if played.failure is not None:
         raise played.failure
@@ -97,7 +97,7 @@ def scene(request: pytest.FixtureRequest, scenes: dict[Plan, Scene]) -> Scene:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, pytest.TestReport]:
-    """Add to a failed test what happened to its task."""
+    """Add the history of the task to the report of a failed test."""
     report: pytest.TestReport = yield
     spec = getattr(item, "callspec", None)
     scenes = getattr(item, "funcargs", {}).get("scenes", {})

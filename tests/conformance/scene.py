@@ -1,4 +1,4 @@
-"""One case of the suite: its DAG run, the runs that it started, what is done to them, and what came of it."""
+"""One case of the suite: its DAG run, its test runs, the actions on them, and their outcome."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ Mode = Literal["sync", "deferrable"]
 
 TASK = "run"
 FINAL = frozenset({"success", "failed", "skipped"})
-#: For each step of a case: all of them are started at once, and most of the time they wait for a core.
+#: The time limit in seconds for each step of a case; the cases run in parallel and compete for the cores.
 PATIENCE = 150.0
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What is to be played, as pytest's parameter.
+    """A case to run, as pytest's parameter.
 
-    :param drill: what happens, once the DAG run is started.
+    :param drill: what happens after the start of the DAG run.
     :param timeout: the task's ``timeout``, in seconds.
     :param retries: the task's ``retries``: 0 or 2.
     """
@@ -52,14 +52,14 @@ class Plan:
 
 
 def conn_id(number: int) -> str:
-    """The connection that belongs to one scene alone."""
+    """The id of the connection that only one scene uses."""
     return f"scene_{number}"
 
 
 class Scene:
-    """A plan being played, and what came of it.
+    """A running plan and its outcome.
 
-    :param number: tells its test or blueprint from those of all other scenes.
+    :param number: a unique number, from which its test or blueprint is derived.
     """
 
     def __init__(self, plan: Plan, number: int, airflow: LocalAirflow, sandbox: Sandbox, eye: Engine) -> None:
@@ -83,7 +83,7 @@ class Scene:
     # playing
 
     def start(self) -> None:
-        """Start the DAG run; what goes wrong is kept for the test, here and in :meth:`play`."""
+        """Start the DAG run; an error is stored for the test, here and in :meth:`play`."""
         self.desk.script(self.sandbox, self.target, self.plan.script)
         self._since = time.monotonic()
         conf = {"target": self.target, "timeout": self.plan.timeout, "conn_id": conn_id(self.number)}
@@ -93,7 +93,7 @@ class Scene:
             self.failure = error
 
     def play(self) -> None:
-        """Do what the plan says, and wait for the task's end."""
+        """Run the plan's drill, and wait for the task's end."""
         if self.failure is not None:
             return
         try:
@@ -104,7 +104,7 @@ class Scene:
         self.seconds = time.monotonic() - self._since
 
     def until(self, predicate: Callable[[], T | None], what: str, timeout: float = PATIENCE) -> T:
-        """Wait for something, with a message that tells this scene from others."""
+        """Wait for a condition; the message of a time-out names this scene."""
         return eventually(predicate, timeout, f"{self}: {what}", state=self.describe, interval=0.2)
 
     def wait_state(self, states: str | Collection[str]) -> None:
@@ -124,16 +124,16 @@ class Scene:
         self.until(lambda: self.tries() >= number, f"try {number}")
         if self.plan.mode == "deferrable":
             self.wait_state(FINAL | {"deferred"})
-        # Only a look after this moment is one of this try; by then it has submitted what it wants to.
+        # Only polls after this point belong to this try, and by then it has submitted its runs.
         return self.wait_polled(self.now())
 
     def wait_polled(self, since: int) -> RunId:
-        """Wait until the newest run is asked for after request number ``since``, and return its id."""
-        self.until(lambda: self.calls(self.desk.fetch(self.runs()[-1]), since), "a look at the run")
+        """Wait until the newest run is polled after request number ``since``, and return its id."""
+        self.until(lambda: self.calls(self.desk.fetch(self.runs()[-1]), since), "a poll of the run")
         return self.runs()[-1]
 
     def fault(self, kind: Kind, match: str, **options: Any) -> Fault:
-        """Let something go wrong with matching requests."""
+        """Add a fault for matching requests."""
         return self.sandbox.faults.add(kind, match, **options)
 
     def finish(self) -> None:
@@ -165,7 +165,7 @@ class Scene:
     # what Airflow has
 
     def state(self) -> str:
-        """The task's state, straight from the table."""
+        """The task's state, from the database."""
         return str(self._row()[0])
 
     def tries(self) -> int:
@@ -181,11 +181,11 @@ class Scene:
         return (None, 0) if row is None else (row[0], row[1])
 
     def log(self, try_number: int = 1) -> str:
-        """The task's log of one try, with what its trigger said."""
+        """The task's log of one try, including its trigger's lines."""
         return self._airflow.task_log(self.dag_id, self.run_id, TASK, try_number)
 
     def wait_log(self, words: str, try_number: int = 1) -> None:
-        """Wait until the log of a try says this of the first run; what a dying process says gets there late."""
+        """Wait until a try's log contains this line about the first run; a dying process's lines arrive late."""
         wanted = words.format(run_id=self.runs()[0])
 
         def said() -> bool:
@@ -194,7 +194,7 @@ class Scene:
         eventually(said, 10, f"{self}: {wanted!r} in the log", state=self.describe)
 
     def verdict(self) -> str | None:
-        """The verdict in the task's summary, None where it has none."""
+        """The verdict in the task's summary; None if there is none."""
         try:
             return str(self._airflow.xcom(self.dag_id, self.run_id, TASK)["verdict"])
         except NotFoundError:
@@ -211,11 +211,11 @@ class Scene:
         return list(self.statuses())
 
     def active(self) -> list[RunId]:
-        """Those of them that have not ended."""
+        """The runs that have not ended."""
         return self.desk.active(self.sandbox, self.target)
 
     def submissions(self) -> list[LogEntry]:
-        """The submissions that took effect, however they were answered."""
+        """The submissions that took effect, whatever response was sent."""
         mine = set(self.runs())
         return [entry for entry in self.sandbox.log.submissions() if mine & set(entry.run_ids)]
 
@@ -239,13 +239,13 @@ class Scene:
         return entries[-1].sequence if entries else 0
 
     def describe(self) -> str:
-        """Where the scene stands, for messages."""
+        """The current state of the scene, for messages."""
         if not self.run_id:
             return "not started"
         return f"{self.dag_id} {self.run_id}: {self.state()}, try {self.tries()}, runs {self.statuses()}"
 
     def story(self) -> str:
-        """Everything that is known of the scene, for the report of a failed test."""
+        """The history of the scene, for the report of a failed test."""
         lines = [self.describe(), f"played in {self.seconds:.1f} s"]
         for run_id in self.runs():
             lines += [

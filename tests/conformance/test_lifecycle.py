@@ -1,4 +1,4 @@
-"""What every vendor keeps to, waiting in a worker or in the triggerer; the sandbox's request log is the judge."""
+"""The lifecycle that both vendors share, in a worker and in the triggerer, checked in the sandbox's request log."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def everywhere(drill: Callable[[Scene], None], **options: Any) -> pytest.MarkDec
 
 
 def seen(scene: Scene) -> dict[str, Any]:
-    """How the task ended, and the service's side of it."""
+    """The task's outcome, and its effects at the service."""
     return {
         "state": scene.state(),
         "tries": scene.tries(),
@@ -45,7 +45,7 @@ def expected(
     cancellations: int = 0,
     left_running: int = 0,
 ) -> dict[str, Any]:
-    """As :func:`seen`."""
+    """The expected result of :func:`seen`."""
     return {
         "state": state,
         "tries": tries,
@@ -56,12 +56,12 @@ def expected(
     }
 
 
-@everywhere(drills.left_alone, script="passes")
+@everywhere(drills.undisturbed, script="passes")
 def test_a_pass_is_a_success(scene: Scene) -> None:
     assert seen(scene) == expected("success", "passed")
 
 
-@everywhere(drills.left_alone, script="fails")
+@everywhere(drills.undisturbed, script="fails")
 def test_a_failed_test_is_not_retried(scene: Scene) -> None:
     assert seen(scene) == expected("failed", "failed")
 
@@ -71,7 +71,7 @@ def test_a_run_that_somebody_stopped_has_not_passed(scene: Scene) -> None:
     assert seen(scene) == expected("failed", "cancelled")
 
 
-@everywhere(drills.left_alone, script="unknown_status", timeout=TIMEOUT, retries=0)
+@everywhere(drills.undisturbed, script="unknown_status", timeout=TIMEOUT, retries=0)
 def test_an_unknown_status_is_waited_for_until_the_time_out(scene: Scene) -> None:
     vendor = scene.vendor
     assert seen(scene) == expected(
@@ -79,12 +79,12 @@ def test_an_unknown_status_is_waited_for_until_the_time_out(scene: Scene) -> Non
     )
     (submission,) = scene.submissions()
     assert scene.looks()[-1].at - submission.at > TIMEOUT - 1, "the wait ended early"
-    scene.wait_log("Timed out: 1 run ({run_id}) not finished in time")
+    scene.wait_log("Timed out: 1 run ({run_id}) did not finish in time")
     scene.wait_log(vendor.at_a_time_out)
     scene.wait_log(vendor.excuse)
 
 
-@everywhere(drills.struck_by_faults)
+@everywhere(drills.transient_faults)
 def test_transient_faults_do_not_end_the_wait(scene: Scene) -> None:
     assert seen(scene) == expected("success", "passed")
     looks = scene.looks()
@@ -105,7 +105,7 @@ def test_a_kill_stops_the_run_or_says_that_it_goes_on(scene: Scene) -> None:
     assert found == expected(
         "failed", found["verdict"], cancellations=vendor.cancelled, left_running=vendor.left_running
     )
-    # Of a deferred task nobody judges what is known; a worker may be ended before it has.
+    # A deferred task that is killed has no verdict; a worker may be killed before it has one.
     assert found["verdict"] in (None, vendor.at_the_end)
     scene.wait_log(vendor.at_a_kill)
 
@@ -124,7 +124,7 @@ def test_after_a_time_out_only_what_was_stopped_is_started_again(scene: Scene) -
     scene.wait_log(vendor.excuse)
 
 
-@everywhere(drills.told_of_another_run)
+@everywhere(drills.another_run_returned)
 def test_an_answer_about_another_run_is_no_answer(scene: Scene) -> None:
     assert seen(scene) == expected("success", "passed")
 

@@ -1,4 +1,4 @@
-"""The vendors under test: how the sandbox is steered as each of them, and the few things in which they differ."""
+"""The vendors under test: how to control the sandbox for each, and their few differences."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class TesterArmyDesk:
 
     @staticmethod
     def target(number: int) -> str:
-        """The test that belongs to one scene alone."""
+        """The test that only one scene uses."""
         return bulk_test_id(number)
 
     @staticmethod
@@ -47,7 +47,7 @@ class TesterArmyDesk:
 
     @staticmethod
     def script(sandbox: Sandbox, target: Any, name: str) -> None:
-        """Let the next runs of the test go that way."""
+        """Set the script that the next runs of the test follow."""
         sandbox.store.override_script(target, name)
 
     @staticmethod
@@ -86,7 +86,7 @@ class DocketDesk:
 
     @staticmethod
     def target(number: int) -> int:
-        """The blueprint that belongs to one scene alone."""
+        """The blueprint that only one scene uses."""
         return bulk_blueprint_id(number)
 
     @staticmethod
@@ -103,7 +103,7 @@ class DocketDesk:
 
     @staticmethod
     def script(sandbox: Sandbox, target: Any, name: str) -> None:
-        """Let the next runs of the blueprint go that way."""
+        """Set the script that the next runs of the blueprint follow."""
         sandbox.docket.override_script(target, name)
 
     @staticmethod
@@ -134,17 +134,17 @@ Desk = type[TesterArmyDesk] | type[DocketDesk]
 
 @dataclass(frozen=True)
 class Vendor:
-    """A vendor, and what the lifecycle makes of what its API can do.
+    """A vendor, and the outcomes that depend on what its API can do.
 
-    :param left_running: how many runs go on after a kill, and after a time-out on the last try.
-    :param cancelled: how many calls cancel the run of a task that is killed or timed out.
-    :param at_a_time_out: what the task's log says at a time-out becomes of the run.
-    :param at_a_kill: the same at a kill; empty where that may be in the API server's log: its listener can be the
-        first to cancel, and the task then hears of a finished run.
-    :param excuse: how the error of a time-out ends.
-    :param at_the_end: the verdict on a run that had not ended: it was stopped, or goes on.
-    :param over_a_time_out: how many submissions a task makes that succeeds on the try after a time-out: what
-        could not be stopped is waited for, and not started a second time.
+    :param left_running: the runs that continue after a kill, and after a time-out on the last try.
+    :param cancelled: the calls that cancel the run of a task that is killed or timed out.
+    :param at_a_time_out: what the task's log says about the run at a time-out.
+    :param at_a_kill: the same at a kill; empty if the line may be in the API server's log instead, because its
+        listener may cancel first.
+    :param excuse: the end of the error message of a time-out.
+    :param at_the_end: the verdict about a run that had not ended.
+    :param over_a_time_out: the submissions of a task that succeeds on the try after a time-out. A run that could
+        not be cancelled is awaited, and not started a second time.
     """
 
     name: str
@@ -158,7 +158,7 @@ class Vendor:
     over_a_time_out: int
 
 
-GOES_ON = "Docket cannot cancel runs. 1 run ({run_id}) may run on to the end."
+GOES_ON = "Docket cannot cancel runs. 1 run ({run_id}) may continue to the end."
 
 VENDORS: Sequence[Vendor] = (
     Vendor(

@@ -1,4 +1,4 @@
-"""The fenced blocks of the documentation's pages, and what becomes of each kind in the tests.
+"""The fenced blocks of the pages, and how the tests treat each kind.
 
 Nothing here needs Airflow, or anything else that is not in Python itself.
 """
@@ -19,6 +19,8 @@ _FENCE = re.compile(r"^( *)```(\w*)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 NOT_RUN = {
     "pip install": "would fetch a release from a package index; `make test-matrix` installs the built wheel",
     "git ": "works on the repository of whoever releases",
+    "export ": "sets a variable for the commands after it",
+    ".venv/bin/": "starts the suite that this test belongs to, or a part of it",
     "twine upload": "publishes",
 }
 #: Languages whose blocks are not executed, and why.

@@ -2,13 +2,15 @@
 
 * `reference.md`: from the docstrings and signatures of what a DAG's author uses;
 * the table of features in `versions.md`: from `airflow_compat.FEATURES`, by which the code branches;
-* the tables of the decision in `reliability.md`: from the function that decides.
+* the tables of the decision in `reliability.md`: from the function that decides;
+* the table of faults that simulated worlds found: from those worlds.
 """
 
 from __future__ import annotations
 
 import enum
 import inspect
+import json
 import re
 from dataclasses import replace
 from datetime import timedelta
@@ -23,6 +25,7 @@ from tests.docs.blocks import REPOSITORY
 from tests.docs.markers import between
 
 DOCS = REPOSITORY / "docs"
+FOUND = REPOSITORY / "tests" / "simulation" / "found"
 PACKAGE = "airflow_provider_testerarmy"
 
 #: What the reference describes: a heading, and the classes and functions under it.
@@ -48,7 +51,7 @@ PUBLIC = {
 HEAD = """\
 # Reference
 
-Written by `make docs` from the docstrings. Parameters that Airflow gives every task are left out.
+`make docs` writes this page from the docstrings. Parameters that every Airflow task has are omitted.
 """
 
 _ROLE = re.compile(r":\w+:`~?([^`<]+)`")
@@ -168,7 +171,7 @@ def _cell(text: str) -> str:
 
 def features() -> str:
     """The table of what needs which version of Airflow."""
-    lines = ["| what you get | from Airflow | it stands on | before |", "| --- | --- | --- | --- |"]
+    lines = ["| feature | since Airflow | based on | before |", "| --- | --- | --- | --- |"]
     lines += [
         f"| {each.title} | {each.version} | {each.stands_on} | {each.before} |"
         for each in airflow_compat.FEATURES
@@ -177,11 +180,11 @@ def features() -> str:
 
 
 def decision() -> str:
-    """The tables of what becomes of the runs when a try begins, and when it ends."""
+    """The tables of the action on the runs when a try begins, and when it ends."""
     rows = list(table())
-    begins = ["| the record says | the task asks for | generation | action |", "| --- | --- | --- | --- |"]
+    begins = ["| the record says | the task requests | generation | action |", "| --- | --- | --- | --- |"]
     begins += [f"| {row.record} | {row.asked} | {row.generation} | {row.action} |" for row in _begins(rows)]
-    ends = ["| the try ends by | another try follows | none follows |", "| --- | --- | --- |"]
+    ends = ["| end of the try | action if a try follows | action if none follows |", "| --- | --- | --- |"]
     for ending in dict.fromkeys(row.ending for row in rows if row.follows):
         by = {row.follows: row.action for row in rows if row.ending == ending}
         ends.append(f"| {ending} | {by['yes']} | {by['no']} |")
@@ -198,18 +201,30 @@ def _begins(rows: list[Row]) -> list[Row]:
         other = [row for row in group if row not in same]
         shown += same
         if len({row.action for row in other}) == 1:
-            shown.append(replace(other[0], asked="anything", generation="anything, one of them another"))
+            shown.append(replace(other[0], asked="anything", generation="anything; one of the two differs"))
         else:
             shown += other
     return shown
 
 
+def found() -> str:
+    """The table of the faults that simulated worlds have shown."""
+    worlds = [(path.stem, json.loads(path.read_text())) for path in sorted(FOUND.glob("*.json"))]
+    rows = [f"| `{name}` | {world['what']} | {_promises(world['broke'])} |" for name, world in worlds]
+    return "\n".join(["| world | fault | promise |", "| --- | --- | --- |", *rows])
+
+
+def _promises(broke: list[str]) -> str:
+    return ", ".join(dict.fromkeys(each.partition(":")[0] for each in broke))
+
+
 def pages() -> dict[Path, str]:
     """Every generated page as it should be."""
     versions, reliability = DOCS / "versions.md", DOCS / "reliability.md"
+    with_decision = between(reliability.read_text(), "decision", decision())
     return {
         DOCS / "reference.md": reference(),
-        reliability: between(reliability.read_text(), "decision", decision()),
+        reliability: between(with_decision, "found table", found()),
         versions: between(versions.read_text(), "features", features()),
     }
 

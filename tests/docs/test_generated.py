@@ -29,7 +29,7 @@ def test_every_feature_is_in_the_table(feature):
 
 
 def test_every_public_class_is_in_the_reference():
-    """Those in the modules that Airflow is told of."""
+    """Those in the modules of the provider info."""
     info = get_provider_info()
     modules = [
         module

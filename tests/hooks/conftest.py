@@ -1,4 +1,4 @@
-"""Flows driven over a hook, against the sandbox, without waiting."""
+"""Drives flows through a hook against the sandbox, without waiting."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What all hooks share: the connection's extra, faults, and that every caller's exchange ends."""
+"""The base hook: the connection's extra, faults, and deadlines for every caller."""
 
 from __future__ import annotations
 
@@ -308,7 +308,7 @@ def test_whether_a_submission_may_have_had_an_effect(connect, vendor, status, ef
 
 
 def test_the_test_button_does_not_blame_the_key_for_a_proxy(connect, vendor):
-    """What to look at is in between."""
+    """The message points to the proxy instead."""
     with RawServer(always(http_answer("<html>", status="403 Forbidden"))) as server:
         accepted, message = connect(vendor, host=server.url).test_connection()
     assert (accepted, "rejected" in message, "proxy" in message) == (False, False, True)
@@ -355,7 +355,7 @@ def test_a_question_by_hand_ends(connect, vendor):
 
 @pytest.mark.parametrize("way", ENDLESS)
 def test_the_test_button_ends(connect, vendor, way, monkeypatch):
-    """It holds a thread of the API server meanwhile; as it is shipped, for 10 s."""
+    """It occupies a thread of the API server, by default for at most 10 s."""
     assert base.QUICK.total == 10.0
     monkeypatch.setattr(base, "QUICK", BRIEF)
     with RawServer(ENDLESS[way], pause=0.02) as server:

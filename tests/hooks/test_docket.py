@@ -14,7 +14,7 @@ from airflow_provider_testerarmy.runs.awaiting.watchlist import WaitEnd
 from airflow_provider_testerarmy.runs.flow import adrive
 from airflow_provider_testerarmy.runs.results import Outcome, Phase
 from airflow_provider_testerarmy.runs.service import RunRequest, Submission
-from airflow_provider_testerarmy.runs.submission.cancel import Fate, cancel
+from airflow_provider_testerarmy.runs.submission.cancel import StopResult, cancel
 from airflow_provider_testerarmy.runs.submission.lookup import find
 from airflow_provider_testerarmy.runs.submission.record import Intent
 from airflow_provider_testerarmy.runs.submission.setting import SKEW_WITHOUT_DATE, SubmitEnd
@@ -41,7 +41,7 @@ def test_a_connection_without_a_host_is_docket_itself(connect_docket):
 
 
 def test_plain_http_beyond_this_machine_needs_leave(connect_docket):
-    """The key would travel unencrypted."""
+    """The key would be sent unencrypted."""
     with pytest.raises(RequestInvalid, match="plain http"):
         _ = connect_docket(host="http://docket.example").endpoint
     assert (
@@ -51,7 +51,7 @@ def test_plain_http_beyond_this_machine_needs_leave(connect_docket):
 
 
 def test_the_test_button_accepts_a_good_key(connect_docket, service):
-    """It starts nothing, and its message says what was looked at."""
+    """It starts nothing, and the message says what was requested."""
     accepted, message = connect_docket().test_connection()
     assert (accepted, "run 0" in message) == (True, True)
     assert service.control.log.counts() == {"docket_get_test_run": 1}
@@ -103,14 +103,14 @@ def test_a_submission_has_its_runs_and_its_group(docket_driver, service):
 
 
 def test_nothing_is_asked_before_the_submission(docket_driver, service):
-    """There is no look at a test that would not start it."""
+    """The API cannot read a test without starting it."""
     docket_driver.submit(181)
     assert service.control.log.counts() == {"docket_trigger_run": 1}
     assert [line[0] for line in docket_driver.journal.lines] == ["intent", "submitted"]
 
 
 def test_the_intent_is_noted_by_the_workers_clock(docket_driver, service):
-    """No answer has told the service's time by then, so it is dated early."""
+    """The service's time is unknown by then, so the intent is dated early."""
     docket_driver.submit(181)
     now = datetime.fromtimestamp(service.control.clock.time(), UTC)
     assert docket_driver.journal.lines[0] == ("intent", now - SKEW_WITHOUT_DATE)
@@ -122,7 +122,7 @@ def test_an_unclear_submission_is_neither_repeated_nor_guessed(docket_driver, se
     service.control.faults.add(kind, "docket_trigger_run")
     ended = docket_driver.submit(181)
     assert (ended.end, ended.look_again) == (SubmitEnd.UNCLEAR, False)
-    assert "Docket offers no way to look up what was started" in ended.message
+    assert "Docket's API cannot look up what was started" in ended.message
     assert len(service.control.log.entries("docket_trigger_run")) == 1
     assert [line[0] for line in docket_driver.journal.lines] == ["intent", "unclear"]
 
@@ -135,10 +135,10 @@ def test_a_lost_try_is_not_repeated(docket_driver, service):
 
 
 def test_a_lost_submission_is_not_found(docket_driver):
-    """When its task is stopped, only that much can be said."""
+    """When its task is stopped, this is all that can be reported."""
     setting = docket_driver.setting(RunRequest("test", "181"))
     ended = docket_driver.drive(find(setting, EARLIER))
-    assert "no way to look up" in ended.message
+    assert "cannot look up what was started" in ended.message
 
 
 @pytest.mark.parametrize(
@@ -165,7 +165,7 @@ def test_a_rejected_key_ends_the_submission(docket_driver, service):
 
 
 def test_a_missing_run_is_not_overlooked(docket_driver, service):
-    """A test that nobody awaits must not count as tested."""
+    """A test without a run must not count as tested."""
     started = {"id": 35, "test_runs": [{"id": 38, "test_blueprint_id": 181}]}
     service.control.faults.add(
         "status_after", "docket_trigger_run", status=200, body={"test_group_run": started}
@@ -173,7 +173,7 @@ def test_a_missing_run_is_not_overlooked(docket_driver, service):
     ended = docket_driver.submit(181, 182)
     assert ended.end is SubmitEnd.UNCLEAR
     assert any(
-        "2 tests were to be run, and group run 35 has fewer runs: 38" in line for line in docket_driver.log
+        "2 tests were requested, but group run 35 has fewer runs: 38" in line for line in docket_driver.log
     )
 
 
@@ -221,7 +221,7 @@ def test_each_end_has_its_outcome(docket_driver, blueprint, outcome):
 
 @pytest.mark.parametrize("blueprint", [catalog.BLUEPRINT_ENDLESS, catalog.BLUEPRINT_UNKNOWN_STATUS])
 def test_what_has_no_known_end_is_awaited_until_the_deadline(docket_driver, blueprint):
-    """A status that nobody knows is no end, and never a pass."""
+    """An unknown status is not an end, and never a pass."""
     run_ids = docket_driver.submit(blueprint).submission.run_ids
     waited = docket_driver.await_runs(run_ids, timeout=120)
     assert waited.end is WaitEnd.DEADLINE
@@ -237,7 +237,7 @@ def test_every_look_is_one_request_per_active_run(docket_driver, service):
 
 
 def test_faults_while_waiting_are_borne(docket_driver, service):
-    """The runs go on, so the wait does."""
+    """The runs continue, so the wait does as well."""
     run_ids = docket_driver.submit(181).submission.run_ids
     for kind in ("status", "reset_before", "empty", "garbage", "wrong_shape", "html"):
         service.control.faults.add(kind, "docket_get_test_run")
@@ -245,7 +245,7 @@ def test_faults_while_waiting_are_borne(docket_driver, service):
 
 
 def test_a_run_may_be_visible_only_later(docket_driver, service):
-    """Not found right after its start is no end."""
+    """A 404 right after the start does not end the wait."""
     service.control.faults.add("list_lag", "docket_trigger_run", seconds=20)
     assert docket_driver.run(181)[0].outcome is Outcome.PASSED
 
@@ -281,11 +281,11 @@ def test_the_triggerer_waits_by_the_same_rules(connect_docket, service):
 
 
 def test_runs_cannot_be_cancelled_and_the_log_says_so(docket_driver, service):
-    """Nothing is asked of Docket, and nobody is told that something was stopped."""
+    """No request is sent, and no message claims that a run was stopped."""
     submission = docket_driver.submit(181, 182).submission
     calls = len(service.control.log)
     fate = docket_driver.drive(cancel(docket_driver.service, submission, docket_driver.log.append))
-    assert fate is Fate.RUNNING
+    assert fate is StopResult.RUNNING
     assert len(service.control.log) == calls
     (line,) = [line for line in docket_driver.log if "cannot cancel" in line]
     assert line.startswith("Docket cannot cancel runs")

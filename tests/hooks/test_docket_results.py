@@ -142,13 +142,13 @@ def test_a_later_attempt_that_passed_leaves_no_warning():
     ],
 )
 def test_words_for_an_end(status, outcome):
-    """A word that nobody knows is no end, and never a pass."""
+    """An unknown status is not an end, and never a pass."""
     assert judged(status, []).outcome is outcome
 
 
 @pytest.mark.parametrize("other", [39, 0, None])
 def test_an_answer_about_another_run_is_none(other):
-    """Neither whole nor at a glance."""
-    for question in (DocketService().fetch(38), DocketService().glance("38")):
+    """Neither with details nor without."""
+    for question in (DocketService().fetch(38), DocketService().fetch_state("38")):
         with pytest.raises(ValueError, match=r"another run|test_run"):
             question.parse({"test_run": {"id": other, "status": "passed"}})

@@ -1,4 +1,4 @@
-"""The answer to a trigger, held against what was asked: over the wire, as a hook's questions meet it."""
+"""Docket's response to a trigger is checked against the request, over HTTP."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_each_test_once_is_a_submission(answered, runs):
     ],
 )
 def test_an_answer_that_does_not_fit_is_unclear_and_names_what_it_gave(answered, runs, candidates):
-    """What nobody awaits would count as tested; what was started is paid for."""
+    """A missing test would count as tested, and started runs are billed."""
     fault = answered(ASKED, runs)
     assert isinstance(fault, ServiceFault)
     assert (fault.kind, fault.may_have_effect) == (FaultKind.TRANSIENT, True)
@@ -78,7 +78,7 @@ def test_an_answer_that_does_not_fit_is_unclear_and_names_what_it_gave(answered,
 
 @pytest.mark.parametrize("test_id", [None, "x", 0, True, 10**30, ""])
 def test_a_run_that_does_not_name_its_test_stands_for_the_missing_one(answered, test_id):
-    """Silence contradicts nothing, as long as there is a run for each test; even when no run names its test."""
+    """A missing field contradicts nothing if there is a run for each test, even if no run has its test id."""
     silent = {"test_blueprint_id": test_id}
     assert answered(ASKED, [A, {**B, **silent}]).run_ids == (38, 39)
     assert answered(ASKED, [LOGIN, {**A, **silent}, {**B, **silent}]).run_ids == (38, 39)
@@ -94,7 +94,7 @@ def test_an_answer_without_its_group_is_a_submission_without_a_link(answered, gr
 
 
 def test_runs_of_two_groups_in_an_answer_without_its_group_are_unclear(answered):
-    """Which of them was asked for cannot be told."""
+    """It is unclear which of the groups was requested."""
     fault = answered(ASKED, [{**A, "test_group_run_id": 35}, {**B, "test_group_run_id": 36}], None)
     assert (fault.candidates, fault.batch_id, fault.may_have_effect) == ((38, 39), "", True)
 
@@ -117,7 +117,7 @@ def test_a_category_starts_an_unknown_number_of_tests(answered, runs):
 
 @pytest.mark.parametrize("runs", [[], [LOGIN], [A, A], [A, {**B, "test_blueprint_id": 180}]])
 def test_a_category_without_a_test_or_with_one_twice_is_unclear(answered, runs):
-    """Nothing tested is no pass."""
+    """Without a test there is no pass."""
     assert answered(CATEGORY, runs).may_have_effect
 
 

@@ -1,4 +1,4 @@
-"""Whether a listed run stems from a request: only what both say can contradict."""
+"""Whether a request may have started a listed run, judged by the fields that both have."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Answers of both vendors that are about something else, or hold what nobody can store."""
+"""Responses of both vendors about another object, or with values that cannot be stored."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def docket_run(run_id=7, **fields):
     return {"test_run": {"id": run_id, "status": "passed", **fields}}
 
 
-WHOLE_AND_GLANCE = pytest.mark.parametrize("method", ["fetch", "glance"])
+WHOLE_AND_GLANCE = pytest.mark.parametrize("method", ["fetch", "fetch_state"])
 
 
 @WHOLE_AND_GLANCE
@@ -37,10 +37,10 @@ WHOLE_AND_GLANCE = pytest.mark.parametrize("method", ["fetch", "glance"])
     ],
 )
 def test_an_answer_about_another_run_is_not_an_answer(service, method, asked, right, wrong):
-    """Its pass would be somebody else's."""
+    """Its outcome would be that of another run."""
     question = getattr(service, method)(asked)
     assert question.parse(right).outcome is Outcome.PASSED
-    with pytest.raises(ValueError, match=r"answered about (another )?run"):
+    with pytest.raises(ValueError, match=r"received (another )?run"):
         question.parse(wrong)
 
 
@@ -65,9 +65,9 @@ def test_an_unusable_id_is_refused(method, odd):
     ],
 )
 def test_an_answer_about_another_target_is_no_submission(kind, answer):
-    """What was started is looked for then."""
+    """The task looks up what was started."""
     question = TesterArmyService().submit(RunRequest(kind, A, {"prompt": "x"} if kind == "prompt" else {}))
-    with pytest.raises(ValueError, match=r"answered about another one|cannot be used"):
+    with pytest.raises(ValueError, match=r"received another one|cannot be used"):
         question.parse(answer)
 
 
@@ -76,7 +76,7 @@ def test_a_look_at_another_target_is_not_an_answer(kind):
     """Its project is not where the runs will be."""
     question = TesterArmyService().prepare(RunRequest(kind, A))
     assert question.parse({"id": A.upper(), "projectId": "p"}).project_id == "p"
-    with pytest.raises(ValueError, match="answered about another one"):
+    with pytest.raises(ValueError, match="received another one"):
         question.parse({"id": B})
 
 

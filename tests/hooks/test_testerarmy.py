@@ -61,14 +61,14 @@ def connect(service, monkeypatch):
     ],
 )
 def test_the_base_url(connect, fields, url):
-    """Whatever the form was filled with, and a bare host has the service's own path."""
+    """For any form of the host; a bare host gets the service's default path."""
     hook = connect(**fields)
     assert hook.base_url() == url
     assert hook.endpoint.base_url == url
 
 
 def test_port_zero_is_none():
-    """The connection form posts it where none was given."""
+    """The connection form sends it for an empty field."""
     hook = TesterArmyHook()
     hook._connection = SimpleNamespace(host="tester.army", port=0, schema=None)
     assert hook.base_url() == "https://tester.army/api/v1"
@@ -218,14 +218,14 @@ def test_one_call_in_an_event_loop(connect):
 
 
 def test_a_good_connection(connect):
-    """It names what the key sees."""
+    """It names the projects that the key can access."""
     good, message = connect(port=0, extra={"workspace": None}).test_connection()
-    assert (good, "3 project(s): Acme Shop" in message) == (True, True)
+    assert (good, "3 projects: Acme Shop" in message) == (True, True)
 
 
 @pytest.mark.parametrize("password", ["sk_wrong", "sk_forbidden_1"])
 def test_a_bad_key(connect, password):
-    """It says where to make a new one, and does not show this one."""
+    """The message says where to create a new key, and does not show this one."""
     good, message = connect(password=password).test_connection()
     assert not good
     assert "https://tester.army/dashboard/profile/api-keys" in message
@@ -249,7 +249,7 @@ def test_a_service_that_is_not_the_api(connect, service, kind):
 
 @pytest.mark.parametrize("fields", [{"host": "http://tester.army"}, {"password": ""}])
 def test_a_connection_form_with_a_mistake(connect, fields):
-    """It is told without asking anybody."""
+    """The mistake is reported without a request."""
     good, message = connect(**fields).test_connection()
     assert (good, bool(message)) == (False, True)
 

@@ -1,4 +1,4 @@
-"""What TesterArmy's answers about a run mean."""
+"""TesterArmy's runs as domain results."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from airflow_provider_testerarmy.runs.verdict.summary import summarize
 
 
 def test_a_pass_with_a_failed_step_and_an_issue_is_a_pass():
-    """Its agent judged the whole; the gate passes it, so JUnit shows no failure."""
+    """The agent judged the whole run; the gate passes it, so JUnit shows no failure."""
     output = {
         "result": "PASS",
         "steps": [{"stepIndex": 0, "title": "Close the banner", "status": "failed"}],

@@ -82,10 +82,10 @@ def test_a_pass_in_the_worker(endings: Seen) -> None:
     ("task_id", "state", "verdict", "words"),
     [
         ("skipped", "skipped", "skipped", "Verdict: skipped"),
-        ("rejected", "failed", "cancelled", "The service rejected every run as it was submitted"),
+        ("rejected", "failed", "cancelled", "The service rejected every run at submission"),
         ("cancelled", "failed", "cancelled", "Verdict: cancelled"),
         ("too_severe", "failed", "failed", "above the allowed severity 3"),
-        ("reported", "success", "failed", "The gate only reports, so the task succeeds"),
+        ("reported", "success", "failed", "The gate has report_only=True, so the task succeeds"),
     ],
 )
 def test_an_ending(endings: Seen, task_id: str, state: str, verdict: str, words: str) -> None:

@@ -101,7 +101,7 @@ def test_the_news_without_a_notifier() -> None:
         import runpy, sys
         sys.modules["airflow.providers.smtp.notifications.smtp"] = None
         found = runpy.run_path(sys.argv[1])
-        assert found["SmtpNotifier"] is None and found["tell"] is None
+        assert found["SmtpNotifier"] is None and found["notify"] is None
     """
     command = [sys.executable, "-W", "ignore", "-c", code, str(EXAMPLE_DAGS / "regression_news.py")]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)

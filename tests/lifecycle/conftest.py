@@ -1,4 +1,4 @@
-"""What the tests of a try share: a connection to the sandbox, and the tries of a task instance."""
+"""Fixtures for the tests of a try: a connection to the sandbox, and the tries of a task instance."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import time
 import pytest
 
 from airflow_provider_testerarmy import airflow_compat
-from airflow_provider_testerarmy.lifecycle.service_session import ServiceLine
+from airflow_provider_testerarmy.lifecycle.service_session import ServiceSession
 from airflow_provider_testerarmy.sandbox.state import DEFAULT_API_KEY
 from tests.lifecycle.tries import Tries
 
@@ -17,7 +17,7 @@ LOGIN = {"conn_type": "generic", "login": "jane@acme.example", "password": "batt
 
 @pytest.fixture
 def connections(service, monkeypatch):
-    """The connection `testerarmy_default`, to the sandbox, and one to sign in with."""
+    """The connection `testerarmy_default` to the sandbox, and a connection with a login for the product."""
     extra = {"workspace": "acme", "project_short_id": "shop"}
     fields = {
         "conn_type": "testerarmy",
@@ -59,13 +59,13 @@ def variables(monkeypatch):
 
 @pytest.fixture
 def no_pauses(monkeypatch, service):
-    """Pauses move the sandbox's clock, and the worker's with it, instead of taking time."""
+    """Pauses advance the clocks of the sandbox and the worker instead of sleeping."""
     began, passed = time.time(), [0.0]
 
     def sleep(seconds):
         passed[0] += seconds
         service.control.clock.advance(seconds)
 
-    monkeypatch.setattr(ServiceLine, "sleep", staticmethod(sleep))
-    monkeypatch.setattr(ServiceLine, "clock", staticmethod(lambda: began + passed[0]))
+    monkeypatch.setattr(ServiceSession, "sleep", staticmethod(sleep))
+    monkeypatch.setattr(ServiceSession, "clock", staticmethod(lambda: began + passed[0]))
     return passed

@@ -1,4 +1,4 @@
-"""Addresses inside are refused, however they are written."""
+"""Internal addresses are refused in every spelling."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ INSIDE = [
 
 @pytest.mark.parametrize("host", INSIDE)
 def test_an_address_inside_is_refused(host):
-    """In every spelling that the system's resolver takes for an address."""
+    """In every spelling that the system's resolver accepts as an address."""
     assert is_inside(literal(host))
     with pytest.raises(NotCopied, match="inside"):
         check_host(host)
@@ -57,7 +57,7 @@ def test_an_address_inside_is_refused(host):
 
 @pytest.mark.parametrize("host", ["localhost", "LOCALHOST", "localhost.", "a.localhost", "a.LocalHost."])
 def test_a_name_of_this_machine_is_refused(host):
-    """Without asking anybody what it resolves to (RFC 6761)."""
+    """Without a name lookup (RFC 6761, section 6.3)."""
     with pytest.raises(NotCopied, match="inside"):
         check_host(host)
 
@@ -75,7 +75,7 @@ def test_a_name_of_this_machine_is_refused(host):
     ],
 )
 def test_what_is_outside_may_be_asked(host):
-    """A name is looked at again when it is connected to."""
+    """The address of a name is checked when the client connects."""
     check_host(host)
 
 
@@ -94,7 +94,7 @@ def test_what_is_outside_may_be_asked(host):
     ],
 )
 def test_which_address_is_connected_to(address, here, allowed):
-    """This machine only where the service is there, and then nothing else."""
+    """Loopback is allowed only if the service itself runs there, and then nothing else is."""
     try:
         check_address(address, here=here)
     except NotCopied:

@@ -33,7 +33,7 @@ pytestmark = pytest.mark.usefixtures("connections")
 
 
 def test_a_group_that_passes(tries, service):
-    """Its ids and link are known before the end, its summary after."""
+    """The ids and the link are pushed before the end, the summary after it."""
     summary = tries.execute(group())
     (submission,) = service.control.log.submissions()
     assert (summary["verdict"], summary["counts"]) == ("passed", {"total": 4, "passed": 4})
@@ -72,7 +72,7 @@ def test_a_prompt_with_a_login(tries, service):
     ],
 )
 def test_a_task_that_does_not_succeed_has_its_summary(tries, make, error, verdict):
-    """It is worth as much as that of one that does."""
+    """A failed task pushes its summary as a successful one does."""
     ending = tries.execute(make())
     assert type(ending) is error
     assert tries.summary["verdict"] == verdict
@@ -80,18 +80,18 @@ def test_a_task_that_does_not_succeed_has_its_summary(tries, make, error, verdic
 
 
 def test_reporting_only(tries):
-    """The verdict is told, and the task succeeds."""
+    """The verdict is logged, and the task succeeds."""
     assert tries.execute(group(catalog.GROUP_FAILING, gate={"report_only": True}))["verdict"] == "failed"
 
 
 def test_a_group_of_which_some_are_rejected(tries):
-    """What ran is judged, what did not has not passed."""
+    """Accepted runs are judged, and rejected ones count as not passed."""
     ending = tries.execute(group(catalog.GROUP_SOME_REJECTED, gate={"on_cancelled": "ignore"}))
     assert (ending["verdict"], ending["counts"]) == ("passed", {"total": 3, "passed": 2, "cancelled": 1})
 
 
 def test_what_was_started_is_noted(tries):
-    """Before the wait, so that lists of tasks know it whatever comes of it; and nothing secret is in it."""
+    """The note is pushed before the wait, so it exists even if the task fails. It contains no secret."""
     tries.execute(group(catalog.GROUP_ENDLESS, deferrable=True))
     note = tries.ti.xcoms["test_runs"]
     assert (note["label"], note["title"]) == (f"group {catalog.GROUP_ENDLESS}", "Scrolling")
@@ -110,7 +110,7 @@ def test_not_waiting(tries):
     ("rejected", "error"), [(False, NothingTested), (True, RunRejected)], ids=["empty", "rejected"]
 )
 def test_what_cannot_run_is_never_a_pass(tries, service, how, rejected, error):
-    """Nor is it waited for: there is nothing that could end."""
+    """The task does not wait for runs that the service has rejected."""
     if not rejected:
         body = {"status": "queued", "batchId": catalog.UNKNOWN_ID, "runIds": [], "count": 0}
         service.control.faults.add("wrong_shape", "trigger_group", body=body, status=202)
@@ -121,14 +121,14 @@ def test_what_cannot_run_is_never_a_pass(tries, service, how, rejected, error):
 
 @pytest.mark.parametrize(("allow_empty", "error"), [(False, NothingTested), (True, TestsSkipped)])
 def test_no_run_may_be_allowed(tries, service, allow_empty, error):
-    """It skips the task then."""
+    """With `allow_empty`, the task is skipped."""
     body = {"status": "queued", "batchId": catalog.UNKNOWN_ID, "runIds": [], "count": 0}
     service.control.faults.add("wrong_shape", "trigger_group", body=body, status=202)
     assert type(tries.execute(group(gate={"allow_empty": allow_empty}))) is error
 
 
 def test_a_group_that_the_service_refuses_to_run(tries):
-    """A group without a runnable test; its words are passed on."""
+    """The group has no runnable test. The message contains the service's own."""
     ending = tries.execute(group(catalog.GROUP_EMPTY))
     assert type(ending) is RequestRefused
     assert "has no runnable tests" in str(ending)
@@ -151,11 +151,11 @@ def test_a_key_that_is_revoked_while_waiting(tries, service):
         group(catalog.GROUP_ENDLESS), meanwhile=lambda: service.control.keys.revoke(DEFAULT_API_KEY)
     )
     assert type(ending) is CredentialsRejected
-    assert "stopped accepting the key" in str(ending)
+    assert "rejected the key" in str(ending)
 
 
 def test_a_service_that_is_gone(tries, service):
-    """The wait ends after `max_outage`; a task without retries leaves nothing running that it can stop."""
+    """The wait ends after `max_outage`. A task without retries cancels the runs that it can cancel."""
     tries.seconds = 2
     ending = tries.execute(
         group(catalog.GROUP_ENDLESS, max_outage=0.2),
@@ -178,14 +178,14 @@ def test_a_deferred_group(tries, service):
 
 
 def test_the_deferral_outlives_the_deadline_by_a_little(tries):
-    """The trigger ends the wait; Airflow does where the trigger does not."""
+    """The trigger ends the wait. If it does not, Airflow ends the deferral a minute later."""
     deferred = tries.execute(group(deferrable=True, timeout=100))
     assert timedelta(seconds=155) < deferred.timeout < timedelta(seconds=161)
     assert tries.record["deadline"] == deferred.trigger.deadline
 
 
 def test_without_a_deadline_the_deferral_has_none(tries):
-    """It waits for ever."""
+    """`timeout=None` waits without a limit."""
     deferred = tries.execute(group(deferrable=True, timeout=None))
     assert (deferred.timeout, deferred.trigger.deadline) == (None, None)
 
@@ -207,7 +207,7 @@ OTHER_EVENTS = [
 
 @pytest.mark.parametrize("event", OTHER_EVENTS)
 def test_with_an_event_of_another_version_the_worker_looks_for_itself(tries, service, event):
-    """During an upgrade, worker and triggerer differ; a paid run is not thrown away for that."""
+    """During an upgrade, worker and triggerer have different versions. The run must not be lost for that."""
     task = group(deferrable=True)
     tries.execute(task)
     summary = tries.resume(task, "execute_complete", {"event": event})
@@ -215,7 +215,7 @@ def test_with_an_event_of_another_version_the_worker_looks_for_itself(tries, ser
 
 
 def test_an_event_of_another_version_never_passes(tries, service):
-    """Whatever it says."""
+    """Not even if the unreadable event claims success."""
     task = group(catalog.GROUP_FAILING, deferrable=True)
     tries.execute(task)
     event = {"version": 2, "end": "finished", "verdict": "passed"}
@@ -233,7 +233,7 @@ def test_a_resumed_task_that_remembers_nothing(tries):
 
 
 def test_a_resumed_task_without_a_store_reads_its_xcoms(tries):
-    """As on Airflow before 3.3."""
+    """Airflow before 3.3 has no task state store."""
     tries.store = None
     task = group(deferrable=True)
     tries.execute(task)
@@ -257,7 +257,7 @@ def test_a_deferral_that_airflow_ends_stops_the_runs(tries, service):
 
 @pytest.mark.parametrize("group_id", [catalog.GROUP_SEQUENTIAL, catalog.GROUP_FAILING])
 def test_the_report_is_written_whatever_the_verdict(tries, tmp_path, group_id):
-    """The folder is made."""
+    """The folder is created."""
     path = tmp_path / "reports" / "nightly.json"
     tries.execute(group(group_id, report_path=str(path)))
     document = json.loads(path.read_text())
@@ -269,7 +269,7 @@ def test_the_report_is_written_whatever_the_verdict(tries, tmp_path, group_id):
     ("group_id", "verdict"), [(catalog.GROUP_SEQUENTIAL, "passed"), (catalog.GROUP_FAILING, "failed")]
 )
 def test_a_report_that_cannot_be_written_hides_nothing(tries, tmp_path, group_id, verdict):
-    """A file is in the way of the folder; the verdict is what it is."""
+    """The folder cannot be created because a file has its name. The verdict does not change."""
     (tmp_path / "file").touch()
     ending = tries.execute(group(group_id, report_path=str(tmp_path / "file" / "nightly.json")))
     if verdict == "passed":
@@ -281,7 +281,7 @@ def test_a_report_that_cannot_be_written_hides_nothing(tries, tmp_path, group_id
 
 @pytest.mark.parametrize("spelling", [str.upper, str])
 def test_a_failure_of_a_non_blocking_test_alone(tries, spelling):
-    """The task succeeds, says loudly that nothing was judged, and does not call it passed."""
+    """The task succeeds with a warning. The verdict is *not judged*, not *passed*."""
     task = single(catalog.TEST_FAILS, gate={"non_blocking_tests": spelling(catalog.TEST_FAILS)})
     summary = tries.execute(task)
     assert (summary["verdict"], summary["counts"]["failed"]) == ("not_judged", 1)
@@ -289,6 +289,6 @@ def test_a_failure_of_a_non_blocking_test_alone(tries, spelling):
 
 
 def test_a_failure_with_xcoms_turned_off(tries):
-    """The summary is the return value, and there is to be none."""
+    """The summary would be the return value, which `do_xcom_push=False` turns off."""
     assert type(tries.execute(single(catalog.TEST_FAILS, do_xcom_push=False))) is TestsFailedFinally
     assert "return_value" not in tries.xcoms

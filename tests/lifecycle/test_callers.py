@@ -1,4 +1,4 @@
-"""Whoever asks the service is done in time: each caller against answers that never end, and against bombs."""
+"""Every caller of the service ends in time, against endless answers and decompression bombs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from airflow_provider_testerarmy.exceptions import RunInterrupted, ServiceUnavai
 from airflow_provider_testerarmy.hooks import base
 from airflow_provider_testerarmy.hooks.testerarmy import TesterArmyHook
 from airflow_provider_testerarmy.lifecycle import screenshots
-from airflow_provider_testerarmy.lifecycle.orphans import stop_left
+from airflow_provider_testerarmy.lifecycle.orphans import stop_orphans
 from airflow_provider_testerarmy.runs.submission.stored import from_json
 from airflow_provider_testerarmy.sandbox.state import DEFAULT_API_KEY
 from airflow_provider_testerarmy.sandbox.testerarmy import catalog
@@ -43,7 +43,7 @@ pytestmark = pytest.mark.usefixtures("brief")
 
 @pytest.fixture
 def brief(monkeypatch):
-    """Every exchange ends soon, by the limit that covers all of it."""
+    """Shortens the time limit that covers a whole exchange."""
     shipped = base.ServiceHook._timeouts
     monkeypatch.setattr(
         base.ServiceHook, "_timeouts", lambda self, usual: shipped(self, replace(usual, total=TOTAL))
@@ -72,7 +72,7 @@ def gateway(service, tries, monkeypatch):
 
 @pytest.fixture(params=[0, 4], ids=["header lines first", "silence first"])
 def endless(request, gateway):
-    """Answers to the chosen requests never end, each in another way than the one before."""
+    """Makes answers to the chosen requests endless, each in another way than the one before."""
     ways = [*ENDLESS.values()]
 
     def connect(chosen):
@@ -88,7 +88,7 @@ def bomb(coding):
 
 @pytest.fixture(params=BOMBS)
 def bombed(request, gateway):
-    """Answers to the chosen requests are bombs of one coding."""
+    """Makes answers to the chosen requests decompression bombs of one coding."""
     answer = bomb(request.param)
 
     def connect(chosen):
@@ -100,7 +100,7 @@ def bombed(request, gateway):
 
 
 def in_time(held_by, work):
-    """What the work came to; it took no longer than three times the limits of its exchanges."""
+    """Return the result of the work, and check that it took at most three times the limits of its exchanges."""
     begun = time.monotonic()
     ending = work()
     assert held_by.held
@@ -109,7 +109,7 @@ def in_time(held_by, work):
 
 
 def in_bounds(held_by, work):
-    """What the work came to; in memory there was never more than one answer of the limit's size."""
+    """Return the result of the work, and check that memory never held more than one answer of the limit's size."""
     tracemalloc.start()
     try:
         ending = work()
@@ -164,7 +164,7 @@ def sensor():
 
 
 def test_a_submission_ends(endless, tries, service, no_pauses):
-    """It may have had an effect, so it is looked for and not sent again."""
+    """The request may have had an effect, so the task searches for its runs and does not send it again."""
     held = endless(submissions)
     ending = in_time(held, lambda: tries.execute(single(max_outage=OUTAGE)))
     assert isinstance(ending, ServiceUnavailable), ending
@@ -188,7 +188,7 @@ def test_a_wait_in_a_worker_ends(endless, tries):
 
 
 def test_a_wait_in_the_triggerer_ends(endless):
-    """By `max_outage` too; its loop goes on."""
+    """It ends by `max_outage` too, and the event loop is not blocked."""
     held = endless(everything)
     event = in_time(held, lambda: fire(trigger([RUN], max_outage=OUTAGE)))
     assert event["end"] == "unavailable"
@@ -205,12 +205,12 @@ def test_a_cancel_on_kill_ends(endless, tries, service, airflow_says, no_pauses)
     task = single(catalog.TEST_ENDLESS)
     ending = in_time(held, lambda: tries.execute(task, max_tries=2, meanwhile=task.on_kill))
     assert type(ending) is RunInterrupted
-    assert "perhaps not stopped" in str(ending)
+    assert "possibly not cancelled" in str(ending)
     assert (cancelled(service), len(started(service))) == ([], 1)
 
 
 def test_a_cancel_in_the_triggerer_ends(endless, service, monkeypatch):
-    """Airflow gives `on_kill` a second, and the cancellation survives that; it has an end all the same."""
+    """Airflow cancels `on_kill` after a second. The cancellation of the runs continues, with a limit of its own."""
     if not airflow_compat.KILL_WHILE_DEFERRED.available:
         pytest.skip(f"triggers have on_kill from Airflow {airflow_compat.KILL_WHILE_DEFERRED.version} on")
 
@@ -228,7 +228,7 @@ def test_a_cancel_in_the_triggerer_ends(endless, service, monkeypatch):
 
 
 def test_a_cancel_in_the_listener_ends(endless, tries, service, airflow_says, monkeypatch, no_pauses):
-    """It holds a thread of the scheduler or the API server meanwhile."""
+    """It occupies a thread of the scheduler or the API server meanwhile."""
     airflow_says("running")
     tries.seconds = 2
     task = single(catalog.TEST_ENDLESS)
@@ -239,7 +239,7 @@ def test_a_cancel_in_the_listener_ends(endless, tries, service, airflow_says, mo
     )
     monkeypatch.setattr(airflow_compat, "stored_variable", lambda _name: None)
     name = airflow_compat.TaskName("dag", "manual", "tests")
-    in_time(held, lambda: stop_left(from_json(tries.record), tries.record, name, log))
+    in_time(held, lambda: stop_orphans(from_json(tries.record), tries.record, name, log))
     assert "may still be running" in str(log.told)
     assert cancelled(service) == []
 
@@ -248,14 +248,14 @@ def test_a_cancel_in_the_listener_ends(endless, tries, service, airflow_says, mo
 
 
 def test_the_test_button_ends(endless):
-    """Whatever the connection's own time-outs are."""
+    """The limit does not depend on the connection's own time-outs."""
     held = endless(everything)
     accepted, message = in_time(held, TesterArmyHook().test_connection)
     assert (accepted, "GET " in message) == (False, True)
 
 
 def test_screenshots_end(endless, tries, tmp_path):
-    """The verdict and the report come all the same."""
+    """Verdict and report do not depend on the screenshots."""
     held = endless(pictures)
     ending = in_time(held, lambda: tries.execute(reported(tmp_path)))
     assert isinstance(ending, TestsFailed)
@@ -266,14 +266,14 @@ def test_screenshots_end(endless, tries, tmp_path):
 
 
 def test_a_bomb_as_answer_to_a_submission(bombed, tries, service, no_pauses):
-    """It counts as an answer that was lost."""
+    """It counts as a lost answer."""
     held = bombed(submissions)
     ending = in_bounds(held, lambda: tries.execute(single(max_outage=OUTAGE)))
     assert isinstance(ending, ServiceUnavailable), ending
 
 
 def test_a_bomb_during_a_wait(bombed, tries):
-    """It counts as a fault that may pass."""
+    """It counts as a transient fault."""
     held = bombed(polls)
     ending = in_bounds(held, lambda: tries.execute(sensor()))
     assert isinstance(ending, ServiceUnavailable)
@@ -295,7 +295,7 @@ def test_a_bomb_as_a_screenshot(bombed, tries, tmp_path):
 
 
 def test_a_bomb_as_answer_to_the_test_button(bombed):
-    """The page says that the answer is of no use."""
+    """The page says that the answer is not usable."""
     held = bombed(everything)
     accepted, _ = in_bounds(held, TesterArmyHook().test_connection)
     assert accepted is False

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.usefixtures("connections")
 
 
 def test_a_user_who_stops_the_task_stops_its_runs(tries, service, airflow_says):
-    """Though retries are left: the task is no longer running in Airflow's eyes."""
+    """Even with retries left, because the task's state is no longer running."""
     airflow_says("failed")
     tries.seconds = 2
     task = group(catalog.GROUP_ENDLESS)
@@ -37,7 +37,7 @@ def test_a_worker_that_goes_away_leaves_its_runs(tries, service, airflow_says):
     task = group(catalog.GROUP_ENDLESS)
     ending = tries.execute(task, max_tries=2, meanwhile=task.on_kill)
     assert type(ending) is RunInterrupted
-    assert "the next try reconnects" in str(ending)
+    assert "The next try reconnects" in str(ending)
     assert (cancelled(service), tries.record["stage"]) == ([], "open")
 
 
@@ -47,7 +47,7 @@ def test_a_worker_that_goes_away_leaves_its_runs(tries, service, airflow_says):
 def test_a_worker_that_goes_away_for_good_takes_its_runs_along(
     tries, service, airflow_says, parameters, max_tries
 ):
-    """Nobody would ever look at them."""
+    """No retry is left that could reconnect."""
     airflow_says("running")
     tries.seconds = 2
     task = group(catalog.GROUP_ENDLESS, **parameters)
@@ -56,7 +56,7 @@ def test_a_worker_that_goes_away_for_good_takes_its_runs_along(
 
 
 def test_a_scheduler_that_was_away_does_not_cost_the_runs(tries, service, airflow_says):
-    """It resets running tasks to no state and starts them anew, also those that have no retries left."""
+    """It resets running tasks to no state and starts them again, even without retries left."""
     airflow_says(None)
     tries.seconds = 2
     task = group(catalog.GROUP_ENDLESS)
@@ -65,7 +65,7 @@ def test_a_scheduler_that_was_away_does_not_cost_the_runs(tries, service, airflo
 
 
 def test_a_task_that_was_deleted_takes_its_runs_along(tries, service, airflow_says):
-    """With its DAG run, say; no next try will come."""
+    """For example with its DAG run. No further try follows."""
     airflow_says(airflow_compat.GONE)
     tries.seconds = 2
     task = group(catalog.GROUP_ENDLESS)
@@ -74,7 +74,7 @@ def test_a_task_that_was_deleted_takes_its_runs_along(tries, service, airflow_sa
 
 
 def test_an_airflow_that_does_not_answer_why(tries, service, monkeypatch):
-    """The worker is taken for lost: what a user wants stopped can still be stopped, lost work not regained."""
+    """The worker counts as lost. A user can still cancel runs later, but cancelled work is gone."""
 
     def fail(_ti):
         raise ConnectionError("the API server is gone")
@@ -87,7 +87,7 @@ def test_an_airflow_that_does_not_answer_why(tries, service, monkeypatch):
 
 
 def test_a_kill_never_cuts_a_submission_off(tries, service, airflow_says):
-    """Its answer comes in first, so that what it started is known and can be stopped."""
+    """The answer arrives first, so that its runs are known and can be cancelled."""
     airflow_says("failed")
     service.control.faults.add("delay", "trigger_group", seconds=0.3)
     tries.store.on_set = lambda _record: signal.setitimer(signal.ITIMER_REAL, 0.1)
@@ -100,7 +100,7 @@ def test_a_kill_never_cuts_a_submission_off(tries, service, airflow_says):
 
 
 def test_a_kill_stops_before_the_next_submission(tries, service, airflow_says):
-    """Two tests are to run again, one by one, and the user has had enough after the first."""
+    """Two tests are to run again one after the other, and the user stops the task after the first."""
     airflow_says("failed")
     service.control.store.override_script(catalog.TEST_CART, "fails")
     tries.execute(group(catalog.GROUP_FAILING, retry_failed_tests=True), max_tries=1)
@@ -121,7 +121,7 @@ def test_a_kill_may_be_told_to_leave_the_runs(tries, service, airflow_says):
 
 
 def test_a_kill_does_not_wait_for_the_names_of_the_tests(tries, service, airflow_says):
-    """The next try judges the finished runs."""
+    """The next try judges the runs that have ended."""
     airflow_says("running")
     held = service.control.faults.add("delay", "list_tests", seconds=5)
 
@@ -139,7 +139,7 @@ def test_a_kill_does_not_wait_for_the_names_of_the_tests(tries, service, airflow
 
 
 def test_a_kill_after_the_verdict_changes_nothing(tries, service):
-    """There is nothing left to stop."""
+    """No run is active any more."""
     task = group()
     tries.execute(task)
     task.on_kill()
@@ -147,7 +147,7 @@ def test_a_kill_after_the_verdict_changes_nothing(tries, service):
 
 
 def test_a_kill_before_anything(service):
-    """The task has not begun."""
+    """The task has not started."""
     group().on_kill()
     assert len(service.control.log) == 0
 
@@ -156,7 +156,7 @@ def test_a_kill_before_anything(service):
 
 
 def test_a_deadline_stops_the_runs(tries, service):
-    """A further try starts new ones."""
+    """The next try starts new runs."""
     tries.seconds = 2
     ending = tries.execute(group(catalog.GROUP_ENDLESS, timeout=0.2), max_tries=1)
     assert type(ending) is WaitTimedOut
@@ -167,7 +167,7 @@ def test_a_deadline_stops_the_runs(tries, service):
 
 
 def test_a_deadline_may_be_told_to_leave_the_runs(tries, service):
-    """The message says that they go on."""
+    """The message says that the runs are still active."""
     tries.seconds = 2
     ending = tries.execute(group(catalog.GROUP_ENDLESS, timeout=0.2, cancel_on_kill=False))
     assert "were not cancelled and may still be running" in str(ending)
@@ -184,7 +184,7 @@ def test_a_deadline_in_the_trigger_stops_the_runs_too(tries, service):
 
 
 def test_execution_timeout_stops_the_runs(tries, service):
-    """Airflow raises it into whatever the task does."""
+    """Airflow raises the time-out wherever the task is."""
 
     def time_out():
         raise AirflowTaskTimeout("Timeout")

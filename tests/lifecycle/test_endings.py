@@ -1,4 +1,4 @@
-"""Nothing is left behind, and what is known is judged, however a try ends."""
+"""However a try ends, no run is left active without a waiter, and the known results are judged."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ RAISED = {"error": "Trigger failure", "traceback": ["Traceback\n", "AirflowNotFo
 
 
 def once_seen(task, act):
-    """Do something from a signal handler, once the task has seen its runs."""
+    """Call a function from a signal handler after the task has polled its runs."""
 
     def handle():
         lifecycle = task._lifecycle
@@ -60,7 +60,7 @@ def deferred(tries, task, **numbers):
 
 @pytest.mark.parametrize(("method", "kwargs"), [("__fail__", RAISED), ("execute_complete", LOST)])
 def test_a_trigger_that_cannot_wait_leaves_nothing_behind(tries, service, method, kwargs):
-    """It raised, or said so; without a retry the runs are stopped."""
+    """The trigger raised or reported a failure. Without a retry left, the runs are cancelled."""
     tries.seconds = 2
     task = group(catalog.GROUP_ENDLESS, deferrable=True)
     deferred(tries, task, max_tries=0)
@@ -85,7 +85,7 @@ def test_with_a_retry_left_the_runs_are_kept(tries, service, method, kwargs):
 
 @pytest.mark.parametrize(("method", "kwargs"), [("__fail__", RAISED), ("execute_complete", LOST)])
 def test_runs_that_have_ended_are_judged_all_the_same(tries, method, kwargs):
-    """A paid result is not thrown away for a trigger."""
+    """A failed trigger does not lose a result."""
     task = group(deferrable=True)
     deferred(tries, task)
     assert tries.resume(task, method, kwargs)["verdict"] == "passed"
@@ -100,7 +100,7 @@ def test_why_the_trigger_failed_is_said(tries):
 
 @pytest.mark.parametrize("remembered", [True, False])
 def test_a_deferral_without_a_record_stops_its_runs_too(tries, service, remembered):
-    """With `durable=False` the XComs have to do."""
+    """With `durable=False` the runs are read from the XComs."""
     tries.seconds = 2
     task = single(catalog.TEST_ENDLESS, deferrable=True, durable=remembered)
     deferred(tries, task)
@@ -109,12 +109,12 @@ def test_a_deferral_without_a_record_stops_its_runs_too(tries, service, remember
 
 
 class HookOfADag(TesterArmyHook):
-    """A hook that lives where no triggerer can import it."""
+    """A hook that the triggerer cannot import."""
 
 
 @pytest.mark.parametrize("module", ["__main__", "unusual_prefix_0123_dag", "no_such_module"])
 def test_a_hook_that_the_triggerer_cannot_import_starts_nothing(tries, service, monkeypatch, module):
-    """Found out before there are runs."""
+    """The task fails before it starts any run."""
     monkeypatch.setitem(sys.modules, "unusual_prefix_0123_dag", ModuleType("unusual_prefix_0123_dag"))
     monkeypatch.setattr(HookOfADag, "__module__", module)
 
@@ -131,7 +131,7 @@ def test_a_hook_that_the_triggerer_cannot_import_starts_nothing(tries, service, 
 
 
 def test_a_worker_slot_after_the_deadline_collects_what_had_ended_in_time(tries, service):
-    """And one hiccup while it does so costs nothing."""
+    """One transient fault while collecting is no problem."""
     task = group(deferrable=True, timeout=0.05)
     deferred(tries, task)
     service.control.faults.add("status", "get_run", status=503)
@@ -140,21 +140,21 @@ def test_a_worker_slot_after_the_deadline_collects_what_had_ended_in_time(tries,
 
 
 def test_a_retry_after_the_deadline_judges_what_had_ended_in_time(tries, service):
-    """The worker was lost, and the next try comes late."""
+    """The worker was lost, and the next try starts after the deadline."""
     deferred(tries, group(deferrable=True, timeout=0.05), max_tries=1)
     summary = tries.execute(group(timeout=0.05), try_number=2, max_tries=1)
     assert (summary["verdict"], posts(service)) == ("passed", 1)
 
 
 def test_runs_that_ended_long_after_the_deadline_have_timed_out(tries, service, monkeypatch):
-    """Nobody was there to stop them; they were not finished in time all the same."""
+    """Nothing could cancel them at the deadline. They count as timed out all the same."""
     deferred(tries, group(deferrable=True, timeout=0.05), max_tries=1)
     monkeypatch.setitem(tries.record, "deadline", service.control.clock.time() - 3600)
     assert type(tries.execute(group(timeout=0.05), try_number=2, max_tries=1)) is WaitTimedOut
 
 
 def test_results_that_cannot_be_fetched_are_not_a_time_out(tries, service):
-    """The runs are over; the next try fetches them."""
+    """The runs have ended. The next try fetches the results."""
     task = group(deferrable=True, max_outage=0.1)
     deferred(tries, task, max_tries=1)
     service.control.down = "html"
@@ -169,14 +169,14 @@ def test_results_that_cannot_be_fetched_are_not_a_time_out(tries, service):
 
 
 def almost_finished(service, *, left=(catalog.TEST_CART,)):
-    """A group of which all tests but some end."""
+    """A group in which some tests never end."""
     for test_id in left:
         service.control.store.override_script(test_id, "endless")
 
 
 @pytest.mark.parametrize("deferrable", [False, True], ids=["sync", "deferrable"])
 def test_at_a_time_out_what_has_passed_is_reported_and_kept(tries, service, tmp_path, deferrable):
-    """The next round runs only what is missing."""
+    """The next round runs only the tests without a pass."""
     almost_finished(service)
     path = tmp_path / "report.json"
     parameters = {"group_id": catalog.GROUP_FAILING, "report_path": str(path), "deferrable": deferrable}
@@ -197,7 +197,7 @@ def test_at_a_time_out_what_has_passed_is_reported_and_kept(tries, service, tmp_
 
 
 def test_a_gate_that_holds_without_the_rest_is_no_pass_at_a_time_out(tries, service):
-    """What was not tested has not passed."""
+    """Tests that have not ended count as untested."""
     almost_finished(service)
     service.control.store.override_script(catalog.TEST_FAILS, "passes")
     gate = {"min_pass_rate": 0.5, "on_cancelled": "ignore"}
@@ -225,8 +225,20 @@ def test_an_interruption_reports_what_is_known(tries, service, airflow_says, tmp
     assert path.exists()
 
 
+@pytest.mark.parametrize("parameters", [{"deferrable": True}, {"wait_for_completion": False}])
+def test_a_task_that_was_marked_while_it_submitted_stops_what_it_started(
+    tries, service, airflow_says, parameters
+):
+    """Airflow would refuse the deferral or the result, and nothing would wait for the runs."""
+    airflow_says("success")
+    tries.seconds = 2
+    ending = tries.execute(single(catalog.TEST_ENDLESS, **parameters))
+    assert type(ending) is RunInterrupted
+    assert cancelled(service) == started(service)
+
+
 def test_an_execution_timeout_reports_what_is_known(tries, service):
-    """And keeps it for the next round."""
+    """Passes are kept for the next round."""
     almost_finished(service)
     service.control.store.override_script(catalog.TEST_FAILS, "passes")
 
@@ -309,7 +321,7 @@ def test_a_key_that_is_rejected_for_good_ends_the_wait(tries, service):
 
 
 def test_ctrl_c_stops_the_runs(tries, service):
-    """In `airflow dags test`, which runs its tasks in the foreground."""
+    """`airflow dags test` runs tasks in the foreground, where Ctrl-C reaches them."""
     tries.seconds = 2
 
     def interrupt():
@@ -321,7 +333,7 @@ def test_ctrl_c_stops_the_runs(tries, service):
 
 
 def test_a_try_that_is_cut_off_while_it_looks_starts_nothing_more(tries, service):
-    """`execution_timeout` is shorter than the looks; what it finds at last is judged by the next try."""
+    """`execution_timeout` interrupts the search for lost runs. The next try judges the runs that it finds."""
 
     def time_out():
         raise AirflowTaskTimeout("Timeout")

@@ -1,4 +1,4 @@
-"""A clear starts anew, a changed task runs what it asks for now, and a retry goes on with what there is."""
+"""A clear starts new runs, a changed task runs its new target, and a retry reconnects."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def both_modes(test):
 
 
 def finish(tries, task, **numbers):
-    """Run a try to its end, in whichever mode the task waits."""
+    """Run a try to its end, deferrable or not."""
     ending = tries.execute(task, **numbers)
     return tries.through_trigger(task) if isinstance(ending, TaskDeferred) else ending
 
@@ -36,7 +36,7 @@ def finish(tries, task, **numbers):
 
 @both_modes
 def test_a_clear_after_retries_were_lowered_starts_anew(tries, service, deferrable):
-    """The number of tries is the old one again; a pass of before would be a stale one."""
+    """`max_tries` has its old number again. Reconnecting would return a stale result."""
     passes = single(retries=2, deferrable=deferrable)
     assert finish(tries, passes, max_tries=2)["verdict"] == "passed"
     service.control.store.override_script(catalog.TEST_PASSES, "fails")
@@ -47,7 +47,7 @@ def test_a_clear_after_retries_were_lowered_starts_anew(tries, service, deferrab
 
 @pytest.mark.parametrize(("before", "after"), [(2, 1), (1, 2), (1, 0), (0, 1)])
 def test_a_clear_with_other_retries_stops_what_is_active(tries, service, before, after):
-    """Retries were raised, lowered, or set to none; whatever `max_tries` is by then."""
+    """`retries` were raised, lowered or removed, with every resulting `max_tries`."""
     tries.seconds = 2
     endless = {"test_id": catalog.TEST_ENDLESS, "deferrable": True}
     tries.execute(single(retries=before, **endless), max_tries=2)
@@ -57,7 +57,7 @@ def test_a_clear_with_other_retries_stops_what_is_active(tries, service, before,
 
 
 def test_a_clear_of_a_task_whose_worker_was_lost_starts_anew(tries, service):
-    """Nothing but the DAG run's number tells it from a retry."""
+    """Only the DAG run's `clear_number` distinguishes it from a retry."""
     tries.seconds, tries.clear_number = 2, 0
     tries.execute(single(catalog.TEST_ENDLESS, retries=2, deferrable=True), max_tries=2)
     old, tries.clear_number = started(service), 1
@@ -72,8 +72,24 @@ def test_a_retry_with_the_same_numbers_reconnects(tries, service):
     assert (posts(service), cancelled(service)) == (1, [])
 
 
+@both_modes
+def test_a_worker_lost_between_its_verdict_and_airflow_starts_nothing_more(tries, service, deferrable):
+    """The verdict was final and noted as such, and Airflow never heard of it; the retry judges the same runs."""
+    tries.clear_number = 0
+    assert finish(tries, single(retries=2, deferrable=deferrable), max_tries=2)["verdict"] == "passed"
+    summary = finish(tries, single(retries=2, deferrable=deferrable), try_number=2, max_tries=2)
+    assert (summary["verdict"], posts(service)) == ("passed", 1)
+
+
+def test_where_clears_are_not_counted_a_final_verdict_is_never_used_again(tries, service):
+    """A clear could be taken for a retry there."""
+    finish(tries, single(retries=2), max_tries=2)
+    finish(tries, single(retries=2), try_number=2, max_tries=2)
+    assert posts(service) == 2
+
+
 def test_a_clear_elsewhere_in_the_dag_run_does_not_disturb_a_deferred_task(tries, service):
-    """It resumes, so it was not cleared itself; and a retry after that still reconnects."""
+    """A task that resumes was not cleared itself. A later retry still reconnects."""
     tries.clear_number = 0
     task = single(catalog.TEST_ENDLESS, retries=2, deferrable=True, max_outage=0.1)
     tries.seconds = 2
@@ -121,7 +137,7 @@ def test_a_clear_of_a_task_that_timed_out_starts_the_whole_anew(tries, service):
 def test_a_retry_of_a_changed_task_runs_what_it_asks_for_now(
     tries, service, monkeypatch, changed, deferrable
 ):
-    """By an edit, or by a template that rendered to something else; the old run is stopped."""
+    """The task was edited, or a template rendered to another value. The old run is cancelled."""
     connection = {"conn_type": "testerarmy", "host": service.url, "password": "sk_other"}
     service.control.keys.add("sk_other")
     monkeypatch.setenv("AIRFLOW_CONN_OTHER", json.dumps(connection))
@@ -137,7 +153,7 @@ def test_a_retry_of_a_changed_task_runs_what_it_asks_for_now(
 
 
 def test_another_gate_judges_the_same_runs(tries, service):
-    """It starts nothing anew."""
+    """A changed gate starts no new runs."""
     tries.execute(group(catalog.GROUP_FAILING, deferrable=True), max_tries=2)
     lenient = group(catalog.GROUP_FAILING, gate={"min_pass_rate": 0.5})
     assert tries.execute(lenient, try_number=2, max_tries=2)["verdict"] == "passed"
@@ -192,7 +208,7 @@ def test_a_task_that_is_broken_from_the_start_has_started_nothing(tries, service
 
 
 def test_a_round_that_was_not_submitted_is_submitted_as_it_was_planned(tries, service):
-    """The worker was lost between planning a round and starting it; no test of it is left out."""
+    """The worker was lost between planning a round and starting it. No test of the round is left out."""
     service.control.store.override_script(catalog.TEST_CART, "fails")
     failing = {"group_id": catalog.GROUP_FAILING, "retry_failed_tests": True}
     assert type(tries.execute(group(**failing), max_tries=3)) is TestsFailed
@@ -211,7 +227,7 @@ def test_a_round_that_was_not_submitted_is_submitted_as_it_was_planned(tries, se
 
 
 def test_a_round_of_a_task_that_was_changed_is_not_taken_up(tries, service):
-    """With an address its tests cannot be started one by one, so the whole group runs again."""
+    """With a `target_url`, single tests cannot be started, so the whole group runs again."""
     service.control.store.override_script(catalog.TEST_CART, "fails")
     failing = {"group_id": catalog.GROUP_FAILING, "retry_failed_tests": True}
     tries.execute(group(**failing), max_tries=3)

@@ -1,4 +1,4 @@
-"""From one try to the next, and retries of failed tests only."""
+"""What the next try does: reconnect, start new runs, or run only the failed tests."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.usefixtures("connections")
 
 
 def test_a_lost_try_is_taken_up_again(tries, service):
-    """The next one reconnects: there is one submission."""
+    """The next try reconnects, so there is only one submission."""
     tries.execute(group(deferrable=True), try_number=1, max_tries=2)
     summary = tries.execute(group(), try_number=2, max_tries=2)
     assert (summary["verdict"], len(service.control.log.submissions())) == ("passed", 1)
@@ -28,7 +28,7 @@ def test_a_lost_try_is_taken_up_again(tries, service):
 
 
 def test_a_lost_try_keeps_its_deadline(tries):
-    """Time does not begin anew with a retry."""
+    """A retry does not start a new time-out."""
     endless = catalog.GROUP_ENDLESS
     first = tries.execute(group(endless, deferrable=True, timeout=100), max_tries=2)
     second = tries.execute(group(endless, deferrable=True, timeout=500), try_number=2, max_tries=2)
@@ -36,14 +36,36 @@ def test_a_lost_try_keeps_its_deadline(tries):
 
 
 def test_after_a_final_verdict_a_try_starts_anew(tries, service):
-    """No retry follows one, so a user has cleared the task, whatever the numbers say (`retries` may be lower)."""
+    """No retry follows a final verdict, so a user has cleared the task, whatever `max_tries` is."""
     tries.execute(group(), max_tries=1)
     assert tries.execute(group(), try_number=2, max_tries=1)["verdict"] == "passed"
     assert (len(service.control.log.submissions()), cancelled(service)) == (2, [])
 
 
+@pytest.mark.parametrize("group_id", [catalog.GROUP_SEQUENTIAL, catalog.GROUP_FAILING])
+@pytest.mark.parametrize("deferrable", [False, True])
+def test_a_worker_lost_after_the_verdict_does_not_start_anew(tries, service, group_id, deferrable):
+    """Airflow had not heard of the verdict and tries again; every number says that nobody cleared the task."""
+    tries.clear_number = 0
+    first = tries.execute(group(group_id, retries=2), max_tries=2)
+    ids = tries.xcoms["run_ids"]
+    second = tries.execute(group(group_id, retries=2, deferrable=deferrable), try_number=2, max_tries=2)
+    assert type(second) is type(first)
+    assert (started(service), tries.xcoms["run_ids"]) == (ids, ids)
+
+
+@pytest.mark.parametrize("numbers", [{"max_tries": 3}, {"max_tries": 2, "clear_number": 1}])
+def test_a_clear_after_the_verdict_starts_anew(tries, service, numbers):
+    """Each of the two numbers alone tells it from a lost worker."""
+    tries.clear_number = 0
+    tries.execute(group(retries=2), max_tries=2)
+    tries.clear_number = numbers.pop("clear_number", 0)
+    assert tries.execute(group(retries=2), try_number=2, **numbers)["verdict"] == "passed"
+    assert len(service.control.log.submissions()) == 2
+
+
 def test_a_clear_starts_anew_and_stops_what_ran(tries, service):
-    """It raises `max_tries`, which a retry does not."""
+    """A clear raises `max_tries`, a retry does not."""
     tries.seconds = 2
     tries.execute(group(catalog.GROUP_ENDLESS, deferrable=True), max_tries=0)
     old = started(service)
@@ -54,14 +76,14 @@ def test_a_clear_starts_anew_and_stops_what_ran(tries, service):
 
 
 def test_a_clear_of_a_finished_task_stops_nothing(tries, service):
-    """It only starts anew."""
+    """It only starts new runs."""
     tries.execute(group(), max_tries=0)
     tries.execute(group(), try_number=2, max_tries=1)
     assert (len(service.control.log.submissions()), cancelled(service)) == (2, [])
 
 
 def test_a_try_that_died_between_sending_and_noting(tries, service):
-    """The next one finds the run that was started and takes it for its own."""
+    """The next try finds the run that was started and adopts it."""
 
     def die(record):
         if "submission" in str(record):
@@ -80,7 +102,7 @@ def test_a_try_that_died_between_sending_and_noting(tries, service):
 
 
 def test_a_broken_run_is_started_again(tries, service):
-    """The service's fault is worth a second submission, of the whole group."""
+    """After a fault of the service, the next try submits the whole group again."""
     assert type(tries.execute(group(catalog.GROUP_BREAKS_ONCE), max_tries=1)) is RunErrored
     assert tries.record["stage"] == "again"
     summary = tries.execute(group(catalog.GROUP_BREAKS_ONCE), try_number=2, max_tries=1)
@@ -89,7 +111,7 @@ def test_a_broken_run_is_started_again(tries, service):
 
 
 def test_not_durable_remembers_nothing(tries, service):
-    """Each try starts anew."""
+    """Each try starts new runs."""
     tries.seconds = 2
     tries.execute(group(deferrable=True, durable=False), max_tries=1)
     tries.execute(group(deferrable=True, durable=False), try_number=2, max_tries=1)
@@ -97,7 +119,7 @@ def test_not_durable_remembers_nothing(tries, service):
 
 
 def test_a_record_that_nobody_can_read(tries, service):
-    """It may name runs, so it is neither ignored nor overwritten, and nothing is started."""
+    """The record may name runs, so the task neither ignores nor overwrites it, and starts nothing."""
     tries.store["test_runs"] = {"version": 99}
     ending = tries.execute(group())
     assert type(ending) is RequestRefused
@@ -109,7 +131,7 @@ def test_a_record_that_nobody_can_read(tries, service):
 
 
 def test_only_what_failed_runs_again(tries, service):
-    """The passes of the first round count, and what passes now is flaky."""
+    """Passes of the first round count. A test that passes now is flaky."""
     task = group(catalog.GROUP_FLAKY, retry_failed_tests=True)
     ending = tries.execute(task, max_tries=1)
     assert type(ending) is TestsFailed
@@ -129,7 +151,7 @@ def test_only_what_failed_runs_again(tries, service):
 
 
 def test_only_what_failed_runs_again_when_deferred(tries, service):
-    """The trigger waits for the new run, the worker judges the old ones with it."""
+    """The trigger waits for the new run, and the worker judges it together with the old ones."""
     for try_number in (1, 2):
         task = group(catalog.GROUP_FLAKY, retry_failed_tests=True, deferrable=True)
         tries.execute(task, try_number=try_number, max_tries=1)
@@ -139,7 +161,7 @@ def test_only_what_failed_runs_again_when_deferred(tries, service):
 
 
 def test_with_an_address_the_whole_group_runs_again(tries, service):
-    """A single test's run takes no address, and would test something else."""
+    """The request for a single test has no `target_url`, so it would test another deployment."""
     parameters = {"retry_failed_tests": True, "target_url": "https://preview.acme.example"}
     tries.execute(group(catalog.GROUP_FLAKY, **parameters), max_tries=1)
     summary = tries.execute(group(catalog.GROUP_FLAKY, **parameters), try_number=2, max_tries=1)
@@ -148,7 +170,7 @@ def test_with_an_address_the_whole_group_runs_again(tries, service):
 
 
 def test_a_test_that_keeps_failing_stays_failed(tries):
-    """Retries change nothing about it; the last verdict names the whole."""
+    """Retries do not help it, and the last verdict covers all tests."""
     parameters = {"retry_failed_tests": True}
     tries.execute(group(catalog.GROUP_FAILING, **parameters), max_tries=1)
     ending = tries.execute(group(catalog.GROUP_FAILING, **parameters), try_number=2, max_tries=1)

@@ -18,7 +18,7 @@ from airflow_provider_testerarmy.runs.verdict.gate import GateInvalid, QualityGa
     [(10, 10.0), (0.5, 0.5), ("90", 90.0), (" 1e2 ", 100.0), (timedelta(minutes=2), 120.0)],
 )
 def test_a_duration(given, seconds):
-    """A number, a timedelta, or the text that a template makes of a number."""
+    """A number, a timedelta, or a number as rendered text."""
     assert parameters.seconds(given, "timeout") == seconds
 
 
@@ -27,7 +27,7 @@ def test_a_duration(given, seconds):
     [0, -1, "", "None", "ten", "0:02:00", "nan", "inf", None, timedelta(0), timedelta(-1), [10], True],
 )
 def test_what_is_no_duration(given):
-    """The message names the parameter and what it was given."""
+    """The message contains the parameter's name and value."""
     with pytest.raises(RequestInvalid, match=r"timeout must be a positive number of seconds") as caught:
         parameters.seconds(given, "timeout")
     assert repr(given) in str(caught.value)
@@ -45,7 +45,7 @@ def test_what_is_no_duration(given):
     ],
 )
 def test_a_gate(given):
-    """As an object, as a dict, as a dict whose values were rendered, or as JSON."""
+    """An object, a dict, a dict with rendered values, or JSON."""
     assert parameters.gate(given) == QualityGate(min_pass_rate=0.9, max_severity=3)
 
 
@@ -82,7 +82,7 @@ def test_a_report_path(given):
 
 @pytest.mark.parametrize("given", ["", " ", "None", "null", None])
 def test_no_report_path(given):
-    """A template that rendered to nothing is a path that is not given."""
+    """A template that renders to nothing counts as no path."""
     assert parameters.report_path(given) is None
 
 
@@ -117,7 +117,7 @@ def test_report_paths_of_every_kind(given, paths):
     ],
 )
 def test_what_is_no_report_path(given, words):
-    """The message says which it is."""
+    """The message says what is wrong."""
     with pytest.raises(RequestInvalid, match=words):
         parameters.report_path(given)
 
@@ -135,7 +135,7 @@ def test_what_is_no_report_path(given, words):
     ],
 )
 def test_a_template(value):
-    """Also deep inside, and whatever else is only known when the task runs."""
+    """Also a nested template, and any other value that is known only at run time."""
     assert parameters.is_template(value)
 
 
@@ -157,7 +157,7 @@ def test_a_switch(given, value):
 
 @pytest.mark.parametrize("given", ["", "None", None, "{{ params.x }}", 2, [True]])
 def test_what_is_no_switch(given):
-    """The message names it."""
+    """The message contains the parameter's name."""
     with pytest.raises(ValueError, match="durable must be True or False"):
         parameters.flag(given, "durable")
 
@@ -182,19 +182,19 @@ SUMMARY = {"verdict": "passed", "run_ids": ["a", "b"], "counts": {"total": 2}, "
     ],
 )
 def test_ids_of_every_kind(given):
-    """Nested, lazy, as text, and from summaries; each once."""
+    """Nested, lazy, as text, and from summaries, without duplicates."""
     assert parameters.ids(given, "run_ids") == ["a", "b"]
 
 
 def test_ids_of_a_summary_that_leaves_some_out():
-    """Judging only those would call untested things passed."""
+    """A verdict on the rest would count untested runs as passed."""
     summary = {**SUMMARY, "truncated": {"run_ids": 50}}
     with pytest.raises(RequestInvalid, match=r'leaves out 50 of its ids: use task.output\["run_ids"\]'):
         parameters.ids(summary, "run_ids")
 
 
 def test_a_dict_that_is_no_summary():
-    """The message names the way out."""
+    """The message says what to pass instead."""
     with pytest.raises(RequestInvalid, match=r'task.output\["run_ids"\]'):
         parameters.ids({"verdict": "passed"}, "run_ids")
 

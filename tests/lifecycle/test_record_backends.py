@@ -1,4 +1,4 @@
-"""Where a record is kept, and that nothing uncertain passes for a stored or an absent one."""
+"""Storing a record. An unclear answer never counts as stored, and never as absent."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def task_instance(**changes):
 
 @pytest.fixture(params=["task state", "variable in database", "variable by supervisor"])
 def make_store(request, monkeypatch):
-    """Opens a task instance's store anew, as the next try does."""
+    """Opens the store of a task instance again, as the next try does."""
     if request.param == "task state":
         accessors = {}
         return lambda ti: TaskStateStore(accessors.setdefault(tuple(vars(ti).values()), Accessor()))
@@ -59,7 +59,7 @@ def make_store(request, monkeypatch):
 
 
 def test_a_record_outlives_the_try(make_store):
-    """Another one replaces it, and none is none."""
+    """A second record replaces the first. Without a record, the store returns None."""
     assert make_store(task_instance()).get() is None
     for record in (RECORD, LATER):
         make_store(task_instance()).set(record)
@@ -92,7 +92,7 @@ def test_no_task_instance_reads_anothers_record(make_store, other):
 
 
 def test_a_task_that_is_not_mapped_has_no_index_or_minus_one(database):
-    """It depends on the version of Airflow."""
+    """Both occur, depending on the version of Airflow."""
     VariableStore(task_instance(map_index=None)).set(RECORD)
     assert VariableStore(task_instance(map_index=-1)).get() == RECORD
 
@@ -117,18 +117,18 @@ def unreachable(request, monkeypatch):
 
 
 def test_no_answer_is_not_an_absent_record(unreachable):
-    """Taken for one, it would start a second run."""
-    with pytest.raises(StoreUnavailable, match=r"did not read.*no answer"):
+    """If it counted as absent, the task would start a second run."""
+    with pytest.raises(StoreUnavailable, match=r"could not read.*no answer"):
         unreachable.get()
 
 
 def test_no_answer_is_not_a_stored_record(unreachable):
-    with pytest.raises(StoreUnavailable, match=r"did not write.*no answer"):
+    with pytest.raises(StoreUnavailable, match=r"could not write.*no answer"):
         unreachable.set(RECORD)
 
 
 def test_a_record_that_is_not_deleted_is_mentioned(unreachable, caplog):
-    """The task has concluded; that is no reason to fail it."""
+    """The task has concluded, so it must not fail for this."""
     unreachable.delete()
     assert "was not deleted: no answer" in caplog.text
 
@@ -148,7 +148,7 @@ def test_the_store_of_each_airflow(monkeypatch, since, context, kind):
 
 
 def test_only_airflows_own_store_keeps_concluded_records(monkeypatch):
-    """It prunes what it keeps; nobody prunes Variables soon."""
+    """Airflow prunes its task state store, but never Variables."""
     assert TaskStateStore(Accessor()).keeps_concluded
     assert not VariableStore(task_instance()).keeps_concluded
     assert TaskStateStore(Accessor()).available_to_listener

@@ -1,4 +1,4 @@
-"""Who may edit a task's state or its XComs does not reach runs that are not that task's."""
+"""A user who may edit a task's state or XComs cannot reach the runs of other tasks."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ BEFORE = json.loads((Path(__file__).parents[1] / "runs" / "submission" / "record
 
 @pytest.fixture
 def foreign(service):
-    """A run of another test, which another DAG has started."""
+    """A run of another test that another DAG has started."""
     return start(service, catalog.TEST_STUCK_IN_QUEUE)
 
 
@@ -38,7 +38,7 @@ def endless(**parameters):
 
 
 def forge(tries, **changes):
-    """Rewrite the record, as one may through Airflow's API."""
+    """Rewrite the record, as users can through Airflow's API."""
     tries.store["test_runs"] = {**tries.store["test_runs"], **changes}
 
 
@@ -52,7 +52,7 @@ def naming(tries, *run_ids):
 @pytest.mark.parametrize("numbers", [{"try_number": 2, "max_tries": 2}, {"try_number": 2, "max_tries": 3}])
 @pytest.mark.parametrize("signed", ["kept", "removed", "of another key"])
 def test_a_forged_record_reaches_no_other_run(tries, service, foreign, capsys, numbers, signed):
-    """On a retry, which would wait for it, and after a clear, which would cancel it."""
+    """A retry would wait for the run, and a clear would cancel it."""
     tries.seconds = 2
     tries.execute(endless(), max_tries=2)
     forge(tries, parts=naming(tries, foreign))
@@ -63,11 +63,11 @@ def test_a_forged_record_reaches_no_other_run(tries, service, foreign, capsys, n
     tries.execute(endless(), **numbers)
     assert cancelled(service) == []
     assert tries.xcoms["run_ids"] != [foreign]
-    assert "left alone" in capsys.readouterr().out
+    assert "does not touch these runs" in capsys.readouterr().out
 
 
 def test_a_forged_connection_is_not_used(tries, service, monkeypatch, foreign):
-    """Nor is the key of a connection that the task does not name."""
+    """The key of a connection that the task does not name is not used either."""
     fields = {"conn_type": "testerarmy", "host": service.url, "password": DEFAULT_API_KEY}
     monkeypatch.setenv("AIRFLOW_CONN_OTHER", json.dumps(fields))
     tries.seconds = 2
@@ -78,7 +78,7 @@ def test_a_forged_connection_is_not_used(tries, service, monkeypatch, foreign):
 
 
 def test_an_edited_task_can_still_stop_what_it_started_before(tries, service):
-    """Its record is signed, so it need not agree with the task."""
+    """Its record is signed, so it may name another target than the task does now."""
     tries.seconds = 2
     tries.execute(endless(), max_tries=2)
     (old,) = started(service)
@@ -94,7 +94,7 @@ def rotate(service, monkeypatch):
 
 
 def test_a_retry_with_a_new_key_finds_its_runs(tries, service, monkeypatch):
-    """The record was signed with the old one; it is about what the task names, and so are its runs."""
+    """The record is signed with the old key. It and its runs match the task's target, so it is trusted."""
     tries.seconds = 2
     tries.execute(endless(), max_tries=2)
     rotate(service, monkeypatch)
@@ -110,7 +110,7 @@ def test_a_resume_with_a_new_key_finds_its_runs(tries, service, monkeypatch):
 
 
 def test_a_record_of_the_version_before_is_continued(tries, service):
-    """In the middle of a wait; it was not signed."""
+    """The upgrade happened during a wait. Version 0.1 did not sign records."""
     run_id = start(service, catalog.TEST_PASSES)
     service.control.clock.advance(60)
     part = {"since": "2026-02-11T12:00:00+00:00", "submission": {"run_ids": [run_id]}}
@@ -129,7 +129,7 @@ def test_a_record_of_the_version_before_cannot_name_another_tests_run(tries, ser
 
 
 def test_a_record_of_a_later_version_is_named_and_left_alone(tries, service, foreign):
-    """A downgrade in the middle of a wait."""
+    """The downgrade happened during a wait."""
     tries.store["test_runs"] = {"version": 9, "parts": [{"run_ids": [foreign]}]}
     ending = tries.execute(single(), try_number=2, max_tries=2)
     assert type(ending) is RequestRefused
@@ -148,7 +148,7 @@ def test_garbage_stops_the_task_before_anything_is_sent(tries, service, garbage)
 
 
 def test_the_trigger_says_which_runs_it_has_waited_for(tries, foreign):
-    """A rewritten XCom changes nothing."""
+    """A rewritten XCom has no effect."""
     task = single(deferrable=True, durable=False)
     tries.execute(task)
     (run_id,) = tries.xcoms["run_ids"]
@@ -157,7 +157,7 @@ def test_the_trigger_says_which_runs_it_has_waited_for(tries, foreign):
 
 
 def test_without_record_and_event_an_xcom_cannot_name_another_tests_run(tries, service, foreign):
-    """The trigger raised, and somebody has rewritten the XCom."""
+    """The trigger raised, and a user has rewritten the XCom."""
     tries.seconds = 2
     task = endless(durable=False)
     tries.execute(task)

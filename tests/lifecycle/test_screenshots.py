@@ -1,4 +1,4 @@
-"""Copies of screenshots, from real servers: what is fetched, what is kept, and what is refused."""
+"""Copying screenshots from real servers: which are fetched, kept and refused."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ WEBP = b"RIFF\x00\x00\x00\x00WEBPVP8 " + bytes(100)
 
 
 class Shelf(BaseHTTPRequestHandler):
-    """Serves pictures, and what only pretends to be one."""
+    """Serves pictures, and files that only claim to be pictures."""
 
     def do_GET(self) -> None:
         self.server.asked.append(self.path)
@@ -76,14 +76,14 @@ def shelf() -> Iterator[ThreadingHTTPServer]:
 
 
 class Folder(dict):
-    """Takes copies."""
+    """Stores copies in memory."""
 
     def write(self, name: str, content: bytes) -> None:
         self[name] = content
 
 
 def copied(*urls, loopback=True, outcome=Outcome.FAILED):
-    """The kept copies by the last part of their address, and what the log was told."""
+    """The kept copies by the last part of their address, and the log lines."""
     folder, log = Folder(), Lines()
     run = finished("a", outcome, screenshots=urls)
     names = copy_screenshots([run], folder.write, log, loopback=loopback)
@@ -92,7 +92,7 @@ def copied(*urls, loopback=True, outcome=Outcome.FAILED):
 
 
 def test_pictures_are_copied(shelf):
-    """Of the three kinds, under names that no address can choose."""
+    """PNG, JPEG and WebP, under file names that do not depend on the address."""
     urls = [f"{shelf.url}/{name}" for name in ("good.png", "good.jpg", "good.webp")]
     assert copied(*urls)[0] == {"good.png": PNG, "good.jpg": JPEG, "good.webp": WEBP}
     folder = Folder()
@@ -102,7 +102,7 @@ def test_pictures_are_copied(shelf):
 
 @pytest.mark.parametrize("name", ["page.png", "drawing.png", "huge.png", "missing.png", "moved.png"])
 def test_what_is_no_picture_is_left(shelf, name):
-    """A redirect is not followed, whatever a page calls itself is looked at; the others are copied all the same."""
+    """A redirect is not followed, and the content decides, not its declared type. The other pictures are copied."""
     kept, told = copied(f"{shelf.url}/{name}", f"{shelf.url}/good.png")
     assert kept == {"good.png": PNG}
     assert [level for level, _ in told] == ["WARNING"]
@@ -134,21 +134,21 @@ def test_what_is_no_picture_is_left(shelf, name):
     ],
 )
 def test_no_request_is_made_elsewhere(url):
-    """Only https, and not into the network that the worker is in."""
+    """Only https, and never an address inside the worker's own network."""
     kept, told = copied(url, loopback=False)
     assert kept == {}
     assert not told or "could not be copied" in told[0][1]
 
 
 def test_loopback_is_for_a_service_on_loopback(shelf):
-    """A real service's answer cannot make the worker ask itself."""
+    """A remote service cannot make the worker send requests to itself."""
     assert copied(f"{shelf.url}/good.png", loopback=False)[0] == {}
     assert shelf.asked == []
 
 
 @pytest.mark.parametrize("proxied", [False, True])
 def test_a_name_that_leads_inside_is_not_fetched(shelf, monkeypatch, proxied):
-    """The address that is connected to counts, not the name; and a proxy is not sent inside either."""
+    """The address at connection time counts, not the name. A proxy is not sent to internal addresses either."""
     for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"):
         monkeypatch.delenv(name, raising=False)
     if proxied:
@@ -167,7 +167,7 @@ def test_a_name_that_leads_inside_is_not_fetched(shelf, monkeypatch, proxied):
 
 
 def test_a_signature_is_not_in_the_log(shelf, httpx_lines):
-    """Whoever reads it could fetch the picture with it."""
+    """A reader of the log could fetch the picture with it."""
     urls = [
         f"{shelf.url}/missing.png?X-Sig=hunter2&Expires=1",
         f"{shelf.url}/page.png?hunter2",
@@ -186,7 +186,7 @@ def test_a_signature_is_not_in_the_log(shelf, httpx_lines):
 
 
 def test_a_signature_in_an_error_is_not_in_the_log(shelf):
-    """Whatever a store says of what it was given."""
+    """Even if the error of an object store contains it."""
     url = f"{shelf.url}/good.png?X-Sig=hunter2"
 
     def write(name, content):
@@ -212,7 +212,7 @@ def test_a_picture_that_never_ends_is_left(monkeypatch, way):
 
 @pytest.mark.parametrize("coding", BOMBS)
 def test_a_packed_picture_is_left(coding):
-    """No coding was asked for, and pictures are packed already."""
+    """The request accepts no coding, because pictures are compressed already."""
     answer = http_answer(BOMBS[coding](), headers=[("Content-Encoding", coding)])
     with RawServer(always(answer)) as server:
         kept, told = copied(f"{server.url}/a.png")
@@ -222,7 +222,7 @@ def test_a_packed_picture_is_left(coding):
 
 @pytest.mark.parametrize("trusted", [False, True])
 def test_ssl_cert_file_counts_for_pictures(tmp_path, monkeypatch, trusted):
-    """`verify` is for the service's host; pictures come from others, and are never fetched unverified."""
+    """`verify` of the connection is for the service's host. Pictures from other hosts are always verified."""
     senders._tls_context.cache_clear()
     bundle = write_bundle(tmp_path)
     for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"):
@@ -237,7 +237,7 @@ def test_ssl_cert_file_counts_for_pictures(tmp_path, monkeypatch, trusted):
 
 
 def test_verify_in_the_connection_is_not_for_pictures(tries, service, tmp_path, monkeypatch):
-    """The service is asked without verification, a picture on another host is not."""
+    """`verify=False` applies to the service, not to a picture on another host."""
     senders._tls_context.cache_clear()
     monkeypatch.delenv("SSL_CERT_FILE", raising=False)
     monkeypatch.delenv("SSL_CERT_DIR", raising=False)
@@ -260,7 +260,7 @@ def test_verify_in_the_connection_is_not_for_pictures(tries, service, tmp_path, 
 
 @pytest.mark.parametrize(("bound", "value"), [("MAX_TOTAL_BYTES", len(PNG) + 1), ("MAX_PICTURES", 1)])
 def test_all_of_them_have_a_bound(shelf, monkeypatch, bound, value):
-    """And what did not pass comes first."""
+    """Runs that did not pass come first."""
     monkeypatch.setattr(screenshots, bound, value)
     runs = [
         finished("a", screenshots=(f"{shelf.url}/good.jpg",)),
@@ -272,27 +272,27 @@ def test_all_of_them_have_a_bound(shelf, monkeypatch, bound, value):
 
 
 def test_time_has_a_bound(shelf, monkeypatch):
-    """The verdict waits behind it."""
+    """The verdict has to wait until copying ends."""
     monkeypatch.setattr(screenshots, "MAX_SECONDS", 0.0)
     kept, told = copied(f"{shelf.url}/good.png")
     assert kept == {}
-    assert "bound" in told[0][1]
+    assert "limit" in told[0][1]
 
 
 def test_a_signed_address_has_one_copy(shelf):
-    """Each time it is asked for, the service signs it anew."""
+    """The service signs the address again at each request."""
     first, second = (finished("a", screenshots=(f"{shelf.url}/good.png?sig={each}",)) for each in "xy")
     assert list(stems(first).values()) == list(stems(second).values())
 
 
 def test_pictures_that_differ_by_query_have_a_copy_each():
-    """Not every service signs."""
+    """A query is not always a signature."""
     run = finished("a", screenshots=("https://x/p?id=1", "https://x/p?id=2"))
     assert len(set(stems(run).values())) == 2
 
 
 def test_an_issues_picture_is_one_too():
-    """It is the one that people look for."""
+    """The picture of an issue is copied as well."""
     run = finished(
         "a", issues=(Issue("x", screenshot_url="https://x/e.png"),), screenshots=("https://x/e.png",)
     )
@@ -300,7 +300,7 @@ def test_an_issues_picture_is_one_too():
 
 
 def test_the_kind_is_told_by_the_content():
-    """And by nothing else."""
+    """The declared type and the address do not matter."""
     assert [kind_of(content) for content in (PNG, JPEG, WEBP, b"", b"GIF89a", b"<svg>")] == [
         "png",
         "jpg",
@@ -312,7 +312,7 @@ def test_the_kind_is_told_by_the_content():
 
 
 def test_copies_are_beside_every_report(shelf, tmp_path):
-    """And the page links to them."""
+    """The HTML report links to them."""
     paths = [tmp_path / "a" / "night.html", tmp_path / "a" / "night.json", tmp_path / "b c" / "other.html"]
     run = finished("a", Outcome.FAILED, screenshots=(f"{shelf.url}/good.png",))
     write_report(
@@ -370,7 +370,7 @@ def test_an_operator_copies(tries, service, tmp_path: Path):
 
 
 def test_copies_need_a_report():
-    """There is nothing to put them beside."""
+    """The copies are stored beside a report."""
     with pytest.raises(ValueError, match="report_path"):
         TesterArmyRunTestOperator(task_id="tests", test_id=catalog.TEST_FAILS, copy_screenshots=True)
 

@@ -1,4 +1,4 @@
-"""Started once, seen from the service: ours is found, another's is not taken, and who was away does not send."""
+"""Runs start once: a task finds its own lost runs, adopts no other's, and sends nothing after a later try."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def twins(service, variables):
 
 
 def test_twins_run_once_each_though_an_answer_is_lost(twins, service):
-    """The request of the second one had no effect; the run of the first one is not its own."""
+    """The request of the second task had no effect, and it does not adopt the run of the first."""
     one, other = twins
     one.execute(single(catalog.TEST_ENDLESS, deferrable=True))
     lose_the_answer(service, effect=False)
@@ -42,7 +42,7 @@ def test_twins_run_once_each_though_an_answer_is_lost(twins, service):
 
 
 def test_a_twin_finds_its_own_run(twins, service):
-    """Its request took effect, and the first one's run was there before it or came after it."""
+    """Its request took effect. The run of the first task appears before or after it."""
     one, other = twins
     one.execute(single(catalog.TEST_ENDLESS, deferrable=True))
     lose_the_answer(service, effect=True)
@@ -52,7 +52,7 @@ def test_a_twin_finds_its_own_run(twins, service):
 
 
 def test_a_twin_that_starts_in_the_same_moment_keeps_its_run(twins, service):
-    """The first one's run came after the second one had noted what was there."""
+    """The run of the first task appears after the second has stored its intent."""
     one, other = twins
     lose_the_answer(service, effect=False)
     began = []
@@ -103,7 +103,7 @@ def test_two_runs_of_a_group_are_told_apart(twins, service):
 
 
 def test_a_lost_intent_of_long_ago_takes_nobody_elses_run(tries, service, variables):
-    """It had started nothing; another DAG runs the same test now, and this task is cleared."""
+    """The lost request had started nothing. Now another DAG runs the same test, and this task is cleared."""
     lose_the_answer(service, effect=False)
     tries.store.on_set = lambda record: die() if "sending" in json.dumps(record) else None
 
@@ -122,7 +122,7 @@ def test_a_lost_intent_of_long_ago_takes_nobody_elses_run(tries, service, variab
 
 
 def test_a_claim_outlives_its_task(twins, service):
-    """A try that looks for a lost request may come when the twin has long been judged."""
+    """A try that searches for a lost request may start long after the other task was judged."""
     one, other = twins
     lose_the_answer(service, effect=False)
     other.store.on_set = lambda record: die() if "sending" in json.dumps(record) else None
@@ -146,7 +146,7 @@ def test_a_claim_outlives_its_task(twins, service):
 
 
 def test_a_try_that_another_has_followed_does_not_send(tries, service):
-    """It was paused between the intent and the request; Airflow no longer takes what it stores."""
+    """The try was paused between intent and request. Airflow refuses what it stores now."""
 
     def refuse(record):
         if "sending" in json.dumps(record):
@@ -159,7 +159,7 @@ def test_a_try_that_another_has_followed_does_not_send(tries, service):
 
 
 def test_an_orphan_that_waits_out_a_rate_limit_does_not_send(tries, service):
-    """Its supervisor is gone, and the next try has begun."""
+    """Its supervisor was killed, and the next try has started."""
     service.control.faults.add("status", "trigger_test", status=429, retry_after=75)
     intents = []
 
@@ -175,7 +175,7 @@ def test_an_orphan_that_waits_out_a_rate_limit_does_not_send(tries, service):
 
 
 def test_a_task_that_remembers_nothing_does_not_send_either(tries, service):
-    """Nothing is stored of it but the question whether it is the current try."""
+    """It stores nothing except a value that Airflow accepts only from the current try."""
 
     def refuse(_value):
         raise RuntimeError("404: Task instance not found")
@@ -189,7 +189,7 @@ def test_a_task_that_remembers_nothing_does_not_send_either(tries, service):
 
 
 def test_a_request_that_execution_timeout_cut_off_keeps_its_intent(tries, service):
-    """It took effect, and the brief look does not see the run yet: the next try looks before it sends."""
+    """The request took effect, but a short search does not find the run. The next try searches before it sends."""
     service.control.faults.add("list_lag", "trigger_test", seconds=20)
     service.control.faults.add("timeout_after", "trigger_test")
     tries.store.on_set = lambda _record: signal.setitimer(signal.ITIMER_REAL, 0.3)
@@ -208,7 +208,7 @@ def test_a_request_that_execution_timeout_cut_off_keeps_its_intent(tries, servic
 
 
 def test_a_kill_before_there_is_anything_to_kill_starts_nothing(tries, service, airflow_says):
-    """SIGTERM came while the connection was read; Airflow calls `on_kill` once."""
+    """SIGTERM arrives while the connection is read, and Airflow calls `on_kill` only once."""
     airflow_says("failed")
     task = single()
     task.on_kill()
@@ -218,7 +218,7 @@ def test_a_kill_before_there_is_anything_to_kill_starts_nothing(tries, service, 
 
 
 def test_a_kill_while_the_request_is_under_way_says_what_may_be_running(tries, service, airflow_says, capsys):
-    """Airflow may end the process before the answer comes."""
+    """Airflow may kill the process before the answer arrives."""
     airflow_says("failed")
     task = single(catalog.TEST_ENDLESS)
     tries.store.on_set = lambda record: None
@@ -230,12 +230,12 @@ def test_a_kill_while_the_request_is_under_way_says_what_may_be_running(tries, s
 
     service.control.store.submit_test = submit_and_kill
     tries.execute(task)
-    assert "has been sent and is not answered" in capsys.readouterr().out
+    assert "has been sent and has no answer yet" in capsys.readouterr().out
     assert cancelled(service) == started(service)
 
 
 def test_an_unclear_submission_sends_nothing_on_the_next_try(tries, service):
-    """Two runs came of one request, as far as anybody can tell: the candidates are named."""
+    """Two runs could stem from one request. The message names both."""
     lose_the_answer(service, effect=True)
     test = service.control.store.catalog.tests[catalog.TEST_ENDLESS]
     real = service.control.store.submit_test
@@ -254,7 +254,7 @@ def test_an_unclear_submission_sends_nothing_on_the_next_try(tries, service):
 
 
 def test_a_look_that_gets_no_answer_is_left_to_the_next_try(tries, service):
-    """Nothing is sent before somebody has looked."""
+    """Nothing is sent before a search has succeeded."""
     lose_the_answer(service, effect=True)
     service.control.faults.add("status", "list_runs", status=503, after=1, times=-1)
     ending = tries.execute(single(catalog.TEST_ENDLESS, max_outage=5), max_tries=2)
@@ -266,7 +266,7 @@ def test_a_look_that_gets_no_answer_is_left_to_the_next_try(tries, service):
 
 
 def test_a_target_that_is_gone_does_not_hide_a_lost_request(tries, service):
-    """It was started, perhaps, before the test was deleted."""
+    """The run may have started before the test was deleted."""
     lose_the_answer(service, effect=True)
     tries.store.on_set = lambda record: die() if "sending" in json.dumps(record) else None
 

@@ -1,4 +1,4 @@
-"""Tries of a task without an Airflow around it: as much of a context as a try needs, and what is left of it."""
+"""Runs tries of a task without Airflow, with a minimal context, and keeps what Airflow would keep between them."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from airflow_provider_testerarmy.sandbox.testerarmy import catalog
 
 
 class Died(BaseException):
-    """The worker's process is gone: nothing in it runs any more."""
+    """The worker's process was killed, so none of its code runs any more."""
 
 
 class Store(dict):
-    """The task state store. `on_set` is told of every record that was written."""
+    """The task state store. It calls `on_set` with every record that is written."""
 
     on_set = staticmethod(lambda record: None)
 
@@ -34,7 +34,7 @@ class Store(dict):
 
 
 class TaskInstance:
-    """One try of a task instance. Time passes for the service as soon as the runs are started."""
+    """The task instance in one try. The service's clock starts as soon as the runs are started."""
 
     dag_id, task_id, run_id = "dag", "tests", "manual"
 
@@ -79,21 +79,21 @@ class Tries:
 
     @property
     def record(self):
-        """What is remembered."""
+        """The stored record."""
         return self.store["test_runs"]
 
     @property
     def xcoms(self):
-        """What the newest try has pushed."""
+        """The XComs of the newest try."""
         return self.ti.xcoms
 
     @property
     def summary(self):
-        """What it has pushed in place of a return value."""
+        """The summary that the newest try has pushed as its return value."""
         return self.xcoms["return_value"]
 
     def execute(self, task, try_number=1, max_tries=0, meanwhile=None):
-        """Begin a try; what it returned or raised.
+        """Run a try, and return what it returned or raised.
 
         :param meanwhile: done from a signal handler while the task waits, as Airflow does on SIGTERM.
         """
@@ -120,7 +120,7 @@ class Tries:
         return self._ending(lambda: task.resume_execution(method, kwargs, self.context(task)))
 
     def context(self, task):
-        """Airflow's, of the newest try."""
+        """Airflow's context of the newest try."""
         store = {} if self.store is None else {"task_state_store": self.store}
         began = self.service.control.clock.now() - timedelta(days=1)
         dag_run = SimpleNamespace(clear_number=self.clear_number, run_after=began)
@@ -173,7 +173,7 @@ def cancelled(service):
 
 
 def posts(service):
-    """How many submissions the service accepted."""
+    """The number of submissions that the service has accepted."""
     return len(service.control.log.submissions())
 
 

@@ -1,1 +1,1 @@
-"""The provider on every Airflow and Python that its users run: `make test-matrix`."""
+"""The test matrix: the provider on every supported Airflow and Python (`make test-matrix`)."""

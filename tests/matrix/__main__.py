@@ -1,8 +1,9 @@
-"""`make test-matrix`: runs the cells one after the other, and prints the grid.
+"""`make test-matrix`: runs the cells one after the other, and prints the grid of results.
 
-python -m tests.matrix                      all cells
-python -m tests.matrix 2.11 3.3-py3.13      a row and a cell
-python -m tests.matrix --list               their names
+python -m tests.matrix                      run all cells
+python -m tests.matrix 2.11 3.3-py3.13      run a row and a cell
+python -m tests.matrix --list               list the names of the cells
+python -m tests.matrix --grid               print the grid of the stored results
 """
 
 from __future__ import annotations
@@ -18,11 +19,11 @@ from tests.matrix.cells import CELLS, REPOSITORY, Cell, chosen
 from tests.matrix.results import FAILED, Result, grid, path
 
 LOGS = REPOSITORY / ".local" / "matrix" / "logs"
-SHOWN = 60  # lines of the log of a cell that failed
+SHOWN = 60  # the lines to print from the log of a failed cell
 
 
 def main(words: list[str]) -> int:
-    """Run the cells that the words name; 0 when none failed."""
+    """Run the cells that the words name, and return the exit status: 0 if none failed."""
     if words == ["--list"]:
         print("\n".join(cell.name for cell in CELLS))
         return 0
@@ -42,7 +43,7 @@ def main(words: list[str]) -> int:
 
 
 def show(cells: Sequence[Cell]) -> None:
-    """Print the grid, and write it into the page that the environment names."""
+    """Print the grid, and write it into the page that `TESTERARMY_MATRIX_TABLE` names."""
     shown = grid(cells)
     print(f"\n{shown}", flush=True)
     if table := os.environ.get("TESTERARMY_MATRIX_TABLE"):
@@ -51,7 +52,7 @@ def show(cells: Sequence[Cell]) -> None:
 
 
 def run(cell: Cell) -> Result:
-    """Run one cell; what it prints goes into a file, whose end is shown when it fails."""
+    """Run one cell. Its output goes into a file. If the cell fails, print the end of that file."""
     LOGS.mkdir(parents=True, exist_ok=True)
     log = LOGS / f"{cell.name}.log"
     with log.open("w") as file:
@@ -59,13 +60,13 @@ def run(cell: Cell) -> Result:
         subprocess.run(command, cwd=REPOSITORY, stdout=file, stderr=subprocess.STDOUT, check=False)
     result = Result.of(cell)
     if result is None:
-        result = Result(FAILED, "it ended without a result")
+        result = Result(FAILED, "the session ended without a result")
         result.keep(cell)
     steps = ", ".join(f"{name} {seconds:g} s" for name, seconds in result.seconds.items())
     print(f"{cell.name}: {result.state}; {steps or result.reason}", flush=True)
     if result.state == FAILED:
         print(
-            f"{result.reason}; the end of {log}:",
+            f"{result.reason}. End of {log}:",
             *log.read_text().splitlines()[-SHOWN:],
             sep="\n",
             flush=True,

@@ -1,6 +1,6 @@
-"""The cells of the matrix: which Airflow on which Python, and as of which day its dependencies are chosen.
+"""The cells of the matrix: an Airflow, a Python, and the date up to which dependencies are resolved.
 
-Nothing here needs Airflow, or anything else that is not in Python itself.
+This module imports only the standard library, because it also runs outside of the cells.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ PYTHONS = ("3.11", "3.12", "3.13")
 
 @dataclass(frozen=True, slots=True)
 class Airflow:
-    """The newest patch of a minor version of Airflow, as of November 2026.
+    """The newest patch release of a minor version of Airflow, as of November 2026.
 
-    :param until: packages that came later are not chosen, because this Airflow never met them: it does what its
-        constraints file does for users. With the packages of November 2026 no task runs on Airflow 3.0 (its API
-        refuses its own requests), nor on 3.2 (pydantic 2.14 cannot build one of its models).
-    :param pythons: those of :data:`PYTHONS` that it supports.
-    :param why_not: why it does not support the others.
+    :param until: the date up to which packages are considered, as Airflow's constraints file does for users. This
+        Airflow was never tested with later ones. With the packages of November 2026, no task runs on two versions.
+        The API of Airflow 3.0 refuses its own requests, and pydantic 2.14 cannot build a model of Airflow 3.2.
+    :param pythons: the versions in :data:`PYTHONS` that it supports.
+    :param why_not: the reason why it does not support the others.
     """
 
     patch: str
@@ -34,7 +34,7 @@ class Airflow:
 
     @property
     def minor(self) -> str:
-        """Its name in the grid."""
+        """The minor version, which names its row in the grid."""
         return ".".join(self.patch.split(".")[:2])
 
 
@@ -46,13 +46,14 @@ AIRFLOWS = (
     Airflow("3.3.2", "2026-09-19"),
 )
 
-#: The lowest version of every dependency that pyproject.toml admits; what those need in turn, as of that day.
+#: The lowest versions of the direct dependencies that pyproject.toml allows. Their own dependencies are resolved as
+#: of that date.
 LOWEST = Airflow("2.11.0", "2025-06-01", ("3.11",), "one Python is enough for the lowest versions")
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One environment."""
+    """One cell: an environment with one Airflow and one Python."""
 
     airflow: Airflow
     python: str
@@ -60,7 +61,7 @@ class Cell:
 
     @property
     def name(self) -> str:
-        """As the command line and the grid have it."""
+        """The name of the cell, for the command line and the grid."""
         return f"{self.row}-py{self.python}"
 
     @property
@@ -70,7 +71,7 @@ class Cell:
 
     @property
     def unsupported(self) -> str:
-        """Why there is no such environment, empty where there is one."""
+        """The reason why this combination does not exist, empty if it does."""
         return "" if self.python in self.airflow.pythons else self.airflow.why_not
 
 
@@ -81,24 +82,24 @@ CELLS = tuple(
 
 
 def chosen(words: list[str]) -> list[Cell]:
-    """The cells that the words name, each a cell or a row; all of them for no words.
+    """The cells that the words name. A word is the name of a cell or of a row; no words select all cells.
 
-    :raises ValueError: for a word that names none.
+    :raises ValueError: for an unknown name.
     """
     for word in words:
         if not any(word in (cell.name, cell.row) for cell in CELLS):
             known = ", ".join(cell.name for cell in CELLS)
-            raise ValueError(f"there is no cell {word!r}; there are {known}")
+            raise ValueError(f"There is no cell {word!r}. The cells are {known}.")
     return [cell for cell in CELLS if not words or cell.name in words or cell.row in words]
 
 
 def find_python(version: str) -> str | None:
-    """An interpreter of this minor version: on the PATH, or one that pyenv installed."""
+    """The path of an interpreter of this minor version, from the PATH or from pyenv; None if there is none."""
     root = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
     installed = sorted((root / "versions").glob(f"{version}*/bin/python"), key=_patch, reverse=True)
     on_path = [shutil.which(f"python{version}"), shutil.which("python3")]
     for path in (*on_path, *map(str, installed)):
-        # pyenv puts shims of every version on the PATH, which may not run.
+        # pyenv puts a shim for every version on the PATH, also for versions that are not active and do not run.
         if path and _version_of(path) == version:
             return path
     return None

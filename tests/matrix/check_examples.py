@@ -1,6 +1,6 @@
-"""In a cell: `dag.test()` of every example DAG, waiting in the worker and in the triggerer, against the sandbox.
+"""Runs `dag.test()` of every example DAG in a cell, in the worker and in the triggerer, against the sandbox.
 
-Called with the paths of DAG files; each has a `@dag` function of the file's name.
+The arguments are paths of DAG files. Each file must have a `@dag` function with the name of the file.
 """
 
 from __future__ import annotations
@@ -17,14 +17,17 @@ from airflow_provider_testerarmy.sandbox.server import SandboxServer
 from airflow_provider_testerarmy.sandbox.state import DEFAULT_API_KEY, Sandbox
 
 SPEED = 20  # sandbox seconds per real second
-#: The examples that show what happens after a failure.
+#: The examples that demonstrate a failure.
 FAILING = {"regression_news"}
 MODES = {False: "in the worker", True: "in the triggerer"}
 
 
 def main(paths: list[str]) -> None:
-    """Run each DAG in both modes, and raise for the first that does not end as it must."""
-    # Where Airflow looks for a DAG before it tests it; read once Airflow is imported.
+    """Run each DAG in both modes.
+
+    :raises AssertionError: for the first DAG run with an unexpected end.
+    """
+    # `dag.test()` looks the DAG up in this folder. Airflow reads the setting when it is imported.
     os.environ["AIRFLOW__CORE__DAGS_FOLDER"] = str(Path(paths[0]).parent)
     with SandboxServer(Sandbox(SandboxClock(speed=SPEED))) as server:
         for conn_type, host in (("testerarmy", server.url), ("docket", server.docket_url)):
@@ -33,11 +36,13 @@ def main(paths: list[str]) -> None:
         triggers = watch_triggers(server)
         for path in paths:
             counts = {mode: run(path, mode, server, triggers) for mode in MODES}
-            assert counts[True] == counts[False], f"{path} starts other runs when it is deferred: {counts}"
+            assert counts[True] == counts[False], (
+                f"{path} starts another number of runs when deferred: {counts}"
+            )
 
 
 def watch_triggers(server: SandboxServer) -> list[str]:
-    """Add every trigger that runs from now on to a list, and let the service's time pass while one does."""
+    """Return a list that records every trigger that runs. While one runs, the clock of the service runs too."""
     from airflow_provider_testerarmy.triggers.runs import AwaitRunsTrigger
 
     ran, run = [], AwaitRunsTrigger.run
@@ -54,9 +59,9 @@ def watch_triggers(server: SandboxServer) -> list[str]:
 
 
 def run(path: str, deferrable: bool, server: SandboxServer, triggers: list[str]) -> int:
-    """One DAG run in one mode; how many test runs it started."""
+    """Run the DAG once in one mode, and return the number of test runs that it has started."""
     server.control.reset()
-    # Nothing is over before a trigger waits for it; in the worker, time passes all along.
+    # With a manual clock, no test run ends before a trigger waits for it. In the worker, the clock always runs.
     server.control.clock.set_manual(deferrable)
     triggers.clear()
     dag = runpy.run_path(path)[Path(path).stem]()
@@ -66,7 +71,7 @@ def run(path: str, deferrable: bool, server: SandboxServer, triggers: list[str])
         if hasattr(task, "max_outage") and getattr(task, "wait_for_completion", True)
     ]
     for task in waiting:
-        # Airflow guards a task's attributes once it has a DAG; these are set before anything runs.
+        # Airflow refuses to set attributes of a task that belongs to a DAG, so this writes to its `__dict__`.
         task.__dict__.update(deferrable=deferrable, poll_interval=0.2)
     dag_run = dag.test()
     state = str(getattr(dag_run.state, "value", dag_run.state))
@@ -77,7 +82,7 @@ def run(path: str, deferrable: bool, server: SandboxServer, triggers: list[str])
     assert all(tasks[task.task_id] == expected for task in waiting), tasks
     assert len(triggers) == (len(waiting) if deferrable else 0), triggers
     started = server.control.log.submitted_run_ids()
-    assert started, "nothing was started"
+    assert started, "no test run was started"
     assert not server.control.store.active_run_ids()
     return len(started)
 

@@ -1,6 +1,6 @@
-"""In a cell, with the wheel alone: what Airflow finds of the provider, and what parsing a DAG takes and says.
+"""Checks in a cell that Airflow discovers the installed wheel and parses DAG files without our deprecations.
 
-Called with the paths of DAG files. Neither the sandbox's nor the tests' packages are installed.
+The arguments are paths of DAG files. Only the wheel is installed, without the extras and the test tools.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 
 DISTRIBUTION = "airflow-provider-testerarmy"
 PACKAGE = "airflow_provider_testerarmy"
-#: By command of `airflow`: what its output has to name.
+#: The names that the output of each `airflow` command must contain.
 COMMANDS = {
     ("providers", "list"): (DISTRIBUTION,),
     ("providers", "get", DISTRIBUTION): (DISTRIBUTION,),
@@ -26,7 +26,7 @@ COMMANDS = {
     ("providers", "links"): ("TesterArmyRunLink", "DocketRunLink"),
 }
 ASSETS = ("reports/templates/page.html.jinja", "reports/templates/report.css", "py.typed")
-#: Files that only pass on what somebody else asks for.
+#: Modules that forward a call. A warning is attributed to their caller.
 PASSING_ON = (
     __file__,
     "importlib",
@@ -38,16 +38,21 @@ PASSING_ON = (
 
 
 def main(dags: list[str]) -> None:
-    """Check everything, and raise for the first thing that is not as it must be."""
+    """Run all checks.
+
+    :raises AssertionError, SystemExit: for the first check that fails.
+    """
     check_files()
-    # What Airflow warns of while its own modules are loaded is its business.
+    # Import these first: deprecations inside Airflow's own modules do not count.
     for module in ("airflow.providers.common.compat.sdk", "airflow.models", "airflow.triggers.base"):
         importlib.import_module(module)
     warned = warnings_of(check_modules)
     for dag in dags:
         warned += warnings_of(lambda path=dag: runpy.run_path(path))
     if warned:
-        raise SystemExit("deprecations that are ours:\n" + "\n".join(dict.fromkeys(warned)))
+        raise SystemExit(
+            "The provider or an example uses deprecated features:\n" + "\n".join(dict.fromkeys(warned))
+        )
     check_import_errors(dags)
     for command, names in COMMANDS.items():
         check_command(command, names)
@@ -55,19 +60,21 @@ def main(dags: list[str]) -> None:
 
 
 def check_files() -> None:
-    """Everything is in the package's own folder, and everything it reads is there."""
+    """Check that all files are in the package's own folder, and that no asset is missing."""
     installed = [str(path) for path in files(DISTRIBUTION) or ()]
     own = (f"{PACKAGE}/", DISTRIBUTION.replace("-", "_"))
     stray = [path for path in installed if not path.startswith(own)]
     assert not stray, f"files outside the package: {stray}"
     missing = [name for name in ASSETS if not resources(PACKAGE).joinpath(name).is_file()]
-    assert not missing, f"not in the wheel: {missing}"
+    assert not missing, f"missing in the wheel: {missing}"
     location = Path(str(resources(PACKAGE)))
-    assert "site-packages" in location.parts, f"this is not the wheel: {location}"
+    assert "site-packages" in location.parts, (
+        f"the package is not imported from the installed wheel: {location}"
+    )
 
 
 def check_modules() -> None:
-    """All that Airflow is told of can be imported without the extras."""
+    """Check that every module in the provider info can be imported without the extras."""
     from airflow_provider_testerarmy.get_provider_info import get_provider_info
 
     info = get_provider_info()
@@ -82,10 +89,10 @@ def check_modules() -> None:
 
 
 def warnings_of(work: Any) -> list[str]:
-    """The deprecations for which this provider, or an example, is to blame.
+    """Run ``work``, and return the deprecation warnings that this provider or an example causes.
 
-    Ours is what is attributed to one of our files, and what one of them asks Airflow for: between it and the
-    warning there are only modules that pass the question on.
+    A warning counts if it is attributed to one of our files. It also counts if one of our files called Airflow and
+    only forwarding modules are between that call and the warning.
     """
     ours = []
 
@@ -110,7 +117,7 @@ def is_ours(filename: str) -> bool:
 
 
 def check_import_errors(dags: list[str]) -> None:
-    """Airflow's own parser takes the files."""
+    """Check that Airflow's own parser imports the files."""
     try:
         from airflow.dag_processing.dagbag import DagBag  # from Airflow 3.2 on
     except ImportError:
@@ -121,12 +128,14 @@ def check_import_errors(dags: list[str]) -> None:
 
 
 def check_command(words: tuple[str, ...], names: tuple[str, ...]) -> None:
-    """`airflow ...` works and names what it has to."""
+    """Check that `airflow ...` succeeds and that its output contains the names."""
     command = [str(Path(sys.executable).with_name("airflow")), *words, "--output", "plain"]
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr[-3000:]
     missing = [name for name in names if name not in ended.stdout]
-    assert not missing, f"{' '.join(words)} does not name {missing}:\n{ended.stdout}\n{ended.stderr[-3000:]}"
+    assert not missing, (
+        f"The output of {' '.join(words)} does not contain {missing}:\n{ended.stdout}\n{ended.stderr[-3000:]}"
+    )
 
 
 if __name__ == "__main__":

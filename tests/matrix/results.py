@@ -1,4 +1,4 @@
-"""What became of each cell: kept in a file per cell, shown as a grid."""
+"""The result of each cell, stored in one file per cell and shown as a grid."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ PASSED, FAILED, SKIPPED = "passed", "FAILED", "skipped"
 
 @dataclass(slots=True)
 class Result:
-    """The end of one cell.
+    """The result of one cell.
 
     :param state: one of PASSED, FAILED and SKIPPED.
-    :param reason: which step failed, or why the cell was skipped.
-    :param seconds: of each step.
+    :param reason: the step that failed, or why the cell was skipped.
+    :param seconds: the duration of each step, by its name.
     """
 
     state: str
@@ -27,23 +27,23 @@ class Result:
     seconds: dict[str, float] = field(default_factory=dict)
 
     def keep(self, cell: Cell) -> None:
-        """Write it down."""
+        """Store the result."""
         FOLDER.mkdir(parents=True, exist_ok=True)
         path(cell).write_text(json.dumps(asdict(self), indent=1))
 
     @classmethod
     def of(cls, cell: Cell) -> Result | None:
-        """That of the newest time the cell was run, None for never."""
+        """The newest stored result of the cell, None if it has never run."""
         return cls(**json.loads(path(cell).read_text())) if path(cell).exists() else None
 
 
 def path(cell: Cell) -> Path:
-    """Where a cell's result is kept."""
+    """The path of the file with a cell's result."""
     return FOLDER / f"{cell.name}.json"
 
 
 def grid(cells: Sequence[Cell]) -> str:
-    """The table of these cells, and under it a line for each that did not pass."""
+    """The table of these cells, followed by a line for each cell that did not pass."""
     results = {cell: Result.of(cell) for cell in cells}
     rows = list(dict.fromkeys(cell.row for cell in CELLS if cell in results))
     lines = ["| Airflow | " + " | ".join(f"Python {python}" for python in PYTHONS) + " |"]

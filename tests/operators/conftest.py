@@ -1,4 +1,4 @@
-"""The tests of operators share the fixtures of the lifecycle's."""
+"""The tests of operators use the fixtures of the lifecycle's tests."""
 
 from tests.lifecycle.conftest import airflow_says, connections, tries
 

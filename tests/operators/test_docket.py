@@ -29,7 +29,7 @@ COMMIT = {"repository": "acme/shop", "commit_sha": "4f2d1c9"}
 
 @pytest.fixture(autouse=True)
 def connection(service, monkeypatch):
-    """The connection `docket_default`, to the sandbox."""
+    """The connection `docket_default` to the sandbox."""
     fields = {"conn_type": "docket", "host": service.docket_url, "password": DEFAULT_API_KEY}
     monkeypatch.setenv("AIRFLOW_CONN_DOCKET_DEFAULT", json.dumps(fields))
 
@@ -56,7 +56,7 @@ class TaskInstance:
 
 @pytest.fixture
 def execute(service):
-    """Executes a task; returns what it returned, or raised, and its XComs."""
+    """Executes a task, and returns its result or error and its XComs."""
 
     def run(task, started=lambda: service.control.clock.advance(60)):
         ti = TaskInstance(started)
@@ -79,26 +79,26 @@ def operator(**parameters):
 
 @pytest.mark.parametrize("ids", [[181, 182], "[181, 182]", "181,182", ["181", 182]])
 def test_the_tests_as_a_template_renders_them(ids):
-    """Integers go out, whatever came in."""
+    """The request contains integers, whatever the form of the ids."""
     request = operator(test_blueprint_ids=ids).build_request()
     assert (request.label, request.body) == ("tests 181, 182", {"test_blueprint_ids": [181, 182]})
 
 
 def test_a_category():
-    """In place of its tests."""
+    """The request contains the category instead of tests."""
     request = operator(test_blueprint_category_id="11").build_request()
     assert (request.label, request.body) == ("category 11", {"test_blueprint_category_id": 11})
 
 
 @pytest.mark.parametrize("context", [COMMIT, json.dumps(COMMIT)])
 def test_a_commit(context):
-    """As a dict, or the JSON that a template makes of one."""
+    """A dict, or JSON from a template."""
     request = operator(test_blueprint_ids=181, github_context=context).build_request()
     assert request.body == {"test_blueprint_ids": [181], "github_context": COMMIT}
 
 
 def test_a_label_stays_short():
-    """However many tests there are."""
+    """The label names only the first ids."""
     request = operator(test_blueprint_ids=list(range(1, 301))).build_request()
     assert request.label == "tests 1, 2, 3, 4, 5, ... (300 in all)"
 
@@ -116,7 +116,7 @@ def test_a_label_stays_short():
     ],
 )
 def test_a_mistake_fails_the_dag_file(parameters, words):
-    """It needs no run to show."""
+    """The mistake is found when the DAG file is parsed."""
     with pytest.raises(RequestInvalid, match=words.replace("[", r"\[")):
         operator(**parameters)
 
@@ -132,7 +132,7 @@ def test_what_is_templated_is_checked_once_it_is_rendered(execute, service):
 
 
 def test_every_field_is_templated():
-    """Lists and dicts to their leaves."""
+    """Airflow renders nested lists and dicts as well."""
     task = operator(
         test_blueprint_ids=["{{ params.id }}", 182],
         github_context={"repository": "acme/{{ params.repo }}", "commit_sha": "{{ params.id }}"},
@@ -159,7 +159,7 @@ def test_a_category_that_passes(execute, service):
 
 
 def test_a_failed_test_fails_the_task(execute):
-    """With the step in the reason, and the summary in XCom all the same."""
+    """The reason contains the step, and the summary is in XCom."""
     error, xcoms = execute(operator(test_blueprint_ids=[181, 182]))
     assert isinstance(error, TestsFailed)
     assert 'Checkout with a credit card: failed: step "Wait for the confirmation" failed' in str(error)
@@ -167,19 +167,19 @@ def test_a_failed_test_fails_the_task(execute):
 
 
 def test_a_stopped_test_has_not_passed(execute):
-    """Somebody stopped it on the dashboard."""
+    """A user stopped it on the dashboard."""
     error, _ = execute(operator(test_blueprint_ids=[catalog.BLUEPRINT_STOPPED, 181]))
     assert isinstance(error, RunCancelled)
 
 
 def test_a_retried_test_is_counted_as_flaky(execute):
-    """It passes."""
+    """A flaky test passes."""
     summary, _ = execute(operator(test_blueprint_ids=catalog.BLUEPRINT_RETRIED))
     assert (summary["verdict"], summary["flaky"]) == ("passed", 1)
 
 
 def test_a_non_blocking_test_is_named_by_its_number(execute):
-    """An integer does as well as text."""
+    """The number may be an integer or text."""
     summary, _ = execute(operator(test_blueprint_ids=[181, 182], gate={"non_blocking_tests": [182]}))
     assert summary["verdict"] == "passed"
 
@@ -191,7 +191,7 @@ def test_not_waiting(execute):
 
 
 def test_an_unclear_submission_says_that_a_run_may_exist(execute, service):
-    """And is not sent a second time."""
+    """The request is not sent a second time."""
     service.control.faults.add("reset_after", "docket_trigger_run")
     error, _ = execute(operator(test_blueprint_ids=[181]))
     assert isinstance(error, SubmissionUnclear)
@@ -200,27 +200,27 @@ def test_an_unclear_submission_says_that_a_run_may_exist(execute, service):
 
 
 def test_a_time_out_says_that_the_runs_go_on(execute, capsys):
-    """Nobody is told that they were cancelled."""
+    """The message does not claim that the runs were cancelled."""
     error, xcoms = execute(
         operator(test_blueprint_ids=[catalog.BLUEPRINT_ENDLESS], timeout=timedelta(seconds=0.1))
     )
     assert isinstance(error, WaitTimedOut)
     assert "were not cancelled and may still be running" in str(error)
-    assert f"Docket cannot cancel runs. 1 run ({xcoms['run_ids'][0]}) may run on" in capsys.readouterr().out
+    assert f"Docket cannot cancel runs. 1 run ({xcoms['run_ids'][0]}) may continue" in capsys.readouterr().out
 
 
 def test_a_kill_says_that_the_runs_go_on(execute, service, capsys):
-    """It stops only the waiting."""
+    """A kill stops only the wait."""
     task = operator(test_blueprint_ids=[catalog.BLUEPRINT_ENDLESS])
     error, xcoms = execute(task, started=task.on_kill)
     assert isinstance(error, RunInterrupted)
-    assert f"its runs were not stopped (1 run ({xcoms['run_ids'][0]}))" in str(error)
+    assert f"Its runs were not cancelled (1 run ({xcoms['run_ids'][0]}))" in str(error)
     assert "Docket cannot cancel runs" in capsys.readouterr().out
     assert service.control.docket.active_run_ids() == xcoms["run_ids"]
 
 
 def test_a_rejected_key_starts_nothing(execute, service):
-    """It is the connection's password that is wrong."""
+    """The message names the connection's password."""
     service.control.keys.revoke(DEFAULT_API_KEY)
     error, _ = execute(operator(test_blueprint_ids=[181]))
     assert isinstance(error, CredentialsRejected)
@@ -232,7 +232,7 @@ def test_a_rejected_key_starts_nothing(execute, service):
 
 @pytest.mark.parametrize("form", [list, str, lambda ids: ", ".join(map(str, ids))])
 def test_the_sensor_judges_runs_that_something_else_started(execute, service, form):
-    """Ids as integers or as text, and the link of the group run they belong to."""
+    """Ids as integers or as text, and the link of their group run."""
     started, xcoms = execute(operator(test_blueprint_ids=[181, 181], wait_for_completion=False))
     sensor = DocketRunSensor(task_id="wait", run_ids=form(xcoms["run_ids"]), deferrable=False)
     summary, _ = execute(sensor)
@@ -241,7 +241,7 @@ def test_the_sensor_judges_runs_that_something_else_started(execute, service, fo
 
 
 def test_the_sensor_takes_no_text_for_an_id(execute):
-    """Least of all the id of another vendor's run."""
+    """Nor does it accept the id of another vendor's run."""
     outcome, _ = execute(DocketRunSensor(task_id="wait", run_ids=["3f0e8a52"], deferrable=False))
     assert isinstance(outcome, Exception)
     assert "is not a Docket id" in str(outcome)
@@ -269,14 +269,14 @@ def test_airflow_finds_everything_by_its_path():
     ],
 )
 def test_ids_of_every_kind(given, ids):
-    """Mapped outputs are lists of lists, and templates make text of them."""
+    """Mapped outputs are lists of lists, and templates render them to text."""
     task = operator(test_blueprint_ids="{{ params.ids }}")
     task.test_blueprint_ids = given
     assert task.build_request().body == {"test_blueprint_ids": ids}
 
 
 def test_one_of_two_templates_renders_to_nothing():
-    """Then the other one counts."""
+    """The other template counts."""
     for ids, category, body in (
         ("None", "11", {"test_blueprint_category_id": 11}),
         ("181", " ", {"test_blueprint_ids": [181]}),
@@ -303,7 +303,7 @@ def test_one_of_two_templates_renders_to_nothing():
     ],
 )
 def test_an_answer_that_does_not_fit_is_never_a_pass(execute, service, runs):
-    """Nor is the trigger sent again."""
+    """The trigger is not sent again."""
     body = {"test_group_run": {"id": 35, "test_runs": runs}}
     service.control.faults.add("status_after", "docket_trigger_run", status=200, body=body)
     error, _ = execute(operator(test_blueprint_ids=[181, 182]))

@@ -1,4 +1,4 @@
-"""What Docket keeps of the promises, from the operator to the socket, in a worker and through the trigger."""
+"""The guarantees that hold for Docket, from the operator to the socket, in the worker and in the triggerer."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ RUNS = "test_group_run.test_runs"
 
 @pytest.fixture(autouse=True)
 def connection(service, monkeypatch):
-    """The connection `docket_default`, to the sandbox."""
+    """The connection `docket_default` to the sandbox."""
     fields = {"conn_type": "docket", "host": service.docket_url, "password": DEFAULT_API_KEY}
     monkeypatch.setenv("AIRFLOW_CONN_DOCKET_DEFAULT", json.dumps(fields))
 
@@ -41,7 +41,7 @@ def tries(service):
 
 @pytest.fixture(params=[False, True], ids=["in the worker", "through the trigger"])
 def ending(request, tries):
-    """Runs a try to its end: what the task returned or raised."""
+    """Runs a try to its end, and returns the task's result or error."""
 
     def run(try_number=1, max_tries=0, **parameters):
         task = operator(deferrable=request.param, **parameters)
@@ -59,7 +59,7 @@ def operator(*ids, **parameters):
 
 
 def posts(service):
-    """How many triggers the service took."""
+    """The number of triggers that the service has accepted."""
     return len(service.control.docket.group_runs)
 
 
@@ -91,7 +91,7 @@ def asked(service):
     ids=str,
 )
 def test_an_answer_that_does_not_fit_is_unclear_and_is_not_sent_again(ending, tries, service, fault):
-    """Neither by this try nor by the next one, whose runs nobody would want."""
+    """Neither this try nor the next one sends the trigger again."""
     service.control.faults.add("edit", TRIGGER, **fault)
     error = ending(test_blueprint_ids=[181, 202], max_tries=2)
     assert type(error) is SubmissionUnclear
@@ -100,7 +100,7 @@ def test_an_answer_that_does_not_fit_is_unclear_and_is_not_sent_again(ending, tr
 
 
 def test_an_unclear_submission_names_the_group_and_the_runs(ending, service):
-    """Three were to be run, two are named: both are running, and paid for."""
+    """Three tests were requested, and the answer names two runs. The message names both: they are active."""
     service.control.faults.add("edit", TRIGGER, change={RUNS: "drop_first"})
     error = ending(test_blueprint_ids=[181, 202, 203])
     (group,) = service.control.docket.group_runs.values()
@@ -112,7 +112,7 @@ def test_an_unclear_submission_names_the_group_and_the_runs(ending, service):
 
 
 def test_an_empty_run_id_is_unclear(ending, service):
-    """202, and an id that is no id: the other one is named."""
+    """The answer is 202 with one unusable id. The message names the other one."""
     service.control.faults.add("edit", TRIGGER, put={f"{RUNS}.0.id": ""})
     error = ending(test_blueprint_ids=[181, 202])
     (group,) = service.control.docket.group_runs.values()
@@ -131,7 +131,7 @@ def test_an_empty_run_id_is_unclear(ending, service):
     ids=str,
 )
 def test_silence_in_the_answer_is_no_contradiction(ending, service, fault):
-    """The number of runs fits, so they are awaited and judged."""
+    """Missing fields are no error if the number of runs is right. The runs are awaited and judged."""
     service.control.faults.add("edit", TRIGGER, **fault)
     summary = ending(test_blueprint_ids=[181, 202])
     assert (summary["verdict"], summary["counts"]) == ("passed", {"total": 2, "passed": 2})
@@ -139,7 +139,7 @@ def test_silence_in_the_answer_is_no_contradiction(ending, service, fault):
 
 
 def test_a_login_run_is_not_awaited(ending, service):
-    """It stands for no test that was asked for."""
+    """A login run belongs to no requested test."""
     summary = ending(test_blueprint_ids=[catalog.BLUEPRINT_NEEDS_LOGIN, catalog.BLUEPRINT_PASSES])
     (group,) = service.control.docket.group_runs.values()
     assert summary["run_ids"] == [run.id for run in group.runs[1:]]
@@ -150,7 +150,7 @@ def test_a_login_run_is_not_awaited(ending, service):
 
 
 def test_a_pass_with_a_failed_step_is_a_warning(ending, tmp_path):
-    """It passes by default, is named, and is a failure in JUnit."""
+    """It passes by default, with a warning, and is a failure in JUnit."""
     report = tmp_path / "report.xml"
     summary = ending(test_blueprint_ids=[catalog.BLUEPRINT_PASSED_WITH_FAILED_STEP], report_path=str(report))
     assert summary["verdict"] == "passed"
@@ -160,7 +160,7 @@ def test_a_pass_with_a_failed_step_is_a_warning(ending, tmp_path):
 
 
 def test_a_gate_can_refuse_a_pass_with_a_failed_step(ending):
-    """And leaves a clean pass alone."""
+    """A pass without failed steps still passes."""
     gate = {"fail_on_warnings": True}
     error = ending(test_blueprint_ids=[catalog.BLUEPRINT_PASSED_WITH_FAILED_STEP, 181], gate=gate)
     assert isinstance(error, TestsFailed)
@@ -169,7 +169,7 @@ def test_a_gate_can_refuse_a_pass_with_a_failed_step(ending):
 
 
 def test_a_run_that_the_service_broke_is_errored(ending, tries):
-    """Airflow's retries are for it; a wait would not end."""
+    """Airflow retries the task. Without this outcome, the wait would not end."""
     ids = [catalog.BLUEPRINT_ERROR, catalog.BLUEPRINT_PASSES]
     error = ending(test_blueprint_ids=ids, timeout=timedelta(seconds=5))
     assert type(error) is RunErrored
@@ -190,7 +190,7 @@ def test_a_run_that_the_service_broke_is_errored(ending, tries):
     ],
 )
 def test_a_refusal_says_why(ending, service, body, words):
-    """Wherever the service puts its reason; nothing was started."""
+    """The message contains the service's reason, wherever the answer has it. Nothing is started."""
     service.control.faults.add("status", TRIGGER, status=422, body=body)
     error = ending(test_blueprint_ids=[181])
     assert type(error) is RequestRefused
@@ -198,7 +198,7 @@ def test_a_refusal_says_why(ending, service, body, words):
 
 
 def test_a_refusal_cannot_forge_a_line(ending, service):
-    """One bounded line, whatever it says."""
+    """The reason is one line of limited length."""
     forged = "No credits\n\x1b[31mERROR Task succeeded\r" + "x" * 5_000
     service.control.faults.add("status", TRIGGER, status=422, body={"detail": forged})
     said = str(ending(test_blueprint_ids=[181]))
@@ -207,7 +207,7 @@ def test_a_refusal_cannot_forge_a_line(ending, service):
 
 
 def test_a_time_out_judges_what_has_ended(ending, tries, tmp_path, capsys):
-    """Nine of ten have: a summary, a report, and the one that goes on, counted and named once."""
+    """Nine of ten runs have ended. There are a summary and a report, and the active run is named once."""
     report = tmp_path / "report.xml"
     ids = [*[catalog.bulk_blueprint_id(number) for number in range(1, 10)], catalog.BLUEPRINT_ENDLESS]
     error = ending(test_blueprint_ids=ids, timeout=timedelta(seconds=1), report_path=str(report))
@@ -223,27 +223,27 @@ def test_a_time_out_judges_what_has_ended(ending, tries, tmp_path, capsys):
 
 
 def test_a_kill_counts_only_the_runs_that_go_on(tries, monkeypatch):
-    """One of two has ended by then."""
+    """One of two runs has ended."""
     monkeypatch.setattr("airflow_provider_testerarmy.airflow_compat.own_state", lambda _ti: "failed")
     task = operator(181, catalog.BLUEPRINT_ENDLESS)
     error = tries.execute(task, max_tries=2, meanwhile=task.on_kill)
     left = tries.xcoms["run_ids"][-1]
     assert type(error) is RunInterrupted
-    assert f"not stopped (1 run ({left}))" in str(error)
+    assert f"not cancelled (1 run ({left}))" in str(error)
     assert error.run_ids == (left,)
 
 
 def test_a_worker_that_is_taken_away_names_all_runs(tries, monkeypatch):
-    """The next try waits for all of them; nothing is said to go on."""
+    """The next try waits for all of them, so the message names no run as left active."""
     monkeypatch.setattr("airflow_provider_testerarmy.airflow_compat.own_state", lambda _ti: None)
     task = operator(181, catalog.BLUEPRINT_ENDLESS)
     error = tries.execute(task, max_tries=2, meanwhile=task.on_kill)
     assert list(error.run_ids) == tries.xcoms["run_ids"]
-    assert "the next try reconnects (2 runs" in str(error)
+    assert "The next try reconnects (2 runs" in str(error)
 
 
 def test_an_execution_timeout_judges_what_has_ended(tries, capsys):
-    """As a time-out does."""
+    """It is handled as a time-out."""
 
     def time_out():
         raise AirflowTaskTimeout("Timeout")
@@ -261,7 +261,7 @@ def test_an_execution_timeout_judges_what_has_ended(tries, capsys):
 
 
 def test_a_trigger_that_execution_timeout_cuts_off_is_not_sent_again(tries, service):
-    """It takes effect at once and is answered too late: the next try ends as unclear, and is the last one."""
+    """The trigger takes effect at once, but its answer is late. The next try fails as unclear and is the last."""
     service.control.faults.add("timeout_after", TRIGGER)
     tries.store.on_set = lambda _record: signal.setitimer(signal.ITIMER_REAL, 0.3)
 
@@ -280,7 +280,7 @@ def test_a_trigger_that_execution_timeout_cuts_off_is_not_sent_again(tries, serv
 
 @pytest.mark.parametrize("deferrable", [False, True])
 def test_a_worker_that_dies_before_the_answer_leaves_it_unclear(tries, service, deferrable):
-    """The next try knows only that something was sent."""
+    """The next try knows only that a request was sent."""
     service.control.faults.add("timeout_after", TRIGGER)
 
     def die():
@@ -295,7 +295,7 @@ def test_a_worker_that_dies_before_the_answer_leaves_it_unclear(tries, service, 
 
 
 def test_a_clear_after_an_unclear_submission_starts_anew(tries, service):
-    """Whoever clears the task has looked at the dashboard."""
+    """A user who clears the task has checked the dashboard."""
     service.control.faults.add("reset_after", TRIGGER)
     assert type(tries.execute(operator(181), max_tries=0)) is SubmissionUnclear
     assert tries.execute(operator(181), try_number=2, max_tries=1)["verdict"] == "passed"
@@ -306,7 +306,7 @@ def test_a_clear_after_an_unclear_submission_starts_anew(tries, service):
 def test_a_kill_while_the_trigger_is_under_way_says_what_may_be_running(
     tries, service, monkeypatch, capsys, state
 ):
-    """By a user, or because the worker is taken away: Airflow may end the process before the answer comes."""
+    """A user or a lost worker ends the task. Airflow may kill the process before the answer arrives."""
     monkeypatch.setattr("airflow_provider_testerarmy.airflow_compat.own_state", lambda _ti: state)
     task = operator(181)
     service.control.faults.add("delay_after", TRIGGER, seconds=1)
@@ -315,7 +315,7 @@ def test_a_kill_while_the_trigger_is_under_way_says_what_may_be_running(
     (group,) = service.control.docket.group_runs.values()
     said = capsys.readouterr().out
     assert isinstance(error, RunInterrupted)
-    assert "has been sent and is not answered" in said
+    assert "has been sent and has no answer yet" in said
     assert "test 181" in said
     assert error.run_ids == tuple(run.id for run in group.runs)
 
@@ -324,7 +324,7 @@ def test_a_kill_while_the_trigger_is_under_way_says_what_may_be_running(
 
 
 def test_failed_tests_run_again_in_one_request(ending, tries, service):
-    """Two of twelve pass and stay passed; ten run again, each once."""
+    """Two of twelve tests pass and stay passed. The other ten run again, once each."""
     passing = [catalog.BLUEPRINT_PASSES, catalog.BLUEPRINT_CART]
     failing = [catalog.bulk_blueprint_id(number) for number in range(1, 11)]
     for blueprint_id in failing:
@@ -340,7 +340,7 @@ def test_failed_tests_run_again_in_one_request(ending, tries, service):
 
 
 def test_a_ci_run_is_retried_as_a_whole(ending, service):
-    """Docket reports it to its commit, where the outcome of some tests alone would stand for all."""
+    """Docket reports a CI run to its commit. A partial run would report the outcome of some tests for all."""
     service.control.docket.override_script(catalog.BLUEPRINT_CART, "flaky")
     ids = [catalog.BLUEPRINT_PASSES, catalog.BLUEPRINT_CART]
     commit = {"repository": "acme/shop", "commit_sha": "4f2d1c9"}

@@ -9,7 +9,7 @@ import pytest
 
 @pytest.fixture(scope="module")
 def digests():
-    """The lines of `serialize.py` in three processes, each with another hash seed."""
+    """The output of `serialize.py` in three processes with different hash seeds."""
     found = []
     for seed in ("1", "2", "42"):
         environment = {**os.environ, "PYTHONHASHSEED": seed}
@@ -20,6 +20,6 @@ def digests():
 
 
 def test_the_same_file_is_the_same_dag_in_every_process(digests):
-    """Whatever the hash seed: otherwise each parse makes another version of the DAG."""
+    """With a different hash seed, each parse would otherwise create another DAG version."""
     assert len(digests[0]) == 32
     assert digests[0] == digests[1] == digests[2]

@@ -44,7 +44,7 @@ def make(kind, **parameters):
 
 
 def own_parameters(kind):
-    """The parameters of our own classes; Airflow's are Airflow's business."""
+    """The parameters of this provider's classes, without those of Airflow."""
     ours = [each for each in kind.__mro__ if each.__module__.startswith("airflow_provider_testerarmy")]
     found = set()
     for each in ours:
@@ -56,7 +56,7 @@ def own_parameters(kind):
 
 @pytest.mark.parametrize("kind", TARGETS)
 def test_every_field_that_is_data_is_templated(kind):
-    """A parameter that is added and forgotten here shows."""
+    """The test fails for a new parameter that is not templated."""
     assert own_parameters(kind) - NOT_TEMPLATED == set(kind.template_fields)
 
 
@@ -85,7 +85,7 @@ def test_every_template_field_is_an_attribute(kind):
     ],
 )
 def test_a_mistake_that_needs_no_rendering_fails_the_dag_file(kind, parameters, error):
-    """Nobody has to wait for the night to learn of it."""
+    """The mistake is found before any scheduled run."""
     with pytest.raises(error) as caught:
         make(kind, **parameters)
     assert next(iter(parameters)) in str(caught.value) or error is GateInvalid
@@ -93,7 +93,7 @@ def test_a_mistake_that_needs_no_rendering_fails_the_dag_file(kind, parameters, 
 
 @pytest.mark.parametrize("kind", TARGETS)
 def test_what_is_templated_is_checked_once_it_is_rendered(kind):
-    """The DAG file knows nothing of it."""
+    """The DAG file can still be parsed."""
     task = make(
         kind,
         gate={"min_pass_rate": "{{ params.rate }}"},
@@ -110,12 +110,12 @@ def test_what_is_templated_is_checked_once_it_is_rendered(kind):
 
 
 def test_a_gate_object_is_templated_by_its_fields():
-    """Templates look into dicts, not into models."""
+    """Airflow renders templates inside dicts, not inside models."""
     assert make(TesterArmyRunGroupOperator, gate=QualityGate(max_severity=2)).gate["max_severity"] == 2
 
 
 def test_the_request_of_a_test():
-    """Only what was given goes out."""
+    """The body contains only the given fields."""
     task = make(TesterArmyRunTestOperator, mode="deep", platform="ios", device_model="ipad")
     request = task.build_request()
     assert (request.kind, request.target) == ("test", catalog.TEST_PASSES)
@@ -123,7 +123,7 @@ def test_the_request_of_a_test():
 
 
 def test_the_request_of_a_group():
-    """With every field, a number also as a template renders it."""
+    """All fields, with the number as rendered text too."""
     task = make(
         TesterArmyRunGroupOperator,
         target_url="https://preview.acme.example/",
@@ -168,13 +168,13 @@ def test_the_request_of_a_group():
     ],
 )
 def test_a_request_that_cannot_be_sent(kind, parameters, words):
-    """Each mistake is named by its parameter."""
+    """The message contains the parameter's name."""
     with pytest.raises(RequestInvalid, match=words):
         make(kind, **parameters).build_request()
 
 
 def test_credentials_come_from_connections(monkeypatch):
-    """In the order in which they are named; their passwords are in no repr."""
+    """Their order is kept, and no repr contains a password."""
     for name in ("jane", "joe"):
         fields = {"conn_type": "generic", "login": name, "password": f"of-{name}"}
         monkeypatch.setenv(f"AIRFLOW_CONN_{name.upper()}", json.dumps(fields))
@@ -189,7 +189,7 @@ def test_credentials_come_from_connections(monkeypatch):
 
 @pytest.mark.parametrize("fields", [{"login": "jane"}, {"password": "of-jane"}])
 def test_a_connection_that_cannot_sign_in(monkeypatch, fields):
-    """It needs both; the message names it and shows neither."""
+    """The connection needs a login and a password. The message contains neither."""
     monkeypatch.setenv("AIRFLOW_CONN_HALF", json.dumps({"conn_type": "generic", **fields}))
     with pytest.raises(RequestInvalid, match="'half' needs a login and a password") as caught:
         make(TesterArmyRunPromptOperator, credentials_conn_id="half").build_request()
@@ -198,7 +198,7 @@ def test_a_connection_that_cannot_sign_in(monkeypatch, fields):
 
 @pytest.mark.parametrize("kind", TARGETS)
 def test_a_mapped_task(kind):
-    """`partial` takes what is the same for all, `expand` what is not."""
+    """`partial` takes the common parameters, `expand` the varying ones."""
     ((name, value),) = TARGETS[kind].items()
     with DAG("mapping", schedule=None):
         mapped = kind.partial(task_id="tests", gate={"max_severity": 3}, timeout=timedelta(hours=1)).expand(
@@ -218,7 +218,7 @@ def test_the_operators_share_one_lifecycle(kind):
 
 @pytest.mark.parametrize("value", ["https://tester.army/dashboard/acme/projects/shop?run=1", None])
 def test_the_link_is_what_the_task_pushed(monkeypatch, value):
-    """Empty when it pushed none."""
+    """The link is empty if the task pushed none."""
     asked = {}
     monkeypatch.setattr(XCom, "get_value", lambda *, ti_key, key: asked.update(ti=ti_key, key=key) or value)
     assert TesterArmyRunLink().get_link(None, ti_key="ti") == (value or "")
@@ -227,7 +227,7 @@ def test_the_link_is_what_the_task_pushed(monkeypatch, value):
 
 @pytest.mark.parametrize("native", [False, True])
 def test_templates_render_to_what_is_meant(native):
-    """Numbers, nothing, and text, with and without native rendering."""
+    """Numbers, None and text, with and without native rendering."""
     with DAG("d", schedule=None, render_template_as_native_obj=native):
         task = TesterArmyRunGroupOperator(
             task_id="tests",
@@ -258,12 +258,12 @@ def test_templates_render_to_what_is_meant(native):
 
 @pytest.mark.parametrize("name", ["deferrable", "wait_for_completion", "cancel_on_kill", "durable"])
 def test_a_switch_may_be_text(name):
-    """An expanded parameter often is, and `bool("False")` is True."""
+    """Parameters of `expand` are often text, and `bool("False")` is True."""
     assert getattr(make(TesterArmyRunGroupOperator, **{name: "False"}), name) is False
 
 
 def test_several_logins_as_text_and_none(monkeypatch):
-    """A list however it came; and what rendered to nothing is no login."""
+    """A list in any form is accepted. A template that renders to nothing means no login."""
     login = json.dumps({"conn_type": "generic", "login": "jane", "password": "battery-staple"})
     monkeypatch.setenv("AIRFLOW_CONN_A", login)
     monkeypatch.setenv("AIRFLOW_CONN_B", login)
@@ -274,6 +274,6 @@ def test_several_logins_as_text_and_none(monkeypatch):
 
 @pytest.mark.parametrize("given", ["None", "", None])
 def test_a_connection_that_rendered_to_nothing_is_the_usual_one(given):
-    """As with every optional parameter."""
+    """An empty connection id means the default, as with every optional parameter."""
     task = make(TesterArmyRunGroupOperator, testerarmy_conn_id=given)
     assert task.hook.conn_id == "testerarmy_default"

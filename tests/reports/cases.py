@@ -1,4 +1,4 @@
-"""Results to make reports of: a usual night, a thousand tests, and texts as an attacker would write them."""
+"""Results for the report tests: a usual night, a thousand tests, and texts that an attacker would write."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def summary_of(results, **gate):
 
 
 def run(number, outcome=Outcome.PASSED, **fields):
-    """A finished run that started so many seconds after noon."""
+    """A finished run that started `number` seconds after noon."""
     start = NOON + timedelta(seconds=number)
     given = {
         "test_id": f"t{number}",
@@ -97,7 +97,7 @@ THOUSAND = tuple(
 
 
 def hostile_run(number, text=NASTY, outcome=Outcome.FAILED, urls=SCRIPT_URLS, copies=1):
-    """A run whose every text is nasty, and every address no link."""
+    """A run in which every text is hostile and no URL is safe to link to."""
     issues = tuple(
         Issue(text, confirmed, 9, text, url, text, text, (text,) * 3, url)
         for url in urls

@@ -15,7 +15,7 @@ DOCUMENTED = (Path(__file__).parents[2] / "docs" / "reports.md").read_text()
 
 
 def test_the_document():
-    """The summary as the task returned it, and each run with all of its fields."""
+    """The document has the summary as the task returned it, and each run with all of its fields."""
     summary = summary_of(NIGHT)
     document = json.loads(json_report.render(summary, NIGHT, name=NAME))
     assert (document["schema_version"], document["name"], document["summary"]) == (1, NAME, summary)
@@ -27,7 +27,7 @@ def test_the_document():
 
 
 def test_nothing_is_left_out():
-    """Also of what is long and nasty; halves of characters are escaped."""
+    """Long and hostile texts are kept completely; lone surrogates are escaped."""
     run = hostile_run(1, LONG, urls=SCRIPT_URLS[:1])
     text = json_report.render(summary_of([run]), [run])
     assert text.isascii()
@@ -36,12 +36,12 @@ def test_nothing_is_left_out():
 
 @pytest.mark.parametrize("model", [RunResult, Issue, Step])
 def test_every_field_is_documented(model):
-    """With its name in the table of its object."""
+    """The documentation names every field in the table of its object."""
     part = re.search(rf"^### .*`{model.__name__.lower()}`.*?(?=^##|\Z)", DOCUMENTED, re.MULTILINE | re.DOTALL)
     named = set(re.findall(r"`(\w+)`", part[0]))
     assert {field.name for field in fields(model)} <= named
 
 
 def test_the_documented_version_is_the_one():
-    """Whoever raises it describes what has changed."""
+    """Incrementing the version requires a change in the documentation."""
     assert f"`schema_version` {json_report.SCHEMA_VERSION}" in DOCUMENTED

@@ -29,7 +29,7 @@ SCHEMA = etree.XMLSchema(etree.parse(Path(__file__).with_name("junit.xsd")))
 
 
 def read(results, **gate):
-    """The suite and its cases by name, as a second library reads what is valid."""
+    """Validate the document, and parse it with a second library: the suite, and its cases by name."""
     text = junit.render(summary_of(results, **gate), results, name=NAME)
     SCHEMA.assertValid(etree.fromstring(text.encode()))
     [suite] = JUnitXml.fromstring(text.encode())
@@ -37,12 +37,12 @@ def read(results, **gate):
 
 
 def properties(case):
-    """What a test case says of itself."""
+    """The properties in a test case's output."""
     return dict(re.findall(r"^\[\[PROPERTY\|(\w+)=(.*)]]$", case.system_out, re.MULTILINE))
 
 
 def test_the_suite():
-    """One per submission, with what is true of all of it."""
+    """There is one suite per submission, with the properties of the whole submission."""
     suite, cases = read(NIGHT)
     assert (suite.name, suite.tests, suite.failures, suite.errors, suite.skipped) == (NAME, 7, 1, 3, 1)
     assert (suite.time, suite.timestamp) == (36.0, "2026-02-11T12:00:00")
@@ -68,7 +68,7 @@ def test_the_suite():
     ],
 )
 def test_what_an_outcome_becomes(name, kind, words):
-    """A failure is the product's, an error is not."""
+    """Failures are the product's; errors are not."""
     case = read(NIGHT)[1][name]
     assert [type(result) for result in case.result] == ([kind] if kind else [])
     if kind:
@@ -77,7 +77,7 @@ def test_what_an_outcome_becomes(name, kind, words):
 
 
 def test_a_pass_that_an_issue_contradicts_is_a_failure():
-    """Whether or not the gate lets it pass: the service contradicts itself."""
+    """A pass that one of the run's issues contradicts is a failure, whatever the gate says."""
     says_so = Issue("It is called passed, but step 'Pay' failed", False, contradicts_pass=True)
     suite, cases = read([run(1, issues=(WARNING, says_so), steps=STEPS), run(2)])
     assert (suite.failures, suite.tests) == (1, 2)
@@ -93,14 +93,14 @@ def test_a_pass_with_a_failed_step_stays_a_pass(issues):
 
 
 def test_a_cancelled_run_that_the_gate_ignores_is_skipped():
-    """The report is not red where the verdict is green."""
+    """A cancelled run is skipped if the verdict is passed, so that the report is not red."""
     results = [run(1), run(2, Outcome.CANCELLED)]
     _, cases = read(results, on_cancelled="ignore")
     assert [type(result) for result in cases["Test 2"].result] == [Skipped]
 
 
 def test_what_a_case_says():
-    """Ids, links, issues and steps; the failure has what a person needs first."""
+    """A case has ids, links, issues and steps; its failure has the most important ones."""
     _, cases = read(NIGHT)
     case = cases["Checkout"]
     assert properties(case) == {
@@ -120,14 +120,14 @@ def test_what_a_case_says():
 
 
 def test_cases_of_the_same_title_stay_apart():
-    """Readers know a case by its name."""
+    """Cases get unique names, because readers identify a case by its name."""
     results = [run(1, title="Same"), run(2, title="Same"), run(2, title="Same"), run(3)]
     assert list(read(results)[1]) == ["Same [t1]", "Same [t2]", "Same [t2] #2", "Test 3"]
 
 
 @pytest.mark.parametrize("text", [NASTY, LONG], ids=["nasty", "3 MB"])
 def test_hostile_texts(text):
-    """They are text, forge no property, and name no file."""
+    """Hostile texts remain text and forge neither a property nor an attachment."""
     results = [hostile_run(number, text, outcome) for number, outcome in enumerate(Outcome)]
     _, cases = read(results)
     assert len(cases) == len(results)
@@ -138,21 +138,21 @@ def test_hostile_texts(text):
 
 
 def test_a_thousand_runs():
-    """All are there, and hostile ones have a bound too."""
+    """All runs are in the document, and its size is limited for hostile ones too."""
     assert len(read(THOUSAND)[1]) == 1000
     results = [hostile_run(number, NASTY * 9) for number in range(300)]
     assert len(junit.render(summary_of(results[:50]), results)) < 16_000_000
 
 
 def test_no_runs():
-    """A suite without cases."""
+    """Without runs, the suite has no cases."""
     assert read([])[0].tests == 0
 
 
 @settings(max_examples=50)
 @given(results=RUNS)
 def test_any_results(results):
-    """Well-formed and valid, and the same each time."""
+    """Any results give a valid document, and the same one each time."""
     suite, _ = read(results)
     assert suite.tests == len(results)
     summary = summary_of(results)

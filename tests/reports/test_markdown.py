@@ -20,7 +20,7 @@ OWN_BLOCKS = {"paragraph", "table", "thead", "tbody", "tr", "th", "td", "bullet_
 
 
 def read(text):
-    """The links and the visible words, after what must be true of any."""
+    """Parse the text, check what must hold for every text, and return its links and visible words."""
     links, words = [], []
     for block in READER.parse(text):
         assert block.type == "inline" or block.type.rpartition("_")[0] in OWN_BLOCKS
@@ -36,7 +36,7 @@ def read(text):
 
 
 def brief_of(results, **options):
-    """The text for the summary, in which it has to fit."""
+    """Render the text for the summary, and check that it fits."""
     verdict = QualityGate().judge(results)
     text = markdown.brief(verdict, results, total=len(results), **options)
     assert len(text) <= 2000
@@ -48,14 +48,14 @@ def brief_of(results, **options):
 
 
 def test_a_usual_night():
-    """The verdict, what did not pass, the issues, and links to all of it."""
+    """The text has the verdict, the runs that did not pass, the issues, and links."""
     assert markdown.render(summary_of(NIGHT), NIGHT, name=NAME) == (
         "❌ **Failed**: 1 failed, 1 errored, 1 unknown, 1 cancelled, 1 skipped, 2 passed of 7 · shop.nightly · "
         "[dashboard](https://tester.army/batches/b-7)\n"
         "\n"
         "2 of 6 judged runs passed (33.3%; 100.0% needed).\n"
         "\n"
-        "| Outcome | Test | Why | Time |\n"
+        "| Outcome | Test | Reason | Time |\n"
         "| --- | --- | --- | --- |\n"
         '| failed | [Checkout](https://tester.army/runs/1) | issue "Total is wrong" (severity 5); step "Pay" '
         "failed (ASSERTION) - Compare. | 30 s |\n"
@@ -67,10 +67,10 @@ def test_a_usual_night():
         "\n"
         "**Issues**\n"
         "\n"
-        "- **severity 5** Total is wrong, in [Checkout](https://tester.army/runs/1) · "
+        "- **Issue (severity 5)** Total is wrong, in [Checkout](https://tester.army/runs/1) · "
         "[screenshot](https://cdn.example/shot.png?sig=a&b=c)\n"
-        "- **severity 2** (warning) Search is slow, in [Checkout](https://tester.army/runs/1)\n"
-        "- **severity 2** (warning) Search is slow, in [Search](https://tester.army/runs/0)\n"
+        "- **Warning (severity 2)** Search is slow, in [Checkout](https://tester.army/runs/1)\n"
+        "- **Warning (severity 2)** Search is slow, in [Search](https://tester.army/runs/0)\n"
         "\n"
         "**Flaky**\n"
         "\n"
@@ -79,7 +79,7 @@ def test_a_usual_night():
 
 
 def test_a_gate_that_passed_runs_break():
-    """There is no table; the reasons say why."""
+    """Without failed runs there is no table; the reasons explain the verdict."""
     results = [run(1, issues=(ISSUE,))]
     text = markdown.render(summary_of(results, max_severity=3), results)
     assert text.startswith("❌ **Failed**: 1 passed of 1")
@@ -87,19 +87,19 @@ def test_a_gate_that_passed_runs_break():
 
 
 def test_all_passed():
-    """Two lines."""
+    """If all runs passed, the text has two lines."""
     assert brief_of([run(1), run(2)]).count("\n") == 3
 
 
 def test_runs_that_are_not_awaited():
-    """They have no verdict yet."""
+    """Without waiting there is no verdict yet."""
     text = markdown.brief(None, (), total=3, url="https://tester.army/b")
     assert text == "▶️ **Started**: 3 runs · [dashboard](https://tester.army/b)\n"
 
 
 @pytest.mark.parametrize("text", [NASTY, LONG, "- a", "# a", "1. a", "> a", "===", "    code"])
 def test_hostile_texts(text):
-    """No link, table, mention, heading or HTML comes of them."""
+    """Hostile texts become no link, table, mention, heading or HTML."""
     results = [hostile_run(number, text, outcome) for number, outcome in enumerate(Outcome)]
     whole = markdown.render(summary_of(results), results, name=text)
     assert set(read(whole)[0]) == {"https://tester.army/batches/b-7"}
@@ -110,7 +110,7 @@ def test_hostile_texts(text):
 
 @pytest.mark.parametrize("limit", [200, 1000, 60_000])
 def test_a_thousand_failures(limit):
-    """As many as there is room for, and how many more."""
+    """The table has as many rows as fit, and says how many more there are."""
     results = [run(number, Outcome.FAILED, issues=(ISSUE,)) for number in range(1000)]
     text = markdown.render(summary_of(results), results, limit=limit)
     assert len(text) <= limit
@@ -122,7 +122,7 @@ def test_a_thousand_failures(limit):
 
 @pytest.mark.parametrize("title", ["🧦" * 200, "價" * 200, '"\\' * 100])
 def test_the_summary_keeps_its_bound(title):
-    """Characters that JSON writes with many more; the lists are not crowded out."""
+    """Characters that JSON escapes count with their escapes, and do not crowd out the table."""
     results = [run(number, Outcome.FAILED, title=title, issues=(ISSUE,) * 5) for number in range(300)]
     text = brief_of(results)
     assert len(json.dumps(text)) <= markdown.BRIEF_BYTES
@@ -130,7 +130,7 @@ def test_the_summary_keeps_its_bound(title):
 
 
 def test_a_summary_without_room():
-    """Texts alone never break the bound, nor keep the summary from ending."""
+    """When the texts alone fill the summary, it omits the report and stays within its limit."""
     summary = summarize(None, (), run_ids=["a"], url="🧦" * 2000, report_markdown="x")
     assert (summary["url"], summary["report_markdown"]) == (None, None)
     assert len(json.dumps(summary).encode()) <= MAX_BYTES
@@ -138,7 +138,7 @@ def test_a_summary_without_room():
 
 @given(results=RUNS, limit=st.integers(200, 3000))
 def test_any_results(results, limit):
-    """Bounded, harmless, and the same each time."""
+    """Any results give a bounded, harmless text, and the same one each time."""
     summary = summary_of(results)
     text = markdown.render(summary, results, limit=limit)
     assert len(text) <= limit

@@ -5,12 +5,12 @@ import unicodedata
 
 import pytest
 
-from airflow_provider_testerarmy.reports.text import block, https, line, took
+from airflow_provider_testerarmy.reports.text import block, format_duration, https, line
 from tests.reports.cases import LONG, NASTY, SCRIPT_URLS
 
 
 def test_what_cannot_be_read_is_left_out():
-    """Of all characters there are: controls, formats, surrogates, private ones, and those that are none."""
+    """Controls, formats, surrogates, private use and noncharacters are removed, for all of Unicode."""
     gone = {"Cc", "Cf", "Cs", "Co"}
     kept = [
         hex(code)
@@ -22,21 +22,21 @@ def test_what_cannot_be_read_is_left_out():
 
 
 def test_what_can_be_read_stays():
-    """In any script; only formats such as a joiner between emojis go."""
+    """Text in any script is kept; only formats, such as the joiner between emojis, are removed."""
     text = "Preis: 12,40 € / 價格 цена السعر 🧦\n\tline two"
     assert block(text, 100) == text
     assert line(text, 100) == text.replace("\n\t", " ")
 
 
 def test_colours_of_a_terminal_are_left_out():
-    """With their brackets."""
+    """Terminal escape sequences are removed as a whole."""
     assert line("\x1b[1;31mred\x1b[0m") == "red"
 
 
 @pytest.mark.parametrize("limit", [1, 5, 200])
 @pytest.mark.parametrize("text", [NASTY, LONG, "x" * 300, " " * 1000 + "x", "\x00" * 1000 + "x"])
 def test_a_text_is_cut(text, limit):
-    """And says so."""
+    """Truncated text ends in an ellipsis."""
     for shown in (line(text, limit), block(text, limit)):
         assert len(shown) <= limit
         assert shown.endswith("…")
@@ -44,7 +44,7 @@ def test_a_text_is_cut(text, limit):
 
 @pytest.mark.parametrize("url", [*SCRIPT_URLS, None, 5, "https://a.example/" + "a" * 3000])
 def test_what_is_no_link(url):
-    """Anything but plain https."""
+    """Anything but a plain https URL is rejected."""
     assert https(url) == ""
 
 
@@ -52,7 +52,7 @@ def test_what_is_no_link(url):
     "url", ["https://a", "https://a.example:8443/b/c?d=e&f=%20#g", "https://a?b", "https://a/(b)[c]"]
 )
 def test_a_link(url):
-    """It is used as it is."""
+    """A plain https URL is used unchanged."""
     assert https(url) == url
 
 
@@ -71,5 +71,5 @@ def test_a_link(url):
     ],
 )
 def test_a_duration_in_words(seconds, words):
-    """What no run can have taken is not shown."""
-    assert took(seconds) == words
+    """Durations that no run can have are not shown."""
+    assert format_duration(seconds) == words

@@ -21,7 +21,7 @@ BEGINNINGS = {".json": "{", ".xml": "<?xml", ".html": "<!doctype html>", ".md": 
 
 
 class Lines:
-    """A log that keeps what it is told; Airflow sets logging up anew where it is first used."""
+    """A log that records its lines; Airflow reconfigures logging when it is first used."""
 
     def __init__(self):
         self.told = []
@@ -49,7 +49,7 @@ def write(path, results=NIGHT):
 @pytest.mark.parametrize("suffix", SUFFIXES)
 @pytest.mark.parametrize("case", [str.lower, str.upper])
 def test_the_suffix_says_the_kind(tmp_path, lines, suffix, case):
-    """Folders are made, nothing else stays, and everybody whom the umask allows may read it."""
+    """Folders are created, no temporary file remains, and the umask decides who can read the report."""
     path = tmp_path / "a" / "b" / f"report{case(suffix)}"
     write(str(path))
     assert path.read_text().lstrip().startswith(BEGINNINGS[suffix])
@@ -62,14 +62,14 @@ def test_the_suffix_says_the_kind(tmp_path, lines, suffix, case):
 
 
 def test_several_reports(tmp_path):
-    """A list of paths, each of its own kind."""
+    """Each path in a list gets the report that its suffix names."""
     paths = [tmp_path / f"report{suffix}" for suffix in SUFFIXES]
     write([str(path) for path in paths])
     assert all(path.stat().st_size > 500 for path in paths)
 
 
 def test_a_report_is_replaced(tmp_path):
-    """By the next one, as a whole."""
+    """The next report replaces the file as a whole."""
     path = tmp_path / "report.json"
     path.write_text("old " * 100_000)
     write(f"file://{path}")
@@ -77,7 +77,7 @@ def test_a_report_is_replaced(tmp_path):
 
 
 def test_one_report_that_cannot_be_written_keeps_none_of_the_others(tmp_path, lines):
-    """It is logged, and leaves no draft."""
+    """A report that cannot be written is logged, and leaves no temporary file."""
     (tmp_path / "file").touch()
     (tmp_path / "folder.html").mkdir()
     wrong = [str(tmp_path / "file" / "a.xml"), str(tmp_path / "folder.html"), "nowhere://a/b.json", "a.pdf"]
@@ -90,7 +90,7 @@ def test_one_report_that_cannot_be_written_keeps_none_of_the_others(tmp_path, li
 
 
 class Bucket(MemoryFileSystem):
-    """An object store in memory, to which the key may write and no more."""
+    """An in-memory object store whose key may only write."""
 
     cachable = False
 
@@ -101,7 +101,7 @@ class Bucket(MemoryFileSystem):
 
 
 def test_an_object_store(lines):
-    """No right beyond writing is asked for."""
+    """Writing a report needs no permission but to write."""
     try:
         from airflow.sdk.io import attach
     except ImportError:
@@ -113,14 +113,14 @@ def test_an_object_store(lines):
 
 
 def test_hostile_results_can_be_written(tmp_path, lines):
-    """In every kind."""
+    """Hostile results can be written in every format."""
     results = [hostile_run(number, NASTY, outcome) for number, outcome in enumerate(Outcome)]
     write([str(tmp_path / f"report{suffix}") for suffix in SUFFIXES], results)
     assert [level for level, _ in lines()] == ["INFO"] * len(SUFFIXES)
 
 
 def test_results_that_no_markdown_can_be_made_of(lines):
-    """They do not hide the verdict."""
+    """If the Markdown cannot be rendered, it is empty and the verdict stands."""
     verdict = QualityGate().judge(NIGHT)
     options = {"total": 7, "name": NAME, "url": ""}
     assert report_markdown(verdict, NIGHT, LOG, **options).startswith("❌ **Failed**")
@@ -130,7 +130,7 @@ def test_results_that_no_markdown_can_be_made_of(lines):
 
 @pytest.mark.parametrize("given", ["a.XML", " a.html ", ["a.json", "s3://b/c.md"], ("a.xml",)])
 def test_report_paths(given):
-    """One, or a list."""
+    """A report path is one path or a list of paths."""
     assert parameters.report_path(given) == given
 
 
@@ -145,6 +145,6 @@ def test_report_paths(given):
     ],
 )
 def test_what_are_no_report_paths(given, words):
-    """The message names what is wrong."""
+    """The message says what is wrong with the path."""
     with pytest.raises(RequestInvalid, match=words):
         parameters.report_path(given)

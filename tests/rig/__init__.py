@@ -1,1 +1,1 @@
-"""A real Airflow, run as local processes, for tests, the demo and `make ui`."""
+"""Runs a real Airflow as local processes, for tests, the demo and `make ui`."""

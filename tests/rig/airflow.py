@@ -1,4 +1,4 @@
-"""A real Airflow on this machine: its processes, its database, and what a test needs to steer them."""
+"""A real Airflow on this machine: its processes, its database, and methods to control them in tests."""
 
 import atexit
 import contextlib
@@ -29,8 +29,8 @@ from tests.rig.settings import REPOSITORY, Connection, Secrets, Settings, connec
 from tests.rig.waiting import TimedOutError, eventually
 
 _DEFINES_DAG = re.compile(r"\bDAG\(|@dag\b|@asset\b")
-# All four start by computing for seconds. With few cores the API server, which takes as long as the other
-# three together, gets one for itself.
+# All four processes need seconds of CPU time to start. With few cores, the others start one after the other, so
+# that the API server keeps a core: it takes as long as the other three together.
 _CORES_FOR_ALL_AT_ONCE = 4
 _JOB_TYPES = {"scheduler": "SchedulerJob", "triggerer": "TriggererJob", "dag-processor": "DagProcessorJob"}
 
@@ -41,7 +41,7 @@ class DagImportError(RuntimeError):
 
 @dataclass(frozen=True)
 class WorkerProcess:
-    """A task at work: the process that runs the operator, and the supervisor that watches over it."""
+    """A running task: the process that runs the operator, and its supervisor."""
 
     pid: int
     supervisor_pid: int
@@ -59,27 +59,27 @@ class WorkerProcess:
 
 
 class LocalAirflow(AirflowApi):
-    """An Airflow 3 with api-server, scheduler, DAG processor and triggerer as processes of their own.
+    """An Airflow 3 with API server, scheduler, DAG processor and triggerer as separate processes.
 
-    Use it as a context manager: entering starts it and waits until every DAG is parsed, leaving stops
-    every process, also those of running tasks, and drops the database.
+    Use it as a context manager. Entering starts it and waits until every DAG is parsed. Leaving stops every
+    process, including those of running tasks, and drops the database.
 
     Args:
-        dags: the DAG folder, or files to be copied into one.
-        home: AIRFLOW_HOME, kept at the end. By default a temporary directory, removed unless a test failed.
-        database_url: any URL of a PostgreSQL server that may create databases. By default SQLite, which
-            bears a few task instances at once, not many.
+        dags: the DAG folder, or files to copy into one.
+        home: AIRFLOW_HOME, which is kept. By default a temporary directory, which is removed unless a test fails.
+        database_url: a URL of a PostgreSQL server whose user may create databases. By default SQLite, which fails
+            with "database is locked" if many tasks run at once.
         executor: "LocalExecutor" or "CeleryExecutor" (needs PostgreSQL and Redis).
-        schedulers: number of schedulers; more than one needs PostgreSQL.
+        schedulers: number of schedulers. More than one needs PostgreSQL.
         triggerers: number of triggerers.
         workers: number of Celery workers.
         broker_url: the Celery broker.
-        parallelism: tasks that run at once.
-        connections: Airflow connections by id, a URI or a mapping of fields, given as AIRFLOW_CONN_*.
-        env: further environment variables of every process; they win over the rig's own.
-        users: user name to role (admin, op, user, viewer); all have the password `self.password`. The REST
-            methods act as the first.
-        port: of the API server; by default a free one.
+        parallelism: the most tasks that run at once.
+        connections: Airflow connections by id, each a URI or a mapping of fields. They become AIRFLOW_CONN_*.
+        env: further environment variables for every process. They override those of the rig.
+        users: role (admin, op, user, viewer) by user name. All have the password `self.password`. The REST methods
+            act as the first user.
+        port: the port of the API server, by default a free one.
         ready_timeout: seconds to wait for readiness on entering.
     """
 
@@ -134,7 +134,7 @@ class LocalAirflow(AirflowApi):
         """The password of every user."""
         return self.secrets.password
 
-    # life
+    # start and stop
 
     def __enter__(self) -> Self:
         try:
@@ -158,9 +158,9 @@ class LocalAirflow(AirflowApi):
             shutil.rmtree(self.home, ignore_errors=True)
 
     def start(self) -> None:
-        """Prepare the database and start every process; returns before they are ready."""
+        """Prepare the database and start every process, without waiting until they are ready."""
         atexit.register(self.stop)
-        (self.home / "airflow.cfg").touch()  # else each process writes one, at the same time
+        (self.home / "airflow.cfg").touch()  # or else all processes write one at the same time
         self.database.prepare(
             lambda url: database.run_migration(url, self.env, self._process_log("db-migrate"))
         )
@@ -177,21 +177,21 @@ class LocalAirflow(AirflowApi):
         atexit.unregister(self.stop)
         self.rest.close()
         if self.processes["api-server"].running:
-            # It keeps no state, and would take seconds to take itself apart.
+            # It keeps no state, and a normal shutdown takes seconds.
             self.processes["api-server"].kill()
-        # A scheduler waits for its tasks, which can go nowhere without an API server.
+        # A scheduler waits for its running tasks, but these cannot finish without an API server.
         stop_all(self.processes.values(), grace=min(grace, 1) if self._tasks_at_work() else grace)
         self.database.drop()
 
     def wait_ready(self, timeout: float | None = None, *, allow_import_errors: bool = False) -> None:
-        """Wait until every process of ours has reported in and every DAG file is parsed.
+        """Wait until every process has registered with Airflow and every DAG file is parsed.
 
-        Also right after a `restart()` of a process: only reports since its last start count.
+        This works after a `restart()` of a process too: only registrations since its last start count.
 
         Raises:
             DagImportError: a DAG file cannot be imported (unless allowed).
-            ProcessDiedError: a process has ended; the message has the end of its log.
-            TimedOutError: says what is missing.
+            ProcessDiedError: a process has ended. The message contains the end of its log.
+            TimedOutError: a process or DAG file is not ready in time. The message names it.
         """
         eventually(
             lambda: not self._missing(allow_import_errors),
@@ -202,13 +202,13 @@ class LocalAirflow(AirflowApi):
         )
 
     def add_dag(self, path: Path) -> None:
-        """Copy a DAG file into the DAG folder (only one this rig made); `wait_ready` waits for it."""
+        """Copy a DAG file into the DAG folder, if the rig has created that folder. `wait_ready` waits for it."""
         if self.home not in self.dags_folder.parents:
-            raise ValueError(f"{self.dags_folder} is not this Airflow's own")
+            raise ValueError(f"{self.dags_folder} was not created by the rig, so no file is copied into it.")
         shutil.copy(path, self.dags_folder)
 
     def cli(self, *args: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
-        """Run `airflow ARGS` in this Airflow's environment and return its status and output."""
+        """Run `airflow ARGS` in this Airflow's environment, and return the exit status and the output."""
         return subprocess.run(
             [sys.executable, "-m", "airflow", *args],
             env=self.env,
@@ -219,12 +219,12 @@ class LocalAirflow(AirflowApi):
             timeout=timeout,
         )
 
-    # looking inside
+    # inspection
 
     def worker_pids(
         self, dag_id: str, task_id: str, run_id: str = "~", timeout: float = 20
     ) -> list[WorkerProcess]:
-        """Wait until the task is at work (not deferred) and return its processes, all map indexes."""
+        """Wait until the task runs in a worker (not deferred), and return its processes for all map indexes."""
         return eventually(
             lambda: self._workers_now(dag_id, task_id, run_id),
             timeout,
@@ -242,22 +242,22 @@ class LocalAirflow(AirflowApi):
         return "\n".join(repr(process) for process in self.processes.values())
 
     def task_processes(self) -> list[str]:
-        """Return the titles of all helper processes, those that run a task among them, for messages."""
+        """Return the titles of all helper processes, including those that run a task, for messages."""
         main = {process.pid for process in self.processes.values() if process.started}
         return sorted(
             f"{info.pid} {info.command_line}" for info in procfs.family(main) if info.pid not in main
         )
 
     def set_connection_variable(self, name: str, value: Connection) -> None:
-        """Change an AIRFLOW_CONN_* variable for processes that are started from now on."""
+        """Change an AIRFLOW_CONN_* variable for processes that start from now on."""
         for environment in (self.env, *(process.env for process in self.processes.values())):
             environment.update(connection_variables({name: value}))
 
-    # inside
+    # helpers
 
     def _processes(self, schedulers: int, triggerers: int, workers: int) -> dict[str, ManagedProcess]:
         commands = {"api-server": ["api-server", "--port", str(self.port), "--workers", "1"]}
-        # The log servers are for other machines; here every log is in one directory.
+        # The log servers serve other machines. Here every log is in one directory.
         commands |= {name: ["scheduler", "--skip-serve-logs"] for name in _names("scheduler", schedulers)}
         commands |= {"dag-processor": ["dag-processor"]}
         commands |= {name: ["triggerer", "--skip-serve-logs"] for name in _names("triggerer", triggerers)}
@@ -281,8 +281,8 @@ class LocalAirflow(AirflowApi):
         return self.home / "logs" / "processes" / f"{name}.log"
 
     def _warm_up(self) -> None:
-        # The first request to the API that tasks use makes the server build it, which takes seconds:
-        # better now than in the first task, whose own request would time out.
+        # The server builds the API for tasks at the first request, which takes seconds. Without this request, that
+        # of the first task would time out.
         deadline = time.monotonic() + self.ready_timeout
         while self.processes["api-server"].running and time.monotonic() < deadline:
             with contextlib.suppress(httpx.TransportError):
@@ -295,7 +295,7 @@ class LocalAirflow(AirflowApi):
             process.check_running()
             return "Starting the" in process.log_path.read_text(errors="replace")
 
-        eventually(begun, self.ready_timeout, f"{process.name} under way", state=process.log_tail)
+        eventually(begun, self.ready_timeout, f"start of {process.name}", state=process.log_tail)
 
     def _missing(self, allow_import_errors: bool) -> list[str]:
         for process in self.processes.values():
@@ -307,7 +307,7 @@ class LocalAirflow(AirflowApi):
         """Whether this process has registered its job since it was started."""
         kind = re.sub(r"-\d+$", "", name)
         if kind == "api-server":
-            # Built at the first request, so this can take seconds; see _warm_up.
+            # The server builds this API at the first request, which can take seconds; see _warm_up.
             return bool(self.rest.request("GET", "//execution/health", timeout=60))
         if kind == "worker":
             return "ready." in self.processes[name].log_path.read_text(errors="replace")
@@ -337,8 +337,8 @@ class LocalAirflow(AirflowApi):
         )
 
     def _workers_now(self, dag_id: str, task_id: str, run_id: str) -> list[WorkerProcess]:
-        # Once it has its task, the process calls itself "airflow worker -- <task instance id>". What it
-        # forks inherits that title, so only the process whose parent bears another one counts.
+        # A process that has a task sets its title to "airflow worker -- <task instance id>". Its children inherit
+        # the title, so only the process whose parent has another title counts.
         table = {info.pid: info for info in procfs.processes() if info.alive}
         tasks: dict[str, Json] = {
             f"airflow worker -- {task['id']}": task
@@ -360,7 +360,7 @@ class LocalAirflow(AirflowApi):
 
 
 def free_port() -> int:
-    """Return a TCP port of the loopback interface that nobody listens on now."""
+    """Return a TCP port of the loopback interface that is free now."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return int(listener.getsockname()[1])

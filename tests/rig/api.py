@@ -1,4 +1,4 @@
-"""What a test or a user does with a running Airflow, through its public REST API."""
+"""The actions of a test or a user on a running Airflow, through its public REST API."""
 
 import json
 from collections.abc import Collection, Mapping
@@ -19,7 +19,7 @@ _NOT_YET = (NotFoundError, UnavailableError)
 class AirflowApi:
     """DAG runs, task instances, XComs, logs and connections of one Airflow.
 
-    Every method that takes `map_index` means the unmapped task by -1. `run_id` may be "~" where noted.
+    A `map_index` of -1 means the unmapped task. `run_id` may be "~" where noted.
     """
 
     def __init__(self, rest: RestClient) -> None:
@@ -68,7 +68,7 @@ class AirflowApi:
         timeout: float = 120,
         states: Collection[str] = FINISHED_RUN,
     ) -> str:
-        """Wait until the run is in one of `states` and return its state."""
+        """Wait until the DAG run is in one of `states`, and return its state."""
         return eventually(
             lambda: _within(self.dag_run(dag_id, run_id)["state"], states),
             timeout,
@@ -78,11 +78,11 @@ class AirflowApi:
         )
 
     def set_dag_run_state(self, dag_id: str, run_id: str, state: str) -> Json:
-        """Mark a run as "success", "failed" or "queued", as the UI does."""
+        """Mark a DAG run as "success", "failed" or "queued", as the UI does."""
         return dict(self.rest.patch(_run(dag_id, run_id), {"state": state}))
 
     def describe_run(self, dag_id: str, run_id: str) -> str:
-        """Return one line on the run and each of its tasks, for messages."""
+        """Return one line with the state of the DAG run and its tasks, for messages."""
         tasks = ", ".join(
             f"{_task_name(task)}={task['state']} (try {task['try_number']})"
             for task in self.task_instances(dag_id, run_id)
@@ -92,7 +92,7 @@ class AirflowApi:
     # task instances
 
     def task_instances(self, dag_id: str, run_id: str = "~", state: str | None = None) -> list[Json]:
-        """Return the task instances of a run ("~": of all runs), all map indexes."""
+        """Return the task instances of a DAG run (of all DAG runs for "~"), for all map indexes."""
         answer = self.rest.get(f"{_run(dag_id, run_id)}/taskInstances", limit=1000, state=state)
         return list(answer["task_instances"])
 
@@ -148,7 +148,7 @@ class AirflowApi:
         downstream: bool = False,
         only_failed: bool = False,
     ) -> None:
-        """Clear a task instance, so that it runs again, as the UI does."""
+        """Clear a task instance as the UI does, so that it runs again."""
         body = {
             "dry_run": False,
             "dag_run_id": run_id,
@@ -162,7 +162,7 @@ class AirflowApi:
     def task_log(
         self, dag_id: str, run_id: str, task_id: str, try_number: int = 1, map_index: int = -1
     ) -> str:
-        """Return the log of one try as plain lines; works while it runs and while it is deferred."""
+        """Return the log of one try as plain lines, also while the task runs or is deferred."""
         response = self.rest.request(
             "GET",
             f"{_task(dag_id, run_id, task_id)}/logs/{try_number}",
@@ -179,7 +179,7 @@ class AirflowApi:
         map_index: int = -1,
         try_number: int | None = None,
     ) -> dict[str, str | None]:
-        """Return the extra links (buttons) of a task instance: name to URL, None where there is none."""
+        """Return the URLs of the extra links (buttons) of a task instance by name, None for a missing one."""
         path = f"{_task(dag_id, run_id, task_id)}/links"
         return dict(self.rest.get(path, map_index=map_index, try_number=try_number)["extra_links"])
 
@@ -188,7 +188,11 @@ class AirflowApi:
     def xcom(
         self, dag_id: str, run_id: str, task_id: str, key: str = "return_value", map_index: int = -1
     ) -> Any:
-        """Return an XCom's value as JSON; raises `NotFoundError` when there is none."""
+        """Return an XCom's value as JSON.
+
+        Raises:
+            NotFoundError: there is no such XCom.
+        """
         path = f"{_task(dag_id, run_id, task_id)}/xcomEntries/{quote(key, safe='')}"
         return self.rest.get(path, map_index=map_index, deserialize=True)["value"]
 
@@ -202,16 +206,16 @@ class AirflowApi:
     def create_connection(self, connection_id: str, conn_type: str, **fields: object) -> Json:
         """Store a connection in the metadata database.
 
-        `fields`: host, login, password, schema, port, extra (a dict is encoded), description.
+        `fields` are host, login, password, schema, port, extra (a dict is encoded as JSON) and description.
         """
         return dict(self.rest.post("/connections", _connection(connection_id, conn_type, fields)))
 
     def press_test(self, connection_id: str, conn_type: str, **fields: object) -> tuple[bool, str]:
-        """Press the UI's "Test" button on these fields: whether it worked, and the message shown."""
+        """Press the UI's "Test" button on these fields. Return whether the test passed, and its message."""
         answer = self.rest.post("/connections/test", _connection(connection_id, conn_type, fields))
         return bool(answer["status"]), str(answer["message"])
 
-    # the installation
+    # installation
 
     def health(self) -> Json:
         """Return the health of the metadata database, scheduler, triggerer and DAG processor."""

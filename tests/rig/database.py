@@ -1,4 +1,4 @@
-"""The metadata database of a local Airflow: a SQLite file, or a PostgreSQL database of its own."""
+"""The metadata database of a local Airflow: a SQLite file, or a separate PostgreSQL database."""
 
 import atexit
 import fcntl
@@ -31,17 +31,17 @@ Migrate = Callable[[str], None]
 
 
 class Database(Protocol):
-    """Where an Airflow keeps its state."""
+    """A metadata database."""
 
     url: str
-    #: The same for the API server.
+    #: The URL for the API server.
     api_server_url: str
 
     def prepare(self, migrate: Migrate) -> None:
         """Create the database and its tables."""
 
     def drop(self) -> None:
-        """Remove what `prepare` created on a server."""
+        """Remove what `prepare` has created on a server."""
 
 
 def database(url: str | None, home: Path) -> Database:
@@ -50,18 +50,18 @@ def database(url: str | None, home: Path) -> Database:
 
 
 class SQLiteDatabase:
-    """A file in AIRFLOW_HOME. Migrating takes seconds, so a migrated empty file is kept and copied."""
+    """A file in AIRFLOW_HOME. A migration takes seconds, so a migrated empty file is cached and copied."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        # Writers wait for each other instead of failing at once with "database is locked".
+        # Without a timeout, a second writer fails at once with "database is locked".
         self.url = f"sqlite:///{path}?timeout=30"
-        # The API server writes its action log in its event loop. If a request of its own holds the lock then, that
-        # request needs the loop to commit, and both stand still until the wait is over (seen with Airflow 3.3.2).
+        # The API server writes its action log in its event loop. If one of its own requests holds the lock, that
+        # request needs the loop to commit. Both are blocked until the timeout ends (measured on Airflow 3.3.2).
         self.api_server_url = f"sqlite:///{path}?timeout=3"
 
     def prepare(self, migrate: Migrate) -> None:
-        """Copy the migrated template, or migrate a file that an older Airflow left."""
+        """Copy the migrated template, or migrate the file of an older Airflow."""
         marker = self.path.with_suffix(".version")
         if self.path.exists() and (not marker.exists() or marker.read_text() != airflow_key()):
             migrate(self.url)
@@ -70,14 +70,14 @@ class SQLiteDatabase:
         marker.write_text(airflow_key())
 
     def drop(self) -> None:
-        """Leave the file: it goes with the home directory."""
+        """Do nothing: the file is removed with the home directory."""
 
 
 class PostgresDatabase:
     """A database with a unique name on a given server.
 
     Args:
-        url: any URL of the server that may create databases, such as postgresql://user@host/postgres.
+        url: a URL of the server, such as postgresql://user@host/postgres. The user may create databases.
     """
 
     def __init__(self, url: str) -> None:
@@ -87,15 +87,15 @@ class PostgresDatabase:
         self.api_server_url = self.url
 
     def prepare(self, migrate: Migrate) -> None:
-        """Create the database as a copy of one that Airflow has migrated."""
+        """Create the database as a copy of a migrated one."""
         self._execute(f'CREATE DATABASE "{self.name}" TEMPLATE "{self._template(migrate)}"')
 
     def drop(self) -> None:
-        """Drop the database, whoever is still connected."""
+        """Drop the database, even if clients are still connected."""
         self._drop(self.name)
 
     def _template(self, migrate: Migrate) -> str:
-        """Return the migrated database that the Airflows of this Python process are copied from."""
+        """Return the name of the migrated database that this Python process copies."""
         server = str(self._server)
         if server not in _templates:
             template = f"{self.name}_template"
@@ -115,7 +115,7 @@ class PostgresDatabase:
 
 
 def airflow_key() -> str:
-    """Return a key that changes whenever the tables might: the versions of Airflow and its providers."""
+    """Return a key of the versions of Airflow and its providers. It changes whenever the tables may."""
     versions = sorted(
         f"{name}={dist.version}"
         for dist in metadata.distributions()
@@ -125,7 +125,7 @@ def airflow_key() -> str:
 
 
 def run_migration(url: str, env: Mapping[str, str], log_path: Path) -> None:
-    """Run `airflow db migrate`; raise with the end of its output if it fails."""
+    """Run `airflow db migrate`. If it fails, raise an error with the end of its output."""
     done = subprocess.run(
         [sys.executable, "-m", "airflow", "db", "migrate"],
         env={**env, "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": url},
@@ -144,7 +144,7 @@ def run_migration(url: str, env: Mapping[str, str], log_path: Path) -> None:
 def trigger_rows(url: str, fernet_key: str) -> list[dict[str, Any]]:
     """Return the rows of the trigger table.
 
-    `stored` is the kwargs column as it is in the database, `kwargs` the same decrypted and parsed.
+    `stored` is the raw kwargs column of the database, `kwargs` the same decrypted and parsed.
     """
     engine = create_engine(url, poolclass=NullPool)
     with engine.connect() as connection:
@@ -172,7 +172,7 @@ def _sqlite_template(migrate: Migrate) -> Path:
 
 
 def _use_write_ahead_log(path: Path) -> None:
-    # Readers then no longer block the writer; the setting is kept in the file itself.
+    # In WAL mode, readers do not block the writer. The file itself stores the mode (https://sqlite.org/wal.html).
     connection = sqlite3.connect(path)
     connection.execute("PRAGMA journal_mode=WAL")
     connection.close()

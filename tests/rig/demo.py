@@ -1,4 +1,4 @@
-"""`make demo`: the example DAG on a real Airflow, against the sandbox, from nothing to a verdict."""
+"""`make demo`: starts the sandbox and a real Airflow, runs the example DAG, and prints its verdict."""
 
 import sys
 import time
@@ -19,7 +19,7 @@ Summary = dict[str, Any]
 
 
 class Progress:
-    """Prints lines that begin with the seconds since the start."""
+    """Prints lines that start with the elapsed seconds."""
 
     def __init__(self) -> None:
         self._begin = time.monotonic()
@@ -32,18 +32,18 @@ class Progress:
 def main() -> int:
     """Run the demo and return its exit status."""
     if not (EXAMPLE_DAGS / f"{DAG_ID}.py").exists() and not list(EXAMPLE_DAGS.glob("*.py")):
-        print(f"there are no example DAGs in {EXAMPLE_DAGS}", file=sys.stderr)
+        print(f"No example DAGs found in {EXAMPLE_DAGS}.", file=sys.stderr)
         return 1
     progress = Progress()
     try:
         with sandbox("--speed", SPEED) as address:
-            progress.say(f"sandbox   {address}  (no account, nothing leaves this machine)")
-            progress.say(f"starting  Airflow {version('apache-airflow-core')} with its own database")
+            progress.say(f"sandbox   {address}  (local, no account needed)")
+            progress.say(f"starting  Airflow {version('apache-airflow-core')} with a new database")
             with example_airflow(address) as airflow:
                 progress.say(f"ready     {airflow.url}")
                 return _run(airflow, progress)
     except KeyboardInterrupt:
-        print("\nstopped", file=sys.stderr)
+        print("\nStopped.", file=sys.stderr)
         return 130
 
 
@@ -62,7 +62,7 @@ def _run(airflow: LocalAirflow, progress: Progress) -> int:
 
 
 def _follow(airflow: LocalAirflow, run_id: str, progress: Progress) -> str:
-    """Print each change of a task's state until the run has ended, and return the run's state."""
+    """Print every change of a task's state until the DAG run ends, and return the DAG run's state."""
     known: dict[str, str | None] = {}
 
     def step() -> str | None:
@@ -92,7 +92,7 @@ def _summary(airflow: LocalAirflow, run_id: str) -> Summary | None:
 
 
 def render(summary: Summary) -> str:
-    """Return the tests with their outcomes, and the verdict with its reasons, as aligned text."""
+    """Return the outcome of each test, the verdict and its reasons as aligned text."""
     tests = summary.get("tests") or []
     width = max((len(str(test.get("title") or test["test_id"])) for test in tests), default=0)
     lines = [
@@ -116,8 +116,8 @@ def _log_tail(airflow: LocalAirflow, run_id: str, lines: int = 30) -> str:
         tries = airflow.task_instance(DAG_ID, run_id, TASK_ID)["try_number"]
         log = airflow.task_log(DAG_ID, run_id, TASK_ID, max(1, tries)).splitlines()[-lines:]
     except RestError as error:
-        return f"\nno log of {TASK_ID}: {error}"
-    return "\n".join([f"\nend of the log of {TASK_ID}, try {tries}:", *log])
+        return f"\nThe log of {TASK_ID} could not be read: {error}"
+    return "\n".join([f"\nEnd of the log of {TASK_ID}, try {tries}:", *log])
 
 
 if __name__ == "__main__":

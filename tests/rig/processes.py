@@ -1,4 +1,4 @@
-"""Child processes of the rig: each in a session of its own, none left behind."""
+"""Child processes of the rig. Each has its own session, and none outlives the rig."""
 
 import os
 import signal
@@ -18,17 +18,17 @@ _reaper = Reaper()
 
 
 class ProcessDiedError(RuntimeError):
-    """A process of the rig ended although it should run; the message carries the end of its log."""
+    """A process of the rig ended unexpectedly. The message contains the end of its log."""
 
 
 class ManagedProcess:
     """One long-running command that can be killed, paused and restarted.
 
     Args:
-        name: how the process is called in messages; also names its log file.
+        name: the name of the process in messages.
         command: the program and its arguments.
         env: its whole environment.
-        log_path: where its output goes; a restart appends.
+        log_path: the file for its output. A restart appends to it.
     """
 
     def __init__(self, name: str, command: Sequence[str], env: Mapping[str, str], log_path: Path) -> None:
@@ -45,7 +45,7 @@ class ManagedProcess:
 
     @property
     def pid(self) -> int:
-        """The process id, which is the id of its process group and session too."""
+        """The process id, which is also the id of its process group and session."""
         if self._popen is None:
             raise ProcessDiedError(f"{self.name} was never started")
         return self._popen.pid
@@ -57,7 +57,7 @@ class ManagedProcess:
 
     @property
     def running(self) -> bool:
-        """Whether the main process runs (a paused one does)."""
+        """Whether the main process runs. A paused one counts as running."""
         return self._popen is not None and self._popen.poll() is None
 
     @property
@@ -66,9 +66,9 @@ class ManagedProcess:
         return self._popen.poll() if self._popen else None
 
     def start(self) -> None:
-        """Start the command; returns at once. It does not outlive this Python process."""
+        """Start the command and return at once. The process does not outlive this Python process."""
         if self.running:
-            raise RuntimeError(f"{self.name} already runs")
+            raise RuntimeError(f"{self.name} is already running")
         self.log_path.parent.mkdir(parents=True, exist_ok=True)
         self.started_at = datetime.now(UTC)
         with self.log_path.open("ab") as log:
@@ -83,12 +83,12 @@ class ManagedProcess:
         _reaper.watch(self._popen.pid)
 
     def kill(self, sig: int = signal.SIGKILL, *, scope: Scope = "group") -> None:
-        """Send a signal; after SIGKILL also wait until the process is gone.
+        """Send a signal. After SIGKILL, wait until the process has ended.
 
         Args:
             sig: the signal.
-            scope: "process" is the main process alone, "group" also its helpers (a triggerer's runner, the
-                local executor's supervisors), "session" also the tasks they run.
+            scope: "process" is only the main process. "group" adds its helpers (a triggerer's runner, the local
+                executor's supervisors). "session" adds the tasks that they run.
         """
         if scope == "session":
             _signal_all(procfs.family({self.pid}), sig)
@@ -113,11 +113,11 @@ class ManagedProcess:
         self.kill(signal.SIGSTOP)
 
     def resume(self) -> None:
-        """Let a paused process go on (SIGCONT)."""
+        """Resume a paused process (SIGCONT)."""
         self.kill(signal.SIGCONT)
 
     def restart(self, *, grace: float = 10) -> None:
-        """Stop the process if it runs, and start it anew; does not wait until it is ready."""
+        """Stop the process if it runs, and start it again, without waiting until it is ready."""
         stop_all([self], grace=grace)
         self.start()
 
@@ -140,9 +140,9 @@ def stop_all(processes: Iterable[ManagedProcess], *, grace: float = 10) -> None:
     started = [process for process in processes if process.started]
     family = procfs.family({process.pid for process in started})
     for process in started:
-        # Helpers are told by their main process; a signal of their own at the same time can block it.
+        # The main process stops its helpers. Signalling them at the same time can block it.
         process.kill(signal.SIGTERM, scope="process")
-        process.resume()  # a paused process gets its SIGTERM only once it goes on
+        process.resume()  # a paused process handles SIGTERM only after SIGCONT
     try:
         eventually(lambda: not any(p.running for p in started), grace, "stop", interval=0.05)
     except TimedOutError:
@@ -170,4 +170,4 @@ def _signal_all(members: Iterable[procfs.ProcessInfo], sig: int) -> None:
         try:
             os.kill(member.pid, sig)
         except ProcessLookupError:
-            continue  # it ended between the look and the signal
+            continue  # it ended after the check

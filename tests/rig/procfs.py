@@ -1,4 +1,4 @@
-"""What Linux tells about running processes in /proc."""
+"""Reads the process table of Linux from /proc."""
 
 import sys
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ PROC = Path("/proc")
 
 @dataclass(frozen=True)
 class ProcessInfo:
-    """One line of the process table; `started` tells two processes with the same pid apart."""
+    """One row of the process table. `started` distinguishes two processes that had the same pid."""
 
     pid: int
     parent: int
@@ -21,12 +21,12 @@ class ProcessInfo:
 
     @property
     def alive(self) -> bool:
-        """Whether the process still runs: a zombie does not."""
+        """Whether the process still runs. A zombie does not."""
         return self.state not in {"Z", "X"}
 
     @property
     def command_line(self) -> str:
-        """The command line, or the title the process gave itself; empty once it has gone."""
+        """The command line, or the title that the process has set; empty if it has ended."""
         try:
             raw = (PROC / str(self.pid) / "cmdline").read_bytes()
         except (FileNotFoundError, ProcessLookupError, PermissionError):
@@ -35,12 +35,12 @@ class ProcessInfo:
 
 
 def process(pid: int) -> ProcessInfo | None:
-    """Return what is known of process `pid`, or None when there is no such process."""
+    """Return the row of process `pid`, or None if there is no such process."""
     try:
         stat = (PROC / str(pid) / "stat").read_text(errors="replace")
     except (FileNotFoundError, ProcessLookupError):
         return None
-    # The name is in parentheses and may itself hold spaces and parentheses.
+    # The second field is the name in parentheses, which may contain spaces and parentheses (see `man 5 proc`).
     fields = stat[stat.rindex(")") + 2 :].split()
     return ProcessInfo(
         pid=pid,
@@ -53,7 +53,7 @@ def process(pid: int) -> ProcessInfo | None:
 
 
 def processes() -> Iterator[ProcessInfo]:
-    """Yield every process of the machine; none where there is no /proc."""
+    """Yield every process of the machine; none on a system without /proc."""
     if not sys.platform.startswith("linux"):
         return
     for entry in PROC.iterdir():
@@ -64,8 +64,8 @@ def processes() -> Iterator[ProcessInfo]:
 def family(sessions: set[int]) -> set[ProcessInfo]:
     """Return the living members of these sessions and all their descendants.
 
-    Airflow moves each task into a process group of its own, but not out of the session; a task's shell
-    command starts a session of its own, but is still a descendant.
+    Airflow starts each task in a new process group, but in the same session. A shell command of a task starts a new
+    session, but is still a descendant.
     """
     table = [info for info in processes() if info.alive]
     members = {info for info in table if info.session in sessions}

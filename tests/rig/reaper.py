@@ -1,7 +1,7 @@
-"""A small process that outlives a killed test run just long enough to end what that run had started.
+"""A small process that outlives a killed test run and ends the processes that the run has started.
 
-It reads session ids from a pipe: `+ID` when a session was started, `-ID` when it was stopped in order. The
-pipe ends when the process that holds its other end does, however that came about.
+It reads session ids from a pipe: `+ID` for a session that was started, `-ID` for one that was stopped normally.
+The operating system closes the pipe when the test run ends, even after SIGKILL.
 """
 
 import os
@@ -16,20 +16,20 @@ _REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 class Reaper:
-    """The end of the pipe that the rig holds; the process is started with the first session."""
+    """The writing end of the pipe, held by the rig. The first session starts the process."""
 
     def __init__(self) -> None:
         self._popen: subprocess.Popen[bytes] | None = None
 
     def watch(self, session: int) -> None:
-        """End this session should we die before it."""
-        self._tell(f"+{session}\n")
+        """End this session if this process dies first."""
+        self._send(f"+{session}\n")
 
     def forget(self, session: int) -> None:
-        """Leave this session alone: it was stopped in order."""
-        self._tell(f"-{session}\n")
+        """Forget this session, because it was stopped normally."""
+        self._send(f"-{session}\n")
 
-    def _tell(self, line: str) -> None:
+    def _send(self, line: str) -> None:
         if self._popen is None or self._popen.poll() is not None:
             self._popen = subprocess.Popen(
                 [sys.executable, "-m", "tests.rig.reaper"],
@@ -44,14 +44,14 @@ class Reaper:
 
 
 def main() -> None:
-    """Read until the pipe ends, then kill what is left."""
+    """Read until the pipe ends, then kill all remaining sessions."""
     sessions: set[int] = set()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     for line in sys.stdin:
         (sessions.add if line.startswith("+") else sessions.discard)(int(line[1:]))
     for info in procfs.family(sessions):
         _kill(info.pid)
-    for session in sessions:  # where there is no /proc
+    for session in sessions:  # for systems without /proc
         _kill(-session)
 
 

@@ -1,4 +1,4 @@
-"""A small client of Airflow's REST API: signs in, and turns answers into values or clear errors."""
+"""A small client for Airflow's REST API. It signs in, and returns JSON or raises clear errors."""
 
 import json
 import time
@@ -6,13 +6,13 @@ from typing import Any
 
 import httpx
 
-#: Pauses in seconds before a request is sent again that Airflow failed on its own (5xx). It commits a request as a
-#: whole, so nothing has happened; SQLite's "database is locked" comes as 500.
+#: Seconds to wait before each retry after a 5xx answer. Airflow commits each request as a whole, so a failed one
+#: has had no effect and can be repeated. SQLite's "database is locked" is such an answer (500).
 RETRY_PAUSES = (0.2, 0.5, 1.0)
 
 
 class RestError(AssertionError):
-    """The REST API refused a request; `status` is the HTTP status (0: no answer at all)."""
+    """The REST API refused a request. `status` is the HTTP status, 0 if there was no answer."""
 
     def __init__(self, message: str, status: int) -> None:
         super().__init__(message)
@@ -20,20 +20,20 @@ class RestError(AssertionError):
 
 
 class NotFoundError(RestError):
-    """There is no such thing (yet)."""
+    """The object does not exist (yet): status 404."""
 
 
 class UnavailableError(RestError):
-    """The API server is down, restarting, or failed on its own (5xx)."""
+    """The API server is down, is restarting, or answers 5xx."""
 
 
 class RestClient:
     """Requests to `/api/v2` of one Airflow.
 
     Args:
-        base_url: address of the API server, without a path.
-        user: user name of the simple auth manager.
-        password: that user's password.
+        base_url: the address of the API server, without a path.
+        user: a user name of the simple auth manager.
+        password: the password of that user.
         timeout: seconds to wait for an answer.
     """
 
@@ -67,12 +67,12 @@ class RestClient:
         headers: dict[str, str] | None = None,
         timeout: float | None = None,
     ) -> httpx.Response:
-        """Send one request to `/api/v2{path}`, or, if it starts with `//`, to the path after one slash.
+        """Send one request to `/api/v2{path}`, or, if `path` starts with `//`, to `path` without its first slash.
 
         Raises:
             NotFoundError: on 404.
-            UnavailableError: no connection, no answer in time, or 5xx again and again.
-            RestError: any other refusal, with the server's words.
+            UnavailableError: no connection, no answer in time, or 5xx on every retry.
+            RestError: any other refusal, with the server's message.
         """
         url = path[1:] if path.startswith("//") else f"/api/v2{path}"
         query: Any = {k: v for k, v in (params or {}).items() if v is not None}
@@ -111,9 +111,9 @@ class RestClient:
 
 
 def render_log(ndjson: str) -> str:
-    """Return a structured task log as plain lines: time, level, event and its further fields.
+    """Return a structured task log as plain lines with time, level, event and all other fields.
 
-    The list of files it was read from, which Airflow puts in front, is left out.
+    The leading list of source files, which Airflow adds, is omitted.
     """
     events = [json.loads(line) for line in ndjson.splitlines() if line.strip()]
     if events and events[0].get("event") == "::group::Log message source details":

@@ -1,4 +1,4 @@
-"""The sandbox service as a process, and an Airflow that talks to it."""
+"""Runs the sandbox as a process, and configures an Airflow that is connected to it."""
 
 import re
 import sys
@@ -30,7 +30,7 @@ def sandbox(*options: str, log_directory: Path | None = None) -> Iterator[str]:
         directory = log_directory or Path(temporary)
         command = [sys.executable, "-m", "airflow_provider_testerarmy.sandbox", "--port", "0", *options]
         process = ManagedProcess("sandbox", command, base_environment(directory), directory / "sandbox.log")
-        process.log_path.unlink(missing_ok=True)  # an old address must not be taken for this one's
+        process.log_path.unlink(missing_ok=True)  # an old log has an old address
         try:
             process.start()
             yield eventually(lambda: _address(process), 20, "sandbox ready", state=process.log_tail)
@@ -40,7 +40,7 @@ def sandbox(*options: str, log_directory: Path | None = None) -> Iterator[str]:
 
 def sandbox_connection(address: str) -> Connection:
     """Return the fields of a TesterArmy connection to the sandbox at this address."""
-    # Airflow warns of values under five characters in the extra of a connection that comes from a variable.
+    # Airflow logs a warning for values shorter than five characters in the extra of a connection from a variable.
     return {
         "conn_type": "testerarmy",
         "host": address,
@@ -68,7 +68,7 @@ def example_airflow(address: str, home: Path | None = None, port: int | None = N
             "testerarmy_default": sandbox_connection(address),
             "docket_default": docket_connection(address),
         },
-        # As on a real Airflow: the examples have schedules, and only what one starts should run.
+        # The example DAGs have schedules, but only a DAG that the user starts should run.
         env={"AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "True"},
     )
 

@@ -1,4 +1,4 @@
-"""The environment of a local Airflow: everything it is told, as variables, from a clean slate."""
+"""The environment variables of a local Airflow. They hold its whole configuration and inherit almost nothing."""
 
 import base64
 import json
@@ -11,7 +11,7 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
-# What a process needs of the caller's environment. AIRFLOW_*, PYTHON* and proxies are left out on purpose.
+# The variables that a process inherits. AIRFLOW_*, PYTHON* and proxies are excluded on purpose.
 _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TMPDIR", "TZ", "USER", "LOGNAME", "CI")
 
 Connection = str | Mapping[str, object]
@@ -19,7 +19,7 @@ Connection = str | Mapping[str, object]
 
 @dataclass(frozen=True)
 class Secrets:
-    """Keys and passwords of one AIRFLOW_HOME; generated once, so that a kept home opens again."""
+    """Keys and passwords of one AIRFLOW_HOME. They are stored there, so that a kept home still works later."""
 
     password: str = field(default_factory=lambda: secrets.token_hex(6))
     jwt_secret: str = field(default_factory=lambda: secrets.token_urlsafe(48))
@@ -28,7 +28,7 @@ class Secrets:
 
     @classmethod
     def of_home(cls, home: Path) -> "Secrets":
-        """Read the secrets of this home, or generate and keep them."""
+        """Read the secrets of this home, or generate and store them."""
         path = home / "rig_secrets.json"
         if path.exists():
             return cls(**json.loads(path.read_text()))
@@ -40,7 +40,7 @@ class Secrets:
 
 @dataclass(frozen=True)
 class Settings:
-    """What differs from one local Airflow to the next."""
+    """The settings that differ between local Airflows."""
 
     home: Path
     dags_folder: Path
@@ -96,7 +96,7 @@ class Settings:
         return {
             "AIRFLOW__CELERY__BROKER_URL": self.broker_url,
             "AIRFLOW__CELERY__RESULT_BACKEND": f"db+{self.database_url}",
-            # A queue of its own keeps apart what shares one Redis.
+            # Airflows that share one Redis need separate queues.
             "AIRFLOW__OPERATORS__DEFAULT_QUEUE": self.queue,
             "AIRFLOW__CELERY__SYNC_PARALLELISM": "1",
         }
@@ -111,7 +111,7 @@ def connection_variables(connections: Mapping[str, Connection]) -> dict[str, str
 
 
 def base_environment(home: Path) -> dict[str, str]:
-    """Return what every process of the rig gets, whatever Airflow it belongs to."""
+    """Return the variables that every process of the rig gets."""
     environment = {name: os.environ[name] for name in _INHERITED if name in os.environ}
     environment["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), environment.get("PATH", "")])
     return environment | {
@@ -121,7 +121,8 @@ def base_environment(home: Path) -> dict[str, str]:
         "NO_PROXY": "*",
         "SCARF_ANALYTICS": "false",
         "DO_NOT_TRACK": "1",
-        "OBJC_DISABLE_INITIALIZE_FORK_SAFETY": "YES",  # macOS, where Airflow forks
+        # macOS aborts a process that forks after Objective-C classes are in use, and Airflow forks.
+        "OBJC_DISABLE_INITIALIZE_FORK_SAFETY": "YES",
         "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
@@ -134,7 +135,7 @@ def base_environment(home: Path) -> dict[str, str]:
 
 
 def _fast_settings() -> dict[str, str]:
-    """Return intervals that suit one machine and a few DAGs; a test may override each."""
+    """Return short intervals, which suit one machine with a few DAGs. A test may override each of them."""
     return {
         "AIRFLOW__CORE__MIN_SERIALIZED_DAG_UPDATE_INTERVAL": "1",
         "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.5",
@@ -147,7 +148,7 @@ def _fast_settings() -> dict[str, str]:
         "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "15",
         "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
         "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "20",
-        # A changed file is parsed at the next refresh; an unchanged one need not be parsed again and again.
+        # A changed file is parsed at the next refresh, so unchanged files can be parsed rarely.
         "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "2",
         "AIRFLOW__DAG_PROCESSOR__BUNDLE_REFRESH_CHECK_INTERVAL": "1",
         "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "15",

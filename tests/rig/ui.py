@@ -1,4 +1,4 @@
-"""`make ui`: the demo's Airflow kept alive, to look around in; its state is kept in `.local/airflow`."""
+"""`make ui`: keeps the demo's Airflow running until Ctrl-C. Its state persists in `.local/airflow`."""
 
 import fcntl
 import socket
@@ -21,18 +21,18 @@ def main() -> int:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            print(f"an Airflow already runs in {HOME}", file=sys.stderr)
+            print(f"Another `make ui` is already running with {HOME}. Stop it first.", file=sys.stderr)
             return 1
         try:
             _serve()
         except KeyboardInterrupt:
-            print("\nstopped", flush=True)
+            print("\nStopped.", flush=True)
     return 0
 
 
 def _serve() -> None:
     with sandbox(log_directory=HOME / "logs") as address:
-        print("starting Airflow, about 15 s ...", flush=True)
+        print("Starting Airflow; this takes about 15 s ...", flush=True)
         with example_airflow(address, home=HOME, port=_port()) as airflow:
             print(_greeting(airflow, address, airflow.dags()), flush=True)
             _until_a_process_ends(airflow)
@@ -49,7 +49,7 @@ def _greeting(airflow: LocalAirflow, address: str, dags: list[Json]) -> str:
             f"  DAGs       {', '.join(sorted(dag['dag_id'] for dag in dags)) or 'none'}",
             f"  logs       {airflow.home / 'logs'}",
             "",
-            "  Ctrl-C stops it; runs and connections are kept.",
+            "  Press Ctrl-C to stop. Runs and connections are kept.",
         ]
     )
 

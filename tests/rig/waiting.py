@@ -1,4 +1,4 @@
-"""Waiting by polling with a deadline: the one way this repository waits for anything."""
+"""Polling with a deadline. All tests wait this way."""
 
 import time
 from collections.abc import Callable
@@ -8,7 +8,7 @@ T = TypeVar("T")
 
 
 class TimedOutError(AssertionError):
-    """Something did not happen in time; the message says what, and what state things were in."""
+    """A condition did not become true in time. The message names it and the state at the deadline."""
 
 
 def eventually(
@@ -20,13 +20,13 @@ def eventually(
     retry_on: tuple[type[Exception], ...] = (),
     interval: float = 0.2,
 ) -> T:
-    """Return the first truthy answer of `predicate`.
+    """Call `predicate` until it returns something truthy, and return that.
 
     Args:
-        predicate: asked at least once, then every `interval` seconds.
+        predicate: called at least once, then every `interval` seconds.
         timeout: seconds after which `TimedOutError` is raised.
-        what: what is awaited, for the error message.
-        state: describes the state things are in, called only for the error message.
+        what: the awaited condition, for the error message.
+        state: returns the current state as text; called only for the error message.
         retry_on: exceptions of `predicate` that mean "not yet".
         interval: seconds between two calls.
     """
@@ -48,6 +48,6 @@ def eventually(
 def _describe(state: Callable[[], str]) -> str:
     try:
         return state()
-    # The time-out is the news, not this.
+    # The caller raises the time-out. An error in the description must not replace it.
     except Exception as error:
-        return f"and its state could not be read: {error!r}"
+        return f"the state could not be read: {error!r}"

@@ -1,4 +1,4 @@
-"""An account at a service, in memory: runs of ours and of others, in lists that shift, at a time that is set."""
+"""A service in memory: awaited and other runs, in lists that shift, with a test clock."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from airflow_provider_testerarmy.runs.awaiting.pace import Pace
 from airflow_provider_testerarmy.runs.awaiting.watchlist import WIDTH, Question, Subscription, Watchlist
 from airflow_provider_testerarmy.runs.results import Outcome, RunId, RunResult
-from airflow_provider_testerarmy.runs.service import FaultKind, Page, ServiceFault, Sighting
+from airflow_provider_testerarmy.runs.service import FaultKind, ListedRun, Page, ServiceFault
 from tests.runs.scripted import START, Port, active, finished
 
 PAGE = 100
@@ -48,7 +48,7 @@ class Account:
             self.runs[run_id] = finished(run_id, outcome)
 
     def answer(self, question: Any) -> Any:
-        """Answer as a service does, or raise a fault."""
+        """Respond like a service, or raise a fault."""
         self.asked.append((self.now, question.name, question.args))
         if fault := self.trouble(question):
             raise fault
@@ -57,14 +57,14 @@ class Account:
             begin = int(cursor or 0)
             found = [run for run in self.runs.values() if run.status == status]
             more = str(begin + PAGE) if begin + PAGE < len(found) else ""
-            return Page(tuple(Sighting(run) for run in found[begin : begin + PAGE]), more)
+            return Page(tuple(ListedRun(run) for run in found[begin : begin + PAGE]), more)
         (run_id,) = question.args
         if run_id not in self.runs:
             raise ServiceFault(FaultKind.NOT_FOUND, "no such run")
         return self.runs[run_id]
 
     def count(self, name: str | None = None) -> int:
-        """How many questions were put."""
+        """The number of requests."""
         return sum(name in (None, asked) for _, asked, _ in self.asked)
 
 
@@ -122,7 +122,7 @@ class Watch:
                 self.list.failed(question, fault, now)
             else:
                 self.list.answered(question, value, now)
-        self.news = set(self.list.news())
+        self.news = set(self.list.take_changed())
         for subscription in self.news:
             for run_id, run in subscription.results.items():
                 if run.finished:

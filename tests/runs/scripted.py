@@ -1,4 +1,4 @@
-"""A service that is a script, and a driver that keeps the time: flows run to their end without I/O."""
+"""A scripted service and a driver with a test clock, which run flows without I/O."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from airflow_provider_testerarmy.runs.flow import Flow, drive
 from airflow_provider_testerarmy.runs.results import Outcome, Phase, RunId, RunResult
 from airflow_provider_testerarmy.runs.service import (
     FaultKind,
+    ListedRun,
     Match,
     Page,
     RunRequest,
     Scope,
     ServiceFault,
-    Sighting,
     Submission,
 )
 from airflow_provider_testerarmy.runs.submission.record import Intent
@@ -66,8 +66,8 @@ class Port:
     def fetch(self, run_id: RunId) -> Question:
         return Question("fetch", (run_id,))
 
-    def glance(self, run_id: RunId) -> Question:
-        return Question("glance", (run_id,))
+    def fetch_state(self, run_id: RunId) -> Question:
+        return Question("fetch_state", (run_id,))
 
     def list_by_status(self, status: str, cursor: str) -> Question:
         return Question("list_by_status", (status, cursor))
@@ -153,7 +153,7 @@ def script(*answers: Any) -> Callable[..., Any]:
 
 
 def transient(message: str = "503 from a proxy", **options: Any) -> ServiceFault:
-    """A hiccup."""
+    """A transient fault."""
     return ServiceFault(FaultKind.TRANSIENT, message, **options)
 
 
@@ -168,19 +168,19 @@ def fault(kind: FaultKind, **options: Any) -> ServiceFault:
 
 
 def active(run_id: RunId, status: str = "running", **fields: Any) -> RunResult:
-    """A run at work."""
+    """An active run."""
     return RunResult(run_id, status, Phase.RUNNING, **fields)
 
 
 def finished(run_id: RunId, outcome: Outcome = Outcome.PASSED, **fields: Any) -> RunResult:
-    """A run at its end."""
+    """A finished run."""
     status = {Outcome.CANCELLED: "cancelled", Outcome.ERRORED: "failed"}.get(outcome, "completed")
     return RunResult(run_id, fields.pop("status", status), Phase.FINISHED, outcome, **fields)
 
 
 def page(*runs: RunResult, cursor: str = "", match: Match = Match.YES) -> Page:
     """A page of a list."""
-    return Page(tuple(Sighting(run, match) for run in runs), cursor)
+    return Page(tuple(ListedRun(run, match) for run in runs), cursor)
 
 
 def submission(*run_ids: RunId) -> Submission:

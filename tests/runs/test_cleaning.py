@@ -1,4 +1,4 @@
-"""What remote values may be: nothing that Airflow, JSON, a log or a report cannot take."""
+"""Remote values are sanitized, so that Airflow, JSON, logs and reports can hold them."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_text_keeps_its_lines():
     "value", ["https://x/" + "y" * 5000, "https://x/a b", "https://x/\n", "https://x/\ud800"]
 )
 def test_part_of_an_address_is_none(value):
-    """It would lead nowhere, or somewhere else."""
+    """A truncated URL is useless or wrong."""
     clean = clean_result(passed(url=value, video_url=value, screenshots=(value, "https://x/y.png")))
     assert (clean.url, clean.video_url, clean.screenshots) == ("", "", ("https://x/y.png",))
 
@@ -133,7 +133,7 @@ def test_a_batch_that_cannot_be_named_is_none():
 
 @pytest.mark.parametrize(("asked", "answered"), [("a", "b"), (7, 8), ("a", ""), ("a", "a\nb"), (7, "8")])
 def test_an_answer_about_another_run_is_none(asked, answered):
-    with pytest.raises(ValueError, match="answered about run"):
+    with pytest.raises(ValueError, match="received run"):
         about(asked, lambda _answer: replace(passed(), run_id=answered))(None)
 
 
@@ -145,7 +145,7 @@ def test_another_spelling_is_the_same_run(asked, answered):
 
 @pytest.mark.parametrize("odd", ["a\nb", "\ud800", 10**5000, "x" * 5000, None], ids=range(5))
 def test_runs_are_named_on_one_line(odd):
-    """Also those of a task that was given nonsense."""
+    """Even invalid values."""
     line = name_runs([odd])
     line.encode()
     assert (len(line.splitlines()), len(line) < 100) == (1, True)

@@ -129,7 +129,7 @@ def test_questions_that_are_put_together_are_answered_in_their_order(run):
 
 
 def test_what_else_goes_wrong_with_questions_put_together_is_the_callers(run):
-    """Only a fault is an answer."""
+    """Only faults become values; other errors are raised."""
 
     def flow():
         yield from ask_together([Question("one"), Question("two")])
@@ -142,7 +142,7 @@ def test_what_else_goes_wrong_with_questions_put_together_is_the_callers(run):
 
 
 def test_threads_put_questions_at_the_same_time():
-    """Each waits for all of the others to be under way."""
+    """Each waits until all others are in flight."""
     meeting = threading.Barrier(8, timeout=30)
 
     def send(question):

@@ -17,11 +17,11 @@ from airflow_provider_testerarmy.runs.flow import drive
 from airflow_provider_testerarmy.runs.results import Outcome, Phase, RunResult
 from airflow_provider_testerarmy.runs.service import (
     FaultKind,
+    ListedRun,
     Page,
     RunRequest,
     Scope,
     ServiceFault,
-    Sighting,
     Submission,
     Tests,
 )
@@ -50,7 +50,7 @@ TRIES = 12
 
 
 class Crash(BaseException):
-    """The worker is gone, at this very moment."""
+    """The worker is lost at this moment."""
 
 
 @dataclass
@@ -119,15 +119,15 @@ class Service:
         return Tests({}, frozenset(self.tests))
 
     def _list_newest(self) -> tuple[str, ...]:
-        return tuple(one.run.run_id for one in self._list_candidates("").sightings[:20])
+        return tuple(one.run.run_id for one in self._list_candidates("").listed_runs[:20])
 
     def _list_candidates(self, _cursor) -> Page:
         shown = [run for run, visible in self.runs if visible <= self.now]
         newest = sorted(shown, key=lambda run: run.created_at, reverse=True)
-        return Page(tuple(Sighting(run) for run in newest))
+        return Page(tuple(ListedRun(run) for run in newest))
 
     def _list_by_status(self, status, _cursor) -> Page:
-        shown = self._list_candidates("").sightings if status == "running" else ()
+        shown = self._list_candidates("").listed_runs if status == "running" else ()
         return Page(tuple(one for one in shown if not self._fetch(one.run.run_id).finished))
 
     def _fetch(self, run_id) -> RunResult:
@@ -250,7 +250,7 @@ AWAY = st.sampled_from([0.0, 1.0, 30.0, 58.0, 62.0, 600.0])
 @settings(max_examples=600)
 @given(service=SERVICES, crashes=CRASHES, away=AWAY)
 def test_a_submission_is_accepted_at_most_once(service, crashes, away):
-    """Wherever the worker crashes and whatever the service loses; and what is known is what was accepted."""
+    """For every crash and every lost response; the record has what the service accepted."""
     assert sum(LOOKS) > LAG + 5
     worker = Worker(service, crashes, away, group=len(service.tests) > 1)
     end = worker.run(worker.submit)

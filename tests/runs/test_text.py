@@ -40,7 +40,7 @@ def test_one_line(text, line):
 
 
 def test_long_text_costs_little():
-    """Only its beginning is looked at."""
+    """Only its beginning is read."""
     assert one_line("x" * 10_000_000, 5) == "xxxx…"
 
 

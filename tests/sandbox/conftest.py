@@ -1,4 +1,4 @@
-"""A sandbox whose clock stands still, in process and behind a real socket."""
+"""A sandbox with a stopped clock, in process and behind a real socket."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def running_server() -> Iterator[SandboxServer]:
 
 @pytest.fixture
 def server(running_server: SandboxServer) -> SandboxServer:
-    """The server, with nothing left of the test before."""
+    """The server, reset for each test."""
     running_server.control.reset()
     return running_server
 

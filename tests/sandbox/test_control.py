@@ -15,7 +15,7 @@ def test_the_clock_can_be_moved(control):
 
 
 def test_state_sums_up(control, api):
-    """Counts of runs and calls, and what is still active."""
+    """The state has the numbers of runs and calls, and the active runs."""
     run_id = api.post(f"/tests/{catalog.TEST_ENDLESS}/runs").json()["runId"]
     state = control.get("/state").json()
     assert (state["runs"], state["activeRunIds"]) == ({"queued": 1}, [run_id])
@@ -23,7 +23,7 @@ def test_state_sums_up(control, api):
 
 
 def test_faults_can_be_added_listed_and_cleared(control, api):
-    """One or several at a time; the list tells how often they struck."""
+    """One or more faults are added; the list says how often each was applied."""
     control.post("/faults", json={"kind": "status", "match": "list_runs", "status": 503})
     answer = control.post("/faults", json=[{"kind": "html"}, {"kind": "delay", "seconds": 0}])
     assert [fault["id"] for fault in answer.json()["faults"]] == [2, 3]
@@ -49,7 +49,7 @@ def test_faults_can_be_added_listed_and_cleared(control, api):
     ],
 )
 def test_misspelt_orders_are_refused(control, path, body):
-    """A control call that would do nothing says so."""
+    """A control request without an effect is an error."""
     answer = control.post(path, json=body)
     assert (answer.status_code, answer.json()["error"]) == (400, "BAD_REQUEST")
 
@@ -75,14 +75,14 @@ def test_the_log_tells_calls_from_effects(control, api):
 
 
 def test_a_refused_submission_is_no_effect(api, sandbox):
-    """What was answered with an error started nothing."""
+    """A call with an error response started nothing."""
     api.post(f"/groups/{catalog.GROUP_EMPTY}/runs")
     assert sandbox.log.submissions() == []
     assert sandbox.log.entries()[0].answered == 400
 
 
 def test_reset_forgets_everything_but_the_time(control, api, sandbox):
-    """Runs, faults, calls, keys, switches and changed tests are as in the beginning."""
+    """A reset restores runs, faults, request log, API keys, switches and tests."""
     api.post(f"/tests/{catalog.TEST_FLAKY}/runs")
     control.post("/faults", json={"kind": "status", "times": -1})
     control.post("/keys", json={"revoke": "sk_sandbox_key", "add": "sk_other"})
@@ -99,7 +99,7 @@ def test_reset_forgets_everything_but_the_time(control, api, sandbox):
 
 
 def test_keys_can_be_revoked_and_added(control, api):
-    """The change counts from the next call."""
+    """The change applies from the next call."""
     control.post("/keys", json={"revoke": "sk_sandbox_key"})
     assert api.get("/runs").status_code == 401
     control.post("/keys", json={"add": "sk_sandbox_key"})
@@ -107,7 +107,7 @@ def test_keys_can_be_revoked_and_added(control, api):
 
 
 def test_a_run_can_be_put_into_any_status(control, api):
-    """Forced statuses hold until the next order, terminal or not."""
+    """A forced status stays until the next control request, whether it is final or not."""
     run_id = api.post(f"/tests/{catalog.TEST_ENDLESS}/runs").json()["runId"]
     for status in ("running", "paused", "failed", "queued"):
         control.post(f"/runs/{run_id}", json={"status": status})
@@ -118,7 +118,7 @@ def test_a_run_can_be_put_into_any_status(control, api):
 
 
 def test_a_test_can_follow_another_script(control, api, sandbox):
-    """Its next runs do, until the script is taken away."""
+    """The next runs follow the new script, until it is removed."""
     control.post(f"/tests/{catalog.TEST_PASSES}", json={"script": "breaks"})
     first = api.post(f"/tests/{catalog.TEST_PASSES}/runs").json()["runId"]
     control.post(f"/tests/{catalog.TEST_PASSES}", json={"script": None})
@@ -131,7 +131,7 @@ def test_a_test_can_follow_another_script(control, api, sandbox):
 
 
 def test_runs_are_shown_with_what_the_api_hides(control, api):
-    """The batch and the script of each run."""
+    """The list shows the batch and the script of each run."""
     batch = api.post(f"/groups/{catalog.GROUP_BROKEN}/runs").json()
     runs = control.get("/runs").json()["runs"]
     assert [(run["batchId"], run["script"]) for run in runs] == [
@@ -141,7 +141,7 @@ def test_runs_are_shown_with_what_the_api_hides(control, api):
 
 
 def test_latency_slows_every_call(control, api):
-    """Each call takes at least that long."""
+    """Each call takes at least the given time."""
     control.post("/latency", json={"seconds": 0.05})
     begun = time.monotonic()
     api.get("/runs")
@@ -149,13 +149,13 @@ def test_latency_slows_every_call(control, api):
 
 
 def test_control_calls_are_not_logged(control, sandbox):
-    """The log is about the API alone."""
+    """Control requests are not in the request log."""
     control.get("/state")
     assert len(sandbox.log) == 0
 
 
 def test_a_nasty_fault_comes_over_http(control, api):
-    """Every field of a fault can be ordered; a misspelt change is refused."""
+    """The control API takes every field of a fault, and rejects an unknown change."""
     order = {"kind": "edit", "match": "list_runs", "drop": ["runs.*.source"], "armed_by": "trigger_*"}
     assert control.post("/faults", json=order).status_code == 201
     refused = control.post("/faults", json={"kind": "edit", "change": {"runs": "earthquake"}})
@@ -173,7 +173,7 @@ def test_a_nasty_fault_comes_over_http(control, api):
     ],
 )
 def test_somebody_else_starts_runs(control, api, sandbox, order, runs):
-    """They are listed as any others, and the log does not count them."""
+    """Runs of others are listed, but are not in the request log."""
     started = control.post("/foreign-runs", json=order).json()["runIds"]
     listed = api.get("/runs").json()["runs"]
     assert sorted(run["id"] for run in listed) == sorted(started)
@@ -184,7 +184,7 @@ def test_somebody_else_starts_runs(control, api, sandbox, order, runs):
 
 
 def test_a_group_gets_other_tests(control, api):
-    """Until the reset, its runs and lists follow."""
+    """Until the reset, new runs and lists show the change."""
     kept = [catalog.TEST_LOGIN, catalog.TEST_PASSES]
     control.post(f"/groups/{catalog.GROUP_NIGHTLY}", json={"testIds": kept})
     assert api.post(f"/groups/{catalog.GROUP_NIGHTLY}/runs").json()["count"] == 2
@@ -197,7 +197,7 @@ def test_a_group_gets_other_tests(control, api):
 
 
 def test_a_test_is_renamed_and_deleted(control, api):
-    """A deleted one is found no more, nor run in its groups."""
+    """A deleted test is not found, and its groups no longer run it."""
     path = f"/tests/{catalog.TEST_PASSES}"
     control.post(path, json={"title": "Another title"})
     assert api.get(path).json()["title"] == "Another title"

@@ -1,4 +1,4 @@
-"""Everything that a hostile service may do to a submission, a look, a wait and a cancellation."""
+"""Faults that a service can cause when runs are submitted, read, awaited and cancelled."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def docket_of(remote):
 
 @pytest.mark.parametrize("skew", [60, 4, -4, -60])
 def test_the_date_may_differ_from_the_times_of_runs(sandbox, api, skew):
-    """Two machines of one service have two clocks."""
+    """Two machines of a service can have different clocks."""
     sandbox.faults.add("date_skew", times=-1, seconds=skew)
     run_id = api.post(TRIGGER).json()["runId"]
     answer = api.get(f"/runs/{run_id}")
@@ -35,7 +35,7 @@ def test_the_date_may_differ_from_the_times_of_runs(sandbox, api, skew):
 
 
 def test_a_skewed_date_goes_with_any_other_fault(server, remote):
-    """An error, too, is dated by the other clock."""
+    """Error responses have the skewed date too."""
     true_date = parsedate_to_datetime(remote.get("/projects").headers["date"])
     server.control.faults.add("date_skew", times=-1, seconds=30)
     server.control.faults.add("status", "list_runs", status=503)
@@ -57,7 +57,7 @@ EDITS = [
 
 @pytest.mark.parametrize(("edit", "field", "expected"), EDITS)
 def test_a_list_echoes_what_was_sent_in_another_way(sandbox, api, edit, field, expected):
-    """The rest of the answer, and the run itself, stay true."""
+    """The edit changes neither the rest of the response nor the run itself."""
     run_id = api.post(TRIGGER, json={"platform": "web"}).json()["runId"]
     sandbox.faults.add("edit", "list_runs", **edit)
     assert api.get("/runs").json()["runs"][0].get(field, "absent") == expected
@@ -75,7 +75,7 @@ def test_a_list_echoes_what_was_sent_in_another_way(sandbox, api, edit, field, e
     ],
 )
 def test_a_prompt_comes_back_in_another_spelling(sandbox, api, change, expected):
-    """The service tidies up what people type."""
+    """A service may normalize the text that it was sent."""
     api.post("/runs", json={"prompt": "  Buy\n  Tea "})
     sandbox.faults.add("edit", "list_runs", change={"runs.*.input.prompt": change})
     assert api.get("/runs").json()["runs"][0]["input"]["prompt"] == expected
@@ -91,7 +91,7 @@ def test_a_prompt_comes_back_in_another_spelling(sandbox, api, change, expected)
     ],
 )
 def test_an_accepted_submission_names_no_usable_run(sandbox, api, edit, expected):
-    """It is answered 202, and the run was started."""
+    """The response is 202, and the run was started."""
     sandbox.faults.add("edit", "trigger_test", **edit)
     answer = api.post(TRIGGER)
     assert (answer.status_code, answer.json().get("runId", "absent")) == (202, expected)
@@ -107,7 +107,7 @@ def test_an_accepted_submission_names_no_usable_run(sandbox, api, edit, expected
     ],
 )
 def test_an_accepted_group_names_too_few_or_too_many_runs(sandbox, api, edit, ids):
-    """Eight were started."""
+    """The response lists other ids than the eight runs that were started."""
     sandbox.faults.add("edit", "trigger_group", **edit)
     answer = api.post(GROUP)
     assert (answer.status_code, len(answer.json()["runIds"])) == (202, ids)
@@ -115,7 +115,7 @@ def test_an_accepted_group_names_too_few_or_too_many_runs(sandbox, api, edit, id
 
 
 def test_docket_names_a_run_twice(server, remote):
-    """Two blueprints were asked for; the answer has one run, twice."""
+    """For two blueprints, the response names one run twice."""
     server.control.faults.add(
         "edit", "docket_trigger_run", change={"test_group_run.test_runs": "repeat_first"}
     )
@@ -131,7 +131,7 @@ STATUSES = [408, 425, 303, 404, 409, 429, 500, 502, 504]
 @pytest.mark.parametrize("status", STATUSES)
 @pytest.mark.parametrize(("kind", "runs"), [("status", 0), ("status_after", 1)])
 def test_any_status_comes_with_and_without_the_effect(server, remote, kind, runs, status):
-    """What an answer means for the run cannot be read off its status."""
+    """A response's status does not prove whether the run was started."""
     server.control.faults.add(kind, "trigger_*", status=status, headers={"Location": "/elsewhere"})
     assert remote.post(TRIGGER).status_code == status
     assert len(server.control.log.submitted_run_ids()) == runs
@@ -140,7 +140,7 @@ def test_any_status_comes_with_and_without_the_effect(server, remote, kind, runs
 @pytest.mark.parametrize("status", STATUSES)
 @pytest.mark.parametrize(("kind", "runs"), [("status", 0), ("status_after", 1)])
 def test_so_it_does_at_docket(server, remote, kind, runs, status):
-    """Faults strike both vendors alike."""
+    """Faults apply to both vendors."""
     server.control.faults.add(kind, "docket_*", status=status)
     with docket_of(remote) as docket:
         body = {"test_blueprint_ids": [docket_catalog.BLUEPRINT_PASSES]}
@@ -149,7 +149,7 @@ def test_so_it_does_at_docket(server, remote, kind, runs, status):
 
 
 def test_the_effect_comes_at_once_and_the_answer_late(server, remote):
-    """A client that gives up has started a run."""
+    """A client that times out has started a run."""
     server.control.faults.add("delay_after", "trigger_test", seconds=5)
     with pytest.raises(httpx.ReadTimeout):
         remote.post(TRIGGER, timeout=0.2)
@@ -157,7 +157,7 @@ def test_the_effect_comes_at_once_and_the_answer_late(server, remote):
 
 
 def test_a_late_answer_is_the_true_one(server, remote):
-    """It can be any answer: the true one, an error, or a reset."""
+    """A delay can be combined with the real response, an error or a reset."""
     server.control.faults.add("delay_after", "trigger_test", seconds=0.2, times=2)
     begun = time.monotonic()
     assert remote.post(TRIGGER).json()["runId"] == server.control.log.submitted_run_ids()[0]
@@ -169,7 +169,7 @@ def test_a_late_answer_is_the_true_one(server, remote):
 
 
 def test_a_fault_sleeps_until_a_call_arms_it(sandbox, api):
-    """A cancel answered 409 though the run is active, and 503 to the look after it."""
+    """A cancel gets 409 although the run is active, and the next read gets 503."""
     run_id = api.post(TRIGGER).json()["runId"]
     sandbox.faults.add("status", "cancel_run", status=409)
     sandbox.faults.add("status", "get_run", status=503, armed_by="cancel_*")
@@ -180,13 +180,13 @@ def test_a_fault_sleeps_until_a_call_arms_it(sandbox, api):
 
 
 def test_a_call_is_not_struck_by_a_fault_that_it_arms(sandbox, api):
-    """A fault that arms itself lets the first call pass."""
+    """A fault does not apply to the call that arms it."""
     sandbox.faults.add("status", "list_runs", armed_by="list_*")
     assert [api.get("/runs").status_code for _ in range(3)] == [200, 500, 200]
 
 
 def test_the_answer_is_about_another_run(sandbox, api):
-    """Asked for one run, the service tells of another, which has passed."""
+    """A read of one run returns another run, which passed."""
     other = api.post(TRIGGER).json()["runId"]
     sandbox.clock.advance(60)
     run_id = api.post(f"/tests/{catalog.TEST_FAILS}/runs").json()["runId"]
@@ -197,7 +197,7 @@ def test_the_answer_is_about_another_run(sandbox, api):
 
 
 def test_a_misroute_leads_somewhere(sandbox):
-    """Without a path there is nothing to answer."""
+    """A misroute without a path is an error."""
     with pytest.raises(ValueError, match="misroute"):
         sandbox.faults.add("misroute", "get_run")
 
@@ -205,7 +205,7 @@ def test_a_misroute_leads_somewhere(sandbox):
 @pytest.mark.parametrize(("kind", "ours"), [("reset_before", 0), ("reset_after", 1)])
 @pytest.mark.parametrize("source", ["dashboard", "schedule", "api"])
 def test_somebody_else_starts_the_same_test_at_the_same_second(server, remote, kind, ours, source):
-    """Theirs is in the list whatever becomes of ours, and is not in the log."""
+    """The other client's run is listed, and is not in the request log."""
     server.control.faults.add("foreign_run", "trigger_test", source=source)
     server.control.faults.add(kind, "trigger_test")
     with pytest.raises(httpx.ReadError):
@@ -220,7 +220,7 @@ def test_somebody_else_starts_the_same_test_at_the_same_second(server, remote, k
 
 
 def test_a_foreign_run_may_ask_for_something_else(server, remote):
-    """Another prompt, at the same second."""
+    """Someone else starts another prompt in the same second."""
     server.control.faults.add("foreign_run", "trigger_prompt", body={"prompt": "Their prompt"})
     assert remote.post("/runs", json={"prompt": "Our prompt"}).status_code == 202
     runs = remote.get("/runs").json()["runs"]
@@ -228,14 +228,14 @@ def test_a_foreign_run_may_ask_for_something_else(server, remote):
 
 
 def test_a_foreign_batch(sandbox, api):
-    """A whole group, started twice."""
+    """Someone else starts the same group."""
     sandbox.faults.add("foreign_run", "trigger_group", source="schedule")
     assert len(api.post(GROUP).json()["runIds"]) == 8
     assert (len(sandbox.store.runs), len(sandbox.log.submissions())) == (16, 1)
 
 
 def test_reads_may_be_old(sandbox, api):
-    """A replica that lags knows neither new runs nor their ends."""
+    """With replication lag, reads show neither new runs nor their ends."""
     run_id = api.post(TRIGGER).json()["runId"]
     sandbox.faults.add("list_lag", "list_runs", seconds=10)
     sandbox.faults.add("list_lag", "get_run", seconds=10)

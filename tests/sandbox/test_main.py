@@ -12,7 +12,7 @@ runpy.run_module("airflow_provider_testerarmy.sandbox", run_name="__main__", alt
 
 
 def test_without_its_extra_the_sandbox_says_what_to_install():
-    """One line and an exit code instead of a traceback, whichever package is missing."""
+    """If a package is missing, the command prints one line and exits with code 1, without a traceback."""
     for name in ("fastapi", "uvicorn"):
         command = [sys.executable, "-c", WITHOUT.format(name=name)]
         ended = subprocess.run(command, capture_output=True, text=True, check=False)

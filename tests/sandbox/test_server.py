@@ -20,7 +20,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 def test_the_index_says_what_this_is(server):
-    """A person who opens the address learns where to go."""
+    """The index page lists the API prefixes."""
     page = httpx.get(server.origin)
     assert page.headers["content-type"].startswith("text/html")
     assert "sandbox" in page.text
@@ -28,7 +28,7 @@ def test_the_index_says_what_this_is(server):
 
 
 def test_a_stopped_server_can_start_again(sandbox):
-    """It comes back on the same port and remembers its runs."""
+    """A restarted server has the same port and the same runs."""
     server = SandboxServer(sandbox)
     headers = {"Authorization": "Bearer sk_sandbox_key"}
     with server:
@@ -41,7 +41,7 @@ def test_a_stopped_server_can_start_again(sandbox):
 
 
 def test_unanswered_calls_do_not_hold_up_the_end(sandbox):
-    """A server with a call that is never answered still stops."""
+    """A server with a call that gets no response still stops."""
     sandbox.faults.add("timeout", times=-1)
     with SandboxServer(sandbox) as server, pytest.raises(httpx.ReadTimeout):
         httpx.get(f"{server.url}/runs", timeout=0.1)
@@ -82,7 +82,7 @@ def certificate(tmp_path):
 
 
 def test_tls(sandbox, certificate):
-    """With a certificate the server speaks TLS, links included, and can still reset connections."""
+    """With a certificate the server uses TLS, its links are https, and it can still reset connections."""
     trusting = ssl.create_default_context(cafile=certificate)
     headers = {"Authorization": "Bearer sk_sandbox_key"}
     with (
@@ -101,7 +101,7 @@ def test_tls(sandbox, certificate):
 
 
 def test_the_command_prints_its_address_and_ends_on_sigterm():
-    """One line tells where it is; SIGTERM ends it with status 0."""
+    """The command prints its URLs in one line, and exits with code 0 on SIGTERM."""
     command = [
         sys.executable,
         "-m",

@@ -1,4 +1,4 @@
-"""The tests of sensors share the fixtures of the lifecycle's."""
+"""The tests of sensors use the fixtures of the lifecycle's tests."""
 
 from tests.lifecycle.conftest import airflow_says, connections, tries
 

@@ -1,4 +1,4 @@
-"""Sensors end as sensors do, and leave behind what they were told to leave."""
+"""Sensors fail with Airflow's sensor errors, and cancel runs only if `cancel_on_kill` is set."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def sensor(run_id, **parameters):
 
 
 def test_a_sensors_runs_are_kept_for_its_next_try(tries, service, run_id):
-    """After an outage, as its message says."""
+    """After an outage the next try waits for the same runs, as the message says."""
     service.control.down = "html"
     ending = tries.execute(sensor(run_id, max_outage=0.1), max_tries=2)
     assert type(ending) is ServiceUnavailable
@@ -41,7 +41,7 @@ def test_a_sensors_runs_are_kept_for_its_next_try(tries, service, run_id):
     "soft", [{"soft_fail": True}, {"never_fail": True}], ids=lambda soft: next(iter(soft))
 )
 def test_a_sensor_whose_failure_is_softened_has_no_next_try(tries, service, run_id, soft):
-    """An outage ends it for good, so it stops what it was told to."""
+    """An outage is final, so the sensor cancels the runs."""
     service.control.faults.add("status", "get_run", status=503, times=8)
     ending = tries.execute(sensor(run_id, max_outage=0.1, **soft), max_tries=2)
     assert isinstance(ending, AirflowSkipException)
@@ -63,7 +63,7 @@ def test_a_sensors_time_out_stops_the_runs(tries, service, run_id, deferrable, s
     "soft", [{}, {"soft_fail": True}, {"never_fail": True}], ids=["hard", "soft", "never"]
 )
 def test_a_rescheduling_sensors_time_out_stops_the_runs(tries, service, run_id, soft):
-    """With `soft_fail` Airflow makes a skip of it."""
+    """With `soft_fail`, Airflow turns the time-out into a skip."""
     task = sensor(run_id, mode="reschedule", timeout=0.001, poll_interval=0.001, **soft)
     ending = tries.execute(task)
     # Airflow's `never_fail` is about what a poke raises, and not about the time-out.

@@ -26,20 +26,20 @@ A, B = catalog.TEST_PASSES, catalog.TEST_FAILS
 
 @pytest.fixture(autouse=True)
 def connection(service, monkeypatch):
-    """The connection `testerarmy_default`, to the sandbox."""
+    """The connection `testerarmy_default` to the sandbox."""
     fields = {"conn_type": "testerarmy", "host": service.url, "password": DEFAULT_API_KEY}
     monkeypatch.setenv("AIRFLOW_CONN_TESTERARMY_DEFAULT", json.dumps(fields))
 
 
 @pytest.fixture
 def tries(service):
-    """The tries of a task instance; time passes when it begins to wait."""
+    """The tries of a task instance. The service's clock starts when the task starts to wait."""
     return Tries(service)
 
 
 @pytest.fixture
 def start():
-    """Starts a group or a test; the ids of its runs."""
+    """Starts a group or a test, and returns the ids of its runs."""
 
     def submit(target, kind="group"):
         hook = TesterArmyHook()
@@ -71,20 +71,20 @@ def sensor(run_ids, **parameters):
     ],
 )
 def test_ids_in_every_form_they_come_in(given, ids):
-    """A list, one id, or the text that a template makes of either."""
+    """A list, one id, or rendered text of either."""
     if ids is not None:
         assert parse_ids(given) == ids
 
 
 @pytest.mark.parametrize("given", [None, "", "  ", [], "[]", ",", ()])
 def test_no_ids_at_all(given):
-    """A template that rendered to nothing is never a pass."""
+    """A template that renders to nothing is never a pass."""
     with pytest.raises(RequestInvalid, match="run_ids is empty"):
         parse_ids(given)
 
 
 def test_a_mapped_tasks_output(tries, start):
-    """Lists of lists, a summary, capitals and blanks: each run is awaited once."""
+    """Nested lists, a summary, capitals and blanks are accepted. Each run is awaited once."""
     first, second = start(catalog.GROUP_SEQUENTIAL), start(catalog.TEST_PASSES, "test")
     tries.seconds = 120
     given = [first, {"run_ids": second, "truncated": {}}, f" {first[0].upper()} "]
@@ -106,19 +106,19 @@ def test_a_mapped_tasks_output(tries, start):
 @pytest.mark.parametrize("mode", ["poke", "reschedule"])
 @pytest.mark.parametrize("deferrable", [False, True])
 def test_the_interval_has_two_names(parameters, interval, mode, deferrable):
-    """Airflow's is obeyed in every mode."""
+    """Airflow's name works in every mode."""
     task = TesterArmyRunSensor(task_id="t", run_ids=A, mode=mode, deferrable=deferrable, **parameters)
     assert task.poll_interval == interval
 
 
 def test_two_intervals_that_differ():
-    """Which one is meant nobody can tell."""
+    """It is unclear which one is meant."""
     with pytest.raises(ValueError, match=r"poll_interval .* and poke_interval .* differ"):
         TesterArmyRunSensor(task_id="t", run_ids=A, poll_interval=10, poke_interval=60)
 
 
 def test_a_reschedule_obeys_the_poke_interval(tries, start):
-    """A check a minute."""
+    """The sensor checks once a minute."""
     before = timezone.utcnow()
     task = TesterArmyRunSensor(
         task_id="tests", run_ids=start(catalog.GROUP_ENDLESS), mode="reschedule", poke_interval=600
@@ -128,21 +128,21 @@ def test_a_reschedule_obeys_the_poke_interval(tries, start):
 
 
 def test_a_reschedule_does_not_overtake_the_end_of_its_process(tries, start):
-    """However short the interval is."""
+    """A short interval is raised to the minimum."""
     before = timezone.utcnow()
     ending = tries.execute(sensor(start(catalog.GROUP_ENDLESS), mode="reschedule", poll_interval=0.1))
     assert (ending.reschedule_date - before).total_seconds() >= 5
 
 
 def test_text_that_is_no_list():
-    """It is shown, as far as it fits into a line."""
+    """The message contains the start of the text."""
     with pytest.raises(RequestInvalid, match="is not a list of ids"):
         parse_ids("[1, 2")
 
 
 @pytest.mark.parametrize("run_ids", [["nightly"], [181], [None], "None"])
 def test_what_is_no_id(tries, service, run_ids):
-    """The mistake fails the task before anything is asked."""
+    """The mistake fails the task before any request is sent."""
     ending = tries.execute(sensor(run_ids))
     assert type(ending) is RequestRefused
     assert len(service.control.log) == 0
@@ -164,7 +164,7 @@ def test_a_pass(tries, service, start, deferrable):
 
 @pytest.mark.parametrize("deferrable", [False, True])
 def test_a_failure(tries, service, start, deferrable):
-    """Without a retry, and with the summary."""
+    """Airflow does not retry, and the summary is pushed."""
     tries.seconds = 0 if deferrable else 60
     task = sensor(start(catalog.GROUP_FAILING), deferrable=deferrable)
     ending = tries.execute(task)
@@ -184,14 +184,14 @@ def test_softly(tries, start):
 
 
 def test_a_broken_run_is_retried(tries, start):
-    """Airflow's retries apply; what is looked at stays the same."""
+    """Airflow retries, and the sensor waits for the same runs."""
     assert type(tries.execute(sensor(start(catalog.GROUP_BROKEN)))) is RunErrored
 
 
 @pytest.mark.parametrize("deferrable", [False, True])
 @pytest.mark.parametrize("cancel_on_kill", [False, True])
 def test_a_time_out(tries, service, start, deferrable, cancel_on_kill):
-    """It is a sensor's, so it is not retried; the runs are stopped only if the sensor was told to."""
+    """Airflow does not retry a sensor's time-out. The runs are cancelled only with `cancel_on_kill`."""
     ids = start(catalog.GROUP_ENDLESS)
     tries.seconds = 2
     task = sensor(ids, timeout=1, deferrable=deferrable, cancel_on_kill=cancel_on_kill)
@@ -203,7 +203,7 @@ def test_a_time_out(tries, service, start, deferrable, cancel_on_kill):
 
 
 def test_one_poke_at_a_time(tries, service, start):
-    """Nothing is returned while something still runs."""
+    """A poke returns nothing while a run is still active."""
     task = sensor(start(catalog.GROUP_SEQUENTIAL), mode="reschedule")
     ti = {"try_number": 1, "max_tries": 0, "start_date": None, "dag_id": "d", "task_id": "t"}
     tries.ti = type("Ti", (), {**ti, "xcom_push": lambda *_args, **_kwargs: None})()
@@ -217,7 +217,7 @@ def test_one_poke_at_a_time(tries, service, start):
 
 @pytest.mark.parametrize("timeout", [None, 60, "60"])
 def test_rescheduling(tries, service, start, timeout):
-    """Between two looks the sensor holds no worker."""
+    """Between two checks the sensor occupies no worker slot."""
     ids = start(catalog.GROUP_SEQUENTIAL)
     ending = tries.execute(sensor(ids, mode="reschedule", timeout=timeout))
     assert type(ending).__name__ == "AirflowRescheduleException"
@@ -226,7 +226,7 @@ def test_rescheduling(tries, service, start, timeout):
 
 
 def test_what_is_over_already_is_not_deferred(tries, service, start):
-    """A trigger that fires at once would race with Airflow's own book-keeping."""
+    """A trigger that fires at once would race with Airflow's scheduler."""
     ids = start(catalog.GROUP_SEQUENTIAL)
     service.control.clock.advance(120)
     tries.seconds = 0
@@ -235,6 +235,6 @@ def test_what_is_over_already_is_not_deferred(tries, service, start):
 
 
 def test_a_sensor_remembers_nothing(tries, start):
-    """Its ids are an argument."""
+    """A sensor gets its run ids as an argument, so it needs no record."""
     tries.execute(sensor(start(catalog.GROUP_SEQUENTIAL)))
     assert tries.store == {}

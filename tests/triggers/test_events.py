@@ -1,4 +1,4 @@
-"""Rows and events that other versions of the provider wrote."""
+"""Trigger rows and events of other versions of the provider."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_an_event_is_read_as_it_was_written(end):
     ],
 )
 def test_an_event_of_another_shape_is_a_lost_wait(event):
-    """The worker looks for itself; nothing falls through to success."""
+    """The worker polls the runs itself; an unknown event never counts as success."""
     waited = read_event(event)
     assert waited.end is WaitEnd.LOST
     assert str(event)[:20] in waited.message

@@ -1,4 +1,4 @@
-"""What a triggerer can import, seen from a worker."""
+"""Which classes a triggerer can import, checked in a worker."""
 
 from __future__ import annotations
 

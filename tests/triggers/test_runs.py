@@ -36,7 +36,7 @@ class LateKeyHook(TesterArmyHook):
 
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch):
-    """A rejected key is looked for again without a pause."""
+    """The connection is read again without a pause."""
     monkeypatch.setattr(runs, "REREAD_AFTER", 0.0)
 
 
@@ -125,7 +125,7 @@ def test_a_deadline_stops_the_runs(trigger, service):
     waiting = trigger(catalog.GROUP_ENDLESS, deadline=time.time() + 0.1)
     event = fire(waiting)
     assert event["end"] == "deadline"
-    assert "not finished in time" in event["message"]
+    assert "did not finish in time" in event["message"]
     assert set(service.control.log.cancelled_run_ids()) == set(waiting.run_ids)
 
 
@@ -145,14 +145,14 @@ def test_a_revoked_key_ends_the_wait(trigger, service):
 
 
 def test_an_outage_ends_the_wait_after_max_outage(trigger, service):
-    """One fault by itself ends nothing."""
+    """A single fault does not end the wait."""
     waiting = trigger(catalog.GROUP_ENDLESS, max_outage=0.2)
     service.control.down = "html"
     assert fire(waiting)["end"] == "unavailable"
 
 
 def reads(service):
-    """How often runs were looked at, alone or in lists."""
+    """The number of polls of runs, individually or in lists."""
     return sum(service.control.log.counts().get(name, 0) for name in ("get_run", "list_runs"))
 
 
@@ -175,7 +175,7 @@ def test_a_key_that_was_changed_while_waiting_is_taken_up(trigger, service, monk
 
 
 def test_a_key_may_change_any_number_of_times(trigger, service, monkeypatch):
-    """Once per rotation the old key is rejected; the wait goes on with the newest one."""
+    """Once per rotation the old key is rejected; the wait continues with the newest one."""
     waiting = trigger(catalog.GROUP_ENDLESS)
     keys = [DEFAULT_API_KEY, "sk_second", "sk_third", "sk_fourth"]
 
@@ -201,7 +201,7 @@ def test_a_key_may_change_any_number_of_times(trigger, service, monkeypatch):
 
 
 def answered(service):
-    """The looks at runs that were answered."""
+    """The successful polls."""
     return [one for one in service.control.log.entries() if one.method == "GET" and one.answered == 200]
 
 
@@ -234,7 +234,7 @@ def test_what_a_triggerer_cannot_do_is_left_to_the_worker(trigger, service, para
 
 
 def test_a_connection_that_cannot_be_used_is_left_to_the_worker(trigger, monkeypatch):
-    """The worker may have another one of that name, and has better words for it."""
+    """The worker may have a connection of that name, and reports the problem better."""
     waiting = trigger(catalog.GROUP_ENDLESS)
     monkeypatch.setenv("AIRFLOW_CONN_TESTERARMY_DEFAULT", json.dumps({"conn_type": "testerarmy"}))
     assert fire(waiting)["end"] == "lost"
@@ -261,7 +261,7 @@ def test_triggers_of_one_process_share_their_requests(trigger, service):
 
 
 def test_a_short_outage_ends_nothing(trigger, service):
-    """The wait goes on to the end of the runs."""
+    """The wait continues to the end of the runs."""
     waiting = trigger(catalog.GROUP_SEQUENTIAL)
     service.control.clock.advance(120)
     service.control.faults.add("reset_before", "* /runs*", times=3)
@@ -269,7 +269,7 @@ def test_a_short_outage_ends_nothing(trigger, service):
 
 
 def test_a_user_who_ends_the_task_stops_its_runs(trigger, service, kill):
-    """Airflow has the task in another state by then."""
+    """The task is in another state by then."""
     waiting = trigger(catalog.GROUP_ENDLESS)
     kill(waiting, "failed")
     assert set(service.control.log.cancelled_run_ids()) == set(waiting.run_ids)
@@ -293,7 +293,7 @@ def test_a_kill_after_the_event_stops_nothing(trigger, service, kill):
 
 
 def test_a_cancellation_outlives_the_kill_that_began_it(trigger, service, monkeypatch):
-    """Airflow leaves `on_kill` about a second."""
+    """Airflow cancels `on_kill` after about a second."""
 
     async def aown_state(_ti):
         return "failed"

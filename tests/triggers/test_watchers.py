@@ -48,7 +48,7 @@ def test_one_connection_has_one_watcher(connect):
 
 
 def test_triggers_that_begin_at_the_same_time_share_one(connect):
-    """In Airflow's triggerer another trigger can have its turn while one reads its connection's extra."""
+    """In Airflow's triggerer, another trigger may run while one reads its connection's extra."""
 
     class Interrupted(TesterArmyHook):
         other = None
@@ -85,7 +85,7 @@ def test_event_loops_share_nothing(connect):
 
 
 def test_a_watcher_that_has_ended_is_replaced(connect):
-    """The last one out closed its client."""
+    """The last waiter closed its client."""
 
     async def in_turn():
         first = watcher_of(TesterArmyHook())
@@ -128,7 +128,7 @@ def test_what_the_service_asked_for_outlives_the_watcher(connect):
 
 
 def test_a_wait_goes_on_with_the_next_watcher(connect):
-    """Whatever cancelled the first one."""
+    """For any reason why the first one was cancelled."""
 
     async def cancelled():
         hook = TesterArmyHook()

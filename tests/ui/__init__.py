@@ -1,1 +1,1 @@
-"""The tab without an Airflow around it."""
+"""Tests of the tab without a running Airflow."""

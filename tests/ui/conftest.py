@@ -1,4 +1,4 @@
-"""The tab needs Airflow 3.1; before, there is nothing of it that could be imported."""
+"""The tab needs Airflow 3.1; on earlier versions its modules cannot be imported."""
 
 from __future__ import annotations
 

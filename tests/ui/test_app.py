@@ -1,4 +1,4 @@
-"""The history's limit: filters come first, and the page says how far it searched."""
+"""The history's limits: filters are applied first, and the page says how many tasks it searched."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SINCE = datetime(2026, 1, 1, tzinfo=UTC)
 
 @pytest.fixture
 def search(monkeypatch):
-    """A search over tasks of two verdicts, one failed in a hundred, in pages of ten."""
+    """A search, in pages of ten, over tasks of which one in a hundred failed."""
     verdicts = ["failed" if number % 100 == 0 else "passed" for number in range(1000)]
     tasks = [
         stored({"verdict": verdict, "run_ids": [], "counts": {}}, dag_id=f"d{number % 2}")

@@ -1,4 +1,4 @@
-"""What the endpoints on one task answer, from reports on a disk and from the service."""
+"""Payloads for one task, from report files and from the service."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def details(task, ids):
 
 
 def test_a_report_has_everything(tmp_path):
-    """More than the summary, and without the service."""
+    """With a JSON report, all details are available without a request to the service."""
     task = reported(tmp_path)
     page = overview(task)
     assert (page["kind"], page["source"], len(page["runs"])) == ("tests", "report", len(NIGHT))
@@ -66,14 +66,14 @@ def test_a_report_has_everything(tmp_path):
     "content", ["", "{}", "[]", "[" * 200_000, '{"schema_version": 99, "runs": []}', "<!doctype html>"]
 )
 def test_a_file_that_is_no_report(tmp_path, content):
-    """The summary stands in for it."""
+    """A file that is not a report is ignored, and the summary is shown."""
     task = reported(tmp_path)
     (tmp_path / "night.json").write_text(content)
     assert overview(task)["source"] == "summary"
 
 
 def test_another_runs_report(tmp_path):
-    """A path without the date in it has been written over since."""
+    """A `report_path` without the run id is overwritten by the next run."""
     task = reported(tmp_path)
     other = [finished("another")]
     (tmp_path / "night.json").write_text(render("x.json", summary_of(other), other))
@@ -83,7 +83,7 @@ def test_another_runs_report(tmp_path):
 
 
 def test_a_report_on_another_machine(tmp_path):
-    """A worker's disk is not the API server's."""
+    """The API server cannot read a worker's local disk."""
     task = reported(tmp_path)
     (tmp_path / "night.json").unlink()
     page = overview(task)
@@ -92,13 +92,13 @@ def test_a_report_on_another_machine(tmp_path):
 
 
 def test_without_anything_it_is_no_test_task():
-    """The tab shows on every task."""
+    """Airflow shows the tab on every task, also on those that start no runs."""
     task = replace(stored(None), xcoms={"return_value": {"rows": 3}})
     assert overview(task)["kind"] == "none"
 
 
 def test_copies_are_found_and_served(tmp_path):
-    """By name, from beside the report, and only pictures."""
+    """Only images next to the report are served, and only by a valid name."""
     task = reported(tmp_path, [RUN])
     folder = Path(folder_of(str(tmp_path / "night.json")))
     folder.mkdir()
@@ -119,7 +119,7 @@ def test_copies_are_found_and_served(tmp_path):
 
 
 def test_only_our_pages_are_opened(tmp_path):
-    """A path is a template's result, and may be that of any file."""
+    """`report_path` is templated, so it can name any file; only this provider's reports are opened."""
     ours, other = tmp_path / "a.html", tmp_path / "b.html"
     ours.write_text(render("a.html", summary_of(NIGHT), NIGHT))
     other.write_text("<!doctype html><script>alert(1)</script>")
@@ -128,7 +128,7 @@ def test_only_our_pages_are_opened(tmp_path):
 
 
 def test_a_file_that_is_too_large(tmp_path, monkeypatch):
-    """It is not even read."""
+    """A file over the size limit is ignored."""
     path = tmp_path / "a.json"
     path.write_text("[]")
     os.truncate(path, 200)
@@ -137,7 +137,7 @@ def test_a_file_that_is_too_large(tmp_path, monkeypatch):
 
 
 def test_where_the_ids_come_from():
-    """What was pushed, else the summary, else what a sensor was given."""
+    """From XCom, else from the summary, else from a sensor's `run_ids`, else from the record."""
     task = stored(None)
     assert known_ids(replace(task, rendered={"run_ids": ["a", 7, True, None, "a"]})) == ["a", 7]
     pushed = replace(task, xcoms={**task.xcoms, "run_ids": ["b"]}, rendered={"run_ids": ["a"]})
@@ -149,7 +149,7 @@ def test_where_the_ids_come_from():
 
 @pytest.mark.parametrize("kind", ["pipe", "device", "link", "folder"])
 def test_a_report_that_is_no_file(tmp_path, kind):
-    """The summary is shown at once, whatever is in the report's place."""
+    """The summary is shown at once when the report's path is not a regular file."""
     task = reported(tmp_path)
     path = tmp_path / "night.json"
     content = path.read_text()
@@ -168,7 +168,7 @@ def test_a_report_that_is_no_file(tmp_path, kind):
 
 
 def test_copies_behind_a_link(tmp_path):
-    """A folder that leads elsewhere has no copies of this report."""
+    """Copies are not served from a folder that is a link out of the report's folder."""
     task = reported(tmp_path, [RUN])
     outside = tmp_path.parent / f"{tmp_path.name}.elsewhere"
     outside.mkdir()
@@ -179,7 +179,7 @@ def test_copies_behind_a_link(tmp_path):
 
 
 def test_a_rejected_run_was_not_cancelled():
-    """The service refused to start it; the worker recorded that."""
+    """The service rejected the run on submission, and the worker recorded that."""
     results = [finished("a", Outcome.CANCELLED), finished("b", Outcome.CANCELLED), finished("c")]
     task = replace(stored(summary_of(results)), record=recorded("a", "b", "c", rejected=("a",)))
     page = overview(task)
@@ -193,27 +193,27 @@ def test_a_rejected_run_was_not_cancelled():
 
 
 class Asked:
-    """The service's place: it notes which runs it is asked about."""
+    """A stand-in for the service that notes which runs are fetched."""
 
-    def __init__(self, *, vouching=True):
+    def __init__(self, *, signed=True):
         self.ids = []
-        self.vouching = vouching
+        self.signed = signed
 
-    async def vouches(self, owner, task):
-        return self.vouching
+    async def is_record_signed(self, owner, task):
+        return self.signed
 
     async def fetch(self, owner, ids):
         self.ids += ids
         return Found({str(each): {"id": str(each), "outcome": "passed", "pictures": []} for each in ids})
 
 
-def fetched(task, wanted, *, vouching=True):
-    """Which runs the service is asked about, and the notice.
+def fetched(task, wanted, *, signed=True):
+    """The runs that are fetched from the service, and the notice.
 
-    :param vouching: whether the record is known to be the task's own.
+    :param signed: whether the record is known to be the task's own.
     """
     pages = Pages()
-    pages.service = Asked(vouching=vouching)
+    pages.service = Asked(signed=signed)
     answer = asyncio.run(pages.details(task, wanted))
     return pages.service.ids, answer["notice"]
 
@@ -229,7 +229,7 @@ FOREIGN = "10000000-0000-4000-8000-000000000009"
 
 @pytest.mark.parametrize("key", ["run_ids", "return_value"])
 def test_an_edited_xcom_is_no_way_to_a_foreign_run(key):
-    """The connection's key could read it; the record of the worker does not name it."""
+    """A run that the record does not name is listed but not fetched, although the API key could read it."""
     task = stored(summary_of([finished("a")]))
     edited = [FOREIGN, "a"] if key == "run_ids" else {**task.summary, "run_ids": [FOREIGN, "a"]}
     task = replace(
@@ -245,23 +245,23 @@ def test_an_edited_xcom_is_no_way_to_a_foreign_run(key):
 
 @pytest.mark.parametrize("record", [None, {}, [], "x", {"version": 9}, {"parts": {"0": {"submission": 1}}}])
 def test_without_a_record_the_service_is_not_asked(record):
-    """The page shows what the XComs say."""
+    """Nothing is fetched; the page shows the summary from XCom."""
     task = replace(stored(summary_of([finished("a")])), rendered={"docket_conn_id": "c"}, record=record)
     assert fetched(task, ["a"]) == ([], NOT_RECORDED)
     assert overview(task)["source"] == "summary"
 
 
 def test_a_record_that_is_not_the_tasks_own_names_nothing():
-    """Whoever may edit task state can put any run id there."""
+    """A user who can edit task state can put any run id into the record."""
     task = replace(
         stored(summary_of([finished("a")])), rendered={"testerarmy_conn_id": "c"}, record=recorded("a")
     )
-    assert fetched(task, ["a"], vouching=False) == ([], NOT_RECORDED)
+    assert fetched(task, ["a"], signed=False) == ([], NOT_RECORDED)
 
 
 @pytest.mark.parametrize("given", [["a", 7], "['a', 7]", '["a", 7]', "a, 7"])
 def test_a_sensor_was_given_its_runs(given):
-    """By its rendered field, which only its worker writes; an XCom adds none to them."""
+    """A sensor's runs come from its rendered field, which only the worker writes; an XCom adds none."""
     task = replace(stored(None), rendered={"testerarmy_conn_id": "c", "run_ids": given})
     task = replace(task, xcoms={**task.xcoms, "run_ids": ["a", FOREIGN]})
     assert fetched(task, ["a", FOREIGN]) == (["a"], NOT_RECORDED)
@@ -269,7 +269,7 @@ def test_a_sensor_was_given_its_runs(given):
 
 
 def test_the_runs_of_earlier_rounds_are_the_tasks_own():
-    """They passed then, and still count."""
+    """Runs that passed in an earlier round still belong to the task."""
     task = replace(stored(None), record=recorded("b", carried=("a",)))
     assert own_keys(task) == {"a", "b"}
 
@@ -279,7 +279,7 @@ def opened(task, index=1):
 
 
 def html_report(task, results, *, old=False):
-    """Write the HTML report of some runs to where the task's is."""
+    """Write an HTML report about these runs to the task's report path."""
     path = Path(task.rendered["report_path"][1])
     page = render(str(path), summary_of(results), results)
     path.write_text(re.sub("<meta name=.test-run-ids[^>]*>", "", page) if old else page)
@@ -287,7 +287,7 @@ def html_report(task, results, *, old=False):
 
 @pytest.mark.parametrize("old", [False, True], ids=["now", "version before"])
 def test_an_html_report_of_another_run_is_not_opened(tmp_path, old):
-    """A path without the run's id in it has been overwritten since; the page would name another verdict."""
+    """A later run has overwritten the report, so opening it would show the wrong verdict."""
     task = reported(tmp_path)
     html_report(task, NIGHT, old=old)
     assert opened(task) is not None
@@ -299,7 +299,7 @@ def test_an_html_report_of_another_run_is_not_opened(tmp_path, old):
 
 
 def test_an_html_report_of_some_runs_of_others(tmp_path):
-    """One run that is not the task's makes it another's; none at all, too."""
+    """A report with a foreign run, or without any run, is not the task's."""
     task = reported(tmp_path)
     for results in ([*NIGHT, finished("another")], []):
         html_report(task, results)
@@ -307,7 +307,7 @@ def test_an_html_report_of_some_runs_of_others(tmp_path):
 
 
 def test_a_site_cannot_forge_whose_report_it_is(tmp_path):
-    """What it writes comes after the head."""
+    """The ids are read from the head only, which holds no text from the site under test."""
     task = reported(tmp_path)
     ids = " ".join(str(run.run_id) for run in NIGHT)
     html_report(task, [finished("another", title=f'"><meta name="test-run-ids" content="{ids}">')])
@@ -315,7 +315,7 @@ def test_a_site_cannot_forge_whose_report_it_is(tmp_path):
 
 
 def test_only_reports_are_opened(tmp_path):
-    """By their number among the task's own."""
+    """Only an index of an HTML report in the task's own list opens one."""
     task = reported(tmp_path)
     html_report(task, NIGHT)
     assert [opened(task, index) for index in (0, 2, 100)] == [None] * 3

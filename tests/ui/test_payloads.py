@@ -1,4 +1,4 @@
-"""What the browser gets: whatever came in, it is bounded, clean and of the expected types."""
+"""Payloads for the browser: for any input they are bounded, clean and of the expected types."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def stored(summary, note=None, **fields):
 
 @given(st.fixed_dictionaries(dict.fromkeys(FIELDS, ANYTHING)), ANYTHING)
 def test_any_summary_can_be_shown(summary, note):
-    """Whoever may edit XComs may write anything into one; the page is made all the same."""
+    """Users can write any value into an XCom; the page still renders."""
     task = stored(summary, {"label": note, "title": note})
     shown = [
         payloads.shown_summary(task.summary),
@@ -65,7 +65,7 @@ def test_any_summary_can_be_shown(summary, note):
 
 
 def test_a_usual_summary():
-    """Nothing is lost on the way."""
+    """A regular summary is passed on completely."""
     summary = summary_of(NIGHT)
     shown = payloads.shown_summary(summary)
     assert (shown["verdict"], shown["reasons"]) == (summary["verdict"], summary["reasons"])
@@ -94,12 +94,12 @@ def strings(value):
 
 @pytest.mark.parametrize("seconds", [math.nan, math.inf, -1.0, 1e300])
 def test_a_duration_that_is_none(seconds):
-    """JSON has no such numbers, and a person has no use for them."""
+    """JSON has no NaN or infinity, and an impossible duration is not shown."""
     assert payloads.run_row(finished("a", duration=seconds))["seconds"] is None
 
 
 def test_pictures_are_copies_or_links():
-    """A copy where there is one, else a link if it may be one, else nothing."""
+    """Each screenshot is a copy if there is one, else a link if its URL is https, else omitted."""
     urls = ("https://x/copied.png", "https://x/linked.png", "http://x/neither.png")
     run = finished("a", screenshots=urls, issues=(Issue("Broken", screenshot_url="https://x/issue.png"),))
     copies = {stems(run)[urls[0]]: "0.png"}
@@ -145,7 +145,7 @@ NIGHTS = [
 
 
 def test_the_flakiest_come_first():
-    """What fails always is broken, not flaky."""
+    """A test that always fails is broken, not flaky."""
     tests = history(NIGHTS, Filter())["tests"]
     assert [test["title"] for test in tests] == ["shaky", "broken", "steady"]
     assert [test["changes"] for test in tests] == [2, 0, 0]
@@ -155,14 +155,14 @@ def test_the_flakiest_come_first():
 
 
 def test_a_group_is_called_by_its_newest_name():
-    """A try that only reconnected has not learnt it."""
+    """A try that only reconnected does not know the group's title."""
     found = history(NIGHTS, Filter())
     assert {run["group_title"] for run in found["runs"]} == {"Nightly"}
     assert found["choices"]["groups"] == [{"key": "group 1", "title": "Nightly"}]
 
 
 def test_filters():
-    """Each by itself; the choices stay."""
+    """Each filter works alone, and the choices do not shrink."""
     other = night(1, {"steady": P}, "Smoke", "group 2")
     tasks = [*NIGHTS, other]
     assert [run["run_id"] for run in history(tasks, Filter(group="group 2"))["runs"]] == ["1"]
@@ -173,19 +173,19 @@ def test_filters():
 
 
 def test_a_task_without_a_verdict_is_listed():
-    """It was stopped, or it waits."""
+    """A task that was stopped or still waits has no verdict."""
     (entry,) = history([stored(None, {"label": "group 1"}, state="running")], Filter())["runs"]
     assert (entry["verdict"], entry["finished"], entry["rate"], entry["counts"]) == ("", False, None, {})
 
 
 def test_a_verdict_of_nothing_judged_is_one():
-    """The badge says so instead of showing none."""
+    """The badge shows "Not judged"."""
     assert payloads.verdict_of({"verdict": "not_judged"}) == "not_judged"
     assert payloads.verdict_of({"verdict": "made_up"}) == ""
 
 
 def test_a_test_is_flaky_in_its_own_place_alone():
-    """One that always passes in one DAG and always fails in another did not change."""
+    """A test that always passes in one DAG and always fails in another is not flaky."""
     passing, failing = (
         summary_of([finished("a", outcome, title="Checkout", test_id="t1")])
         for outcome in (Outcome.PASSED, Outcome.FAILED)
@@ -202,7 +202,7 @@ def test_a_test_is_flaky_in_its_own_place_alone():
 
 
 def test_a_line_of_a_list_has_the_reasons_that_name_tests():
-    """The first one often only counts."""
+    """The first reason often only gives the rate; the next ones name the tests."""
     summary = {**summary_of(NIGHT), "reasons": ["4 of 5 runs passed", "Checkout failed", "c", "d"]}
     (entry,) = history([stored({**summary, "truncated": {"reasons": 2}})], Filter())["runs"]
     assert (entry["reasons"], entry["more_reasons"]) == (["4 of 5 runs passed", "Checkout failed", "c"], 3)

@@ -1,4 +1,4 @@
-"""Reads that never return: they hold their own threads, and nobody else waits for them."""
+"""Reads that never return block their own threads only."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from airflow_provider_testerarmy.ui.reader_threads import Readers
 
 @pytest.fixture
 def pipe(tmp_path):
-    """A read that hangs, as that of a hung mount does, until the test is over."""
+    """A named pipe: reading it hangs, like a hung mount, until the test ends."""
     path = tmp_path / "pipe"
     os.mkfifo(path)
     yield path
-    # Each reader that still waits is let go.
+    # Opening the pipe for writing releases every reader that still waits.
     writer = os.open(path, os.O_RDWR | os.O_NONBLOCK)
     os.close(writer)
 
@@ -32,7 +32,7 @@ def threads() -> int:
 
 
 def test_a_place_that_hangs_holds_up_no_other(pipe):
-    """However many ask for it."""
+    """Many reads of a place that hangs do not delay a read of another place."""
 
     async def scene():
         readers = Readers(threads=4, per_place=2, seconds=0.3)
@@ -47,7 +47,7 @@ def test_a_place_that_hangs_holds_up_no_other(pipe):
 
 
 def test_a_place_that_hung_is_not_read_again_until_it_answers(pipe):
-    """Then it is."""
+    """While a read of a place hangs, no further read starts there."""
 
     async def scene():
         readers = Readers(threads=2, per_place=1, seconds=0.2)
@@ -67,7 +67,7 @@ def test_a_place_that_hung_is_not_read_again_until_it_answers(pipe):
 
 
 def test_a_pool_that_is_stuck_as_a_whole_says_so_at_once(pipe):
-    """It has no thread left, and nobody waits for one."""
+    """When every thread hangs, a read returns at once instead of waiting for a thread."""
 
     async def scene():
         readers = Readers(threads=2, per_place=1, seconds=0.2)
@@ -80,7 +80,7 @@ def test_a_pool_that_is_stuck_as_a_whole_says_so_at_once(pipe):
 
 
 def test_an_error_is_its_readers(tmp_path):
-    """And the thread serves the next."""
+    """The caller gets the exception, and the thread goes on to the next read."""
 
     def fail():
         raise ValueError("no")

@@ -1,4 +1,4 @@
-"""What Airflow is told of the tab, and what that costs the processes that have no use for it."""
+"""The tab's plugin registration, and its import cost in processes that serve no pages."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from airflow_provider_testerarmy.plugin import TesterArmyPlugin
 from airflow_provider_testerarmy.ui import registration
 
-# The version is Airflow's to tell, and the compat module's to read.
+# The compat module reads Airflow's version; the test replaces it there.
 OLD = """if True:
     from airflow_provider_testerarmy.airflow_compat import features
     features.INSTALLED = (3, 0)
@@ -45,12 +45,12 @@ def test_the_plugin_is_light() -> None:
 
 
 def test_an_older_airflow_has_no_tab_and_no_noise() -> None:
-    """The package loads all the same, with its listener."""
+    """The package still loads, with its listener."""
     assert output(OLD) == "[] [] 1"
 
 
 def test_where_it_shows() -> None:
-    """On a task, on a DAG run, and in the navigation; each address is relative, each route its own."""
+    """The views show on a task, on a DAG run and in the navigation, with relative URLs and unique routes."""
     views = TesterArmyPlugin.external_views
     assert [view["destination"] for view in views] == ["task_instance", "dag_run", "nav"]
     assert len({view["url_route"] for view in views}) == 3
@@ -59,7 +59,7 @@ def test_where_it_shows() -> None:
 
 
 def test_the_static_files_are_there() -> None:
-    """They are part of the package; the scripts import only one another."""
+    """The static files are part of the package and load nothing from elsewhere."""
     static = files("airflow_provider_testerarmy.ui") / "static"
     names = {path.name for path in static.iterdir()}
     assert {"page.html", "main.js", "style.css", "icon.svg", "icon-dark.svg"} <= names
@@ -72,7 +72,7 @@ def test_the_static_files_are_there() -> None:
     "way", ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "srcdoc"]
 )
 def test_no_script_makes_markup_of_text(way: str) -> None:
-    """Texts become text nodes; there is no other way in."""
+    """Scripts only create text nodes and never parse text as HTML."""
     static = files("airflow_provider_testerarmy.ui") / "static"
     assert [
         path.name for path in static.iterdir() if path.name.endswith(".js") and way in path.read_text()

@@ -1,4 +1,4 @@
-"""Which files are read: regular ones, in their own folder, up to a limit; everything else is refused at once."""
+"""Only regular files inside their folder and up to a size limit are read; everything else is refused at once."""
 
 from __future__ import annotations
 
@@ -65,14 +65,14 @@ def socket_file(folder):
     "make", [fifo, directory, device, out, chain, loop, descriptor, link_to_fifo, socket_file]
 )
 def test_what_is_no_regular_file_of_the_folder(folder, make):
-    """Without waiting for it."""
+    """Pipes, devices, folders and links out of the folder are refused without blocking."""
     make(folder)
     with pytest.raises((NotReadable, OSError)):
         read_regular(str(folder / "odd.json"), 100)
 
 
 def test_a_regular_file(folder):
-    """Also by a link within the folder, and where the folder itself is a link."""
+    """A regular file is read, also through a link inside the folder or a folder that is a link."""
     (folder / "latest.json").symlink_to("a.json")
     (folder.parent / "elsewhere").symlink_to(folder)
     for path in (folder / "a.json", folder / "latest.json", folder.parent / "elsewhere" / "a.json"):
@@ -80,14 +80,14 @@ def test_a_regular_file(folder):
 
 
 def test_a_device_that_is_no_link():
-    """A device itself has no end."""
-    with pytest.raises(NotReadable, match="no regular file"):
+    """A device is refused also without a link: /dev/zero never ends."""
+    with pytest.raises(NotReadable, match="not a regular file"):
         read_regular("/dev/zero", 100)
 
 
 @pytest.mark.parametrize("size", [8, 5_000_000])
 def test_no_more_than_the_limit(folder, size):
-    """One byte too many is too many."""
+    """A file that is one byte over the limit is refused."""
     with (folder / "a.json").open("wb") as file:
         file.truncate(size)
     with pytest.raises(NotReadable, match="larger than 7"):
@@ -95,13 +95,13 @@ def test_no_more_than_the_limit(folder, size):
 
 
 def test_a_file_that_the_kernel_makes_up():
-    """Its size is 0, whatever it says."""
+    """A file in /proc reports a size of 0, so the limit applies to what is read."""
     with pytest.raises(NotReadable, match="larger"):
         read_regular("/proc/cpuinfo", 10)
 
 
 def test_a_folder_that_leads_elsewhere(folder):
-    """The copies beside a report are beside it."""
+    """A folder that is a link out of its parent is not listed."""
     (folder / "a.screenshots").mkdir()
     (folder / "a.screenshots" / "x.png").touch()
     (folder / "b.screenshots").symlink_to(folder.parent)
@@ -114,7 +114,7 @@ def test_a_folder_that_leads_elsewhere(folder):
 
 
 def test_a_copy_by_a_link_out_of_the_report_folder(folder):
-    """The folder of the copies may be a link within the report's folder, and no further."""
+    """The folder of screenshot copies may be a link only if it stays inside the report's folder."""
     copies = folder / "a.screenshots"
     copies.symlink_to(folder.parent)
     with pytest.raises(NotReadable, match="out of its folder"):

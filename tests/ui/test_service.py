@@ -1,4 +1,4 @@
-"""Runs asked of the service for the tab: once for all who look, briefly, and not while it is down."""
+"""Run details for the tab: requests are cached, coalesced, bounded in time, and paused after a failure."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ OWNER = Owner(TesterArmyHook, "testerarmy_default")
 
 
 class Clock:
-    """Time that is moved by hand."""
+    """A clock that the test advances."""
 
     now = 0.0
 
@@ -52,7 +52,7 @@ def start(service, path):
 
 @pytest.fixture
 def runs(service):
-    """The runs of a group, over."""
+    """The finished runs of a group."""
     ids = start(service, f"groups/{catalog.GROUP_FAILING}")
     service.control.clock.advance(600)
     return ids
@@ -70,14 +70,14 @@ def fetch(details, ids, viewers=1, owner=OWNER):
 
 
 def test_many_viewers_make_one_call_for_each_run(service, details, runs):
-    """At the same moment, and afterwards."""
+    """Concurrent requests for a run are coalesced."""
     found = fetch(details, runs, viewers=20)
     assert all(set(each.details) == set(runs) and not each.notice for each in found)
     assert sorted(asked(service)) == sorted(runs)
 
 
 def test_an_answer_is_kept(service, details, clock, runs):
-    """For long, where it cannot change."""
+    """A finished run is cached for an hour."""
 
     async def twice():
         await details.fetch(OWNER, runs)
@@ -89,7 +89,7 @@ def test_an_answer_is_kept(service, details, clock, runs):
 
 
 def test_a_run_that_goes_on_is_asked_for_again(service, details, clock):
-    """After a few seconds."""
+    """An active run is fetched again after a few seconds."""
     (run_id,) = start(service, f"tests/{catalog.TEST_ENDLESS}")
 
     async def later():
@@ -101,7 +101,7 @@ def test_a_run_that_goes_on_is_asked_for_again(service, details, clock):
 
 
 def test_a_service_that_is_down_is_left_alone(service, details, clock, runs):
-    """Everybody gets the same plain word, and after a pause it is asked again."""
+    """During the pause everyone gets the same notice; after it the service is asked again."""
     service.control.down = "reset"
 
     async def until_it_is_up():
@@ -113,13 +113,13 @@ def test_a_service_that_is_down_is_left_alone(service, details, clock, runs):
 
     first, second, third = asyncio.run(until_it_is_up())
     assert first.details == second.details == {}
-    assert "does not answer" in first.notice
+    assert "not responding" in first.notice
     assert second.notice == first.notice
     assert (set(third.details), third.notice) == (set(runs), "")
 
 
 def test_a_rejected_key_is_said(service, details, runs):
-    """Without the key."""
+    """The notice says that the key was rejected, and does not contain the key."""
     service.control.keys.revoke(DEFAULT_API_KEY)
     (found,) = fetch(details, runs)
     assert found.details == {}
@@ -128,21 +128,21 @@ def test_a_rejected_key_is_said(service, details, runs):
 
 
 def test_a_run_that_is_gone_hides_no_other(service, details, runs):
-    """It says so."""
+    """One missing run does not hide the others, and the notice mentions it."""
     (found,) = fetch(details, [*runs, catalog.UNKNOWN_ID])
     assert set(found.details) == set(runs)
-    assert "does not know" in found.notice
+    assert "no longer has" in found.notice
 
 
 def test_a_connection_that_is_gone(details, runs):
-    """The page has the summary all the same."""
+    """The notice names the missing connection; the page still has the summary."""
     (found,) = fetch(details, runs, owner=Owner(TesterArmyHook, "nowhere"))
     assert found.details == {}
     assert "nowhere" in found.notice
 
 
 def test_whom_to_ask():
-    """A task's rendered fields name the connection; nothing else names a class."""
+    """The rendered connection field decides which hook is used; no other field can name a class."""
     assert owner_of({"testerarmy_conn_id": "a", "group_id": "g"}) == Owner(TesterArmyHook, "a")
     assert owner_of({"docket_conn_id": "b"}) == Owner(DocketHook, "b")
     assert owner_of({"http_conn_id": "c", "hook": "os.system", "testerarmy_conn_id": ""}) is None
@@ -160,14 +160,14 @@ def test_a_connection_of_the_dags_team(service, details, runs, monkeypatch):
     for team in ("other", None):
         (found,) = fetch(details, runs, owner=Owner(TesterArmyHook, "testerarmy_default", team))
         assert found.details == {}
-        assert "cannot be read here" in found.notice
+        assert "cannot read the connection" in found.notice
 
 
 # -- who wrote a record
 
 
 @pytest.mark.parametrize(
-    ("secret", "name", "vouched"),
+    ("secret", "name", "signed"),
     [
         (DEFAULT_API_KEY, "d/r/t/-1", True),
         ("sk_another_key", "d/r/t/-1", False),
@@ -176,10 +176,10 @@ def test_a_connection_of_the_dags_team(service, details, runs, monkeypatch):
     ],
     ids=["its own", "another key", "another task", "not signed"],
 )
-def test_a_record_is_the_tasks_own_by_its_signature(details, secret, name, vouched):
-    """Users may edit task state, and the connection's key reads all runs of its account."""
+def test_a_record_is_the_tasks_own_by_its_signature(details, secret, name, signed):
+    """Users can edit task state, and the API key can read all runs of its account."""
     data = to_json(Record(Asked("hook", "testerarmy_default"), Generation(0)))
     record = {**data, "signature": signature(data, name, secret)} if secret else data
     task = StoredTask("d", "r", "t", -1, "success", 1, None, None, record=record)
-    assert asyncio.run(details.vouches(OWNER, task)) is vouched
-    assert not asyncio.run(details.vouches(Owner(TesterArmyHook, "no_such_connection"), task))
+    assert asyncio.run(details.is_record_signed(OWNER, task)) is signed
+    assert not asyncio.run(details.is_record_signed(Owner(TesterArmyHook, "no_such_connection"), task))

@@ -1,4 +1,4 @@
-"""XComs in an object store: the tab follows a task's own references, and no others."""
+"""XComs in an object store: the tab follows a task's own references and no others."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BACKEND = backend.XComObjectStorageBackend
 
 @pytest.fixture
 def store(tmp_path, monkeypatch):
-    """An object store on a disk; what has 1,000 bytes or more goes there."""
+    """An object store in a local folder, for values of 1,000 bytes or more."""
     monkeypatch.setenv("AIRFLOW__COMMON_IO__XCOM_OBJECTSTORAGE_PATH", f"file://{tmp_path}/xcoms")
     monkeypatch.setenv("AIRFLOW__COMMON_IO__XCOM_OBJECTSTORAGE_THRESHOLD", "1000")
     monkeypatch.setattr(xcoms, "_backend", lambda: BACKEND)
@@ -32,7 +32,7 @@ def store(tmp_path, monkeypatch):
 
 
 def pushed(value, key="return_value", dag_id="d"):
-    """What the database has of a value that a worker pushed."""
+    """The database value of an XCom that a worker pushed."""
     return BACKEND.serialize_value(value, key=key, task_id="t", dag_id=dag_id, run_id="r", map_index=-1)
 
 
@@ -41,7 +41,7 @@ def resolved(*tasks):
 
 
 def test_a_summary_in_an_object_store(store):
-    """The verdict is shown, as with any other backend."""
+    """The verdict is shown as with the default backend."""
     summary = summary_of(NIGHT)
     reference = pushed(summary)
     ids = pushed([f"{number:036}" for number in range(40)], "run_ids")
@@ -54,13 +54,13 @@ def test_a_summary_in_an_object_store(store):
 
 
 def test_a_small_value_stays_in_the_database(store):
-    """Nothing has to be read for it."""
+    """A small value needs no read from the object store."""
     (found,) = resolved(stored({"verdict": "passed", "run_ids": [], "counts": {}}))
     assert found.summary["verdict"] == "passed"
 
 
 def test_another_tasks_reference_is_not_followed(store):
-    """Whoever may edit the XComs of one DAG must not read those of another."""
+    """A user who can edit the XComs of one DAG must not read those of another."""
     foreign = pushed(summary_of(NIGHT), dag_id="other")
     (found,) = resolved(stored(foreign))
     assert found.xcoms["return_value"] == foreign
@@ -80,13 +80,13 @@ def test_another_tasks_reference_is_not_followed(store):
     ],
 )
 def test_what_is_no_reference_of_this_task(value):
-    """It is shown as it is, or not at all."""
+    """Any other value is not treated as a reference."""
     assert not is_reference(stored(None), value)
 
 
 @pytest.mark.parametrize("way", ["gone", "outside", "garbage"])
 def test_a_reference_that_leads_nowhere(store, way):
-    """The page says that there is no verdict."""
+    """A reference that cannot be read stays, and there is no verdict."""
     reference = pushed(summary_of(NIGHT))
     (file,) = (store / "xcoms").rglob("d/r/t/*")
     if way == "gone":

@@ -1,7 +1,7 @@
-"""Docket's requests and answers, as its API reference (2026) has them.
+"""Docket's requests and responses, from its API reference (2026).
 
-Statuses are plain strings, and of a blueprint's snapshot only the title is read: the rest of it is large and may
-hold the logins of the product under test.
+Statuses are plain strings, so that a new one does not break parsing. Only the title of a blueprint's snapshot is
+read: the rest is large and may contain credentials for the product under test.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from airflow_provider_testerarmy.client.http.wire import (
     WireModel,
 )
 
-#: An id is an integer and stays one; text and booleans are refused.
+#: A positive integer; text and booleans are refused.
 Id = Annotated[int, Field(strict=True, ge=1, lt=2**63)]
 
 
 class DocketModel(WireModel):
-    """An object in an answer: snake_case on the wire."""
+    """An object in a response; Docket's JSON uses snake_case."""
 
     model_config = ConfigDict(alias_generator=None)
 
 
 class Action(DocketModel):
-    """What the agent did within a step, with pictures of the page after it and before it."""
+    """One action of the agent within a step, with screenshots of the page before and after it."""
 
     description: Lenient[str] = None
     type: Lenient[str] = None
@@ -39,10 +39,11 @@ class Action(DocketModel):
 
 
 class StepResult(DocketModel):
-    """One step of an attempt; ``duration`` in seconds."""
+    """One step of an attempt; ``duration`` is in seconds."""
 
     step_number: Lenient[int] = None
     task: Lenient[str] = None
+    # Strict: pydantic would read "no" and 0 as False, and an unexpected value must not look like a failed step.
     is_successful: Lenient[StrictBool] = None
     result: Lenient[str] = None
     duration: Lenient[float] = None
@@ -50,20 +51,20 @@ class StepResult(DocketModel):
 
 
 class Attempt(DocketModel):
-    """A further attempt of a run whose blueprint allows retries."""
+    """An additional attempt of a run whose blueprint allows retries."""
 
     results: LenientTuple[StepResult] = ()
     test_video_url: Lenient[str] = None
 
 
 class BlueprintSnapshot(DocketModel):
-    """The blueprint as it was when the run began."""
+    """The blueprint as it was when the run started."""
 
     title: Lenient[str] = None
 
 
-class TestRunGlimpse(DocketModel):
-    """As much of a test run as tells how far it is: read often."""
+class TestRunState(DocketModel):
+    """The fields of a test run that a poll needs; parsing them is cheap."""
 
     __test__ = False
 
@@ -71,12 +72,13 @@ class TestRunGlimpse(DocketModel):
     status: str
 
 
-class TestRun(TestRunGlimpse):
-    """One test run: only the id and the status are vital. The URLs are signed, and expire."""
+class TestRun(TestRunState):
+    """One test run. Only the id and the status are required. URLs are signed and expire."""
 
     test_blueprint_id: Lenient[Id] = None
     test_group_run_id: Lenient[Id] = None
     blueprint_metadata: Lenient[BlueprintSnapshot] = None
+    # Null while the run is active.
     results: LenientTuple[StepResult] = ()
     test_video_url: Lenient[str] = None
     test_video_download_url: Lenient[str] = None
@@ -86,48 +88,50 @@ class TestRun(TestRunGlimpse):
 
 
 class TestRunAnswer(DocketModel):
-    """The answer of ``GET /test_run/{id}``."""
+    """The response of ``GET /test_run/{id}``."""
 
     __test__ = False
 
     test_run: TestRun
 
 
-class TestRunGlimpseAnswer(DocketModel):
-    """The answer of ``GET /test_run/{id}``, of which little is read."""
+class TestRunStateAnswer(DocketModel):
+    """The response of ``GET /test_run/{id}``, reduced to what a poll needs."""
 
     __test__ = False
 
-    test_run: TestRunGlimpse
+    test_run: TestRunState
 
 
 class StartedRun(DocketModel):
-    """A test run as the answer to its trigger has it."""
+    """A test run in the response to a trigger."""
 
     id: Id
     test_blueprint_id: Lenient[Id] = None
     test_group_run_id: Lenient[Id] = None
+    # Docket may add a run that logs in; it is not one of the requested tests.
     is_login_test_run: Lenient[bool] = None
 
 
 class GroupRun(DocketModel):
-    """What a trigger started: one test run for each test."""
+    """The group run that a trigger started, with one test run for each test."""
 
     id: Lenient[Id] = None
     name: Lenient[str] = None
     status: Lenient[str] = None
+    # Not lenient: a dropped run would continue without anything waiting for it.
     test_runs: tuple[StartedRun, ...]
 
 
 class GroupRunAnswer(DocketModel):
-    """The answer to a trigger."""
+    """The response to a trigger."""
 
     message: Lenient[str] = None
     test_group_run: GroupRun
 
 
 class GithubContext(RequestModel):
-    """The commit that a CI run tests; Docket reports its outcome there."""
+    """The commit that a CI run tests; Docket reports the outcome to GitHub."""
 
     model_config = ConfigDict(alias_generator=None)
 
@@ -138,7 +142,7 @@ class GithubContext(RequestModel):
 
 
 class CiRunRequest(RequestModel):
-    """What a CI run has in its body beside the tests."""
+    """The fields of a CI run's body besides the tests."""
 
     model_config = ConfigDict(alias_generator=None)
 

@@ -1,6 +1,6 @@
 """The Docket API, one function per operation; nothing here does I/O.
 
-Source: the service's API reference. It has no list, no cancellation and no idempotency key.
+Source: the service's API reference. The API has no list, no cancellation and no idempotency key.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from airflow_provider_testerarmy.client.docket.models import (
     Id,
     TestRun,
     TestRunAnswer,
-    TestRunGlimpse,
-    TestRunGlimpseAnswer,
+    TestRunState,
+    TestRunStateAnswer,
 )
 from airflow_provider_testerarmy.client.http.errors import RequestInvalid, UnusableSubmission
 from airflow_provider_testerarmy.client.http.operation import Operation
@@ -27,7 +27,7 @@ from airflow_provider_testerarmy.client.http.wire import NOTHING, build_request
 
 DEFAULT_BASE_URL: Final = "https://api.docketqa.com"
 KEY_HEADER: Final = "X-API-KEY"
-#: The reference does not describe errors: one of these fields in a JSON object is taken for Docket's own.
+#: The reference does not describe errors. A JSON object with one of these fields counts as an error of Docket.
 ERROR_FORMAT: Final = (("detail",), ("message",), ("error",), ("errors",), ("msg",))
 
 AnswerT = TypeVar("AnswerT", bound=BaseModel)
@@ -36,16 +36,17 @@ _id: Final = TypeAdapter(Id)
 
 
 def check_id(value: object, name: str) -> int:
-    """The id as an integer, from an integer or from text that a template made of one.
+    """The id as an integer, from an integer or from rendered text.
 
-    :param name: what it is called in the message, e.g. ``test_blueprint_ids``.
+    :param name: its name in the message, e.g. ``test_blueprint_ids``.
     :raises RequestInvalid: for anything else, booleans included.
     """
     if isinstance(value, str):
         text = value.strip()
         if text.lower() in NOTHING:
             raise RequestInvalid(f"{name} is empty; a template may have rendered to nothing.")
-        # Longer text is no id, and Python refuses to read thousands of digits.
+        # An id has at most 19 digits. int() raises an error for more than 4,300 digits:
+        # https://docs.python.org/3/library/stdtypes.html#integer-string-conversion-length-limitation
         value = int(text) if text.isascii() and text.isdigit() and len(text) < 20 else text
     try:
         return _id.validate_python(value)
@@ -55,9 +56,9 @@ def check_id(value: object, name: str) -> int:
 
 
 def check_ids(value: object, name: str) -> tuple[int, ...]:
-    """The ids from a list, one id, or text that a template made of either: ``[181, 182]`` or ``181, 182``.
+    """The ids from a list, a single id, or rendered text such as ``[181, 182]`` or ``181, 182``.
 
-    :raises RequestInvalid: when there is none, or when one of them is not an id.
+    :raises RequestInvalid: for an empty list, or an item that is not an id.
     """
     if isinstance(value, str):
         parts = value.strip().strip("[]()").split(",")
@@ -72,30 +73,29 @@ def check_ids(value: object, name: str) -> tuple[int, ...]:
 
 
 def check_choice(test_blueprint_ids: object, test_blueprint_category_id: object) -> None:
-    """Refuse both, and neither, of the two ways to say what to run.
+    """Check that exactly one of the two parameters is given.
 
-    :raises RequestInvalid: saying which it is.
+    :raises RequestInvalid: if both or neither are given.
     """
     if test_blueprint_ids is not None and test_blueprint_category_id is not None:
         raise RequestInvalid(
-            "Both test_blueprint_ids and test_blueprint_category_id are given: give the tests or their "
-            "category, not both."
+            "Both test_blueprint_ids and test_blueprint_category_id are given; pass only one of them."
         )
     if test_blueprint_ids is None and test_blueprint_category_id is None:
         raise RequestInvalid(
-            "Neither test_blueprint_ids nor test_blueprint_category_id is given: one of them says what to run; "
-            "a template may have rendered to nothing."
+            "Neither test_blueprint_ids nor test_blueprint_category_id is given; pass one of them. "
+            "A template may have rendered to nothing."
         )
 
 
 def trigger_run(
     *, test_blueprint_ids: object = None, test_blueprint_category_id: object = None
 ) -> Operation[GroupRun]:
-    """``POST /test_group_run/trigger_run``: starts, and bills, a run of each test.
+    """``POST /test_group_run/trigger_run``: starts (and bills) one run of each test.
 
     :param test_blueprint_ids: the tests.
-    :param test_blueprint_category_id: a whole suite instead.
-    :raises RequestInvalid: for both or neither of them, or for something that is not an id.
+    :param test_blueprint_category_id: the category that contains the tests, instead of their ids.
+    :raises RequestInvalid: if both or neither are given, or a value is not an id.
     """
     return trigger(_selection(test_blueprint_ids, test_blueprint_category_id))
 
@@ -106,7 +106,7 @@ def trigger_ci_run(
     test_blueprint_ids: object = None,
     test_blueprint_category_id: object = None,
 ) -> Operation[GroupRun]:
-    """``POST /test_group_run/trigger_ci_run``: as :func:`trigger_run`, reported to a commit on GitHub.
+    """``POST /test_group_run/trigger_ci_run``: like :func:`trigger_run`, and reports to a commit on GitHub.
 
     :param github_context: the commit, with the fields of :class:`GithubContext`.
     """
@@ -115,29 +115,32 @@ def trigger_ci_run(
 
 
 def trigger(body: Mapping[str, Any]) -> Operation[GroupRun]:
-    """The trigger that such a body, checked before, is for."""
+    """The trigger for a validated body; ``github_context`` in it makes it a CI run."""
     name, path = "trigger run", "/test_group_run/trigger_run"
     if "github_context" in body:
         name, path = "trigger CI run", "/test_group_run/trigger_ci_run"
-    # No idempotency key exists: a repeated trigger starts, and bills, a second group run.
+    # The API has no idempotency key: a repeated trigger starts (and bills) a second group run.
     return Operation(name, "POST", path, _group_run, body=body, repeatable=False)
 
 
 def _group_run(data: Any) -> GroupRun:
-    """The group run that a trigger's answer names.
+    """Parse the response to a trigger.
 
-    :raises UnusableSubmission: for another shape, with the ids that can be read nevertheless.
+    :raises UnusableSubmission: for an unexpected shape, with the ids that could be read.
     """
     try:
         return GroupRunAnswer.model_validate(data).test_group_run
     except ValidationError as error:
         found = error.errors(include_url=False, include_input=False, include_context=False)
         where = "; ".join(f"{'.'.join(map(str, item['loc'])) or 'body'}: {item['msg']}" for item in found[:3])
-        raise UnusableSubmission(f"the answer has another shape: {where}", *_named_ids(data)) from None
+        raise UnusableSubmission(
+            f"the response has an unexpected shape: {where}", *_named_ids(data)
+        ) from None
 
 
 def _named_ids(data: Any) -> tuple[tuple[int, ...], str]:
-    """The usable run ids and the group run's id in an answer of any shape."""
+    """The valid run ids and the group run's id in a response of any shape."""
+    # These runs exist and are billed. The error names them, so that a person can find and stop them.
     group = data.get("test_group_run") if isinstance(data, Mapping) else None
     if not isinstance(group, Mapping):
         return (), ""
@@ -159,9 +162,9 @@ def get_test_run(run_id: int | str) -> Operation[TestRun]:
     return _test_run(run_id, TestRunAnswer).then(lambda answer: answer.test_run)
 
 
-def glance_at_test_run(run_id: int | str) -> Operation[TestRunGlimpse]:
-    """As :func:`get_test_run`, reading only how far the run is."""
-    return _test_run(run_id, TestRunGlimpseAnswer).then(lambda answer: answer.test_run)
+def get_test_run_state(run_id: int | str) -> Operation[TestRunState]:
+    """Like :func:`get_test_run`, but parses only what a poll needs."""
+    return _test_run(run_id, TestRunStateAnswer).then(lambda answer: answer.test_run)
 
 
 def _test_run(run_id: int | str, answer: type[AnswerT]) -> Operation[AnswerT]:
@@ -169,18 +172,18 @@ def _test_run(run_id: int | str, answer: type[AnswerT]) -> Operation[AnswerT]:
 
     def parse(data: Any) -> AnswerT:
         parsed = answer.model_validate(data)
-        told = getattr(parsed, "test_run", None)
-        # A cache or a proxy may answer about another run; its end must not be taken for this one's.
-        if getattr(told, "id", None) != asked:
-            raise ValueError(f"asked about run {asked}, answered about another run")
+        returned = getattr(parsed, "test_run", None)
+        # A broken cache or proxy may return another run, whose outcome must not count for this one.
+        if getattr(returned, "id", None) != asked:
+            raise ValueError(f"requested run {asked}, received another run")
         return parsed
 
     return Operation("get test run", "GET", f"/test_run/{asked}", parse)
 
 
-def look_for_no_run() -> Operation[None]:
-    """``GET /test_run/0``: a run that there is not, so that 404 is the good answer and proves the key."""
-    return Operation("look for run 0", "GET", "/test_run/0", lambda _body: None)
+def check_key() -> Operation[None]:
+    """``GET /test_run/0``: tests the key. Ids start at 1, so a 404 means that the service accepted the key."""
+    return Operation("test the key", "GET", "/test_run/0", lambda _body: None)
 
 
 def _selection(test_blueprint_ids: object, test_blueprint_category_id: object) -> dict[str, Any]:

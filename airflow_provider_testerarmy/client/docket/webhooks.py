@@ -1,12 +1,12 @@
-"""Docket's webhooks: whether a delivery is genuine and fresh, and what it says. Pure: the clock is passed in.
+"""Verifies and parses Docket's webhook deliveries. It does no I/O; the caller passes the time.
 
 ::
 
     WebhookRefused              do not act on this delivery
-    ├── WebhookMalformed        the header, or a signed body, is not what Docket sends
-    ├── SignatureMismatch       not signed with this secret, or changed on the way
-    ├── OutsideReplayWindow     genuine, and signed too long ago or ahead of this clock
-    └── DeliveryRepeated        genuine, and accepted before
+    ├── WebhookMalformed        the header or the signed body has an unexpected format
+    ├── SignatureMismatch       signed with another secret, or changed in transit
+    ├── OutsideReplayWindow     authentic, but signed too long ago or ahead of this clock
+    └── DeliveryRepeated        authentic, but accepted before
 
 Source: https://docs.docketqa.com/essentials/webhooks
 """
@@ -27,17 +27,19 @@ from airflow_provider_testerarmy.client.http.wire import Lenient, LenientTuple, 
 SIGNATURE_HEADER: Final = "X-Docket-Signature"
 IDEMPOTENCY_HEADER: Final = "X-Docket-Idempotency-Key"
 
-#: Seconds by which a delivery may be old, or ahead, by default.
+#: The default for the maximum age of a delivery in seconds, and for how far ahead its time may be.
 REPLAY_WINDOW: Final = 300.0
+#: A longer idempotency key is refused, because the receiver has to store the keys.
 MAX_KEY_LENGTH: Final = 200
 
 _SCHEME: Final = "v1"
+# Stricter than int() and bytes.fromhex(), which accept spaces, and int() also signs and underscores.
 _TIME: Final = re.compile(r"[0-9]{1,12}")
 _DIGEST: Final = re.compile(r"[0-9a-fA-F]{64}")
 
 
 class WebhookRefused(Exception):
-    """Root of the tree; none of these messages holds the secret or a signature."""
+    """Root of the tree. The messages contain neither the secret nor a signature."""
 
 
 class WebhookMalformed(WebhookRefused):
@@ -45,19 +47,19 @@ class WebhookMalformed(WebhookRefused):
 
 
 class SignatureMismatch(WebhookRefused):
-    """The signature does not belong to this body, time and secret."""
+    """The signature does not match the body, the time and the secret."""
 
 
 class OutsideReplayWindow(WebhookRefused):
-    """The delivery is genuine, and older or newer than the window allows."""
+    """The delivery is authentic, but older or newer than the window allows."""
 
 
 class DeliveryRepeated(WebhookRefused):
-    """The delivery was accepted before, under this idempotency key or another one."""
+    """The delivery was accepted before, with this idempotency key or another one."""
 
 
 class GroupRunSummary(DocketModel):
-    """How a group run ended."""
+    """The result of a group run."""
 
     id: Id
     status: Lenient[str] = None
@@ -73,40 +75,43 @@ class GroupRunSummary(DocketModel):
 
 
 class WebhookEvent(DocketModel):
-    """A delivery: ``event`` is ``test_group_run_passed``, ``_failed``, ``_stopped``, or one of later days."""
+    """A delivery. ``event`` is ``test_group_run_passed``, ``_failed``, ``_stopped``, or a newer one."""
 
     event: str
     payload: GroupRunSummary
     created_at: Lenient[Moment] = None
-    #: A digest of the signed time and body: the same for a replay, whatever its idempotency key.
+    #: A digest of the signed time and body: a replay has the same one, even with another idempotency key.
     fingerprint: str = ""
 
 
 def verify(
     body: bytes, signature: str | None, secret: str, *, now: float, window: float = REPLAY_WINDOW
 ) -> WebhookEvent:
-    """The event that a delivery tells of, once it has proved genuine and fresh.
+    """Verify a delivery and parse its event.
 
-    :param body: the request's body, byte for byte as it came.
+    :param body: the request's body, byte for byte as received.
     :param signature: the header ``X-Docket-Signature``.
-    :param secret: the shared secret, in hex as Docket shows it.
+    :param secret: the shared secret in hexadecimal, as Docket shows it.
     :param now: seconds since the epoch.
     :param window: seconds by which the delivery may be older or newer than ``now``.
-    :raises ValueError: for a secret that is not hex; it is the receiver's own mistake.
-    :raises WebhookRefused: for a delivery not to act on.
+    :raises ValueError: for a secret that is not hexadecimal, which is a mistake in your configuration.
+    :raises WebhookRefused: for a delivery that you must not act on.
     """
+    # Docket signs with the decoded bytes of the secret, and signs "<time>.<raw body>".
     key = _key(secret)
     signed_at, digests = _parse_header(signature)
     expected = hmac.digest(key, signed_at.encode() + b"." + body, hashlib.sha256)
+    # Compare all of them in constant time, so that the duration does not reveal which one matches.
     matches = [hmac.compare_digest(expected, digest) for digest in digests]
     if not any(matches):
         raise SignatureMismatch(
-            "The signature does not belong to this body: another secret, or it was changed."
+            "The signature does not match: the secret differs, or the body was changed in transit."
         )
     age = now - int(signed_at)
     if not -window <= age <= window:
         when = f"{age:.0f} s ago" if age > 0 else f"{-age:.0f} s ahead of this clock"
-        raise OutsideReplayWindow(f"The delivery was signed {when}; {window:g} s are allowed.")
+        raise OutsideReplayWindow(f"The delivery was signed {when}; at most {window:g} s are allowed.")
+    # Parse the body only now: before, anyone could have sent it.
     fingerprint = hashlib.sha256(signed_at.encode() + b"." + body).hexdigest()
     return _parse_event(body).model_copy(update={"fingerprint": fingerprint})
 
@@ -117,14 +122,14 @@ def _key(secret: str) -> bytes:
     except ValueError:
         key = b""
     if not key:
-        raise ValueError("The webhook secret must be the hexadecimal text that Docket shows.")
+        raise ValueError("The webhook secret must be the hexadecimal text that Docket shows; copy it again.")
     return key
 
 
 def _parse_header(header: str | None) -> tuple[str, list[bytes]]:
-    """The time as it was signed, and the signatures: several while a secret is being replaced."""
+    """The signed time as text, and the signatures: there are several while a secret is being rotated."""
     if not header:
-        raise WebhookMalformed(f"There is no {SIGNATURE_HEADER} header.")
+        raise WebhookMalformed(f"The {SIGNATURE_HEADER} header is missing.")
     scheme, *pairs = (part.strip() for part in header.split(","))
     if scheme != _SCHEME:
         raise WebhookMalformed(f"The {SIGNATURE_HEADER} header is not of version {_SCHEME}.")
@@ -145,19 +150,19 @@ def _parse_event(body: bytes) -> WebhookEvent:
         found = error.errors(include_url=False, include_input=False, include_context=False)
         where = "; ".join(f"{'.'.join(map(str, item['loc'])) or 'body'}: {item['msg']}" for item in found[:3])
         raise WebhookMalformed(
-            f"The delivery is genuine, and not an event of a group run: {where}."
+            f"The delivery is authentic, but not an event of a group run: {where}."
         ) from None
 
 
 @dataclass(frozen=True, slots=True)
 class SeenDeliveries:
-    """The last deliveries, by their ``X-Docket-Idempotency-Key`` and by what was signed.
+    """The most recent deliveries, by ``X-Docket-Idempotency-Key`` and by a digest of what was signed.
 
-    The key is not signed, so by itself it does not stop a recorded delivery that is sent again under a fresh one.
+    The signature does not cover the key. A recorded delivery that is replayed with a new key has a known digest.
 
-    :param keys: oldest first.
-    :param fingerprints: of the same deliveries, oldest first.
-    :param limit: how many are remembered; an older one would be taken for new, so let it cover the window.
+    :param keys: the idempotency keys, oldest first.
+    :param fingerprints: the digests of the same deliveries, oldest first.
+    :param limit: how many deliveries to remember. Choose it so that they cover the replay window.
     """
 
     keys: tuple[str, ...] = ()
@@ -168,9 +173,9 @@ class SeenDeliveries:
         return key in self.keys
 
     def with_key(self, key: str | None) -> SeenDeliveries:
-        """The deliveries and one more; the same ones when it was among them.
+        """A copy with this key added; ``self`` if the key is already there.
 
-        :raises WebhookMalformed: for no key, or one too long to be remembered.
+        :raises WebhookMalformed: if the key is missing or too long.
         """
         if not key or len(key) > MAX_KEY_LENGTH:
             raise WebhookMalformed(f"The {IDEMPOTENCY_HEADER} header is missing or too long.")
@@ -179,10 +184,12 @@ class SeenDeliveries:
         return replace(self, keys=(*self.keys, key)[-self.limit :])
 
     def admit(self, event: WebhookEvent, key: str | None) -> SeenDeliveries:
-        """The deliveries and this one, which :func:`verify` returned.
+        """A copy with this delivery added.
 
-        :raises DeliveryRepeated: when its key, or its signed time and body, were seen before.
-        :raises WebhookMalformed: for no key, or one too long to be remembered.
+        :param event: the event that :func:`verify` returned.
+        :param key: the header ``X-Docket-Idempotency-Key``.
+        :raises DeliveryRepeated: if its key, or its signed time and body, are already there.
+        :raises WebhookMalformed: if the key is missing or too long.
         """
         after = self.with_key(key)
         if after is self or event.fingerprint in self.fingerprints:

@@ -1,1 +1,1 @@
-"""What both APIs share: senders, retry, errors, operations as values."""
+"""The HTTP code that both APIs share: senders, retries, errors, and operations as values."""

@@ -1,4 +1,4 @@
-"""What the bytes of an answer mean: a value, or the error that they are. Shared by both senders."""
+"""Turns the bytes of a response into a value or an error; both senders use it."""
 
 from __future__ import annotations
 
@@ -24,22 +24,24 @@ from airflow_provider_testerarmy.client.http.retry import http_date
 
 T = TypeVar("T")
 
-#: From this many bytes on an answer is read in a thread: an event loop has others to serve meanwhile.
+#: Responses larger than this many bytes are parsed in a thread, so that the event loop can serve other tasks.
 LARGE: Final = 256 * 1024
-#: From this many bytes or values on it is parsed in Python: the parser in C holds the interpreter for all of it
-#: (20 ms at these sizes), the one in Python lets other threads run in between.
+#: Above this many bytes or values, JSON is parsed in Python. The C parser holds the GIL throughout (20 ms at
+#: these sizes); the Python parser lets other threads run.
 _HUGE: Final = 1024 * 1024
 _MANY_VALUES: Final = 50_000
-#: Commas and brackets: an upper bound of the values of a document, each of which takes far more memory than bytes.
+#: The limit for commas and brackets, an upper bound of the number of values. A parsed value takes far more memory
+#: than its bytes, so the limit on bytes alone does not bound the memory.
 MAX_VALUES: Final = 200_000
-#: Of one list; pages have 100. pydantic checks a list in one go, and takes 4 µs for each item that is wrong.
+#: The limit for items of one list; pages have 100. pydantic validates a list in one call, which takes 4 µs for
+#: each invalid item.
 MAX_ITEMS: Final = 5_000
 _EXCERPT: Final = 300
 _MANY: Final = 1_000
 _PIECE: Final = 256 * 1024
 _SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
 _KEPT_HEADERS: Final = ("retry-after", "date", "content-type", "location")
-#: Error texts, in the order in which they are looked for: TesterArmy's, then what Docket and its framework use.
+#: The fields that may hold an error's text, in order: TesterArmy's ``message``, then those of Docket (FastAPI).
 _TEXTS: Final = ("message", "detail", "msg", "errors")
 
 
@@ -50,10 +52,10 @@ def read_answer(
     head: Head,
     content: bytearray,
 ) -> Answer[T]:
-    """The parsed answer, or the error that it is.
+    """Parse a response.
 
-    :raises StatusError: for every status but 2xx; a redirect is refused, because it could carry the key away.
-    :raises ProtocolError: for a body that is empty, not JSON, or of another shape.
+    :raises StatusError: for every status but 2xx. Redirects are not followed: they could send the key elsewhere.
+    :raises ProtocolError: for a body that is empty, not JSON, or has an unexpected shape.
     """
     info = _response_info(endpoint, head, content)
     if not 200 <= head.status <= 299:
@@ -73,48 +75,49 @@ def read_answer(
             batch_id=error.batch_id,
         ) from None
     except ValueError as error:
-        # pydantic's own message quotes the input, which is remote text of any length.
+        # pydantic's own message quotes the input, which is untrusted text of any length.
         reason = endpoint.scrub(_shape_error(error))
         raise ProtocolError(
-            f"the answer has another shape: {reason}", request=request, response=info
+            f"the response has an unexpected shape: {reason}", request=request, response=info
         ) from None
     return Answer(value, server_time(info))
 
 
 class Head:
-    """Status line and headers, their names in lower case."""
+    """The status line and headers of a response; header names are in lower case."""
 
     def __init__(self, status: int, reason: str, headers: Mapping[str, str]) -> None:
         self.status, self.reason, self.headers = status, reason, headers
 
 
 def server_time(response: ResponseInfo) -> datetime | None:
-    """The service's clock, from the ``Date`` header."""
+    """The service's time, from the ``Date`` header (RFC 9110, 6.6.1)."""
     return http_date(response.headers.get("date", ""))
 
 
 def _decode(content: bytearray, request: RequestInfo, info: ResponseInfo) -> Any:
     if not content or content.isspace():
-        raise ProtocolError("the answer is empty", request=request, response=info)
+        raise ProtocolError("the response is empty", request=request, response=info)
     values = sum(map(content.count, (b",", b"[", b"{")))
     if values > MAX_VALUES:
-        raise ProtocolError(f"the answer has more than {MAX_VALUES} values", request=request, response=info)
+        raise ProtocolError(f"the response has more than {MAX_VALUES} values", request=request, response=info)
     try:
         data: Any = (
             _PARSER_IN_PYTHON.decode(content.decode())
             if len(content) > _HUGE or values > _MANY_VALUES
             else json.loads(content)
         )
-        # Text that was cut within an emoji: no log and no report could be written with it.
-        data = _whole(data) if _has_surrogate(content) else data
+        # A service that truncates text in the middle of an emoji sends half a surrogate pair. It cannot be encoded
+        # as UTF-8, so writing a log or a report would fail.
+        data = _without_surrogates(data) if _has_surrogate(content) else data
     except (ValueError, RecursionError):
         kind = "HTML" if content[:_PIECE].lstrip()[:1] == b"<" else "not JSON"
         raise ProtocolError(
-            f"the answer is {kind}: {info.excerpt[:80]!r}", request=request, response=info
+            f"the response is {kind}: {info.excerpt[:80]!r}", request=request, response=info
         ) from None
     if len(content) > MAX_ITEMS and _longest_list(data) > MAX_ITEMS:
         raise ProtocolError(
-            f"the answer has a list of more than {MAX_ITEMS} items", request=request, response=info
+            f"the response has a list of more than {MAX_ITEMS} items", request=request, response=info
         )
     return data
 
@@ -132,7 +135,7 @@ def _longest_list(data: Any) -> int:
 
 
 class _ParserInPython(json.JSONDecoder):
-    """The standard library's own parser, without its accelerator."""
+    """The standard library's JSON parser without its C accelerator."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -145,29 +148,30 @@ _PARSER_IN_PYTHON: Final = _ParserInPython()
 
 
 def _has_surrogate(content: bytearray) -> bool:
-    # Piece by piece, with an overlap, so that other threads run in between.
+    # `re` holds the GIL during a search, so search in pieces and let other threads run in between. The pieces
+    # overlap, because an escape may span two of them.
     starts = range(0, len(content), _PIECE)
     return any(_SURROGATE.search(content, start, start + _PIECE + 8) for start in starts)
 
 
-def _whole(value: Any) -> Any:
-    """The value, with a ``?`` for each half of a character."""
+def _without_surrogates(value: Any) -> Any:
+    """The value with ``?`` in place of each lone surrogate."""
     if isinstance(value, str):
         return value if value.isascii() else value.encode("utf-8", "replace").decode()
     if isinstance(value, list):
-        return [_whole(item) for item in value]
+        return [_without_surrogates(item) for item in value]
     if isinstance(value, dict):
-        return {_whole(name): _whole(item) for name, item in value.items()}
+        return {_without_surrogates(name): _without_surrogates(item) for name, item in value.items()}
     return value
 
 
 def _response_info(endpoint: Endpoint, head: Head, content: bytearray) -> ResponseInfo:
     kept = {name: endpoint.scrub(head.headers[name]) for name in _KEPT_HEADERS if name in head.headers}
     if "location" in kept:
-        # Where it leads may be signed.
+        # The query of a redirect may hold a signature or a token.
         kept["location"] = re.split(r"[?#]", kept["location"], maxsplit=1)[0]
-    # Scrub before cutting, so that a key across the cut does not survive in part. However often it is
-    # repeated, this many bytes are no fewer characters than are kept: three for each key.
+    # Scrub before truncating, so that a key across the cut does not survive in part. Scrubbing shortens the
+    # text; this many bytes leave enough of it even if the key is repeated throughout.
     begin = content[: _EXCERPT * max(4, len(endpoint.key))]
     excerpt = endpoint.scrub(begin.decode("utf-8", "replace"))[:_EXCERPT]
     return ResponseInfo(head.status, kept, excerpt)
@@ -176,11 +180,13 @@ def _response_info(endpoint: Endpoint, head: Head, content: bytearray) -> Respon
 def _status_message(head: Head, error: ErrorBody, endpoint: Endpoint, *, own: bool) -> str:
     status = head.status
     if status in (301, 302, 303, 307, 308):
-        return f"{status}: redirected, which is not followed; check the host of the connection"
+        return (
+            f"{status}: the response is a redirect, which is not followed; check the host of the connection"
+        )
     foreign = status in FORMAT_MATTERS and not own
     said = ": ".join(part for part in (error.code, error.text) if part) or head.reason
     message = _line(endpoint.scrub(f"{status} {said}".strip()))[:_EXCERPT]
-    hint = " (not in the service's error format: a proxy or firewall may have answered)"
+    hint = " (not in the service's error format: a proxy or firewall may have sent it)"
     return message + hint if foreign else message
 
 
@@ -189,7 +195,7 @@ def _line(text: str) -> str:
 
 
 class ErrorBody:
-    """What the body of an error says, in any of the usual formats."""
+    """The code and text in the body of an error response, in any of the usual formats."""
 
     def __init__(self, content: bytearray | bytes) -> None:
         self._content = content
@@ -203,22 +209,22 @@ class ErrorBody:
         return data if isinstance(data, dict) else {}
 
     def has_format(self, wanted: tuple[tuple[str, ...], ...]) -> bool:
-        """Whether it has that format: all fields of one alternative, none of them empty."""
+        """Whether the body has all fields of one of the alternatives, none of them empty."""
         return any(all(self._fields.get(name) for name in names) for names in wanted)
 
     @property
     def code(self) -> str:
-        """The error's code, empty when there is none."""
-        return _said(self._fields.get("error"))
+        """The error code, or an empty string."""
+        return _text_of(self._fields.get("error"))
 
     @property
     def text(self) -> str:
-        """The error's text, empty when there is none."""
-        return next((said for name in _TEXTS if (said := _said(self._fields.get(name)))), "")
+        """The error text, or an empty string."""
+        return next((said for name in _TEXTS if (said := _text_of(self._fields.get(name)))), "")
 
 
-def _said(value: Any, depth: int = 3) -> str:
-    """The text in an error's field: itself, or those of a list of details."""
+def _text_of(value: Any, depth: int = 3) -> str:
+    """The text in a field of an error: a string, or the texts in a list of details."""
     if isinstance(value, str):
         return value
     if isinstance(value, int | float) and not isinstance(value, bool):
@@ -226,18 +232,19 @@ def _said(value: Any, depth: int = 3) -> str:
     if not depth or not isinstance(value, list | dict):
         return ""
     if isinstance(value, dict):
-        return _said_of_fields(value, depth)
-    return "; ".join(said for item in value[:3] if (said := _said(item, depth - 1)))
+        return _text_of_object(value, depth)
+    return "; ".join(said for item in value[:3] if (said := _text_of(item, depth - 1)))
 
 
-def _said_of_fields(value: dict[Any, Any], depth: int) -> str:
-    """The text in an object: its own text with the place it is about, or a text for each of its names."""
-    told = next((said for name in _TEXTS if (said := _said(value.get(name), depth - 1))), "")
-    if told:
+def _text_of_object(value: dict[Any, Any], depth: int) -> str:
+    """The text in an object: its message with its location, or one text for each field."""
+    message = next((said for name in _TEXTS if (said := _text_of(value.get(name), depth - 1))), "")
+    if message:
+        # FastAPI's 422 has a list of {"loc": [...], "msg": ...}: https://fastapi.tiangolo.com/tutorial/handling-errors/
         where = value.get("loc")
         place = ".".join(map(str, where[:5])) if isinstance(where, list) else ""
-        return f"{place}: {told}" if place else told
-    parts = [(name, _said(item, depth - 1)) for name, item in list(value.items())[:3]]
+        return f"{place}: {message}" if place else message
+    parts = [(name, _text_of(item, depth - 1)) for name, item in list(value.items())[:3]]
     return "; ".join(f"{name}: {said}" for name, said in parts if said)
 
 
@@ -246,7 +253,7 @@ def _shape_error(error: ValueError) -> str:
     if not callable(details):
         return str(error)[:_EXCERPT]
     if getattr(error, "error_count", int)() > _MANY:
-        # Each place would be made into a dictionary, with the interpreter held.
+        # pydantic would build a dictionary for each of them while it holds the GIL.
         return f"more than {_MANY} fields are wrong"
     found = details(include_url=False, include_input=False, include_context=False)
     places = ["{}: {}".format(".".join(map(str, item["loc"])) or "body", item["msg"]) for item in found[:3]]

@@ -1,4 +1,4 @@
-"""Where a service is and how to prove who asks: checked once, before anything is sent."""
+"""The base URL and the API key of a service, validated before anything is sent."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from airflow_provider_testerarmy.client.http.errors import RequestInvalid
 USER_AGENT: Final = f"airflow-provider-testerarmy/{__version__}"
 
 
-#: The error format of an API: alternatives, each of them names of fields that an error body has together.
+#: The error format of an API: alternatives, each a tuple of fields that all occur in an error body.
 ErrorFormat = tuple[tuple[str, ...], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """Seconds, each for one request.
+    """The timeouts of one request, in seconds.
 
-    :param connect: for a connection to one address, its TLS handshake apart.
-    :param read: between two pieces of an answer.
-    :param total: for everything: resolving the name, connecting, sending, head, body and closing.
+    :param connect: for connecting to one address, and again for the TLS handshake.
+    :param read: between two chunks of a response.
+    :param total: for the whole exchange: name resolution, connecting, sending, head, body and closing.
     """
 
     connect: float = 5.0
@@ -34,15 +34,15 @@ class Timeouts:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A base URL with the header that carries the key.
+    """A base URL and the header that carries the API key.
 
     :param base_url: without a trailing slash; ``https``, or ``http`` on loopback or with ``allow_http``.
     :param key: the API key; never part of ``repr``.
-    :param key_header: the header's name, ``Authorization`` for a bearer token.
-    :param key_prefix: what stands before the key in the header, e.g. ``Bearer ``.
-    :param error_format: by which an error is known as the service's own, and not a proxy's.
-    :param verify: whether TLS certificates are verified, or the path of the CA bundle that verifies them.
-    :raises RequestInvalid: for a URL or key that cannot be used, saying what to change.
+    :param key_header: the header's name, e.g. ``Authorization`` for a bearer token.
+    :param key_prefix: the text before the key in the header, e.g. ``Bearer ``.
+    :param error_format: distinguishes an error of the service from an error of a proxy.
+    :param verify: whether to verify TLS certificates, or the path of a CA bundle.
+    :raises RequestInvalid: for an unusable URL or key; the message says what to change.
     """
 
     base_url: str
@@ -57,9 +57,9 @@ class Endpoint:
     def __post_init__(self) -> None:
         url = self.base_url.strip().rstrip("/")
         _check_url(url, allow_http=self.allow_http)
-        # An upper-case scheme is the same scheme, and whoever compares URLs takes them literally.
+        # geturl() lower-cases the scheme, so that two spellings of one URL compare as equal.
         object.__setattr__(self, "base_url", urlsplit(url).geturl())
-        # A key is copied with a line break or a blank around it more often than not.
+        # A pasted key often has a line break or a space around it.
         object.__setattr__(self, "key", self.key.strip())
         _check_key(self.key)
 
@@ -78,15 +78,16 @@ class Endpoint:
         }
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError("An Endpoint holds the API key, so it is not pickled.")
+        # Airflow pickles and serializes many objects; the key must not end up in its database or logs.
+        raise TypeError("An Endpoint holds the API key, so it cannot be pickled.")
 
     def scrub(self, text: str) -> str:
-        """The text without the key, should an answer echo it."""
+        """The text with the key replaced by ``***``, in case a response echoes it."""
         return text.replace(self.key, "***")
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host name or address is this machine's loopback."""
+    """Whether a host name or address refers to the loopback interface."""
     if host.lower().removesuffix(".") == "localhost":
         return True
     try:
@@ -96,7 +97,7 @@ def is_loopback(host: str) -> bool:
 
 
 def _check_url(url: str, *, allow_http: bool) -> None:
-    # What stands before an @ may be a password, so no message shows it.
+    # The part before an @ may be a password, so no message shows it.
     shown = url.rpartition("@")[2]
     try:
         parts = urlsplit(url)
@@ -105,21 +106,21 @@ def _check_url(url: str, *, allow_http: bool) -> None:
     except ValueError as error:
         raise RequestInvalid(f"The host {shown!r} is not a URL: {error}.") from None
     if parts.scheme not in ("https", "http") or not host:
-        raise RequestInvalid(f"The host {shown!r} is not a base URL; it looks like https://api.example.com.")
+        raise RequestInvalid(f"The host {shown!r} is not a base URL such as https://api.example.com.")
     if parts.username or parts.password or parts.query or parts.fragment:
         raise RequestInvalid("The host must be a plain base URL: no user, password, query or fragment in it.")
     if parts.scheme == "http" and not (allow_http or is_loopback(host)):
         raise RequestInvalid(
-            f"The host {shown!r} is plain http: the API key would travel unencrypted. Use https, "
+            f"The host {shown!r} is plain http: the API key would be sent unencrypted. Use https, "
             'or set {"allow_http": true} in the extra of the connection.'
         )
 
 
 def _check_key(key: str) -> None:
     if not key or not key.strip():
-        raise RequestInvalid("The API key is empty: put it into the password of the connection.")
+        raise RequestInvalid("The API key is empty: enter it as the password of the connection.")
     if not key.isascii() or not key.isprintable() or " " in key:
         raise RequestInvalid(
-            "The API key holds a line break, a space or another character that no key has: "
-            "paste it again into the password of the connection."
+            "The API key contains a line break, a space or another invalid character: "
+            "paste it again as the password of the connection."
         )

@@ -1,24 +1,24 @@
-"""Everything that can go wrong between this package and a vendor's API, by whose fault it is.
+"""The errors of the vendors' APIs, grouped by who has to act: the caller, the network or the service.
 
 ::
 
     ClientError
-    ├── RequestInvalid        the caller's: refused here, nothing was sent
-    ├── NotSent               the network's: no connection was made, so nothing can have started
-    ├── AnswerLost            the network's: sent, or perhaps sent, and no whole answer came back
-    ├── ProtocolError         the service's, or a proxy's: an answer that is not the API's
-    └── StatusError           an answer with any other status than 2xx
+    ├── RequestInvalid        caller: the request is invalid and was not sent
+    ├── NotSent               network: no connection was made, so nothing was started
+    ├── AnswerLost            network: the request may have been sent, and no complete response arrived
+    ├── ProtocolError         service or proxy: the response is not one that the API defines
+    └── StatusError           a response with any status but 2xx
         ├── BadRequest            400, 413, 422 and every other 4xx; 301 and 308
         ├── CredentialsRejected   401 and 403 in the service's own error format
         ├── NotFound              404
         ├── Conflict              409
         ├── RateLimited           429
         ├── ServerError           5xx; 408, 425, 444, 460 and 499
-        └── Intercepted           something in between answered: 302, 303, 307, 407, 511; foreign 401, 403, 451
+        └── Intercepted           a proxy or login page: 302, 303, 307, 407, 511; 401, 403, 451 in another format
 
-Every error pickles, because Airflow moves exceptions between processes, and carries its request and
-response as plain values. None of them ever holds the key: request headers are not kept, and the text of
-an answer is scrubbed before it gets here.
+Every error can be pickled, because Airflow moves exceptions between processes. It carries its request and
+response as plain values. No error holds the API key: request headers are not kept, and response text is
+scrubbed before it gets here.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True)
 class RequestInfo:
-    """What was asked: the operation's name, the HTTP method and the URL without its query."""
+    """A request as errors show it: the operation's name, the HTTP method and the URL without its query."""
 
     operation: str
     method: str
@@ -43,7 +43,7 @@ class RequestInfo:
 
 @dataclass(frozen=True, slots=True)
 class ResponseInfo:
-    """What was answered: the status, the headers that matter and the beginning of the body as text."""
+    """A response as errors show it: the status, some headers and the first 300 characters of the body."""
 
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -54,8 +54,8 @@ class ClientError(Exception):
     """Root of the tree.
 
     :param message: what happened, for a person.
-    :param request: what was asked, where it is known.
-    :param response: what was answered, where an answer came.
+    :param request: the request, where it is known.
+    :param response: the response, if one arrived.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class ClientError(Exception):
 
     @property
     def may_have_effect(self) -> bool:
-        """Whether the request may have taken effect at the service all the same."""
+        """Whether the request may have taken effect at the service despite the error."""
         return False
 
     def __str__(self) -> str:
@@ -85,32 +85,32 @@ def _rebuild(
 
 
 class RequestInvalid(ClientError, ValueError):
-    """Refused before anything was sent: a malformed id, an http host, a key with a line break."""
+    """The request is invalid and was not sent, e.g. a malformed id, an http host, a key with a line break."""
 
 
 class NotSent(ClientError):
-    """No connection was made: refused, unknown host, TLS not verified, connect time-out."""
+    """No connection was made: connection refused, unknown host, certificate not verified, connect timeout."""
 
 
 class AnswerLost(ClientError):
-    """The request went out, or may have, and no whole answer came: read time-out, reset, truncation."""
+    """The request may have been sent, and no complete response arrived: read timeout, reset, truncation."""
 
     @property
     def may_have_effect(self) -> bool:
-        """Nobody knows how far the service got."""
+        """True: the service may have processed the request."""
         return True
 
 
 class ProtocolError(ClientError):
-    """An answer that is not the API's: HTML, empty, not JSON, or JSON of another shape.
+    """A 2xx response that the API does not define: HTML, empty, not JSON, or JSON of an unexpected shape.
 
-    :param candidates: runs that an unusable answer to a trigger names.
-    :param batch_id: the group run that it names, empty without one.
+    :param candidates: the run ids that could be read from an unusable response to a trigger.
+    :param batch_id: the group run's id from that response, or an empty string.
     """
 
     @property
     def may_have_effect(self) -> bool:
-        """The status says success."""
+        """True: the status is a success, so the service has processed the request."""
         return True
 
     def __init__(
@@ -127,13 +127,13 @@ class ProtocolError(ClientError):
         self.batch_id = batch_id
 
     def __reduce__(self) -> tuple[object, ...]:
-        # BaseException restores the attributes from the state that follows.
+        # BaseException.__setstate__ restores these attributes.
         state = {"candidates": self.candidates, "batch_id": self.batch_id}
         return *super().__reduce__(), state
 
 
 class UnusableSubmission(ValueError):
-    """Raised by a parser of a trigger's answer; a sender makes a :class:`ProtocolError` of it."""
+    """Raised by the parser of a trigger's response; the sender converts it to a :class:`ProtocolError`."""
 
     def __init__(self, message: str, candidates: tuple[str | int, ...] = (), batch_id: str = "") -> None:
         super().__init__(message)
@@ -142,9 +142,9 @@ class UnusableSubmission(ValueError):
 
 
 class StatusError(ClientError):
-    """The answer has an error status."""
+    """The response has an error status."""
 
-    #: Whether the answer is in the service's own error format, for statuses where that matters.
+    #: Whether the response is in the service's own error format, for statuses where that matters.
     _own = True
 
     @property
@@ -154,7 +154,7 @@ class StatusError(ClientError):
 
     @property
     def may_have_effect(self) -> bool:
-        """As :data:`POST_MAY_HAVE_EFFECT` says; without a status, nobody knows."""
+        """The entry of :data:`POST_MAY_HAVE_EFFECT` for this status."""
         if not self._own and self.status in FORMAT_MATTERS:
             return True
         return POST_MAY_HAVE_EFFECT.get(self.status, True) if self.status else self._unknown_effect
@@ -163,44 +163,45 @@ class StatusError(ClientError):
 
 
 class BadRequest(StatusError):
-    """The service refused the request as it is; the same request will be refused again."""
+    """The service refused the request; sending the same request again would not help."""
 
 
 class CredentialsRejected(StatusError):
-    """The service says that the key is missing, wrong, revoked (401), or not allowed to do this (403)."""
+    """The key is missing, wrong or revoked (401), or lacks the permission (403)."""
 
 
 class NotFound(StatusError):
-    """No such object, or none that this key can see. Right after submission: perhaps not yet visible."""
+    """The object does not exist or this key cannot access it. A new run may also not be visible yet."""
 
 
 class Conflict(StatusError):
-    """The object is not in a state for this, e.g. a finished run that is to be cancelled."""
+    """The state of the object does not allow the operation, e.g. cancelling a finished run."""
 
 
 class RateLimited(StatusError):
-    """Too many requests; ``Retry-After`` may say when to come back."""
+    """The service is rate-limiting requests; ``Retry-After`` may say how long to wait."""
 
 
 class ServerError(StatusError):
-    """The service, or a gateway before it, failed or gave up; a trigger may have taken effect all the same."""
+    """The service, or a gateway in front of it, failed or timed out; a trigger may have taken effect."""
 
     _unknown_effect = True
 
 
 class Intercepted(StatusError):
-    """A proxy, firewall or login page answered instead of the service. It may pass."""
+    """A proxy, firewall or login page responded instead of the service; often temporary."""
 
     _own = False
     _unknown_effect = True
 
 
-#: Statuses that are the service's own word only in its own error format; anything else is a proxy's page.
+#: Statuses that count as the service's only in its own error format; otherwise a proxy or firewall sent them.
+#: A single 403 page of a web application firewall must not look like a revoked key.
 FORMAT_MATTERS: Final = frozenset({401, 403, 451})
 
 _BY_STATUS: Final[Mapping[int, type[StatusError]]] = {
     **dict.fromkeys(range(100, 400), Intercepted),
-    # A permanent redirect is a wrong base URL, and stays one.
+    # A permanent redirect means that the base URL is wrong; a retry does not help.
     301: BadRequest,
     308: BadRequest,
     **dict.fromkeys(range(400, 500), BadRequest),
@@ -208,7 +209,8 @@ _BY_STATUS: Final[Mapping[int, type[StatusError]]] = {
     403: CredentialsRejected,
     404: NotFound,
     407: Intercepted,
-    # The service or a gateway gave up waiting: 444, 460 and 499 are nginx's and AWS's own.
+    # The service or a gateway timed out. 444 and 499 are specific to nginx, 460 to AWS load balancers:
+    # https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-troubleshooting.html
     **dict.fromkeys((408, 425, 444, 460, 499), ServerError),
     409: Conflict,
     429: RateLimited,
@@ -216,11 +218,11 @@ _BY_STATUS: Final[Mapping[int, type[StatusError]]] = {
     511: Intercepted,
 }
 
-#: For every status, whether a POST that got it may have had an effect.
+#: For every status, whether a POST with this response may have had an effect.
 #:
-#: False only where the status itself says that the request was not processed (RFC 9110, 15). 303, and by old habit
-#: 302, is what a web application answers after it did what was asked; 301, 307 and 308 send the request elsewhere.
-#: 511 is a captive portal's, which answers before the request leaves the network (RFC 6585, 6).
+#: False only where the status itself says that the request was not processed (RFC 9110, 15). Web applications send
+#: 303 (and traditionally 302) after they have processed a request; 301, 307 and 308 redirect an unprocessed one.
+#: 511 comes from a captive portal, before the request leaves the network (RFC 6585, 6).
 POST_MAY_HAVE_EFFECT: Final[Mapping[int, bool]] = MappingProxyType(
     {
         **dict.fromkeys(range(100, 400), True),
@@ -238,7 +240,7 @@ POST_MAY_HAVE_EFFECT: Final[Mapping[int, bool]] = MappingProxyType(
 def status_error_class(status: int, *, own: bool = True) -> type[StatusError]:
     """The class for an HTTP status that is not a success.
 
-    :param own: whether the answer is in the service's own error format.
+    :param own: whether the response is in the service's own error format.
     """
     if status in FORMAT_MATTERS and not own:
         return Intercepted

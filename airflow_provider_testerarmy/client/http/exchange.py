@@ -1,7 +1,8 @@
-"""The bounds of one exchange with a service: the time for all of it, and the size of its head.
+"""The limits of one HTTP exchange: its total time, and the size of the response head.
 
-An exchange is the current one of its thread or task. The network layer asks for its bounds at each step, because
-httpx's own time-outs start anew with every byte and do not cover name resolution.
+A context variable holds the current exchange of a thread or asyncio task. The network layer applies its limits at
+every step, because httpx has no total timeout: its read timeout restarts with every chunk, and none of its timeouts
+covers name resolution (https://github.com/encode/httpx/issues/1450).
 """
 
 from __future__ import annotations
@@ -14,16 +15,18 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Final
 
-#: Bytes of status lines and headers, interim answers (1xx) included. Servers send a few KB, nginx allows 32 KB.
+#: The limit in bytes for status lines and headers, including those of interim responses (1xx). A server may send
+#: any number of those (RFC 9110, 15.2). Typical heads have a few KB.
 MAX_HEAD_BYTES: Final = 32 * 1024
-#: httpcore parses interim answers at 5 µs per byte, without a turn of the loop: 20 ms for a piece of this size.
+#: The size of one read while the head arrives. httpcore parses interim responses at 5 µs per byte without yielding
+#: to the event loop. A read of this size blocks it for 20 ms.
 _HEAD_PIECE: Final = 4 * 1024
-#: Seconds after which an event loop gets a turn, between two pieces of a body.
+#: Seconds after which reading a body yields to the event loop.
 _TURN: Final = 0.01
 
 
 class Exchange:
-    """The time and the head that one exchange may use.
+    """The remaining time and head size of one exchange.
 
     :param total: seconds from name resolution to the last byte.
     :param clock: a monotonic clock, in seconds.
@@ -31,7 +34,7 @@ class Exchange:
 
     def __init__(self, total: float, clock: Callable[[], float] = time.monotonic) -> None:
         self.total = total
-        #: Whether a byte of a request may have left: before that, nothing can have started.
+        #: Whether a byte of the request may have been sent. Until then, the service cannot have started anything.
         self.sent = False
         self._clock = clock
         self._deadline = clock() + total
@@ -39,41 +42,41 @@ class Exchange:
         self._head_left: int | None = MAX_HEAD_BYTES
 
     def left(self) -> float:
-        """Seconds left, 0 when the time is up."""
+        """The remaining seconds; 0 after the deadline."""
         return max(0.0, self._deadline - self._clock())
 
     @property
     def expired(self) -> bool:
-        """Whether the time is up."""
+        """Whether the deadline has passed."""
         return self.left() <= 0
 
     def within(self, timeout: float | None) -> float:
-        """The time-out of one step in seconds, cut to what is left of the exchange."""
+        """The timeout of one step in seconds, at most the remaining time."""
         return self.left() if timeout is None else min(timeout, self.left())
 
     def piece(self, size: int) -> int:
-        """How many bytes the next read may take at once."""
+        """The maximum number of bytes for the next read."""
         return size if self._head_left is None else min(size, _HEAD_PIECE)
 
     def received(self, count: int) -> bool:
-        """Whether the head, with so many bytes more, is still within its limit."""
+        """Count received bytes, and return whether the head is still within its limit."""
         if self._head_left is not None:
             self._head_left -= count
         return self._head_left is None or self._head_left >= 0
 
     def head_complete(self) -> None:
-        """Whatever follows is body, which has a limit of its own."""
+        """Stop counting: the body follows, which has its own limit."""
         self._head_left = None
 
-    async def breathe(self) -> None:
-        """Give the event loop a turn, if the last one is a while ago: buffered pieces come without one."""
+    async def yield_to_loop(self) -> None:
+        """Yield to the event loop if the last time is more than 10 ms ago; reading buffered chunks never does."""
         if self._clock() - self._turn > _TURN:
             await asyncio.sleep(0)
             self._turn = self._clock()
 
     @contextmanager
     def current(self) -> Iterator[Exchange]:
-        """Make this the exchange of the running thread or task."""
+        """Make this the current exchange of the running thread or task."""
         token = _CURRENT.set(self)
         try:
             yield self
@@ -85,16 +88,19 @@ _CURRENT: ContextVar[Exchange | None] = ContextVar("exchange", default=None)
 
 
 def current_exchange() -> Exchange | None:
-    """The exchange that is going on in this thread or task."""
+    """The current exchange of this thread or task, or None."""
     return _CURRENT.get()
 
 
 class _NoRequestLines(logging.Filter):
-    """Drops httpx's line per request, which has the whole URL in it, for requests of this package alone."""
+    """Drops the log line that httpx writes for each request, for requests of this package only.
+
+    It contains the full URL with its query: https://github.com/encode/httpx/issues/2760
+    """
 
     def filter(self, record: logging.LogRecord) -> bool:
         return record.levelno > logging.INFO or current_exchange() is None
 
 
-# httpx has no switch for it, and a level of that logger would silence other code of the same process too.
+# httpx has no option for it. Setting the logger's level would affect other code in the same process.
 logging.getLogger("httpx").addFilter(_NoRequestLines())

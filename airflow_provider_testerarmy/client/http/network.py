@@ -1,6 +1,7 @@
-"""The network below httpx, with the bounds of the current exchange applied to every step.
+"""A network backend for httpx that applies the limits of the current exchange to every step.
 
-httpx has no parameter for a network backend, so :func:`bound` puts one into the pools of a client.
+httpx has no parameter for a network backend (httpcore has one), so :func:`bound` replaces the backend in the
+connection pools of a client.
 """
 
 from __future__ import annotations
@@ -20,21 +21,22 @@ from airflow_provider_testerarmy.client.http.exchange import MAX_HEAD_BYTES, Exc
 
 ClientT = TypeVar("ClientT", httpx.Client, httpx.AsyncClient)
 
-#: Bytes that are given to the kernel at once: each such write has the time that is left.
+#: Bytes per write; the remaining time is checked before each write.
 _WRITE_PIECE: Final = 16 * 1024
 
-#: Raises an httpcore error for an address that must not be connected to.
+#: Raises an httpcore error for an address that must not be contacted.
 Guard = Callable[[str], None]
 
 
 def bound(client: ClientT, guard: Guard | None = None) -> ClientT:
-    """Bound every connection of a client by the exchange that uses it.
+    """Apply the limits of the current exchange to every connection of a client.
 
-    :param guard: checks each address before it is connected to. A proxy's address is not checked.
+    :param guard: checks each address before connecting. A proxy's address is not checked.
     :return: the same client.
     """
+    # A proxy from the environment has its own transport in `_mounts`.
     for transport in (client._transport, *client._mounts.values()):
-        # Transports for tests in process have no pool.
+        # In-process transports for tests have no pool.
         pool = getattr(transport, "_pool", None)
         if pool is None:
             continue
@@ -49,8 +51,8 @@ def bound(client: ClientT, guard: Guard | None = None) -> ClientT:
 def resolve(host: str, port: int, timeout: float | None) -> list[str]:
     """The addresses of a host, the preferred one first.
 
-    :param timeout: seconds; the system's resolver itself has no limit that a caller could set.
-    :raises httpcore.ConnectError: for a name that has no address.
+    :param timeout: seconds; ``getaddrinfo`` itself has no timeout.
+    :raises httpcore.ConnectError: for a name without an address.
     :raises httpcore.ConnectTimeout: when the resolver takes longer.
     """
     if _is_address(host):
@@ -64,7 +66,7 @@ def resolve(host: str, port: int, timeout: float | None) -> list[str]:
         except (OSError, UnicodeError) as error:
             answers.put(error)
 
-    # A daemon: the resolver cannot be interrupted, and a process does not wait for it at its end.
+    # getaddrinfo cannot be interrupted. A daemon thread does not delay the exit of the process.
     threading.Thread(target=ask, name="resolve", daemon=True).start()
     try:
         answer = answers.get(timeout=timeout)
@@ -88,6 +90,7 @@ def _within(timeout: float | None, late: type[httpcore.TimeoutException]) -> flo
     if exchange is None:
         return timeout
     if exchange.expired:
+        # httpx reports a timeout by its step; the sender replaces this text by one about the total.
         raise late(f"more than {exchange.total:g} s")
     return exchange.within(timeout)
 
@@ -100,7 +103,7 @@ def _piece(max_bytes: int) -> int:
 def _count(data: bytes) -> bytes:
     exchange = current_exchange()
     if exchange and not exchange.received(len(data)):
-        raise httpcore.RemoteProtocolError(f"the head of the answer is larger than {MAX_HEAD_BYTES} bytes")
+        raise httpcore.RemoteProtocolError(f"the head of the response is larger than {MAX_HEAD_BYTES} bytes")
     return data
 
 
@@ -111,7 +114,7 @@ def _mark_sent() -> None:
 
 
 class _Stream(httpcore.NetworkStream):
-    """A connection whose every step ends with the exchange."""
+    """A connection whose steps all end at the deadline of the exchange."""
 
     def __init__(self, inner: httpcore.NetworkStream) -> None:
         self._inner = inner
@@ -122,6 +125,7 @@ class _Stream(httpcore.NetworkStream):
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         for start in range(0, len(buffer), _WRITE_PIECE):
             limit = _within(timeout, httpcore.WriteTimeout)
+            # Before the write: a write that fails may have sent part of the request.
             _mark_sent()
             self._inner.write(buffer[start : start + _WRITE_PIECE], limit)
 
@@ -142,7 +146,7 @@ class _Stream(httpcore.NetworkStream):
 
 
 class _Backend(httpcore.NetworkBackend):
-    """Opens connections within the exchange: resolving, and one address after the other."""
+    """Opens connections within the deadline: resolves the name and tries one address after the other."""
 
     def __init__(self, inner: httpcore.NetworkBackend, guard: Guard | None) -> None:
         self._inner, self._guard = inner, guard
@@ -156,7 +160,8 @@ class _Backend(httpcore.NetworkBackend):
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
         failed: Exception | None = None
-        # Resolvers retry after 5 s, so a name may take all the time there is.
+        # The resolver retries after 5 s by default (resolv.conf(5), "timeout"), so the connect timeout of 5 s
+        # would be too short for it. Name resolution may use all of the remaining time.
         for address in resolve(host, port, _within(None, httpcore.ConnectTimeout)):
             if self._guard:
                 self._guard(address)
@@ -172,7 +177,7 @@ class _Backend(httpcore.NetworkBackend):
 
 
 class _AsyncStream(httpcore.AsyncNetworkStream):
-    """As :class:`_Stream`; the sender's own ``asyncio.timeout`` ends a step that goes on."""
+    """Like :class:`_Stream`; the deadline is enforced by the sender's ``asyncio.timeout``."""
 
     def __init__(self, inner: httpcore.AsyncNetworkStream) -> None:
         self._inner = inner
@@ -200,7 +205,7 @@ class _AsyncStream(httpcore.AsyncNetworkStream):
 
 
 class _AsyncBackend(httpcore.AsyncNetworkBackend):
-    """As :class:`_Backend`, for an event loop."""
+    """Like :class:`_Backend`, for an event loop."""
 
     def __init__(self, inner: httpcore.AsyncNetworkBackend) -> None:
         self._inner = inner

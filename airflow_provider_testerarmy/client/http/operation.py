@@ -1,4 +1,4 @@
-"""An API call as a value: what to ask and how to read the answer, without doing it."""
+"""An API call as a value: the request and how to parse its response, without any I/O."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ Method = Literal["GET", "POST"]
 class Operation(Generic[T]):
     """One call of a vendor's API.
 
-    :param name: what it is called in logs and errors, e.g. ``get run``.
-    :param path: relative to the base URL, with a leading slash and its ids already in it.
-    :param parse: turns the decoded JSON body into the value; raises ``ValueError`` for another shape.
-    :param query: query parameters; those that are None are left out.
+    :param name: its name in logs and errors, e.g. ``get run``.
+    :param path: relative to the base URL, with a leading slash; ids are already filled in.
+    :param parse: converts the decoded JSON body; raises ``ValueError`` for an unexpected shape.
+    :param query: query parameters; those that are None are omitted.
     :param body: the JSON body, or None for no body. Not shown in ``repr``: it may hold credentials.
-    :param repeatable: whether sending it twice does no more than sending it once. A trigger is not.
+    :param repeatable: whether the call is idempotent. A trigger is not.
     """
 
     name: str
@@ -34,16 +34,16 @@ class Operation(Generic[T]):
     repeatable: bool = True
 
     def then(self, convert: Callable[[T], U]) -> Operation[U]:
-        """The same call, its answer converted further."""
+        """The same call with its parsed response converted by another function."""
         parse = self.parse
         return replace(self, parse=lambda data: convert(parse(data)))  # type: ignore[arg-type, return-value]
 
 
 @dataclass(frozen=True, slots=True)
 class Answer(Generic[T]):
-    """A parsed answer, and the service's own clock when it gave it.
+    """A parsed response, and the service's time when it sent it.
 
-    :param server_time: the answer's ``Date`` header (whole seconds, UTC), or None without one.
+    :param server_time: the response's ``Date`` header (whole seconds, UTC), or None without one.
     """
 
     value: T

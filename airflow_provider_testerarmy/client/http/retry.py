@@ -1,8 +1,8 @@
-"""When a single request is repeated, and after how long: one policy for the sync and the async sender.
+"""The retry policy for single requests, shared by the sync and the async sender.
 
-Only what is safe is repeated: a repeatable operation after any transient fault, any other only where the
-request provably had no effect. The rules come from the services' documented answers: 429 with an optional
-``Retry-After``, 5xx, and proxies in between.
+An idempotent operation is retried after any transient error. Any other is retried only if the request cannot have
+had an effect. The rules follow the services' documented errors (429 with an optional ``Retry-After``, 5xx), and
+what proxies send.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ TRANSIENT = (NotSent, AnswerLost, ProtocolError, RateLimited, ServerError, Inter
 
 
 def retry_after(error: ClientError, now: datetime) -> float | None:
-    """Seconds that the answer asked to wait, from ``Retry-After`` as seconds or HTTP date (RFC 9110, 10.2.3).
+    """The ``Retry-After`` of a response in seconds; the header has seconds or an HTTP date (RFC 9110, 10.2.3).
 
-    :param now: the time to measure a date against; the answer's own ``Date`` wins where it has one, so
-        that a wrong clock here does not matter.
-    :return: None where the header is absent or not readable.
+    :param now: used only if the response has no ``Date`` header. Comparing the two headers makes an inaccurate
+        local clock irrelevant.
+    :return: None if the header is absent or malformed.
     """
     headers = error.response.headers if error.response else {}
     value = headers.get("retry-after", "").strip()
@@ -57,12 +57,12 @@ def http_date(value: str) -> datetime | None:
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How often and how patiently one request is repeated.
+    """How often a request is sent, and how long to back off.
 
-    :param attempts: tries in all; 1 means never again.
-    :param base: seconds of the first pause at the most; each further one doubles.
-    :param ceiling: seconds that no pause exceeds.
-    :param retry_after_ceiling: seconds to which a ``Retry-After`` is capped.
+    :param attempts: the maximum number of requests; 1 means no retry.
+    :param base: the maximum of the first pause in seconds; it doubles with each further pause.
+    :param ceiling: the maximum of any pause in seconds.
+    :param retry_after_ceiling: the maximum in seconds for a pause that ``Retry-After`` asks for.
     """
 
     attempts: int = 4
@@ -71,13 +71,16 @@ class RetryPolicy:
     retry_after_ceiling: float = 60.0
 
     def again(self, operation: Operation[Any], error: BaseException) -> bool:
-        """Whether this operation may be sent again after this error."""
+        """Whether to retry the operation after this error."""
         if not isinstance(error, TRANSIENT):
             return False
         return operation.repeatable or not error.may_have_effect
 
     def pause(self, error: BaseException | None, attempt: int, now: datetime | None = None) -> float:
-        """Seconds to wait before the next try: ``Retry-After`` first, else full-jitter back-off."""
+        """Seconds to wait before the next request: ``Retry-After`` if given, otherwise back-off with full jitter.
+
+        See https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/ for the latter.
+        """
         asked = retry_after(error, now or datetime.now(UTC)) if isinstance(error, ClientError) else None
         if asked is not None:
             return min(asked, self.retry_after_ceiling)

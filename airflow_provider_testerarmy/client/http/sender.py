@@ -1,4 +1,4 @@
-"""The two senders, sync and async: they move bytes; what those mean is decided in functions both share."""
+"""The sync and the async sender. They only move bytes; parsing, errors and retries are in shared functions."""
 
 from __future__ import annotations
 
@@ -31,20 +31,21 @@ from airflow_provider_testerarmy.client.http.retry import RetryPolicy
 
 T = TypeVar("T")
 
-#: Seconds for which an idle connection is kept: longer than usual intervals between two polls, shorter than the
-#: minute after which many servers close it.
+#: Seconds for which an idle connection is kept: longer than a typical poll interval, shorter than the 60 s after
+#: which AWS load balancers close it by default. nginx closes it after 75 s.
 _KEEP_ALIVE: Final = 50.0
+#: The errors that httpx raises before it sends a byte of the request. For ProxyError, only the CONNECT was sent.
 _NOT_SENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
-#: What an exchange may raise; `TimeoutError` is the async one's end of time.
+#: The errors an exchange may raise; `asyncio.timeout` raises `TimeoutError` at the deadline.
 _FAILURES: Final = (httpx.HTTPError, httpx.InvalidURL, BodyRefused, TimeoutError)
 
 
 class SyncSender:
     """Sends operations one after the other, over pooled connections.
 
-    :param policy: how single requests are repeated.
-    :param transport: for tests in process; the network otherwise.
-    :param sleep: waits that many seconds.
+    :param policy: when to retry a request.
+    :param transport: an in-process transport for tests; by default the network.
+    :param sleep: waits for a number of seconds.
     """
 
     def __init__(
@@ -61,7 +62,7 @@ class SyncSender:
         self._client = bound(httpx.Client(transport=transport, **_client_options(endpoint)))
 
     def send(self, operation: Operation[T]) -> Answer[T]:
-        """Send one operation and return its parsed answer.
+        """Send one operation and return its parsed response.
 
         :raises ClientError: see :mod:`airflow_provider_testerarmy.client.http.errors`.
         """
@@ -78,7 +79,7 @@ class SyncSender:
                     body = _body(response)
                     for chunk in response.iter_raw():
                         for _ in body.feed(chunk):
-                            _go_on(exchange)
+                            _check_deadline(exchange)
                         if body.full:
                             break
                     body.finish()
@@ -98,7 +99,7 @@ class SyncSender:
 
 
 class AsyncSender:
-    """Sends operations from an event loop, over pooled connections; parameters as :class:`SyncSender`."""
+    """Sends operations from an event loop; has the parameters of :class:`SyncSender`."""
 
     def __init__(
         self,
@@ -114,7 +115,7 @@ class AsyncSender:
         self._client = bound(httpx.AsyncClient(transport=transport, **_client_options(endpoint)))
 
     async def send(self, operation: Operation[T]) -> Answer[T]:
-        """Send one operation and return its parsed answer; raises as :meth:`SyncSender.send`."""
+        """Send one operation and return its parsed response; raises the errors of :meth:`SyncSender.send`."""
         if self._policy.attempts == 1:
             return await self._once(operation)
         retrying = AsyncRetrying(sleep=self._sleep, **_retry_options(self._policy, operation))
@@ -123,11 +124,13 @@ class AsyncSender:
     async def _once(self, operation: Operation[T]) -> Answer[T]:
         with Exchange(self.endpoint.timeouts.total).current() as exchange:
             try:
+                # Cancels a step in flight at the deadline; the backend's checks run only between steps.
                 async with asyncio.timeout(exchange.total):
                     response, body = await self._exchange(operation, exchange)
             except _FAILURES as error:
                 raise _failed(error, operation, self.endpoint, exchange) from _cause(error, self.endpoint)
         read = partial(_read, operation, self.endpoint, response, body)
+        # A page of 100 runs may take longer to parse than a triggerer's event loop may be blocked.
         return await asyncio.to_thread(read) if len(body.content) > LARGE else read()
 
     async def _exchange(self, operation: Operation[T], exchange: Exchange) -> tuple[httpx.Response, Body]:
@@ -136,7 +139,7 @@ class AsyncSender:
             body = _body(response)
             async for chunk in response.aiter_raw():
                 for _ in body.feed(chunk):
-                    await exchange.breathe()
+                    await exchange.yield_to_loop()
                 if body.full:
                     break
             body.finish()
@@ -154,30 +157,31 @@ class AsyncSender:
 
 
 def _body(response: httpx.Response) -> Body:
+    # An error of a proxy may be a page of any size. Refusing a large one would hide its status.
     limit = MAX_BODY_BYTES if response.is_success else MAX_ERROR_BYTES
     return Body(response.headers.get("content-encoding", ""), limit=limit, cut=not response.is_success)
 
 
-def _go_on(exchange: Exchange) -> None:
+def _check_deadline(exchange: Exchange) -> None:
     if exchange.expired:
         raise TimeoutError
 
 
 def tls_context(verify: bool | str = True) -> ssl.SSLContext:
-    """How certificates are verified.
+    """The TLS context, cached for each value of ``verify``.
 
-    :param verify: True for the authorities of ``SSL_CERT_FILE``, ``SSL_CERT_DIR`` or else of certifi, False for
-        no verification, or the path of a file or folder of authorities.
-    :raises OSError: for a path that cannot be read, or that holds no certificate.
+    :param verify: True for the certificate authorities of ``SSL_CERT_FILE``, ``SSL_CERT_DIR`` or certifi; False
+        for no verification; or the path of a CA file or folder.
+    :raises OSError: for a path that cannot be read or holds no certificate.
     """
-    # A renewed bundle is another one.
+    # The modification time is part of the cache key, so that a renewed bundle is loaded.
     changed = Path(verify).stat().st_mtime if isinstance(verify, str) else 0.0
     return _tls_context(verify, changed)
 
 
 @cache
 def _tls_context(verify: bool | str, _changed: float) -> ssl.SSLContext:
-    # Loading the certificate store costs tens of milliseconds, too much for every client in an event loop.
+    # Loading the certificate store takes tens of milliseconds, which would block the event loop for every client.
     if isinstance(verify, str):
         folder = Path(verify).is_dir()
         return ssl.create_default_context(
@@ -192,9 +196,10 @@ def _client_options(endpoint: Endpoint) -> dict[str, Any]:
         "headers": endpoint.headers(),
         "timeout": httpx.Timeout(min(limits.read, limits.total), connect=min(limits.connect, limits.total)),
         "limits": httpx.Limits(keepalive_expiry=_KEEP_ALIVE),
+        # httpx strips Authorization when a redirect leaves the origin, but not a vendor's own header (X-API-KEY).
         "follow_redirects": False,
         "verify": tls_context(endpoint.verify),
-        # A corporate proxy cannot reach this machine's loopback.
+        # HTTP_PROXY may point to a corporate proxy, which cannot reach this machine's loopback interface.
         "trust_env": not endpoint.on_loopback,
     }
 
@@ -219,14 +224,14 @@ def _retry_options(policy: RetryPolicy, operation: Operation[Any]) -> dict[str, 
 
 
 def describe(operation: Operation[Any], endpoint: Endpoint) -> RequestInfo:
-    """The request as errors show it."""
+    """The request as errors show it; without the query."""
     return RequestInfo(operation.name, operation.method, endpoint.base_url + operation.path)
 
 
 def map_transport_error(
     error: httpx.HTTPError | httpx.InvalidURL, operation: Operation[Any], endpoint: Endpoint
 ) -> ClientError:
-    """What a failed exchange means: whether the request can have reached the service is what counts."""
+    """The client error for an httpx error; it distinguishes whether the request may have reached the service."""
     request = describe(operation, endpoint)
     text = endpoint.scrub(str(error)) or type(error).__name__
     if isinstance(error, httpx.InvalidURL | httpx.UnsupportedProtocol):
@@ -234,7 +239,7 @@ def map_transport_error(
     if isinstance(error, _NOT_SENT):
         return NotSent(f"no connection: {text}", request=request)
     if isinstance(error, httpx.TimeoutException):
-        return AnswerLost(f"no answer within {endpoint.timeouts.read:g} s", request=request)
+        return AnswerLost(f"no response within {endpoint.timeouts.read:g} s", request=request)
     if isinstance(error, httpx.DecodingError):
         return ProtocolError(f"the body cannot be decoded: {text}", request=request)
     return AnswerLost(f"the connection broke: {text}", request=request)
@@ -243,7 +248,7 @@ def map_transport_error(
 def _failed(
     error: Exception, operation: Operation[Any], endpoint: Endpoint, exchange: Exchange
 ) -> ClientError:
-    """What a failed exchange means, its own bounds included."""
+    """The client error for anything an exchange raises, including its own limits."""
     request = describe(operation, endpoint)
     if isinstance(error, BodyRefused):
         return ProtocolError(str(error), request=request)
@@ -252,12 +257,12 @@ def _failed(
     ):
         return map_transport_error(error, operation, endpoint)
     if exchange.sent:
-        return AnswerLost(f"the answer took longer than {exchange.total:g} s", request=request)
+        return AnswerLost(f"the response took longer than {exchange.total:g} s", request=request)
     return NotSent(f"no connection within {exchange.total:g} s", request=request)
 
 
 def _cause(error: Exception, endpoint: Endpoint) -> Exception | None:
-    """The error as a cause to show in tracebacks; None when its text quotes an answer that echoed the key."""
+    """The error as the cause in tracebacks; None if its text contains the key, which a response may echo."""
     return error if endpoint.scrub(str(error)) == str(error) else None
 
 
@@ -269,7 +274,7 @@ def _read(operation: Operation[T], endpoint: Endpoint, response: httpx.Response,
 def iterate(
     send: Callable[[Operation[T]], Answer[T]], first: Operation[T], following: Following[T]
 ) -> Iterator[T]:
-    """The pages of a cursor-paginated list, fetched as they are consumed."""
+    """The pages of a cursor-paginated list, fetched on demand."""
     operation: Operation[T] | None = first
     seen: set[str] = set()
     while operation is not None:
@@ -290,12 +295,12 @@ async def aiterate(
         operation = _next_page(page, following, seen)
 
 
-#: From a page, the operation for the next one with its cursor, or None after the last page.
+#: Maps a page to the next cursor and the operation that fetches it, or to None after the last page.
 Following = Callable[[T], "tuple[str, Operation[T]] | None"]
 
 
 def _next_page(page: T, following: Following[T], seen: set[str]) -> Operation[T] | None:
-    """The next page's operation; a cursor that comes back a second time ends the list instead of looping."""
+    """The operation for the next page; a repeated cursor ends the list, which prevents an endless loop."""
     step = following(page)
     if step is None or step[0] in seen:
         return None

@@ -1,4 +1,4 @@
-"""What every vendor's models share: an answer's surprises are borne, a request's mistakes are refused."""
+"""Base classes and types for the vendors' models: responses are parsed leniently, requests validated strictly."""
 
 from __future__ import annotations
 
@@ -31,9 +31,13 @@ NOTHING: Final = frozenset({"", "none", "null", "undefined"})
 
 
 def _text(value: Any) -> Any:
-    """Whole numbers and ids as text: `render_template_as_native_obj` makes a number of "1234567"."""
+    """Integers and ids as text.
+
+    With ``render_template_as_native_obj``, a commit such as "1234567" arrives as an integer:
+    https://github.com/apache/airflow/issues/34641
+    """
     if isinstance(value, float):
-        # 1e5 and 100000.0 are the same number, so the text that was meant is lost.
+        # "1e5" and "100000.0" become the same number, so the original text cannot be restored.
         raise ValueError("is a fraction, not text; in a native template, put quotes around the expression")  # noqa: TRY004
     if isinstance(value, int | UUID | PurePath) and not isinstance(value, bool):
         return str(value)
@@ -41,25 +45,26 @@ def _text(value: Any) -> Any:
 
 
 def _no_bool(value: Any) -> Any:
-    # Python takes True for 1.
+    # bool is a subclass of int, so True would be accepted as 1.
     return str(value) if isinstance(value, bool) else value
 
 
 def _is_word(annotation: Any) -> bool:
-    """Whether a field takes one of some words."""
+    """Whether a field is a ``Literal`` or contains one."""
     return get_origin(annotation) is Literal or any(map(_is_word, get_args(annotation)))
 
 
 Text = Annotated[str, BeforeValidator(_text), StringConstraints(strip_whitespace=True, min_length=1)]
 
-#: For a number: no boolean.
+#: Makes a numeric field refuse booleans.
 NumberOnly: Final = BeforeValidator(_no_bool)
 
 
 class WireModel(BaseModel):
-    """An object in an answer: camelCase on the wire, unknown fields ignored, immutable once parsed."""
+    """An object in a response: camelCase in JSON, unknown fields ignored, immutable."""
 
-    # Deferred, because DAG files are parsed over and over and rarely send a request.
+    # Airflow parses DAG files every few seconds, and parsing sends no request. So pydantic builds the validators
+    # only when they are first used.
     model_config = ConfigDict(
         alias_generator=to_camel, populate_by_name=True, extra="ignore", frozen=True, defer_build=True
     )
@@ -83,21 +88,21 @@ def _with_zone(value: datetime) -> datetime:
     return value if value.tzinfo else value.replace(tzinfo=UTC)
 
 
-#: A time; one without a zone is UTC, so that any two can be compared.
+#: A time; one without a time zone is taken as UTC, so that any two can be compared.
 Moment = Annotated[datetime, AfterValidator(_with_zone)]
 
-#: A field that tells more, but that nothing depends on: null or another type reads as None.
+#: An informative field that nothing depends on; null or a value of another type becomes None.
 Lenient = Annotated[T | None, WrapValidator(_none_on_mismatch)]
 
-#: A list whose malformed items are left out; null or another type reads as empty.
+#: A list that drops malformed items; null or a value of another type becomes an empty tuple.
 LenientTuple = Annotated[tuple[T, ...], WrapValidator(_well_formed)]
 
-#: A list that must be there, though null is read as empty.
+#: A required list; null becomes an empty tuple.
 NullableTuple = Annotated[tuple[T, ...], BeforeValidator(lambda value: () if value is None else value)]
 
 
 class RequestModel(BaseModel):
-    """A request: checked before it is sent, unknown fields refused, what is unset is left out."""
+    """A request body: validated before it is sent, unknown fields refused, unset fields omitted."""
 
     model_config = ConfigDict(
         alias_generator=to_camel,
@@ -111,7 +116,10 @@ class RequestModel(BaseModel):
     @field_validator("*", mode="before")
     @classmethod
     def _as_rendered(cls, value: Any, info: ValidationInfo) -> Any:
-        """What rendered to nothing is not given; a field that must be given says so."""
+        """Treat a value that rendered to nothing as unset.
+
+        :raises ValueError: if the field is required.
+        """
         if isinstance(value, UUID):
             return str(value)
         if not isinstance(value, str):
@@ -131,9 +139,9 @@ class RequestModel(BaseModel):
 
 
 def build_request(kind: type[RequestT], **fields: Any) -> RequestT:
-    """A checked request body.
+    """A validated request body.
 
-    :raises RequestInvalid: naming every field that is wrong and why, never its value (it may be a secret).
+    :raises RequestInvalid: naming each invalid field and why, but not its value, which may be a secret.
     """
     try:
         return kind(**fields)

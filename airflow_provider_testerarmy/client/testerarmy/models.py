@@ -1,6 +1,6 @@
-"""TesterArmy's requests and answers, as the service's OpenAPI document (July 2026) has them.
+"""TesterArmy's requests and responses, from the service's OpenAPI document (July 2026).
 
-Statuses, types and results are plain strings: enumerations grow, and an unknown value must not break parsing.
+Statuses, types and results are plain strings, so that a new value does not break parsing.
 """
 
 from __future__ import annotations
@@ -45,8 +45,12 @@ Environment = Literal["production", "staging", "preview", "custom"]
 Mode = Literal["fast", "deep"]
 
 
+# `RunResponse`, `TestOutput` and so on are schemas of the OpenAPI document. It requires more fields than these
+# models do: a missing detail must not fail a task whose run has a result.
+
+
 class Issue(WireModel):
-    """A finding of the agent. ``severity`` is 1 (minor) to 5 (critical); ``type`` is issue or warning."""
+    """A problem that the agent reports. ``severity`` is 1 (minor) to 5 (critical); ``type`` is issue or warning."""
 
     type: Lenient[str] = None
     name: Lenient[str] = None
@@ -61,7 +65,7 @@ class Issue(WireModel):
 
 
 class Step(WireModel):
-    """One step of a run, with times in milliseconds from its start."""
+    """One step of a run; times are in milliseconds from the start of the run."""
 
     step_index: Lenient[int] = None
     title: Lenient[str] = None
@@ -74,14 +78,16 @@ class Step(WireModel):
     completed_at_ms: Lenient[float] = None
 
 
-class OutputGlimpse(WireModel):
-    """What decides about a finished run."""
+class OutputResult(WireModel):
+    """The fields of ``TestOutput`` that determine the outcome of a finished run."""
 
+    # `planner_skipped` in `PlannerSkippedOutput`, absent in `TestOutput`.
     kind: Lenient[str] = None
+    # `PASS` or `FAILED`.
     result: Lenient[str] = None
 
 
-class Output(OutputGlimpse):
+class Output(OutputResult):
     """A finished run's ``TestOutput``, or the reason why nothing was tested (``planner_skipped``)."""
 
     reason: Lenient[str] = None
@@ -93,30 +99,30 @@ class Output(OutputGlimpse):
 
 
 class RunError(WireModel):
-    """Why a run broke."""
+    """The error of a run that the service could not complete."""
 
     code: Lenient[str] = None
     message: Lenient[str] = None
 
 
-class RunGlimpse(WireModel):
-    """As much of a ``RunResponse`` as tells how far a run is: read often, and by the hundred."""
+class RunState(WireModel):
+    """The fields of ``RunResponse`` that a poll needs. Parsing them is cheap, also for pages of 100 runs."""
 
     id: str
     status: str
-    output: Lenient[OutputGlimpse] = None
+    output: Lenient[OutputResult] = None
     completed_at: Lenient[Moment] = None
 
 
-class RunGlimpsePage(WireModel):
-    """A page of ``GET /runs``, newest first, of which little is read."""
+class RunStatePage(WireModel):
+    """A page of ``GET /runs``, newest first, reduced to what a poll needs."""
 
-    runs: tuple[RunGlimpse, ...]
+    runs: tuple[RunState, ...]
     next_cursor: Lenient[str] = None
 
 
-class Run(RunGlimpse):
-    """``RunResponse``: only the id and the status are vital."""
+class Run(RunState):
+    """``RunResponse``; only the id and the status are required here."""
 
     type: Lenient[str] = None
     input: Lenient[dict[str, Any]] = None
@@ -140,29 +146,33 @@ class RunPage(WireModel):
 
 
 class TestRunQueued(WireModel):
-    """The answer to a triggered test."""
+    """The response of ``POST /tests/{testId}/runs``."""
 
     __test__ = False
 
     status: str
+    # Required: without it, nothing could poll or cancel the run.
     run_id: str
     test_id: Lenient[str] = None
 
 
 class GroupRunQueued(WireModel):
-    """The answer to a triggered group or a rerun batch: which runs were accepted and which rejected."""
+    """The response to a group run or a batch rerun: which runs were accepted and which were rejected."""
 
+    # `queued` if at least one run was accepted, `cancelled` if the service rejected every run.
     status: str
     batch_id: str
     group_id: Lenient[str] = None
     run_ids: NullableTuple[str]
     queued_run_ids: LenientTuple[str] = ()
+    # Runs that the service cancelled immediately: duplicates of runs in flight, or over a quota.
     cancelled_run_ids: LenientTuple[str] = ()
+    # Only in the response to a rerun: deleted, disabled or malformed tests.
     skipped_test_ids: LenientTuple[str] = ()
 
 
 class PromptRunQueued(WireModel):
-    """The answer to a submitted prompt."""
+    """The response of ``POST /runs``."""
 
     id: str
     status: str
@@ -170,14 +180,14 @@ class PromptRunQueued(WireModel):
 
 
 class RunCancelled(WireModel):
-    """The answer to a cancelled run."""
+    """The response of ``POST /runs/{id}/cancel``."""
 
     id: str
     status: str
 
 
 class BatchCancelled(WireModel):
-    """The answer to a cancelled batch."""
+    """The response of ``POST /batches/{batchId}/cancel``."""
 
     batch_id: str
     cancelled_run_ids: LenientTuple[str] = ()
@@ -185,7 +195,7 @@ class BatchCancelled(WireModel):
 
 
 class Project(WireModel):
-    """A project of the key's team. ``short_id`` is the one in dashboard links."""
+    """A project of the key's team; dashboard links contain its ``short_id``."""
 
     id: str
     name: Lenient[str] = None
@@ -194,7 +204,7 @@ class Project(WireModel):
 
 
 class ProjectList(WireModel):
-    """The answer of ``GET /projects``."""
+    """The response of ``GET /projects``."""
 
     projects: NullableTuple[Project]
 
@@ -227,17 +237,18 @@ class Group(WireModel):
     name: Lenient[str] = None
     project_id: Lenient[str] = None
     run_mode: Lenient[str] = None
+    # The service may run this test before the others, without listing it among the group's tests.
     prep_test_id: Lenient[str] = None
 
 
 class GroupList(WireModel):
-    """The answer of ``GET /groups``."""
+    """The response of ``GET /groups``."""
 
     groups: NullableTuple[Group]
 
 
 class MobileBuild(RequestModel):
-    """Which build of a mobile app a group run tests: an uploaded one, or an artifact to fetch."""
+    """The build of a mobile app that a group run tests: an uploaded app, or an artifact to download."""
 
     app_id: Uuid | None = None
     bundle_id: Text | None = None
@@ -272,21 +283,21 @@ class GroupRunRequest(RequestModel):
 
 
 class PromptCredential(RequestModel):
-    """A login that the agent may use; the password is never shown."""
+    """A login that the agent may use; ``repr`` and errors do not show the password."""
 
     username: Text
     password: SecretStr
 
 
 class PromptRunRequest(RequestModel):
-    """Body of ``POST /runs`` (documented by the vendor, though not in the OpenAPI file)."""
+    """Body of ``POST /runs``, which the vendor documents outside its OpenAPI document."""
 
     prompt: Text
     credentials: tuple[PromptCredential, ...] | None = None
     webhook_url: HttpUrl | None = None
 
     def body(self) -> dict[str, Any]:
-        """The JSON body, with the passwords in clear: it goes to the service and nowhere else."""
+        """The JSON body with plain-text passwords; send it to the service only, and never log it."""
         body = super().body()
         for shown, real in zip(body.get("credentials", ()), self.credentials or (), strict=True):
             shown["password"] = real.password.get_secret_value()

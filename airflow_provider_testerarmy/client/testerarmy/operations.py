@@ -1,6 +1,6 @@
 """The TesterArmy API, one function per operation; nothing here does I/O.
 
-Source: the service's OpenAPI document, and for ``POST /runs`` its reference page on test runs.
+Source: the service's OpenAPI document; for ``POST /runs`` its reference page on test runs.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from airflow_provider_testerarmy.client.testerarmy.models import (
     PromptRunRequest,
     Run,
     RunCancelled,
-    RunGlimpse,
-    RunGlimpsePage,
     RunPage,
+    RunState,
+    RunStatePage,
     TestDefinition,
     TestPage,
     TestRunQueued,
@@ -37,6 +37,7 @@ from airflow_provider_testerarmy.client.testerarmy.models import (
     Uuid,
 )
 
+# Some of the vendor's reference pages print /v1, but production serves only /api/v1.
 DEFAULT_BASE_URL: Final = "https://tester.army/api/v1"
 PAGE_SIZE: Final = 100
 
@@ -46,8 +47,8 @@ _uuid: Final[TypeAdapter[str]] = TypeAdapter(Uuid, config=ConfigDict(defer_build
 def check_id(value: object, name: str) -> str:
     """The id in its canonical form, from text in any case or a ``uuid.UUID``.
 
-    :param name: what it is called in the message, e.g. ``group_id``.
-    :raises RequestInvalid: when it is not a UUID.
+    :param name: its name in the message, e.g. ``group_id``.
+    :raises RequestInvalid: if it is not a UUID.
     """
     text = str(value) if isinstance(value, UUID) else value
     if text is None or (isinstance(text, str) and text.strip().lower() in NOTHING):
@@ -62,24 +63,24 @@ def check_id(value: object, name: str) -> str:
 
 
 def trigger_test_run(test_id: str, request: TestRunRequest | None = None) -> Operation[TestRunQueued]:
-    """``POST /tests/{testId}/runs``: starts, and bills, one run."""
+    """``POST /tests/{testId}/runs``: starts (and bills) one run."""
     path = f"/tests/{check_id(test_id, 'test_id')}/runs"
     return _trigger("trigger test run", path, TestRunQueued, (request or TestRunRequest()).body())
 
 
 def trigger_group_run(group_id: str, request: GroupRunRequest | None = None) -> Operation[GroupRunQueued]:
-    """``POST /groups/{groupId}/runs``: starts, and bills, a run of every runnable test of the group."""
+    """``POST /groups/{groupId}/runs``: starts (and bills) a run of every runnable test of the group."""
     path = f"/groups/{check_id(group_id, 'group_id')}/runs"
     return _trigger("trigger group run", path, GroupRunQueued, (request or GroupRunRequest()).body())
 
 
 def submit_prompt_run(request: PromptRunRequest) -> Operation[PromptRunQueued]:
-    """``POST /runs``: starts, and bills, a run of an ad-hoc prompt."""
+    """``POST /runs``: starts (and bills) a run of an ad-hoc prompt."""
     return _trigger("submit prompt run", "/runs", PromptRunQueued, request.body())
 
 
 def rerun_batch(batch_id: str) -> Operation[GroupRunQueued]:
-    """``POST /batches/{batchId}/rerun``: starts, and bills, every runnable test of the batch once more."""
+    """``POST /batches/{batchId}/rerun``: starts (and bills) a new run of every runnable test of the batch."""
     path = f"/batches/{check_id(batch_id, 'batch_id')}/rerun"
     return _trigger("rerun batch", path, GroupRunQueued, None)
 
@@ -101,6 +102,7 @@ def list_runs(
 
     :param limit: runs per page, 1 to 100.
     """
+    # The range of the OpenAPI document.
     if not 1 <= limit <= PAGE_SIZE:
         raise RequestInvalid(f"limit must be between 1 and {PAGE_SIZE}, not {limit}.")
     query = {
@@ -113,26 +115,28 @@ def list_runs(
     return Operation("list runs", "GET", "/runs", RunPage.model_validate, query=query)
 
 
-def glance_at_run(run_id: str) -> Operation[RunGlimpse]:
-    """As :func:`get_run`, reading only how far the run is."""
-    return replace(get_run(run_id), parse=RunGlimpse.model_validate)  # type: ignore[arg-type, return-value]
+def get_run_state(run_id: str) -> Operation[RunState]:
+    """Like :func:`get_run`, but parses only what a poll needs."""
+    return replace(get_run(run_id), parse=RunState.model_validate)  # type: ignore[arg-type, return-value]
 
 
-def glance_at_runs(
+def list_run_states(
     *,
     limit: int = PAGE_SIZE,
     status: str | None = None,
     project_id: str | None = None,
     test_id: str | None = None,
     cursor: str | None = None,
-) -> Operation[RunGlimpsePage]:
-    """As :func:`list_runs`, reading only how far the runs are."""
+) -> Operation[RunStatePage]:
+    """Like :func:`list_runs`, but parses only what a poll needs; the runs come with their full output."""
+    # A page of 100 runs with their output has megabytes; only parsing less of it saves time in an event loop.
     listing = list_runs(limit=limit, status=status, project_id=project_id, test_id=test_id, cursor=cursor)
-    return replace(listing, parse=RunGlimpsePage.model_validate)  # type: ignore[arg-type, return-value]
+    return replace(listing, parse=RunStatePage.model_validate)  # type: ignore[arg-type, return-value]
 
 
 def cancel_run(run_id: str) -> Operation[RunCancelled]:
     """``POST /runs/{id}/cancel``; 409 when the run has already finished."""
+    # Repeatable: a second cancel of a finished run is a 409 and changes nothing.
     path = f"/runs/{_segment(run_id)}/cancel"
     return Operation("cancel run", "POST", path, RunCancelled.model_validate)
 
@@ -144,7 +148,7 @@ def cancel_batch(batch_id: str) -> Operation[BatchCancelled]:
 
 
 def list_projects() -> Operation[tuple[Project, ...]]:
-    """``GET /projects``: what the key's team has."""
+    """``GET /projects``: the projects of the key's team."""
     return Operation("list projects", "GET", "/projects", ProjectList.model_validate).then(
         lambda answer: answer.projects
     )
@@ -179,7 +183,10 @@ def list_groups(project_id: str) -> Operation[tuple[Group, ...]]:
 
 
 def _segment(given: str) -> str:
-    """An id that the service gave: it must be usable whatever it looks like, or its run could not be stopped."""
+    """An id from the service as a path segment.
+
+    Its format is not checked: a run with an unexpected id must still be possible to cancel.
+    """
     if not given:
         raise RequestInvalid("The id is empty.")
     return quote(given, safe="")
@@ -189,5 +196,5 @@ AnswerT = TypeVar("AnswerT", bound=BaseModel)
 
 
 def _trigger(name: str, path: str, answer: type[AnswerT], body: dict[str, Any] | None) -> Operation[AnswerT]:
-    # No idempotency key exists: a repeated trigger starts, and bills, a second run.
+    # The API has no idempotency key: a repeated trigger starts (and bills) a second run.
     return Operation(name, "POST", path, answer.model_validate, body=body, repeatable=False)

@@ -1,1 +1,1 @@
-"""Waiting for runs: who waits for what, what to ask next, and when."""
+"""Waiting for runs: who waits for which runs, and which request to send when."""

@@ -1,4 +1,4 @@
-"""Items by the time at which they are due; an item that is taken off leaves no memory behind."""
+"""A priority queue of items by due time, in which items can be moved and removed without leaking memory."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Final, Generic, TypeVar
 
 ItemT = TypeVar("ItemT", bound=Hashable)
 
-#: Stale entries of the heap that are tolerated beside as many as there are items.
+#: The heap is compacted when its stale entries outnumber the items by this many.
 SLACK: Final = 64
 
 
-class Timetable(Generic[ItemT]):
-    """Each item once, with its time; the earliest first, and among equals the one that was put first."""
+class DueQueue(Generic[ItemT]):
+    """A priority queue that holds each item once: the earliest first, then in the order of insertion."""
 
     def __init__(self) -> None:
         self._times: dict[ItemT, tuple[float, int]] = {}
@@ -31,19 +31,19 @@ class Timetable(Generic[ItemT]):
         return iter(self._times)
 
     def put(self, item: ItemT, when: float) -> None:
-        """Put an item on the timetable, or move it to another time."""
+        """Add an item, or move it to another time."""
         number = next(self._numbers)
         self._times[item] = (when, number)
         heapq.heappush(self._heap, (when, number, item))
         self._compact()
 
     def drop(self, item: ItemT) -> None:
-        """Take an item off, if it is there."""
+        """Remove an item, if it is there."""
         if self._times.pop(item, None) is not None:
             self._compact()
 
     def first(self) -> tuple[float, ItemT] | None:
-        """The earliest item and its time."""
+        """The earliest item and its time; None if the queue is empty."""
         while self._heap:
             when, number, item = self._heap[0]
             if self._times.get(item) == (when, number):
@@ -52,19 +52,19 @@ class Timetable(Generic[ItemT]):
         return None
 
     def pop(self) -> tuple[float, ItemT]:
-        """Take the earliest item off.
+        """Remove and return the earliest item and its time.
 
-        :raises IndexError: when there is none.
+        :raises IndexError: if the queue is empty.
         """
         found = self.first()
         if found is None:
-            raise IndexError("The timetable is empty.")
+            raise IndexError("The queue is empty.")
         heapq.heappop(self._heap)
         del self._times[found[1]]
         return found
 
     def _compact(self) -> None:
-        # A triggerer runs for weeks: an entry that is due in hours would keep whoever has left until then.
+        # A triggerer runs for weeks. A stale entry that is due in hours would keep its item in memory until then.
         if len(self._heap) > 2 * len(self._times) + SLACK:
             self._heap = [(when, number, item) for item, (when, number) in self._times.items()]
             heapq.heapify(self._heap)

@@ -1,4 +1,4 @@
-"""The service's lists being walked: where awaited runs were seen, and which lists have not shown them."""
+"""Tracks a walk through the service's lists: where awaited runs were listed, and which lists lack them."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from airflow_provider_testerarmy.runs.awaiting.listing import Walk, plan_ended_w
 from airflow_provider_testerarmy.runs.results import RunId, RunResult
 from airflow_provider_testerarmy.runs.service import Ask, Page, RunService
 
-#: Seconds for which lists are not used after one of them could not be had.
+#: Seconds for which lists are not used after a request for one has failed.
 WITHOUT_LISTS: Final = 60.0
 
 
 class Lists:
-    """At most one walk through lists at a time.
+    """Reads the service's lists, in at most one walk at a time.
 
-    A list is a hint that saves requests: a run that no list of active runs shows is asked for itself, or found in
-    a list of ended runs, which is final.
+    Lists save requests, but may be stale. A run that is missing in the lists of active runs is fetched
+    individually, or found in a list of ended runs. An end is final, however stale the list is.
 
-    :param whole: whether results are wanted with everything in them, which no list has.
+    :param whole: whether results need all of their details, which lists do not have.
     """
 
     def __init__(self, service: RunService, *, whole: bool) -> None:
@@ -28,13 +28,13 @@ class Lists:
         self._whole = whole
         self._walk: Walk | None = None
         self._none_until = -math.inf
-        #: The page on which a run was last seen, where it was not the first.
+        #: The page on which a run was last listed, unless it was the first.
         self._places: dict[RunId, int] = {}
-        #: The lists that have not shown a run since it was last seen: 1 the active ones, 2 all of them.
+        #: The lists in which a run is missing since it was last seen: 1 for the active ones, 2 for all.
         self._sought: dict[RunId, int] = {}
 
     def begin(self, ready: Callable[[], Mapping[RunId, Any]], now: float) -> set[RunId]:
-        """Begin a walk if none is under way and one would save requests; return the runs it looks for."""
+        """Begin a walk if none is in progress and one would save requests; return the runs it searches for."""
         if self._walk is not None or now < self._none_until or not self._service.active_statuses:
             return set()
         runs = ready()
@@ -51,31 +51,31 @@ class Lists:
 
     @property
     def wants_page(self) -> bool:
-        """Whether the next page can be asked for."""
+        """Whether the next page can be requested."""
         return self._walk is not None and not self._walk.asking
 
     def ask_page(self) -> Ask[Page]:
-        """The question for the next page; only while :attr:`wants_page`."""
+        """The request for the next page; call it only while :attr:`wants_page`."""
         walk = self._walk
         if walk is None:
-            raise RuntimeError("No list is being walked.")
+            raise RuntimeError("No walk through the lists is in progress.")
         walk.asking = True
         return self._service.list_by_status(walk.statuses[0], walk.cursor)
 
     def took(self, page: Page, wanted: Mapping[RunId, Any]) -> tuple[dict[RunId, RunResult], float]:
-        """Use a page.
+        """Process a page.
 
-        :param wanted: the runs that somebody waits for.
-        :return: the state of those on the page, and the time of which it is.
+        :param wanted: the runs that anyone waits for.
+        :return: the states of those on the page, and the time from which they are due again.
         """
         walk = self._walk
         if walk is None:
             return {}, 0.0
-        # An end is final, however late a list may be; a verdict needs more of the run than a list tells.
+        # A verdict needs details that lists do not have, so a finished run is fetched individually then.
         seen = {
-            sighting.run.run_id: sighting.run
-            for sighting in page.sightings
-            if sighting.run.run_id in wanted and not (self._whole and sighting.run.finished)
+            listed_run.run.run_id: listed_run.run
+            for listed_run in page.listed_runs
+            if listed_run.run.run_id in wanted and not (self._whole and listed_run.run.finished)
         }
         number, ended = walk.page, walk.ended
         walk.took(seen.keys(), page.next_cursor)
@@ -86,7 +86,7 @@ class Lists:
         return seen, walk.began
 
     def over(self) -> list[RunId]:
-        """End the walk if it is through; return the runs that it did not find."""
+        """End the walk if it is complete; return the runs that it did not find."""
         walk = self._walk
         if walk is None or walk.asking or not walk.over:
             return []
@@ -98,13 +98,13 @@ class Lists:
         return list(walk.targets)
 
     def repeat_page(self) -> None:
-        """The service would not give the page now: it is asked for again."""
-        # To ask for each run instead is what a service that limits requests can bear least.
+        """Request the page again, after the service has rate-limited the request for it."""
+        # Fetching each run individually instead would cost the rate-limiting service far more requests.
         if self._walk is not None:
             self._walk.asking = False
 
     def give_up(self, now: float) -> list[RunId]:
-        """Do without lists for a while; return the runs that were looked for."""
+        """Stop using lists for a minute; return the runs that the walk searched for."""
         walk, self._walk = self._walk, None
         self._none_until = now + WITHOUT_LISTS
         if walk is None:
@@ -113,11 +113,11 @@ class Lists:
         return list(walk.targets)
 
     def saw(self, run_id: RunId) -> None:
-        """The run was asked for itself."""
+        """Note that the run was fetched individually."""
         self._sought.pop(run_id, None)
 
     def forget(self, run_id: RunId) -> None:
-        """Nobody waits for the run any more."""
+        """Remove a run that nobody waits for any more."""
         self._places.pop(run_id, None)
         self._sought.pop(run_id, None)
         if self._walk is not None:

@@ -1,4 +1,4 @@
-"""Walking through a service's lists for many runs at once, where that costs less than asking for each."""
+"""Plans a walk through the service's lists, where it takes fewer requests than fetching each run."""
 
 from __future__ import annotations
 
@@ -8,30 +8,30 @@ from typing import Final
 
 from airflow_provider_testerarmy.runs.results import RunId
 
-#: Below this many runs, asking for each is cheaper than listing by status.
+#: For fewer runs than this, fetching each is cheaper than listing by status.
 LIST_FROM: Final = 4
-#: Runs of which the lists of active runs showed nothing: from this many on, lists of ended runs are looked through.
+#: If at least this many runs are missing in the lists of active runs, the lists of ended runs are read.
 ENDED_FROM: Final = 24
-#: A page of ended runs is as much work as asking for this many of them.
+#: A page of ended runs is as expensive as fetching this many runs: it comes with all of their details.
 ENDED_WORTH: Final = 8
-#: Pages beyond the last known place of a run: newer runs have pushed it down the list since.
+#: The number of pages to read beyond the last known page of a run, because newer runs push it down the list.
 DRIFT: Final = 2
 
 
 @dataclass(slots=True)
 class Walk:
-    """Lists being looked through page by page, one status after the other.
+    """A walk through lists, page by page and status by status.
 
-    :param statuses: those still to come, the one at hand first.
-    :param targets: the runs that are looked for and have not been seen.
-    :param budget: pages that may still be spent.
-    :param depth: pages of one status at the most.
-    :param began: when its first page was asked for; what it shows is due again at the same time.
+    :param statuses: the remaining statuses, the current one first.
+    :param targets: the runs to find.
+    :param budget: the number of pages that may still be read.
+    :param depth: the maximum number of pages of one status.
+    :param began: when the first page was requested. All runs that the walk shows are due again together.
     :param ended: whether these are the lists of ended runs.
-    :param page: the number of the next page, from 1.
-    :param asking: whether the next page has been asked for.
-    :param deepest: the last page that was seen.
-    :param barren: pages of ended runs of this status that have shown too few of ours.
+    :param page: the number of the next page, starting at 1.
+    :param asking: whether the next page has been requested.
+    :param deepest: the last page that was read.
+    :param wasted: the number of pages of this status that listed too few awaited runs (ended runs only).
     """
 
     statuses: list[str]
@@ -44,39 +44,40 @@ class Walk:
     page: int = 1
     asking: bool = False
     deepest: int = 0
-    barren: int = 0
+    wasted: int = 0
 
     @property
     def over(self) -> bool:
-        """Whether there is nothing more to be had."""
+        """Whether the walk is complete."""
         return not self.statuses or not self.targets or self.budget <= 0
 
     def took(self, shown: Set[RunId], next_cursor: str) -> None:
-        """Go on after a page.
+        """Advance after a page.
 
-        :param shown: the runs on it that somebody waits for, looked for or not.
-        :param next_cursor: of the next page, empty after the last one.
+        :param shown: the awaited runs on the page, whether this walk searches for them or not.
+        :param next_cursor: the cursor of the next page, empty after the last one.
         """
         self.targets -= shown
         self.budget -= 1
         self.asking, self.deepest = False, max(self.deepest, self.page)
-        self.barren += self.ended and len(shown) < ENDED_WORTH
+        self.wasted += self.ended and len(shown) < ENDED_WORTH
         if next_cursor and next_cursor != self.cursor and self.page < self.depth and self._pays:
             self.cursor, self.page = next_cursor, self.page + 1
         else:
-            self.statuses, self.cursor, self.page, self.barren = self.statuses[1:], "", 1, 0
+            self.statuses, self.cursor, self.page, self.wasted = self.statuses[1:], "", 1, 0
 
     @property
     def _pays(self) -> bool:
-        """Whether what was in vain so far is less than to ask for each that is left."""
-        return not self.barren or self.barren * ENDED_WORTH < len(self.targets)
+        """Whether the pages wasted so far cost less than fetching each remaining run."""
+        return not self.wasted or self.wasted * ENDED_WORTH < len(self.targets)
 
 
 def plan_walk(statuses: Sequence[str], places: Mapping[RunId, int]) -> Walk | None:
-    """The walk through lists of active runs that saves most requests, None where none saves any.
+    """The walk through the lists of active runs that saves the most requests; None if none saves any.
 
-    :param statuses: by which the lists can be filtered.
-    :param places: the page on which each run was last seen, 1 for a run never seen: lists are newest first.
+    :param statuses: the statuses by which lists can be filtered.
+    :param places: the page on which each run was last listed. It is 1 for a run that was never listed, because
+        lists start with the newest run.
     """
     if not statuses or len(places) < LIST_FROM:
         return None
@@ -94,7 +95,7 @@ def plan_walk(statuses: Sequence[str], places: Mapping[RunId, int]) -> Walk | No
 
 
 def plan_ended_walk(statuses: Sequence[str], missing: Iterable[RunId]) -> Walk | None:
-    """The walk for runs that are in no list of active ones, None where asking for each is cheaper."""
+    """The walk for runs that are missing in the lists of active runs; None if fetching each is cheaper."""
     targets = set(missing)
     if not statuses or len(targets) < ENDED_FROM:
         return None

@@ -1,4 +1,4 @@
-"""When to look at runs again, and how many requests per second that may cost; the clock is passed in."""
+"""The poll interval and the request rate; callers pass the time."""
 
 from __future__ import annotations
 
@@ -7,27 +7,29 @@ import random
 from dataclasses import dataclass
 from typing import Final
 
-#: The first pauses are this share of the time waited so far, until ``poll_interval`` is reached.
-EAGERNESS: Final = 0.2
-#: After a refusal a rate is this share of what the service accepted of late, and at least so many per second.
-GIVE_WAY: Final = 0.8
+#: The first intervals are this share of the time waited so far, until ``poll_interval`` is reached.
+FIRST_INTERVALS: Final = 0.2
+#: After a 429, the rate is this share of the rate that the service accepted recently.
+SLOW_DOWN: Final = 0.8
+#: The minimum rate in requests per second.
 SLOWEST: Final = 0.5
-#: A good answer gives back this share of the full rate, or of so many requests per second where there is none.
+#: Each successful request raises the rate by this share of the full rate.
 RECOVERY: Final = 0.01
-UNTOLD: Final = 20.0
-#: Near the rate at which the service refused last, a good answer gives back this share of that only.
+#: The rate in requests per second that takes the place of the full rate if there is no cap.
+UNCAPPED: Final = 20.0
+#: Within this factor of the rate at which the last 429 came, the raise is multiplied by the second number.
 CAREFUL: Final = (0.75, 0.03)
-#: This much of a request counts as a whole one: clocks round, and nobody should wake up for the rest of it.
+#: This much of a request counts as a whole one. Timers round, and waking up again for the rest would be wasteful.
 NEARLY: Final = 0.999
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How a wait is paced.
+    """The timing of a wait.
 
-    :param poll_interval: seconds between two looks once the runs are no longer young.
-    :param max_outage: seconds without one good answer about a run after which the wait ends.
-    :param deadline: the absolute time (seconds since the epoch) at which the wait ends, None for never.
+    :param poll_interval: seconds between two polls of a run (shorter at first).
+    :param max_outage: seconds without a successful request for a run after which the wait ends.
+    :param deadline: the absolute time (seconds since the epoch) at which the wait ends; None for never.
     """
 
     poll_interval: float = 10.0
@@ -37,11 +39,12 @@ class Pace:
     def next_pause(
         self, waited: float, now: float, *, retry_after: float = 0.0, jitter: float | None = None
     ) -> float:
-        """Seconds until the next look: short at first, with jitter, never past the deadline.
+        """Seconds until the next poll: short at first, with jitter, never past the deadline.
 
         :param waited: seconds since the wait began.
-        :param retry_after: seconds that the service asked for; they are a minimum, up to ``max_outage``.
-        :param jitter: -1 to 1, drawn at random when None.
+        :param now: seconds since the epoch.
+        :param retry_after: the minimum in seconds that the service asked for; capped at ``max_outage``.
+        :param jitter: -1 to 1; random if None.
         """
         seconds = max(
             next_pause(self.poll_interval, waited, jitter=jitter), min(retry_after, self.max_outage)
@@ -50,23 +53,23 @@ class Pace:
 
 
 def next_pause(poll_interval: float, waited: float, *, jitter: float | None = None) -> float:
-    """Seconds until the next poll: short at first, then ``poll_interval``, and up to a tenth more or less.
+    """Seconds until the next poll: short at first, then ``poll_interval``, with a jitter of up to 10 %.
 
     :param waited: seconds since the wait began.
-    :param jitter: -1 to 1, drawn at random when None.
+    :param jitter: -1 to 1; random if None.
     """
     spread = random.uniform(-1, 1) if jitter is None else jitter  # noqa: S311
-    eager = max(min(1.0, poll_interval), min(poll_interval, EAGERNESS * waited))
+    eager = max(min(1.0, poll_interval), min(poll_interval, FIRST_INTERVALS * waited))
     return eager * (1 + 0.1 * spread)
 
 
 class Rate:
-    """A cap on requests per second that gives way when the service asks for less.
+    """A token bucket for requests per second, which adapts to the service's rate limit.
 
-    At the full rate it saves up to one second's worth of requests; below it none, because a burst after a pause
-    is what gets refused. A refusal (429) sets it below what the service accepted, good answers restore it.
+    A 429 sets the rate below what the service accepted; successful requests raise it again. The full rate allows
+    bursts of one second's worth of requests. A lower rate allows none, because bursts after a pause cause 429s.
 
-    :param per_second: the full rate, None for no cap until the service refuses for the first time.
+    :param per_second: the full rate; None for no cap until the first 429.
     """
 
     def __init__(self, per_second: float | None = None) -> None:
@@ -80,7 +83,7 @@ class Rate:
         self._sent = self._good = (0, 0)
 
     def take(self, now: float, wanted: int) -> int:
-        """How many of the wanted requests may be sent now; they count as sent."""
+        """The number of requests that may be sent now, at most ``wanted``; they count as sent."""
         self._save(now)
         granted = wanted if math.isinf(self._saved) else min(wanted, int(self._saved / NEARLY))
         self._saved = max(0.0, self._saved - granted)
@@ -93,30 +96,30 @@ class Rate:
         return granted
 
     def ready_at(self, now: float) -> float:
-        """When the next request may be sent."""
+        """The time from which the next request may be sent."""
         self._save(now)
         return now if self._saved >= NEARLY else now + (1 - self._saved) / self._current
 
     def refused(self, asked: float | None = None) -> None:
-        """The service answered that there were too many requests.
+        """Record a 429.
 
-        :param asked: when the refused request was sent. Those that were under way together are one refusal.
+        :param asked: when the request was sent. Several 429s for requests in flight together count once.
         """
         if asked is not None and asked <= self._refused_at:
             return
         recent = max(*self._good, 0) or max(self._sent) / 2
         self._ceiling = min(self._current, max(recent, 2 * SLOWEST))
-        self._current = max(SLOWEST, GIVE_WAY * self._ceiling)
+        self._current = max(SLOWEST, SLOW_DOWN * self._ceiling)
         self._saved = 0.0
         self._refused_at = self._counted
 
     def accepted(self) -> None:
-        """The service answered."""
+        """Record a successful request."""
         self._good = (self._good[0] + 1, self._good[1])
         if self._current < self._full:
             near, share = CAREFUL
             careful = near * self._ceiling <= self._current <= self._ceiling / near
-            gain = RECOVERY * min(self._full, UNTOLD) * (share if careful else 1)
+            gain = RECOVERY * min(self._full, UNCAPPED) * (share if careful else 1)
             self._current = min(self._full, self._current + gain)
 
     def _most(self) -> float:

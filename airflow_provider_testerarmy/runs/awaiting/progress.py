@@ -1,4 +1,4 @@
-"""Telling a waiter how far its runs are."""
+"""Reports the progress of a wait."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from airflow_provider_testerarmy.runs.awaiting.watchlist import Watchlist
 from airflow_provider_testerarmy.runs.results import progress_line
 
 
-class Teller:
-    """Tells somebody who waits how far it is, a line per change, and of an outage once.
+class ProgressReporter:
+    """Reports the progress of one waiter: a line per change, and one line per new fault.
 
-    :param report: takes the lines.
+    :param report: receives the lines.
     """
 
     def __init__(
@@ -24,24 +24,24 @@ class Teller:
         self._report = report
         self._line = ""
         self._fault = ""
-        self.told_at = mine.began
+        self.reported_at = mine.began
 
     @property
-    def told(self) -> bool:
-        """Whether anything has been told yet."""
+    def has_reported(self) -> bool:
+        """Whether any progress has been reported."""
         return bool(self._line)
 
-    def tell(self, now: float) -> None:
+    def report_progress(self, now: float) -> None:
         """Report the progress if it has changed."""
         line = progress_line(self._mine.results.values(), self._mine.total)
         if line != self._line:
             self._report(line)
-            self._line, self.told_at = line, now
+            self._line, self.reported_at = line, now
 
-    def tell_of_fault(self) -> None:
-        """Report what keeps the service from answering, if it is something new."""
+    def report_fault(self) -> None:
+        """Report the current fault, if it is a new one."""
         fault = self._watch.fault_of(self._mine)
         message = fault.message if fault else ""
         if message and message != self._fault:
-            self._report(f"{self._vendor} did not answer ({message}); the wait goes on.")
+            self._report(f"A request to {self._vendor} failed ({message}). Waiting continues.")
         self._fault = message

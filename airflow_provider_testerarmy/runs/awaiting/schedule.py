@@ -1,4 +1,4 @@
-"""Who waits for which runs, and which run is due when; monotonic time, and wall time for deadlines alone."""
+"""Who waits for which runs, and which run is due when; monotonic time, and wall-clock time only for deadlines."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from airflow_provider_testerarmy.runs.awaiting.due_queue import Timetable
+from airflow_provider_testerarmy.runs.awaiting.due_queue import DueQueue
 from airflow_provider_testerarmy.runs.awaiting.pace import Pace, next_pause
 from airflow_provider_testerarmy.runs.results import RunId, RunResult
 
-#: A run may be polled earlier by this share of its interval, and this many seconds, to share a list with others.
+#: To share a list request with other runs, a run may be polled early: by at most this share of its interval, and at
+#: most this many seconds.
 EARLY: Final = (0.25, 1.0)
-#: One of so many polls goes to the longest overdue run, even while there are new ones that were never polled.
+#: One in this many polls goes to the longest overdue run, even while new runs have not been polled yet.
 OVERDUE_TURN: Final = 4
 
 
@@ -27,9 +28,9 @@ class Subscription:
     :param results: the latest result of each run.
     :param troubled: the active runs whose last request failed.
     :param alarm: the earliest time at which an outage of one of its runs may end the wait.
-    :param unusable: why one of its ids can belong to no run, empty while all can.
-    :param turned_away: a run of its own that the service does not know, or does not show to this key.
-    :param overdue_since: when the deadline was seen to pass, in monotonic seconds; infinite before that.
+    :param unusable: why one of its ids cannot be a run id; empty if all are usable.
+    :param turned_away: one of its runs that the service does not know, or to which it denies access.
+    :param overdue_since: when the deadline was found to have passed, in monotonic seconds; infinite before.
     """
 
     pace: Pace
@@ -46,14 +47,14 @@ class Subscription:
 
 @dataclass(slots=True, eq=False)
 class Watched:
-    """A run that somebody waits for; times in monotonic seconds.
+    """An awaited run; times are in monotonic seconds.
 
     :param since: when the newest of its waiters began.
     :param interval: the shortest poll interval of its waiters.
-    :param due: when it is, or was, to be polled.
-    :param polled: when its last answered request was sent, also if the answer was a fault.
-    :param busy: whether it is being polled, or looked for in lists.
-    :param stale: whether a waiter has left, so that ``since`` and ``interval`` may be those of nobody.
+    :param due: when its next poll is (or was) due.
+    :param polled: when its last completed request was sent, whether it succeeded or failed.
+    :param busy: whether a request for it is in flight, or a walk through the lists searches for it.
+    :param stale: whether a waiter has left, so that ``since`` and ``interval`` must be computed again.
     """
 
     run_id: RunId
@@ -71,12 +72,12 @@ class Watched:
         return any(self.polled < one.overdue_since < math.inf for one in self.waiters)
 
     def pause(self, since: float, jitter: float) -> float:
-        """Seconds between two polls, at the pace of those who still wait.
+        """Seconds between two polls, for the remaining waiters.
 
-        :param since: the time of the first of the two.
+        :param since: the time of the first of the two polls.
         """
         if self.stale:
-            # Computed when it is needed: where thousands share a run, each that leaves would cost as much.
+            # Computed on demand: if thousands of waiters share a run and leave, doing it for each is quadratic.
             self.stale = False
             self.interval = min(one.pace.poll_interval for one in self.waiters)
             self.since = max(one.began for one in self.waiters)
@@ -84,27 +85,27 @@ class Watched:
 
 
 class Schedule:
-    """The runs to poll, each with its time."""
+    """The runs to poll, by due time."""
 
     def __init__(self) -> None:
         #: Seconds by which the wall clock is ahead of the monotonic one.
         self.wall_ahead = 0.0
         self.runs: dict[RunId, Watched] = {}
         self.subscriptions: dict[Subscription, None] = {}
-        self._agenda: Timetable[Watched] = Timetable()
-        #: The same runs, by the time from which they may be polled together with others that are due.
-        self._early: Timetable[Watched] = Timetable()
-        self._ready: Timetable[Watched] = Timetable()
-        #: Those of the ready runs that were never polled, the youngest first.
-        self._unseen: Timetable[Watched] = Timetable()
-        self._deadlines: Timetable[Subscription] = Timetable()
+        self._agenda: DueQueue[Watched] = DueQueue()
+        #: The same runs, by the time from which they may be polled together with runs that are due.
+        self._early: DueQueue[Watched] = DueQueue()
+        self._ready: DueQueue[Watched] = DueQueue()
+        #: The ready runs that have not been polled yet, those with the newest waiter first.
+        self._unseen: DueQueue[Watched] = DueQueue()
+        self._deadlines: DueQueue[Subscription] = DueQueue()
         self._turn = 0
         self._jitter = 0.0
 
-    # -- who waits
+    # -- waiters
 
     def subscribe(self, run_ids: Iterable[RunId], pace: Pace, now: float) -> Subscription:
-        """Add a waiter; the first poll of its runs is due at once."""
+        """Add a waiter; the first poll of its runs is due immediately."""
         ids = dict.fromkeys(run_ids)
         subscription = Subscription(pace, now, len(ids), ids)
         self.subscriptions[subscription] = None
@@ -124,37 +125,38 @@ class Schedule:
         """Remove a waiter; return the runs that nobody waits for any more."""
         self.subscriptions.pop(subscription, None)
         self._deadlines.drop(subscription)
-        lonely = []
+        unawaited = []
         for run_id in subscription.active:
             watched = self.runs.get(run_id)
             if watched is None or watched.waiters.pop(subscription, 0) == 0:
                 continue
             watched.stale = True
             if not watched.waiters:
-                lonely.append(run_id)
+                unawaited.append(run_id)
         subscription.active, subscription.results, subscription.troubled = {}, {}, {}
-        return lonely
+        return unawaited
 
     def forget(self, run_id: RunId) -> None:
-        """Poll a run no more."""
+        """Stop polling a run."""
         watched = self.runs.pop(run_id, None)
         if watched is not None:
             self._agenda.drop(watched)
             self._early.drop(watched)
             self._take(watched)
 
-    # -- what is due
+    # -- due runs
 
     def poll_again(self, watched: Watched, since: float, *, at_most: float = math.inf) -> None:
-        """Put a run on the agenda one pause after ``since``, at most so many seconds after it.
+        """Schedule the next poll of a run one interval after ``since``, but at most ``at_most`` seconds after it.
 
-        A waiter whose deadline passed while the run was being polled still gets a poll that begins after it.
+        If a deadline passed while the request was in flight, the next poll is due immediately: a waiter is owed
+        one that starts after its deadline.
         """
         pause = min(watched.pause(since, self._jitter), at_most)
         self._plan(watched, since if watched.last_poll_due else since + pause)
 
     def gather(self, now: float) -> None:
-        """Make ready what is due, and what can as well be polled together with that."""
+        """Make the due runs ready, and those that may be polled together with them."""
         if self.next_due() > now:
             return
         if not self._ready:
@@ -170,7 +172,7 @@ class Schedule:
             self.make_ready(watched)
 
     def make_ready(self, watched: Watched) -> None:
-        """Let a run be polled as soon as there is room; one that could not be polled keeps its place."""
+        """Queue a run for its poll. A run whose request was rate-limited keeps its place in the queue."""
         watched.busy = False
         self._agenda.drop(watched)
         self._early.drop(watched)
@@ -180,23 +182,23 @@ class Schedule:
 
     @property
     def ready(self) -> Mapping[RunId, Watched]:
-        """The runs that are due now, neither being polled nor looked for in lists."""
+        """The runs that are due, except those being fetched or searched for in lists."""
         return {watched.run_id: watched for watched in self._ready}
 
     def count_ready(self) -> int:
-        """How many runs are ready."""
+        """The number of ready runs."""
         return len(self._ready)
 
     def take(self, run_ids: Iterable[RunId]) -> None:
-        """These runs are being looked for in lists."""
+        """Mark runs that a walk through the lists searches for."""
         for run_id in run_ids:
             self._take(self.runs[run_id])
             self.runs[run_id].busy = True
 
     def pick(self, room: int) -> list[Watched]:
-        """The runs to poll now: new ones before their first poll, else the longest overdue.
+        """The runs to poll now: those that have not been polled yet, otherwise the longest overdue ones.
 
-        New ones get three turns of four, so that a stream of them starves nobody.
+        Of four polls, at most three go to the former, so that a stream of new runs does not starve the others.
         """
         picked: list[Watched] = []
         while self._ready and len(picked) < room:
@@ -209,7 +211,7 @@ class Schedule:
         return picked
 
     def next_due(self) -> float:
-        """When the agenda's first run is due, infinite when there is none."""
+        """When the first run is due; infinite if there is none."""
         first = self._agenda.first()
         return math.inf if first is None else first[0]
 
@@ -228,7 +230,7 @@ class Schedule:
     # -- deadlines
 
     def meet_deadlines(self, now: float) -> list[Subscription]:
-        """The waiters whose deadline has passed since the last call; their runs are due at once."""
+        """The waiters whose deadline has passed since the last call; their runs are due immediately."""
         met = []
         while (first := self._deadlines.first()) and first[0] <= now + self.wall_ahead:
             subscription = self._deadlines.pop()[1]
@@ -242,10 +244,10 @@ class Schedule:
         return met
 
     def remind(self, subscription: Subscription, when: float) -> None:
-        """Report a waiter once more at this wall time, though its last poll is not answered."""
+        """Return a waiter from :meth:`meet_deadlines` again at this wall-clock time."""
         self._deadlines.put(subscription, when)
 
     def next_deadline(self) -> float:
-        """When the next deadline passes, in monotonic seconds; infinite when there is none."""
+        """When the next deadline passes, in monotonic seconds; infinite if there is none."""
         first = self._deadlines.first()
         return math.inf if first is None else first[0] - self.wall_ahead

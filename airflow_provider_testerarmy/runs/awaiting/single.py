@@ -1,4 +1,4 @@
-"""Waiting for runs in one place: a flow that looks until all have ended, and one that looks once."""
+"""Flows for a worker that waits: one polls until all runs have ended, the other polls once."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ from dataclasses import replace
 from typing import Final
 
 from airflow_provider_testerarmy.runs.awaiting.pace import Pace
-from airflow_provider_testerarmy.runs.awaiting.progress import Teller
+from airflow_provider_testerarmy.runs.awaiting.progress import ProgressReporter
 from airflow_provider_testerarmy.runs.awaiting.wait_end import Waited
-from airflow_provider_testerarmy.runs.awaiting.watchlist import LAST_LOOK, Subscription, Watchlist
+from airflow_provider_testerarmy.runs.awaiting.watchlist import LAST_POLL_WITHIN, Subscription, Watchlist
 from airflow_provider_testerarmy.runs.flow import Flow, ask_together, pause
 from airflow_provider_testerarmy.runs.results import RunId, progress_line
 from airflow_provider_testerarmy.runs.service import RunService, ServiceFault
 
-#: Seconds between two lines of progress while a round of questions is not through.
-TELL_EVERY: Final = 5.0
-#: Seconds that no wait takes; a run that is to be looked at once is due again after them.
+#: Seconds between two progress lines while the due polls are not complete.
+REPORT_EVERY: Final = 5.0
+#: A poll interval in seconds that is longer than any wait, so that each run is polled once.
 NEVER: Final = 10.0**9
-#: Seconds past ``max_outage`` in which the next poll still counts: the longest rest while a service seems down.
-PAST: Final = 16.0
+#: Seconds past ``max_outage`` in which a poll still counts; the longest back-off is 15 s plus jitter.
+OUTAGE_MARGIN: Final = 16.0
 
 
 class Clock:
     """The two clocks of a wait.
 
-    :param wall: seconds since the epoch, used for deadlines alone.
-    :param monotonic: seconds of a clock that is never set; when None, the counterpart of ``wall``.
+    :param wall: seconds since the epoch, used only for deadlines.
+    :param monotonic: a monotonic clock in seconds; if None, the counterpart of ``wall``.
     """
 
     def __init__(self, wall: Callable[[], float], monotonic: Callable[[], float] | None = None) -> None:
@@ -35,7 +35,7 @@ class Clock:
         self._monotonic = monotonic or (time.monotonic if wall is time.time else wall)
 
     def now(self, watch: Watchlist) -> float:
-        """Monotonic seconds; the watchlist learns how far the wall clock is ahead of them."""
+        """Monotonic seconds; also tells the watchlist the offset of the wall clock."""
         now = self._monotonic()
         watch.set_wall_ahead(self._wall() - now)
         return now
@@ -51,27 +51,26 @@ def await_runs(
     width: int = 1,
     monotonic: Callable[[], float] | None = None,
 ) -> Flow[Waited]:
-    """Wait until every run is finished, or until waiting has no point any more.
+    """Wait until every run is finished, or until the wait fails; see :class:`WaitEnd`.
 
-    A transient fault never ends the wait by itself. A rejected key ends it when the service says so twice.
+    A single transient fault does not end the wait. A rejected key ends it after it was rejected twice.
 
-    :param clock: seconds since the epoch.
-    :param report: takes one line per change of progress.
-    :param width: questions that are put together at the most.
-    :param monotonic: seconds of a clock that is never set; when None, that of the system, or ``clock`` where that
-        is not the system's.
-    :return: the end, with whole results.
+    :param clock: the wall clock, in seconds since the epoch.
+    :param report: receives one line per change of progress.
+    :param width: the maximum number of requests to send together.
+    :param monotonic: a monotonic clock in seconds; if None, the system's, or ``clock`` if that is not the system's.
+    :return: why the wait ended, with results that have all of their details.
     """
     watch, time_is = Watchlist(service, whole=True), Clock(clock, monotonic)
     mine = watch.subscribe(run_ids, pace, time_is.now(watch))
-    teller = Teller(service.vendor, watch, mine, report)
+    reporter = ProgressReporter(service.vendor, watch, mine, report)
     while True:
-        yield from _round(watch, mine, time_is, width, teller)
+        yield from _round(watch, mine, time_is, width, reporter)
         now = time_is.now(watch)
-        teller.tell(now)
+        reporter.report_progress(now)
         if over := watch.over(mine, now):
             return over
-        teller.tell_of_fault()
+        reporter.report_fault()
         if seconds := _pause(watch, mine, now):
             yield from pause(seconds)
 
@@ -86,9 +85,9 @@ def look(
     width: int = 1,
     monotonic: Callable[[], float] | None = None,
 ) -> Flow[Waited | None]:
-    """Look once at every run; None while something is still to be waited for. Parameters as :func:`await_runs`.
+    """Poll every run once; returns None if the wait has to continue. Has the parameters of :func:`await_runs`.
 
-    When the key is rejected it looks again after some seconds, because a hiccup looks the same.
+    If the key is rejected, it polls again after a few seconds, because a proxy may have sent the response.
     """
     watch, time_is = Watchlist(service, whole=True), Clock(clock, monotonic)
     mine = watch.subscribe(run_ids, replace(pace, poll_interval=NEVER), time_is.now(watch))
@@ -98,21 +97,21 @@ def look(
         yield from _round(watch, mine, time_is, width, None)
     report(progress_line(mine.results.values(), mine.total))
     if fault := watch.fault_of(mine):
-        report(f"{service.vendor} did not answer ({fault.message}).")
+        report(f"A request to {service.vendor} failed ({fault.message}).")
     return watch.over(mine, time_is.now(watch))
 
 
 def _pause(watch: Watchlist, mine: Subscription, now: float) -> float:
-    # A Retry-After may be much longer than the wait.
-    return min(watch.pause(now), max(0.0, watch.outage_ends(mine) + PAST - now))
+    # A Retry-After may end much later than the outage that ends this wait.
+    return min(watch.pause(now), max(0.0, watch.outage_ends(mine) + OUTAGE_MARGIN - now))
 
 
 def _round(
-    watch: Watchlist, mine: Subscription, time_is: Clock, width: int, teller: Teller | None
+    watch: Watchlist, mine: Subscription, time_is: Clock, width: int, reporter: ProgressReporter | None
 ) -> Flow[None]:
-    """Ask until nothing is due, or the wait is over."""
+    """Send requests until none is due, or the time for the last poll has passed."""
     now = time_is.now(watch)
-    while now < mine.overdue_since + LAST_LOOK and (questions := watch.questions(width, now)):
+    while now < mine.overdue_since + LAST_POLL_WITHIN and (questions := watch.questions(width, now)):
         replies = yield from ask_together([question.ask for question in questions])
         now = time_is.now(watch)
         for question, reply in zip(questions, replies, strict=True):
@@ -120,5 +119,5 @@ def _round(
                 watch.failed(question, reply, now)
             else:
                 watch.answered(question, reply.value, now)
-        if teller and now - teller.told_at >= TELL_EVERY:
-            teller.tell(now)
+        if reporter and now - reporter.reported_at >= REPORT_EVERY:
+            reporter.report_progress(now)

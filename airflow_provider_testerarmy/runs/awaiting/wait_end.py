@@ -1,4 +1,4 @@
-"""How a wait ends."""
+"""The reasons why a wait ends, and its results."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from airflow_provider_testerarmy.runs.results import RunId, RunResult
 
 
 class WaitEnd(StrEnum):
-    """Why a wait is over.
+    """Why a wait ended.
 
-    ``NOT_FOUND``: the service does not know one of the runs. ``DENIED``: it rejected the key more than once.
-    ``LOST``: whoever waited could not go on; the runs are not concerned, and somebody else may wait for them.
+    ``UNAVAILABLE``: an outage lasted longer than ``max_outage``. ``DENIED``: the service rejected the key more than
+    once. ``NOT_FOUND``: the service does not know one of the runs. ``LOST``: the waiting process could not
+    continue; this says nothing about the runs, and another process may wait for them.
     """
 
     FINISHED = "finished"
@@ -29,7 +30,7 @@ class Waited:
     """The end of a wait.
 
     :param results: the latest result of each run, finished or not.
-    :param message: what went wrong, empty when everything finished.
+    :param message: what went wrong; empty if all runs finished.
     """
 
     end: WaitEnd

@@ -1,4 +1,4 @@
-"""One poller for all who wait through one connection in one event loop."""
+"""The poller that all waiters of one connection in one event loop share."""
 
 from __future__ import annotations
 
@@ -12,46 +12,47 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from airflow_provider_testerarmy.runs.awaiting.pace import Pace, Rate
-from airflow_provider_testerarmy.runs.awaiting.progress import Teller
+from airflow_provider_testerarmy.runs.awaiting.progress import ProgressReporter
 from airflow_provider_testerarmy.runs.awaiting.wait_end import Waited
 from airflow_provider_testerarmy.runs.awaiting.watchlist import WIDTH, Question, Subscription, Watchlist
 from airflow_provider_testerarmy.runs.results import RunId
 from airflow_provider_testerarmy.runs.service import Ask, FaultKind, Reply, RunService, ServiceFault
 
-#: Seconds between two lines of progress for a waiter, and between two checks for outages.
-TELL_EVERY: Final = 1.0
-#: Seconds that the poller sleeps at the least and at the most.
-NAP: Final = (0.005, 60.0)
-#: Waiters that are informed before the event loop has its turn: each of them may write to a log.
-AT_A_TIME: Final = 50
+#: Seconds between two progress lines of a waiter, and between two checks for outages.
+REPORT_EVERY: Final = 1.0
+#: The minimum and maximum of seconds that the poller sleeps.
+SLEEP: Final = (0.005, 60.0)
+#: The number of waiters to inform before yielding to the event loop. Each may write a log line; informing 2,000 at
+#: once blocked the loop for 115 ms.
+WAITERS_PER_TURN: Final = 50
 
 
 class WatcherClosed(RuntimeError):
-    """The watcher has ended, as its last waiter left or its poller was cancelled; another one is needed."""
+    """The watcher has ended, because its last waiter left or its poller was cancelled. Create another one."""
 
 
 @dataclass(slots=True)
-class _Seat:
-    """One who waits."""
+class _Waiter:
+    """A waiter in this event loop."""
 
     future: asyncio.Future[Waited]
-    teller: Teller
-    #: In which its lines are told: Airflow's triggerer knows by the context whose log a line belongs to.
+    reporter: ProgressReporter
+    #: The waiter's context. Airflow's triggerer keeps in a context variable which task's log a line belongs to.
     context: Context
 
 
 class Watcher:
-    """Waits for runs on behalf of everybody who asks, with one client, as long as somebody waits.
+    """Polls runs for any number of waiters with one client, until the last waiter leaves.
 
-    It belongs to the event loop it is first used in.
+    It belongs to the event loop in which it is first used.
 
-    :param service: what is asked.
-    :param put: puts a question to it; raises ``ServiceFault``.
-    :param close: called once, when the last waiter has left.
-    :param per_second: requests per second at the most, None for no cap.
-    :param clock: seconds since the epoch, used for deadlines alone.
-    :param monotonic: seconds of a clock that is never set, used for everything else.
-    :param held_until: until when a ``Retry-After`` of before forbids to ask, in monotonic seconds.
+    :param service: the adapter of the service.
+    :param put: sends a request; raises ``ServiceFault``.
+    :param close: closes the client; called once, after the last waiter has left.
+    :param per_second: the maximum of requests per second; None for no cap.
+    :param clock: the wall clock in seconds since the epoch, used only for deadlines.
+    :param monotonic: a monotonic clock in seconds, used for everything else.
+    :param held_until: the time until which an earlier ``Retry-After`` holds, in monotonic seconds.
     """
 
     def __init__(
@@ -71,46 +72,46 @@ class Watcher:
         self._clock = clock
         self._monotonic = monotonic
         self._watch = Watchlist(service, rate=Rate(per_second), held_until=held_until)
-        self._seats: dict[Subscription, _Seat] = {}
-        self._untold: dict[Subscription, None] = {}
+        self._waiters: dict[Subscription, _Waiter] = {}
+        self._unreported: dict[Subscription, None] = {}
         self._swept_at = -math.inf
         self._wake = asyncio.Event()
         self._poller: asyncio.Task[None] | None = None
-        #: Whether it has ended, and nobody can wait here any more.
+        #: Whether the watcher has ended and accepts no more waiters.
         self.closed = False
 
     @property
     def held_until(self) -> float:
-        """Until when the service asked not to be asked, in monotonic seconds; it outlives the watcher."""
+        """The time until which ``Retry-After`` forbids requests, in monotonic seconds; also for later watchers."""
         return self._watch.held_until
 
     async def wait(self, run_ids: Iterable[RunId], pace: Pace, report: Callable[[str], None]) -> Waited:
-        """Wait until every run is finished, or until waiting has no point any more.
+        """Wait until every run is finished, or until the wait fails; see :class:`WaitEnd`.
 
-        :param report: takes one line per change of progress.
-        :return: the end, with results that tell each run's outcome and no more.
-        :raises WatcherClosed: when the watcher has ended, before or meanwhile.
-        :raises Exception: whatever the poller died of, or ``report`` raised.
+        :param report: receives one line per change of progress.
+        :return: why the wait ended; its results have the outcomes, but no details.
+        :raises WatcherClosed: if the watcher has ended, before or during the wait.
+        :raises Exception: any error of the poller or of ``report``.
         """
         if self.closed:
             raise WatcherClosed
         mine = self._watch.subscribe(run_ids, pace, self._monotonic())
         future: asyncio.Future[Waited] = asyncio.get_running_loop().create_future()
-        teller = Teller(self._service.vendor, self._watch, mine, report)
-        self._seats[mine] = _Seat(future, teller, copy_context())
+        reporter = ProgressReporter(self._service.vendor, self._watch, mine, report)
+        self._waiters[mine] = _Waiter(future, reporter, copy_context())
         self._wake.set()
         if self._poller is None:
-            # It works for everybody, so what it logs by itself belongs in nobody's log.
+            # The poller works for all waiters. In an empty context, its own log lines go to no task's log.
             self._poller = asyncio.create_task(self._poll(), context=Context())
-            # A task that is cancelled before its first step runs none of its own code.
+            # A callback, not a `finally` in _poll: a task that is cancelled before its first step never runs.
             self._poller.add_done_callback(self._settle_all)
         try:
             return await future
         finally:
             self._watch.drop(mine)
-            del self._seats[mine]
-            self._untold.pop(mine, None)
-            if not self._seats:
+            del self._waiters[mine]
+            self._unreported.pop(mine, None)
+            if not self._waiters:
                 await self._end()
 
     async def _end(self) -> None:
@@ -120,22 +121,24 @@ class Watcher:
         poller, self._poller = self._poller, None
         if poller is not None:
             poller.cancel()
-            # Who leaves may be cancelled meanwhile; the poller's own end has been told to every waiter.
+            # The leaving waiter may be cancelled during this wait. The client must be closed nevertheless.
             with suppress(asyncio.CancelledError):
                 await asyncio.wait([poller])
         await self._close()
 
     def _settle_all(self, poller: asyncio.Task[None]) -> None:
-        """Whatever ended the poller, nobody is left waiting for it, and nobody new joins it."""
+        """End all waits after the poller has ended for any reason, and accept no more waiters."""
         self.closed = True
         error = None if poller.cancelled() else poller.exception()
-        for seat in self._seats.values():
-            if seat.future.done():
+        for waiter in self._waiters.values():
+            if waiter.future.done():
                 continue
             if isinstance(error, Exception):
-                seat.future.set_exception(error)
+                waiter.future.set_exception(error)
             else:
-                seat.future.set_exception(WatcherClosed("The poller was cancelled; another one is needed."))
+                waiter.future.set_exception(
+                    WatcherClosed("The poller was cancelled. Create another watcher.")
+                )
 
     async def _poll(self) -> None:
         asking: set[asyncio.Task[None]] = set()
@@ -145,7 +148,7 @@ class Watcher:
                 for question in self._watch.questions(WIDTH - len(asking), self._monotonic()):
                     asking.add(asyncio.create_task(self._ask(question)))
                 await self._settle()
-                await self._nap(room=len(asking) < WIDTH)
+                await self._sleep(room=len(asking) < WIDTH)
                 over = {task for task in asking if task.done()}
                 asking -= over
                 for task in over:
@@ -161,53 +164,53 @@ class Watcher:
         except ServiceFault as fault:
             self._watch.failed(question, fault, self._monotonic())
         except (ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError) as error:
-            # An answer so odd that reading it broke is no answer; it must not end the waits of all others.
-            odd = ServiceFault(FaultKind.TRANSIENT, f"the answer cannot be read ({type(error).__name__})")
+            # A response that breaks the parser in an unexpected way must not end the waits of all other tasks.
+            odd = ServiceFault(FaultKind.TRANSIENT, f"the response cannot be read ({type(error).__name__})")
             self._watch.failed(question, odd, self._monotonic())
         else:
             self._watch.answered(question, reply.value, self._monotonic())
         finally:
             self._wake.set()
 
-    async def _nap(self, *, room: bool) -> None:
-        """Sleep until something is due, an answer has come or somebody new waits."""
-        shortest, longest = NAP
+    async def _sleep(self, *, room: bool) -> None:
+        """Sleep until a request is due, a response has arrived, or a waiter joins."""
+        shortest, longest = SLEEP
         seconds = self._watch.pause(self._monotonic()) if room else longest
-        if self._untold or self._watch.troubled:
-            longest = TELL_EVERY
+        if self._unreported or self._watch.troubled:
+            longest = REPORT_EVERY
         with suppress(TimeoutError):
             async with asyncio.timeout(min(max(seconds, shortest), longest)):
                 await self._wake.wait()
         self._wake.clear()
 
     async def _settle(self) -> None:
-        """Tell everybody concerned what is new, and let go whose wait is over."""
+        """Report progress to the waiters with changes, and end the waits that have finished."""
         now = self._monotonic()
-        self._untold.update(dict.fromkeys(self._watch.news()))
-        if self._watch.troubled and now - self._swept_at >= TELL_EVERY:
+        self._unreported.update(dict.fromkeys(self._watch.take_changed()))
+        if self._watch.troubled and now - self._swept_at >= REPORT_EVERY:
             self._swept_at = now
-            self._untold.update((one, None) for one in self._seats if self._watch.may_be_over(one, now))
-        for number, subscription in enumerate(list(self._untold), 1):
+            self._unreported.update((one, None) for one in self._waiters if self._watch.may_be_over(one, now))
+        for number, subscription in enumerate(list(self._unreported), 1):
             self._settle_one(subscription, now)
-            if not number % AT_A_TIME:
+            if not number % WAITERS_PER_TURN:
                 await asyncio.sleep(0)
 
     def _settle_one(self, subscription: Subscription, now: float) -> None:
-        seat = self._seats.get(subscription)
-        if seat is None or seat.future.done():
-            self._untold.pop(subscription, None)
+        waiter = self._waiters.get(subscription)
+        if waiter is None or waiter.future.done():
+            self._unreported.pop(subscription, None)
             return
         over = self._watch.over(subscription, now)
-        if over is None and now - seat.teller.told_at < TELL_EVERY and seat.teller.told:
+        if over is None and now - waiter.reporter.reported_at < REPORT_EVERY and waiter.reporter.has_reported:
             return
-        self._untold.pop(subscription, None)
+        self._unreported.pop(subscription, None)
         try:
-            seat.context.run(seat.teller.tell, now)
+            waiter.context.run(waiter.reporter.report_progress, now)
             if over is None:
-                seat.context.run(seat.teller.tell_of_fault)
+                waiter.context.run(waiter.reporter.report_fault)
         except Exception as error:
-            # A log that cannot be written to concerns its own task.
-            seat.future.set_exception(error)
+            # If a task's log cannot be written, only that task fails.
+            waiter.future.set_exception(error)
             return
         if over is not None:
-            seat.future.set_result(over)
+            waiter.future.set_result(over)

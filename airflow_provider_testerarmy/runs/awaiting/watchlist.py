@@ -1,9 +1,9 @@
-"""What is known of awaited runs, whoever awaits them, and what to ask about them next; without I/O.
+"""The state of all awaited runs of one connection, and the requests that are due; without I/O.
 
-One watchlist serves all who wait through one connection. It says which questions are due; whoever holds it asks
-them, one at a time or several side by side, and hands the answers back. The :class:`Schedule` knows who waits and
-what is due when, :class:`Health` how the service does, :class:`Lists` where runs were listed. The clock is passed
-in: ``now`` is monotonic, and ``wall_ahead`` says how far the wall clock, by which deadlines are given, is ahead.
+The watchlist returns the due requests. Its owner sends them, one by one or concurrently, and passes the replies
+back. :class:`Schedule` tracks waiters and due times, :class:`Health` the faults, :class:`Lists` the lists of runs.
+Callers pass the time: ``now`` is monotonic. ``wall_ahead`` is the offset of the wall clock, in which deadlines are
+given.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from airflow_provider_testerarmy.runs.awaiting.health import SECOND_TRY, SEEK_EVERY, Health
+from airflow_provider_testerarmy.runs.awaiting.health import NOT_FOUND_INTERVAL, RECHECK_KEY_AFTER, Health
 from airflow_provider_testerarmy.runs.awaiting.list_state import Lists
 from airflow_provider_testerarmy.runs.awaiting.pace import Pace, Rate
 from airflow_provider_testerarmy.runs.awaiting.schedule import Schedule, Subscription, Watched
@@ -23,27 +23,28 @@ from airflow_provider_testerarmy.runs.results import RunId, RunResult
 from airflow_provider_testerarmy.runs.service import Ask, FaultKind, RunService, ServiceFault
 from airflow_provider_testerarmy.runs.text import name_runs, one_line
 
-__all__ = ["LAST_LOOK", "WIDTH", "Question", "Subscription", "WaitEnd", "Waited", "Watchlist"]
+__all__ = ["LAST_POLL_WITHIN", "WIDTH", "Question", "Subscription", "WaitEnd", "Waited", "Watchlist"]
 
-#: Questions that are under way at the same time, and so the connections that are open, at the most.
+#: The maximum number of requests in flight, and so of open connections.
 WIDTH: Final = 8
-#: Questions that are under way while it is not known whether the key is rejected.
+#: The maximum number of requests in flight while it is uncertain whether the key is rejected.
 PROBES: Final = 2
 #: Seconds past the deadline that the last poll of the runs may take.
-LAST_LOOK: Final = 30.0
-#: A fault at the last poll is asked about once more: a hiccup must not hide that a run ended in time.
-LAST_TRIES: Final = 2
-#: Seconds before that second request.
-LAST_TRY: Final = 1.0
-#: Seconds until a run is polled again after a fault, at the most.
-SOON: Final = {FaultKind.DENIED: SECOND_TRY, FaultKind.NOT_FOUND: SEEK_EVERY}
+LAST_POLL_WITHIN: Final = 30.0
+#: The number of requests for the last poll: a single fault must not hide that a run ended in time.
+LAST_POLLS: Final = 2
+#: Seconds before the second of these requests.
+LAST_POLL_AGAIN: Final = 1.0
+#: The maximum of seconds until a run is polled again after a fault, by the kind of the fault.
+SOON: Final = {FaultKind.DENIED: RECHECK_KEY_AFTER, FaultKind.NOT_FOUND: NOT_FOUND_INTERVAL}
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """Something to ask now: one run, or a page of a list.
+    """A due request: for one run, or for a page of a list.
 
-    :param asked: when it was handed out, in monotonic seconds.
+    :param run_id: the run; None for a list.
+    :param asked: when the watchlist returned it, in monotonic seconds.
     """
 
     ask: Ask[Any]
@@ -52,13 +53,13 @@ class Question:
 
 
 class Watchlist:
-    """The runs that are waited for through one connection.
+    """The awaited runs of one connection.
 
-    :param service: what is asked.
-    :param rate: how many requests per second that may cost; no cap when None.
-    :param whole: whether results are wanted with everything in them, as a verdict needs them. Without that, runs
-        are asked for, and listed, with as little as tells their outcome.
-    :param held_until: until when a ``Retry-After`` of before forbids to ask, in monotonic seconds.
+    :param service: the adapter of the service.
+    :param rate: limits the requests per second; no cap if None.
+    :param whole: whether results need all of their details, as a verdict does. Otherwise only states and outcomes
+        are fetched.
+    :param held_until: the time until which an earlier ``Retry-After`` holds, in monotonic seconds.
     """
 
     def __init__(
@@ -70,28 +71,28 @@ class Watchlist:
         held_until: float = -math.inf,
     ) -> None:
         self._service = service
-        self._put = service.fetch if whole else service.glance
+        self._put = service.fetch if whole else service.fetch_state
         self._rate = rate or Rate()
         self._schedule = Schedule()
         self._health = Health(held_until)
         self._lists = Lists(service, whole=whole)
-        self._news: dict[Subscription, None] = {}
+        self._changed: dict[Subscription, None] = {}
         self._page_next = True
         self._under_way = 0
 
     def set_wall_ahead(self, seconds: float) -> None:
-        """Say by how many seconds the wall clock is ahead of the monotonic one; it may be set at any time."""
+        """Set the offset of the wall clock from the monotonic clock in seconds; the system time may change."""
         self._schedule.wall_ahead = seconds
 
     @property
     def held_until(self) -> float:
-        """Until when the service asked not to be asked, in monotonic seconds."""
+        """The time until which ``Retry-After`` forbids requests, in monotonic seconds."""
         return self._health.held_until
 
-    # -- who waits
+    # -- waiters
 
     def subscribe(self, run_ids: Iterable[RunId], pace: Pace, now: float) -> Subscription:
-        """Begin to wait for runs; their first poll is due at once."""
+        """Add a waiter; the first poll of its runs is due immediately."""
         given = list(run_ids)
         ids = [one for one in given if isinstance(one, str | int) and not isinstance(one, bool)]
         subscription = self._schedule.subscribe(ids, pace, now)
@@ -99,28 +100,28 @@ class Watchlist:
             odd = next(one for one in given if isinstance(one, bool) or not isinstance(one, str | int))
             subscription.unusable = f"a {type(odd).__name__} is not a run id"
         if subscription.unusable or not ids:
-            self._news[subscription] = None
+            self._changed[subscription] = None
         for run_id in subscription.active.keys() & self._health.runs.keys():
             self._trouble(subscription, run_id, now)
         return subscription
 
     def drop(self, subscription: Subscription) -> None:
-        """Nobody waits there any more."""
-        self._news.pop(subscription, None)
+        """Remove a waiter."""
+        self._changed.pop(subscription, None)
         for run_id in self._schedule.drop(subscription):
             self._forget(run_id)
 
     def _forget(self, run_id: RunId) -> None:
         self._schedule.forget(run_id)
-        self._health.heard_of(run_id)
+        self._health.recovered(run_id)
         self._lists.forget(run_id)
 
-    # -- what to ask
+    # -- requests
 
     def questions(self, room: int, now: float) -> list[Question]:
-        """What is to be asked now; each question comes back through :meth:`answered` or :meth:`failed`.
+        """The due requests. Report each result with :meth:`answered` or :meth:`failed`.
 
-        :param room: how many questions can be asked.
+        :param room: the maximum number of requests to return.
         """
         self._meet_deadlines(now)
         self._schedule.gather(now)
@@ -132,7 +133,7 @@ class Watchlist:
         page = int(self._lists.wants_page)
         ready = self._schedule.count_ready()
         granted = self._rate.take(now, min(room, page + ready))
-        # Where little may be asked, pages and single runs take turns: neither keeps the other waiting for long.
+        # At a low rate, pages and single runs take turns, so that neither starves the other.
         if granted == 1 and ready and page:
             page, self._page_next = int(self._page_next), not self._page_next
         asking = [Question(self._lists.ask_page(), None, now)] if granted and page else []
@@ -141,7 +142,7 @@ class Watchlist:
         return asking
 
     def _most(self) -> int:
-        """Questions that may be under way."""
+        """The maximum number of requests in flight."""
         return PROBES if self._health.suspected else sys.maxsize
 
     def _about_runs(self, room: int, now: float) -> list[Question]:
@@ -150,7 +151,7 @@ class Watchlist:
             try:
                 asking.append(Question(self._put(watched.run_id), watched.run_id, now))
             except (ValueError, TypeError) as error:
-                # No request can be made of such an id, so no run has it; that concerns nobody else.
+                # The id is invalid, so no request can be built from it. Only its own waiters fail.
                 self._give_up(watched, f"{name_runs([watched.run_id])} cannot exist: {error}")
         return asking
 
@@ -158,10 +159,10 @@ class Watchlist:
         self._schedule.forget(watched.run_id)
         for subscription in watched.waiters:
             subscription.unusable = one_line(why)
-            self._news[subscription] = None
+            self._changed[subscription] = None
 
     def pause(self, now: float) -> float:
-        """Seconds until there is something to ask, or until a deadline; infinite when there will be neither."""
+        """Seconds until a request is due or a deadline passes; infinite if neither will happen."""
         if self._health.denied:
             return math.inf
         when = self._schedule.next_due()
@@ -174,25 +175,25 @@ class Watchlist:
         return max(0.0, min(when, self._schedule.next_deadline()) - now)
 
     def _meet_deadlines(self, now: float) -> None:
-        """Runs get a last poll at the deadline, even while a service that seems down is not asked."""
+        """Poll runs a last time at their deadline, even during a back-off."""
         for subscription in self._schedule.meet_deadlines(now):
-            self._news[subscription] = None
+            self._changed[subscription] = None
             if subscription.overdue_since == now:
-                self._health.end_rest()
-                self._schedule.remind(subscription, now + self._schedule.wall_ahead + LAST_LOOK)
+                self._health.end_backoff()
+                self._schedule.remind(subscription, now + self._schedule.wall_ahead + LAST_POLL_WITHIN)
 
     def _end_walk(self) -> None:
-        """Runs that the lists have not shown are asked for themselves."""
+        """After a walk through the lists, fetch the missing runs individually."""
         for run_id in self._lists.over():
             self._schedule.make_ready(self._schedule.runs[run_id])
 
-    # -- what came of it
+    # -- results
 
     def answered(self, question: Question, value: Any, now: float) -> None:
-        """A question got an answer."""
+        """Record the reply to a request."""
         run_id, asked = question.run_id, min(question.asked, now)
         self._under_way -= 1
-        self._health.good()
+        self._health.record_success()
         self._rate.accepted()
         if run_id is None:
             seen, began = self._lists.took(value, self._schedule.runs)
@@ -204,16 +205,16 @@ class Watchlist:
             self._saw(run_id, value, asked, now)
 
     def failed(self, question: Question, fault: ServiceFault, now: float) -> None:
-        """A question got no answer of use."""
+        """Record the fault of a request."""
         run_id, asked = question.run_id, min(question.asked, now)
         self._under_way -= 1
         waiting = self._schedule.subscriptions if fault.retry_after else ()
-        patience = max((one.pace.max_outage for one in waiting), default=0.0)
-        begins = self._health.bad(fault, run_id, asked, now, patience)
+        max_outage = max((one.pace.max_outage for one in waiting), default=0.0)
+        begins = self._health.record_fault(fault, run_id, asked, now, max_outage)
         if fault.kind is FaultKind.RATE_LIMITED:
             self._rate.refused(question.asked if math.isfinite(question.asked) else None)
         if self._health.denied:
-            self._news.update(self._schedule.subscriptions)
+            self._changed.update(self._schedule.subscriptions)
         if run_id is None:
             self._list_failed(fault, now)
         elif watched := self._schedule.runs.get(run_id):
@@ -229,7 +230,7 @@ class Watchlist:
     def _run_failed(
         self, watched: Watched, fault: ServiceFault, asked: float, now: float, *, begins: bool
     ) -> None:
-        self._news.update(watched.waiters)
+        self._changed.update(watched.waiters)
         if begins:
             for subscription in watched.waiters:
                 self._trouble(subscription, watched.run_id, now)
@@ -242,7 +243,7 @@ class Watchlist:
             for subscription in watched.waiters:
                 subscription.turned_away = watched.run_id
         late = any(one.overdue_since < math.inf for one in watched.waiters)
-        soon = LAST_TRY if late else SOON.get(fault.kind, math.inf)
+        soon = LAST_POLL_AGAIN if late else SOON.get(fault.kind, math.inf)
         self._schedule.poll_again(watched, now, at_most=soon)
 
     def _trouble(self, subscription: Subscription, run_id: RunId, now: float) -> None:
@@ -251,14 +252,14 @@ class Watchlist:
         subscription.alarm = min(subscription.alarm, since + subscription.pace.max_outage)
 
     def _saw(self, run_id: RunId, run: RunResult, asked: float, since: float) -> None:
-        """Note the state of a run.
+        """Record the state of a run.
 
-        :param asked: when it was asked for.
-        :param since: when its pause until the next poll begins.
+        :param asked: when the request was sent.
+        :param since: when the interval until the next poll begins.
         """
         watched = self._schedule.runs[run_id]
         watched.polled = asked
-        troubled = self._health.heard_of(run_id)
+        troubled = self._health.recovered(run_id)
         for subscription in watched.waiters:
             before = subscription.results.get(run_id)
             subscription.results[run_id] = run
@@ -266,54 +267,54 @@ class Watchlist:
                 subscription.troubled.pop(run_id, None)
                 subscription.turned_away = None
             if before is None or before.status != run.status or subscription.overdue_since < math.inf:
-                self._news[subscription] = None
+                self._changed[subscription] = None
             if run.finished:
                 subscription.active.pop(run_id, None)
-                self._news[subscription] = None
+                self._changed[subscription] = None
         if run.finished:
             self._forget(run_id)
         else:
             self._schedule.poll_again(watched, since)
 
-    # -- who need not wait any more
+    # -- ends of waits
 
-    def news(self) -> list[Subscription]:
-        """Those for whom something has changed since the last call."""
-        found, self._news = list(self._news), {}
+    def take_changed(self) -> list[Subscription]:
+        """The waiters with changes since the last call."""
+        found, self._changed = list(self._changed), {}
         return found
 
     @property
     def suspected(self) -> bool:
-        """Whether the key was rejected once, and it is not known yet whether that was a hiccup."""
+        """Whether the key was rejected once, and a second request has not confirmed it yet."""
         return self._health.suspected
 
     @property
     def troubled(self) -> bool:
-        """Whether an outage may be ending somebody's wait."""
+        """Whether there are faults, so that an outage may end a wait."""
         return bool(self._health.runs) or self._health.trouble is not None
 
     def fault_of(self, subscription: Subscription) -> ServiceFault | None:
-        """A current fault about one of its runs, or about all; None while all goes well."""
+        """The current fault of one of its runs or of the connection; None without one."""
         for run_id in subscription.troubled:
             return self._health.runs[run_id].fault
         return self._health.fault
 
     def may_be_over(self, subscription: Subscription, now: float) -> bool:
-        """Whether an outage may have ended the wait; quick, to be asked about thousands."""
+        """Whether an outage may have ended the wait; a quick check that can be called for thousands of waiters."""
         trouble = self._health.trouble
         return now > subscription.alarm or (
             trouble is not None and now - max(trouble, subscription.began) > subscription.pace.max_outage
         )
 
     def outage_ends(self, subscription: Subscription) -> float:
-        """When an outage ends this wait if nothing is heard until then; infinite while all goes well."""
+        """When the current outage ends this wait unless a request succeeds before; infinite without an outage."""
         trouble = self._health.trouble
         if trouble is None:
             return subscription.alarm
         return min(subscription.alarm, max(trouble, subscription.began) + subscription.pace.max_outage)
 
     def over(self, subscription: Subscription, now: float) -> Waited | None:
-        """How the wait ended, None while it goes on."""
+        """Why the wait ended; None while it continues."""
         active, results = subscription.active, subscription.results
         if subscription.unusable:
             return Waited(WaitEnd.NOT_FOUND, results, subscription.unusable)
@@ -324,11 +325,11 @@ class Watchlist:
         if subscription.turned_away is not None:
             return self._turned_away(subscription, subscription.turned_away)
         if self._had_last_poll(subscription, now):
-            return Waited(WaitEnd.DEADLINE, results, f"{name_runs(active)} not finished in time")
+            return Waited(WaitEnd.DEADLINE, results, f"{name_runs(active)} did not finish in time")
         return self._outage(subscription, now) if self.may_be_over(subscription, now) else None
 
     def _turned_away(self, subscription: Subscription, run_id: RunId) -> Waited:
-        """The end of a wait for a run that the service does not know, or does not show to this key."""
+        """The end of a wait for a run that the service does not know, or to which it denies access."""
         trouble = self._health.runs[run_id]
         if trouble.not_found:
             message = f"the service does not know {name_runs([run_id])}: {trouble.fault.message}"
@@ -340,13 +341,13 @@ class Watchlist:
         since = subscription.overdue_since
         if now < since:
             return False
-        if now >= since + LAST_LOOK or now < self._health.on_hold_until():
+        if now >= since + LAST_POLL_WITHIN or now < self._health.on_hold_until():
             return True
         return all(self._polled_last(self._schedule.runs[run_id], since) for run_id in subscription.active)
 
     def _polled_last(self, watched: Watched, deadline: float) -> bool:
         trouble = self._health.runs.get(watched.run_id)
-        return watched.polled >= deadline and (trouble is None or trouble.count >= LAST_TRIES)
+        return watched.polled >= deadline and (trouble is None or trouble.count >= LAST_POLLS)
 
     def _outage(self, subscription: Subscription, now: float) -> Waited | None:
         silent = self._silent(subscription, now)
@@ -354,11 +355,11 @@ class Watchlist:
             return None
         fault = self.fault_of(subscription)
         why = f": {fault.message}" if fault else ""
-        message = f"no good answer about {name_runs(silent)} for {subscription.pace.max_outage:g} s{why}"
+        message = f"no successful request for {name_runs(silent)} in {subscription.pace.max_outage:g} s{why}"
         return Waited(WaitEnd.UNAVAILABLE, subscription.results, message)
 
     def _silent(self, subscription: Subscription, now: float) -> list[RunId]:
-        """Its active runs of which nothing was heard for longer than an outage may last."""
+        """Its active runs without a successful request for longer than ``max_outage``."""
         limit, began, trouble = subscription.pace.max_outage, subscription.began, self._health.trouble
         if trouble is not None and now - max(trouble, began) > limit:
             return list(subscription.active)

@@ -1,1 +1,1 @@
-"""Starting runs exactly once, remembering them, and stopping them."""
+"""Submitting runs exactly once, storing them in a record, and cancelling them."""

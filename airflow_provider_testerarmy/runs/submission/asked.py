@@ -1,4 +1,4 @@
-"""What a task wants to be run, and in which generation: what a record is compared with."""
+"""What a task asks for and its generation; a try compares both with the record of earlier tries."""
 
 from __future__ import annotations
 
@@ -10,22 +10,23 @@ from typing import Any, Final
 
 from airflow_provider_testerarmy.runs.service import RunRequest
 
-#: Fields of a body that are never stored, not even as a digest: a short password can be guessed from one.
+#: Fields of a body that are never stored, not even in a digest: a short password can be guessed from its digest.
 SECRET_FIELDS: Final = frozenset({"password", "secret", "token"})
-#: A number of a generation that nobody knows: an older record, or an Airflow that does not tell.
+#: Stands for an unknown number of a generation: in older records, and on versions of Airflow that lack it.
 UNKNOWN: Final = -1
 
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """What tells a retry from a user's *clear*; no number alone does.
+    """The numbers that distinguish a retry from a user's *clear*; none of them suffices alone.
 
-    A clear sets ``max_tries`` to ``try_number + retries``, which is the old number again once ``retries`` was
-    lowered by the tries used. A clear of a running task whose worker is lost leaves it as it was. A clear of
-    anything in the DAG run raises ``clear_number`` (measured on Airflow 3.3.2).
+    A retry leaves ``max_tries`` unchanged. A clear sets it to ``try_number + retries``. That is the old number if
+    ``retries`` was lowered in the DAG by the number of tries used. If a running task is cleared and its worker is
+    lost, ``max_tries`` does not change at all. Every clear in the DAG run raises ``clear_number``, also a clear of
+    another task (all measured on Airflow 3.3.2).
 
     :param max_tries: of the task instance.
-    :param retries: of the task, as its DAG has it now.
+    :param retries: of the task in the current version of its DAG.
     :param clear_number: of the DAG run.
     """
 
@@ -34,11 +35,17 @@ class Generation:
     clear_number: int = UNKNOWN
 
     def same(self, other: Generation) -> bool:
-        """Whether no number that both know differs."""
+        """Whether all numbers are equal, except those that one of the two lacks."""
         return all(
+            # A record of version 1 has only `max_tries`, and Airflow 2 has no `clear_number`.
             UNKNOWN in pair or pair[0] == pair[1]
             for pair in zip(self.to_json(), other.to_json(), strict=True)
         )
+
+    @property
+    def counts_clears(self) -> bool:
+        """Whether the DAG run counts its clears. A cleared task then has another generation."""
+        return self.clear_number != UNKNOWN
 
     def to_json(self) -> list[int]:
         """As a list of numbers."""
@@ -47,12 +54,12 @@ class Generation:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a task wants: computed from the rendered operator of each try. An empty field is not known.
+    """What a task asks for, computed from the rendered operator in each try. An empty field is unknown.
 
     :param hook: the import path of the vendor's hook class.
     :param conn_id: the Airflow connection.
-    :param kind: the vendor's word for what is run.
-    :param target: the id of what is run.
+    :param kind: the vendor's word for what it runs.
+    :param target: the id of what it runs.
     :param body: the digest of the request's body, without its secrets.
     :param gate: the digest of the gate.
     """
@@ -69,7 +76,7 @@ class Asked:
         return (self.hook, self.conn_id) == (other.hook, other.conn_id)
 
     def same_target(self, other: Asked) -> bool:
-        """Whether both run the same thing through one connection."""
+        """Whether both run the same target through the same connection."""
         return (
             self.same_connection(other)
             and _equal(self.kind, other.kind)
@@ -77,22 +84,23 @@ class Asked:
         )
 
     def same_runs(self, other: Asked) -> bool:
-        """Whether runs of one serve the other: everything but the gate, which only judges them."""
+        """Whether both need the same runs. The gate does not matter, because it only judges them."""
         return self.same_target(other) and _equal(self.body, other.body)
 
     def same_gate(self, other: Asked) -> bool:
-        """Whether what one gate let pass counts for the other."""
+        """Whether both judge by the same gate, so that earlier results still count."""
         return _equal(self.gate, other.gate)
 
 
 def _equal(one: str, other: str) -> bool:
+    # Records of version 1 lack some fields; an unknown one must not stop runs that are still needed.
     return not one or not other or one == other
 
 
 def asked_for(hook: str, conn_id: str, request: RunRequest | None, gate: str) -> Asked:
-    """What a try wants.
+    """What a try asks for.
 
-    :param request: None for a task that only waits.
+    :param request: None for a task that only waits for runs.
     :param gate: the digest of the gate.
     """
     if request is None:
@@ -102,7 +110,7 @@ def asked_for(hook: str, conn_id: str, request: RunRequest | None, gate: str) ->
 
 
 def without_secrets(value: Any) -> Any:
-    """A body without the fields that are secret."""
+    """The body without its secret fields."""
     if isinstance(value, Mapping):
         return {
             name: without_secrets(item) for name, item in value.items() if name.lower() not in SECRET_FIELDS
@@ -113,6 +121,6 @@ def without_secrets(value: Any) -> Any:
 
 
 def digest(value: Any) -> str:
-    """A digest of JSON values that does not depend on the order of fields."""
+    """The SHA-256 of JSON values in hexadecimal; the order of fields does not matter."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), default=str)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

@@ -1,30 +1,29 @@
-"""The one decision about an attempt: what to do with what a record says was started.
+"""The single decision about the runs of a record: reconnect, look them up, stop them, replace them or ignore them.
 
-It replaces guesses in the places where a try begins, ends, is killed or is found dead. It is pure: its inputs are
-the record, what the task asks for now, and how a try ends. ``docs/reliability.md`` shows it as a table that is
-generated from :func:`table`.
+Every place uses it in which a try begins, ends, is killed or is found lost. It is a pure function of the record,
+what the task asks for now, and how a try ends. :func:`table` generates its tables in ``docs/reliability.md``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import product
 from typing import Final
 
 from airflow_provider_testerarmy.runs.service import RunRequest, Submission
-from airflow_provider_testerarmy.runs.submission.asked import Asked, Generation
+from airflow_provider_testerarmy.runs.submission.asked import UNKNOWN, Asked, Generation
 from airflow_provider_testerarmy.runs.submission.record import Part, PartState, Record, Stage
 
 
 class Action(StrEnum):
     """What to do with the runs of a record.
 
-    ``KEEP``: they are this task's, so reconnect, or leave them to the next try. ``LOOK``: find out first what a
-    request without an answer has started. ``STOP``: stop what is active, and look first where that is unknown.
-    ``REPLACE``: stop it, then submit what is asked for now. ``IGNORE``: they are not this task's, so touch nothing
-    and submit as if there were no record.
+    ``KEEP``: reconnect to the runs, or keep them for the next try. ``LOOK``: first find out what a request without
+    a response has started. ``STOP``: stop active runs, and find out first which there are if that is unknown.
+    ``REPLACE``: stop them, then submit what the task asks for now. ``IGNORE``: the record is not this task's, so
+    touch nothing, and submit as if there were no record.
     """
 
     KEEP = "keep"
@@ -50,7 +49,7 @@ class Ending(StrEnum):
     ERROR = "an error of the task"
 
 
-#: Endings after which nobody wants the runs of this round any more, whether or not another try follows.
+#: Endings after which the runs of this round are not needed, even if another try follows.
 _STOPS: Final = frozenset({Ending.KILLED, Ending.DEADLINE, Ending.EXECUTION_TIMEOUT})
 
 
@@ -63,31 +62,44 @@ def decide(
     follows: bool = False,
     believed: bool = True,
 ) -> Action:
-    """What to do with the runs of a record.
+    """Decide what to do with the runs of a record.
 
     :param record: what earlier tries, or this one, have started; None for nothing.
-    :param asked: what the task wants now.
-    :param generation: of this try.
-    :param ending: how this try ends; None when it begins.
-    :param follows: whether another try of this generation will come and find the record.
-    :param believed: whether the record is known to be this task's.
+    :param asked: what the task asks for now.
+    :param generation: the generation of this try.
+    :param ending: why this try ends; None when it begins.
+    :param follows: whether another try of this generation follows and finds the record.
+    :param believed: whether the record is verified to be this task's.
     """
     if record is None:
         return Action.REPLACE
     if not believed:
         return Action.IGNORE
     if ending is not None:
+        # A try that ends has just written the record, so its generation and its request are current.
         kept = follows and ending not in _STOPS
         return Action.KEEP if kept else Action.STOP
+    # A concluded record was not followed by a retry, so this try can only come from a clear. The numbers of the
+    # generation alone do not always show that; see `Generation`.
     another = not record.asked.same_runs(asked) or not record.generation.same(generation)
-    if another or record.stage is Stage.CONCLUDED:
+    if another or (record.stage is Stage.CONCLUDED and not _verdict_was_lost(record, generation)):
         return Action.REPLACE
     return Action.LOOK if record.unknown else Action.KEEP
 
 
+def _verdict_was_lost(record: Record, generation: Generation) -> bool:
+    """Whether the worker was lost after its final verdict, before it could report the task's state to Airflow.
+
+    If the DAG run counts its clears, the same generation means a retry. The task then judges its runs again instead
+    of starting new ones. Airflow 3.3 does not count a clear with ``reset_dag_runs=False``, but that clear changes
+    ``max_tries`` (``clear_task_instances``).
+    """
+    return record.judged and record.generation.counts_clears and generation.counts_clears
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One combination of inputs, in words, and the action."""
+    """One combination of inputs in words, and the action."""
 
     record: str
     asked: str
@@ -100,6 +112,7 @@ class Row:
 _ASKED: Final = Asked("hook", "conn", "test", "t", "body")
 _GENERATION: Final = Generation(2, 2, 0)
 _STARTED: Final = Part(RunRequest("test", "t"), PartState.STARTED, submission=Submission(("run",)))
+_ENDED: Final = replace(_STARTED, state=PartState.ENDED)
 _SENDING: Final = Part(RunRequest("test", "t"), PartState.SENDING)
 
 _RECORDS: Final = {
@@ -107,6 +120,7 @@ _RECORDS: Final = {
     "of unknown effect": (_SENDING, Stage.OPEN),
     "to run again": (_STARTED, Stage.AGAIN),
     "concluded": (_STARTED, Stage.CONCLUDED),
+    "judged": (_ENDED, Stage.CONCLUDED),
 }
 _WANTED: Final = {
     "same": _ASKED,
@@ -130,6 +144,9 @@ def table() -> Iterator[Row]:
     ):
         stored = Record(_ASKED, _GENERATION, {"run": part}, stage)
         yield Row(record, asked, generation, "begins", "", decide(stored, wanted, number))
+    older = replace(_GENERATION, clear_number=UNKNOWN)
+    judged = Record(_ASKED, older, {"run": _ENDED}, Stage.CONCLUDED)
+    yield Row("judged", "same", "clears not counted", "begins", "", decide(judged, _ASKED, older))
     stored = Record(_ASKED, _GENERATION, {"run": _STARTED})
     foreign = decide(stored, _ASKED, _GENERATION, believed=False)
     yield Row("not this task's", "any", "any", "begins or ends", "", foreign)

@@ -1,7 +1,7 @@
-"""Finding what a request started whose answer nobody has: ours is found, and another's is not taken.
+"""Looks up the runs of a request whose response was lost, without taking the runs of another task.
 
-A run counts as new by the ids that the service listed before the request, and by times only within a wide
-margin. A new run that differs from the request is not taken, and is not ignored either: it makes the end unclear.
+The ids that the service listed before the request decide which runs are new; times count only with a wide margin.
+A new run that differs from the request is neither adopted nor ignored: it makes the submission unclear.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from airflow_provider_testerarmy.runs.flow import Flow, ask, pause
 from airflow_provider_testerarmy.runs.results import RunId, RunResult
 from airflow_provider_testerarmy.runs.service import (
     FaultKind,
+    ListedRun,
     Match,
     Scope,
     ServiceFault,
-    Sighting,
     Submission,
 )
 from airflow_provider_testerarmy.runs.submission.record import Intent
@@ -26,36 +26,39 @@ from airflow_provider_testerarmy.runs.submission.setting import (
     Setting,
     SubmitEnd,
     Submitted,
-    patiently,
     prepare,
+    with_retries,
 )
 from airflow_provider_testerarmy.runs.text import name_runs
 
-#: Seconds before each look for a run that may have been started: a gateway that answered 504 may still be
-#: at work behind it, and a replica shows a new run late. Only after the last look "none" means none.
+#: Seconds before each read of the list. After a gateway's 504, the service may still be processing the request, and
+#: a replica may show a new run late. Only the last read can prove that nothing was started.
 LOOKS: Final = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0)
-#: The looks of a task that is being stopped: Airflow gives it about five seconds.
+#: The same for a task that is being stopped. Airflow sends SIGKILL 5 s after SIGTERM.
 BRIEF_LOOKS: Final = (0.2, 0.8, 1.5)
-#: The service's machines may differ by this much from one another, and from its ``Date`` header.
+#: The maximum difference between the clocks of the service's machines, including the one that sets ``Date``.
 SKEW: Final = timedelta(seconds=60)
-#: How long after it was sent a request may still take effect: behind a gateway that gave up, or in a queue.
+#: How long after it was sent a request may still take effect, e.g. behind a gateway that timed out, or in a queue.
 EFFECT_WITHIN: Final = timedelta(minutes=10)
-#: Seconds for which a run must have been seen without another task claiming it before it is taken: a task
-#: claims its runs as soon as it has their ids.
+#: Seconds for which a run must stay unclaimed before a task adopts it. A task claims its own runs as soon as it has
+#: their ids.
 UNCLAIMED_FOR: Final = 4.0
-#: Claims are kept for a day. What an older intent may have started can be anybody's by now.
+#: Claims are deleted after a day. After that, a run of an older intent may be any task's.
 CLAIMS_TELL_FOR: Final = timedelta(hours=23)
-#: Seconds after a claim before it is read again: of two tasks that claim one run, the later one keeps it.
+#: Seconds between writing a claim and reading it back. If two tasks claim the same run, the later one keeps it.
 CLAIM_SETTLES: Final = 2.0
 
 
 @dataclass(slots=True)
-class _Hunt:
-    """What the looks have found so far.
+class _Search:
+    """What the lookup has found so far.
 
-    :param expected: the tests that a group run starts, None for a request that starts one run.
+    :param expected: the tests that a group run starts; None for a request that starts one run.
+    :param companions: tests that may run in addition, e.g. a preparation test.
     :param unclaimed_for: seconds, see :data:`UNCLAIMED_FOR`.
     :param first_seen: when each run was first seen, in seconds since the epoch.
+    :param matching: new runs that match the request.
+    :param doubtful: new runs of the same target that differ from the request.
     """
 
     expected: frozenset[str] | None
@@ -67,7 +70,7 @@ class _Hunt:
 
 
 def find(setting: Setting, intent: Intent, looks: Iterable[float] = BRIEF_LOOKS) -> Flow[Submitted | None]:
-    """Look for what a submission started whose answer nobody has, the target first; as :func:`look_up`."""
+    """Read the target, then look up what a submission without a response started; see :func:`look_up`."""
     scope_or_end = yield from prepare(setting)
     if isinstance(scope_or_end, Submitted):
         gone = scope_or_end.end is not SubmitEnd.UNAVAILABLE
@@ -85,71 +88,73 @@ def look_up(
     *,
     now: datetime | None = None,
 ) -> Flow[Submitted | None]:
-    """Look for what a request started.
+    """Look up what a request started.
 
-    :param looks: seconds before each look.
-    :param fault: how the request ended, where this try knows: it may name runs.
+    :param looks: seconds before each read of the list.
+    :param fault: the fault of the request, if this try sent it; it may name runs.
     :param now: the service's time, for a request of an earlier try.
-    :return: None when it started nothing, the adopted submission, or an unclear end.
+    :return: None if it started nothing, the adopted submission, or an unclear end.
     """
     named = fault.candidates if fault else ()
     if not setting.service.active_statuses:
         batch = f" (group run {fault.batch_id})" if fault and fault.batch_id else ""
-        why = f"{setting.service.vendor} offers no way to look up what was started{batch}"
+        why = f"{setting.service.vendor}'s API cannot look up what was started{batch}"
         return _unclear(f"{fault.message}; {why}" if fault else why, named)
     expected = yield from _expected_tests(setting, scope)
     if isinstance(expected, ServiceFault):
         return _no_look(expected)
     looks = tuple(looks)
-    # A task that is being stopped has less time for all of its looks.
-    hunt = _Hunt(expected, scope.companions, min(UNCLAIMED_FOR, sum(looks[1:])))
+    # A task that is being stopped has less time than UNCLAIMED_FOR for all of its reads.
+    search = _Search(expected, scope.companions, min(UNCLAIMED_FOR, sum(looks[1:])))
     for seconds in looks:
         yield from pause(seconds)
-        seen = yield from patiently(setting, lambda: _new_runs(setting, scope, intent))
+        seen = yield from with_retries(setting, lambda: _new_runs(setting, scope, intent))
         if isinstance(seen, ServiceFault):
             return _no_look(seen)
         others = _claimed_by_others(setting, seen)
         if others is None:
             return _unclear(
-                "Airflow does not say whether another task has started the runs that were found",
+                "Airflow did not tell whether the runs that were found belong to another task",
                 _ids(run for run, _ in seen),
                 look_again=True,
             )
-        _sort(setting, hunt, seen, others)
+        _sort(setting, search, seen, others)
         if setting.claims is not None and now is not None and now - intent.until > CLAIMS_TELL_FOR:
-            hunt.doubtful, hunt.matching = [*hunt.matching, *hunt.doubtful], []
-        settled = reconcile(hunt.matching, expected, scope.companions)
-        if settled and (settled.submission is None or (yield from _is_ours(setting, hunt, settled))):
+            search.doubtful, search.matching = [*search.matching, *search.doubtful], []
+        settled = reconcile(search.matching, expected, scope.companions)
+        if settled and (settled.submission is None or (yield from _is_ours(setting, search, settled))):
             return settled
-    return _last_word(setting, hunt, named)
+    return _last_word(setting, search, named)
 
 
-def _last_word(setting: Setting, hunt: _Hunt, named: tuple[RunId, ...]) -> Submitted | None:
-    """What the looks come to when none of them settled it."""
-    # A companion that has not shown up by now did not run along.
-    settled = reconcile(hunt.matching, hunt.expected)
-    if settled and (settled.submission is None or _unclaimed(setting, hunt, settled.submission)):
+def _last_word(setting: Setting, search: _Search, named: tuple[RunId, ...]) -> Submitted | None:
+    """The result after the last read of the list."""
+    # A companion that is still missing by now was not started.
+    settled = reconcile(search.matching, search.expected)
+    if settled and (settled.submission is None or _unclaimed(setting, search, settled.submission)):
         return settled
-    if hunt.matching and hunt.expected is not None:
-        return _unclear("some, though not all, of its runs were found", _ids(hunt.matching))
-    left = (*hunt.matching, *hunt.doubtful)
+    if search.matching and search.expected is not None:
+        return _unclear("only some of its runs were found", _ids(search.matching))
+    left = (*search.matching, *search.doubtful)
     if left:
-        return _unclear("a new run of the same target was found that may be another's", _ids(left))
-    return _unclear("the service named runs that it does not list", named) if named else None
+        return _unclear(
+            "a new run of the same target was found, but it may belong to another task", _ids(left)
+        )
+    return _unclear("the response named runs that the service does not list", named) if named else None
 
 
 def reconcile(
     found: list[RunResult], expected: frozenset[str] | None, companions: frozenset[str] = frozenset()
 ) -> Submitted | None:
-    """What the runs found so far say: adopt them, give up, or (None) look again.
+    """Decide on the runs found so far: adopt them, give up as unclear, or read the list again (None).
 
-    :param expected: the tests that a group run starts, None for a request that starts one run. A part of a
-        group is never taken for the whole: the rest would count as tested.
-    :param companions: tests that may run along, and are worth another look.
+    :param expected: the tests that a group run starts; None for a request that starts one run. Part of a group is
+        never adopted, because the missing tests would count as tested.
+    :param companions: tests that may run in addition; if one is missing, read the list again.
     """
     tests = [run.test_id for run in found]
     if len(found) > 1 and (expected is None or len(set(tests)) < len(tests)):
-        return _unclear("more runs than one submission starts were found", _ids(found))
+        return _unclear("more new runs were found than one submission starts", _ids(found))
     if not found or not (expected or frozenset()) | companions <= {*tests}:
         return None
     rejected = tuple(run.run_id for run in found if run.status == "cancelled")
@@ -164,35 +169,35 @@ def _claimed_by_others(setting: Setting, seen: list[tuple[RunResult, Match]]) ->
 
 
 def _sort(
-    setting: Setting, hunt: _Hunt, seen: list[tuple[RunResult, Match]], others: frozenset[RunId]
+    setting: Setting, search: _Search, seen: list[tuple[RunResult, Match]], others: frozenset[RunId]
 ) -> None:
-    ours = None if hunt.expected is None else hunt.expected | hunt.companions
+    ours = None if search.expected is None else search.expected | search.companions
     free = [(run, match) for run, match in seen if run.run_id not in others]
     free = [(run, match) for run, match in free if ours is None or run.test_id in ours]
     for run, _ in free:
-        hunt.first_seen.setdefault(run.run_id, setting.clock())
-    hunt.matching = [run for run, match in free if match is Match.YES]
-    hunt.doubtful = [run for run, match in free if match is Match.MAYBE]
+        search.first_seen.setdefault(run.run_id, setting.clock())
+    search.matching = [run for run, match in free if match is Match.YES]
+    search.doubtful = [run for run, match in free if match is Match.MAYBE]
 
 
-def _is_ours(setting: Setting, hunt: _Hunt, settled: Submitted) -> Flow[bool]:
-    """Claim the runs, unless another task may still be about to."""
+def _is_ours(setting: Setting, search: _Search, settled: Submitted) -> Flow[bool]:
+    """Claim the runs, unless another task may still claim them; return whether they are this task's."""
     submission = settled.submission
     if setting.claims is None or submission is None:
         return True
-    if not _unclaimed(setting, hunt, submission):
+    if not _unclaimed(setting, search, submission):
         return False
     setting.claims.claim(submission.run_ids)
-    yield from pause(min(CLAIM_SETTLES, hunt.unclaimed_for))
+    yield from pause(min(CLAIM_SETTLES, search.unclaimed_for))
     return setting.claims.of_others(submission.run_ids) == frozenset()
 
 
-def _unclaimed(setting: Setting, hunt: _Hunt, submission: Submission) -> bool:
-    """Whether the runs have been there for long enough without another task's claim."""
+def _unclaimed(setting: Setting, search: _Search, submission: Submission) -> bool:
+    """Whether the runs have been unclaimed for long enough."""
     if setting.claims is None:
         return True
-    latest = max(hunt.first_seen.get(run_id, setting.clock()) for run_id in submission.run_ids)
-    return setting.clock() - latest >= hunt.unclaimed_for
+    latest = max(search.first_seen.get(run_id, setting.clock()) for run_id in submission.run_ids)
+    return setting.clock() - latest >= search.unclaimed_for
 
 
 def _ids(runs: Iterable[RunResult]) -> tuple[RunId, ...]:
@@ -219,7 +224,7 @@ def _expected_tests(setting: Setting, scope: Scope) -> Flow[frozenset[str] | Ser
         question = setting.service.list_tests(setting.request, scope, cursor)
         if question is None:
             return None
-        reply = yield from patiently(setting, lambda question=question: ask(question))  # type: ignore[misc]
+        reply = yield from with_retries(setting, lambda question=question: ask(question))  # type: ignore[misc]
         if isinstance(reply, ServiceFault):
             return reply
         runnable |= reply.value.runnable
@@ -232,16 +237,16 @@ def _expected_tests(setting: Setting, scope: Scope) -> Flow[frozenset[str] | Ser
 
 
 def _new_runs(setting: Setting, scope: Scope, intent: Intent) -> Flow[list[tuple[RunResult, Match]]]:
-    """The runs of the target that may stem from the intent: the list is newest first, and read until it is old."""
+    """The runs of the target that the intent may have started; reads the list until its runs are too old."""
     found: dict[RunId, tuple[RunResult, Match]] = {}
     window = _Window(intent)
     cursor = ""
     seen = {cursor}
     while True:
         reply = yield from ask(setting.service.list_candidates(setting.request, scope, cursor))
-        for sighting in reply.value.sightings:
-            if window.shows(sighting) and sighting.run.run_id not in setting.known:
-                found[sighting.run.run_id] = (sighting.run, sighting.match)
+        for listed_run in reply.value.listed_runs:
+            if window.shows(listed_run) and listed_run.run.run_id not in setting.known:
+                found[listed_run.run.run_id] = (listed_run.run, listed_run.match)
         cursor = reply.value.next_cursor
         if not cursor or window.passed:
             return list(found.values())
@@ -251,19 +256,19 @@ def _new_runs(setting: Setting, scope: Scope, intent: Intent) -> Flow[list[tuple
 
 
 class _Window:
-    """What may stem from an intent, told run by run in the order of a list that is newest first."""
+    """Decides which runs an intent may have started; call it run by run in the order of the list, newest first."""
 
     def __init__(self, intent: Intent) -> None:
         self._known = frozenset(intent.known)
         self._earliest = intent.since - SKEW
         self._latest = intent.until + EFFECT_WITHIN + SKEW
         self._newest_known: datetime | None = None
-        #: Whether everything from here on was there before the intent.
+        #: Whether all further runs in the list are older than the intent.
         self.passed = False
 
-    def shows(self, sighting: Sighting) -> bool:
-        """Whether a run of the list may stem from the intent."""
-        run = sighting.run
+    def shows(self, listed_run: ListedRun) -> bool:
+        """Whether the intent may have started this run."""
+        run = listed_run.run
         created = _with_zone(run.created_at)
         if run.run_id in self._known:
             self.passed = True
@@ -274,11 +279,11 @@ class _Window:
             return False
         if created is not None and created > self._latest:
             return False
-        # Two runs of one second may stand in either order.
+        # Runs created within the same second may be listed in either order.
         behind = self.passed and (
             created is None or self._newest_known is None or created <= self._newest_known
         )
-        return not behind and sighting.match is not Match.NO
+        return not behind and listed_run.match is not Match.NO
 
 
 def _with_zone(moment: datetime | None) -> datetime | None:
@@ -286,5 +291,5 @@ def _with_zone(moment: datetime | None) -> datetime | None:
 
 
 def _endless(setting: Setting) -> ServiceFault:
-    # Ending the list here could hide a run, and a run that is not seen is started a second time.
-    return ServiceFault(FaultKind.TRANSIENT, f"{setting.service.vendor} repeats a cursor of its list")
+    # Ending the list here could hide a run, and the task would submit it a second time.
+    return ServiceFault(FaultKind.TRANSIENT, f"{setting.service.vendor} repeats a cursor in its list of runs")

@@ -1,7 +1,7 @@
-"""What a task remembers about its submissions from one try to the next.
+"""The record: what a task stores about its submissions from one try to the next.
 
-The record says what was asked, not only that something was started, so that every later try, the listener and a
-killed worker decide from the same facts. It holds plain JSON values only, none of them null.
+It contains what the task asked for, not only what was started. Later tries, a killed worker and the listener can
+thus decide from the same facts. It holds JSON values without null, which Airflow's task state store refuses.
 """
 
 from __future__ import annotations
@@ -16,15 +16,16 @@ from airflow_provider_testerarmy.runs.results import Outcome, RunId
 from airflow_provider_testerarmy.runs.service import RunRequest, Submission
 from airflow_provider_testerarmy.runs.submission.asked import Asked, Generation
 
-#: Where a task keeps its record.
+#: The key of the record in the task state store.
 KEY: Final = "test_runs"
 
 
 class Stage(StrEnum):
-    """How far a generation has come.
+    """The stage of a generation.
 
-    ``OPEN``: its runs may be active. ``AGAIN``: its round is closed, and a further try starts the next one.
-    ``CONCLUDED``: no retry follows, so whatever comes after it was asked for by a user.
+    ``OPEN``: its runs may be active. ``AGAIN``: its round is closed, and the next try starts another one.
+    ``CONCLUDED``: no retry should follow, so a later try comes from a user's clear, or from a worker that was lost
+    before it reported the verdict; see :attr:`Record.judged`.
     """
 
     OPEN = "open"
@@ -33,10 +34,10 @@ class Stage(StrEnum):
 
 
 class PartState(StrEnum):
-    """How far a submission has come; it only moves forward.
+    """The state of a part; it only moves forward.
 
-    ``SENDING``: the intent is stored, and nobody knows yet what the request did. ``UNCLEAR``: somebody looked, and
-    it cannot be settled. ``REFUSED``: the service did not start it. ``ENDED``: all of its runs have.
+    ``SENDING``: the intent is stored, and the effect of the request is unknown. ``UNCLEAR``: the lookup could not
+    determine the effect. ``REFUSED``: the service started nothing. ``ENDED``: all of its runs have ended.
     """
 
     PLANNED = "planned"
@@ -50,7 +51,7 @@ class PartState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """What is known before a request is sent; what it starts is found by it.
+    """What is known before a request is sent; a later lookup finds the request's runs with it.
 
     :param since: the service's time before the first request.
     :param until: the service's time before the newest request.
@@ -64,15 +65,15 @@ class Intent:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One submission of a round: its own request, and what came of it.
+    """One request of a submission, and its result.
 
-    :param request: without its secrets; None in records of the version before.
+    :param request: the request without its secrets; None in records of version 1.
     :param since: the service's time before the first request.
     :param until: the service's time before the newest request.
     :param known: the newest run ids that the service listed before the request was sent.
-    :param submission: what was accepted.
-    :param candidates: runs that may stem from it, where that cannot be settled.
-    :param reason: why it was refused, or is unclear.
+    :param submission: the runs that the service started.
+    :param candidates: runs that it may have started, if that is unclear.
+    :param reason: why it was refused or is unclear.
     """
 
     request: RunRequest | None = None
@@ -86,30 +87,31 @@ class Part:
 
     @property
     def intent(self) -> Intent | None:
-        """What the request's effect is found by; None where none was sent."""
+        """The intent of the request; None if none was sent."""
         return None if self.since is None else Intent(self.since, self.until or self.since, self.known)
 
     @property
     def unknown(self) -> bool:
-        """Whether it may have started something that nobody knows the id of."""
+        """Whether it may have started runs with unknown ids."""
+        # A worker that was killed between the POST and storing the run ids leaves SENDING.
         return self.state in (PartState.SENDING, PartState.UNCLEAR)
 
     @property
     def active(self) -> bool:
-        """Whether it started runs that nobody has stopped."""
+        """Whether it started runs that have not been stopped."""
         return self.state is PartState.STARTED
 
     @property
     def settled(self) -> bool:
-        """Whether there is nothing to look for and nothing to stop."""
+        """Whether there is nothing left to look up or to stop."""
         return not self.unknown and not self.active
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What a test came to in one round.
+    """The result of a test in one round.
 
-    :param blocks: whether it alone keeps the gate from passing.
+    :param blocks: whether the run counts against the gate.
     """
 
     test_id: str
@@ -120,14 +122,14 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What was asked in one generation, and what came of it.
+    """What a task asked for in one generation, and the results.
 
-    :param parts: the submissions of this round, by name.
-    :param deadline: the absolute time (seconds since the epoch) at which waiting ends, None for never.
-    :param rounds: the rounds before this one; they are appended and never rewritten.
-    :param again: the tests that this round runs, empty when it runs everything.
-    :param carried: runs of earlier rounds that still count.
-    :param cancels: whether a killed task takes its runs along.
+    :param parts: the parts of this round, by name.
+    :param deadline: the absolute time (seconds since the epoch) at which waiting ends; None for never.
+    :param rounds: the earlier rounds; entries are appended and never changed.
+    :param again: the tests that this round runs; empty if it runs everything.
+    :param carried: runs of earlier rounds whose results still count.
+    :param cancels: whether killing the task cancels its runs.
     :param leftovers: parts of earlier generations that are not settled.
     """
 
@@ -143,43 +145,50 @@ class Record:
     leftovers: tuple[Part, ...] = ()
 
     def with_part(self, name: str, part: Part) -> Record:
-        """The record with one submission changed."""
+        """A copy of the record with one part replaced."""
         return replace(self, parts={**self.parts, name: part})
 
     @property
     def submissions(self) -> tuple[Submission, ...]:
-        """What this round is known to have started."""
+        """The known submissions of this round."""
         return tuple(part.submission for part in self.parts.values() if part.submission)
 
     @property
     def run_ids(self) -> tuple[RunId, ...]:
-        """Every run that this round is known to have started."""
+        """The known runs of this round."""
         return tuple(run_id for submission in self.submissions for run_id in submission.run_ids)
 
     @property
     def unsettled(self) -> tuple[Part, ...]:
-        """Every part that is or may be active, of earlier generations too."""
+        """All parts that are or may be active, including those of earlier generations."""
         return tuple(part for part in (*self.leftovers, *self.parts.values()) if not part.settled)
 
     @property
+    def judged(self) -> bool:
+        """Whether a final verdict on finished runs concluded it, and not a kill."""
+        ended = all(part.state is PartState.ENDED for part in self.parts.values())
+        return self.stage is Stage.CONCLUDED and bool(self.parts) and ended
+
+    @property
     def unknown(self) -> bool:
-        """Whether a part of this round may have started something that nobody knows the id of."""
+        """Whether a part of this round may have started runs with unknown ids."""
         return any(part.unknown for part in self.parts.values())
 
     @property
     def all_run_ids(self) -> tuple[RunId, ...]:
-        """Every run id in it: of all rounds, and of what earlier generations left."""
+        """The run ids of all rounds and of unsettled parts of earlier generations."""
         left = [part.submission.run_ids for part in self.leftovers if part.submission]
         before = [entry.run_id for entries in self.rounds for entry in entries]
         return tuple(dict.fromkeys([*self.run_ids, *before, *(one for ids in left for one in ids)]))
 
 
 class RecordUnreadable(Exception):
-    """A stored record that this version does not understand.
+    """The stored record has a format that this version does not know.
 
-    :param run_ids: the runs that it names as far as that can be told.
+    :param run_ids: the run ids that could be read from it.
     """
 
+    # During a downgrade or an upgrade, a worker may find a record of a newer version.
     def __init__(self, message: str, run_ids: tuple[RunId, ...] = ()) -> None:
         super().__init__(message)
         self.run_ids = run_ids

@@ -1,6 +1,6 @@
-"""Rounds: the whole request first, then what keeps the gate from passing; a ledger of all of them says the rest.
+"""Rounds: the first one runs the whole request, later ones the tests that count against the gate.
 
-What was flaky, what still counts and what runs again are computed from every round, not from the last one.
+Which tests were flaky, which results still count and which tests run again is computed from all rounds.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from airflow_provider_testerarmy.runs.results import Outcome, RunResult
 from airflow_provider_testerarmy.runs.service import RunRequest, RunService
 from airflow_provider_testerarmy.runs.submission.record import Entry, Part, PartState, Record, Stage
 
-#: The name of the only submission of a usual round.
+#: The name of the part that submits the whole request.
 WHOLE: Final = "run"
-#: Above this many tests that are to run again, one submission of the whole is the better bargain.
+#: If more tests than this have to run again, one request for all tests is cheaper.
 MAX_SINGLE: Final = 50
 
 
@@ -25,10 +25,10 @@ def first_round(record: Record, request: RunRequest) -> Record:
 
 
 def closed(record: Record, results: Iterable[RunResult], blocks: Callable[[RunResult], bool]) -> Record:
-    """The record of a round that is over and to be followed by another one.
+    """The record with its round closed, so that the next try starts another one.
 
-    :param results: of this round's runs, and of those that earlier rounds left in force.
-    :param blocks: whether a run alone keeps the gate from passing.
+    :param results: the results of this round, and those of earlier rounds that still count.
+    :param blocks: whether a run counts against the gate.
     """
     own = frozenset(record.run_ids)
     entries = tuple(
@@ -51,18 +51,18 @@ def next_round(
     only_blocking: bool,
     same_gate: bool = True,
 ) -> Record:
-    """The record with which a try after a closed round begins.
+    """The record of a new round after a closed one.
 
-    :param only_blocking: run only the tests that keep the gate from passing, and let the others' results count.
-        Where the service cannot start those by themselves, everything runs again.
-    :param same_gate: whether the gate of now is the one by which the ledger says what blocks.
+    :param only_blocking: run only the tests that count against the gate, and keep the results of the others. If
+        the service cannot run these tests on their own, everything runs again.
+    :param same_gate: whether the current gate is the one by which the earlier rounds were judged.
     """
     fresh = replace(record, parts={}, stage=Stage.OPEN, deadline=None, again=(), carried=())
     latest = _latest(record)
     again = tuple(test_id for test_id, entry in latest.items() if entry.blocks)
     known = bool(again) and all(latest) and len(again) <= MAX_SINGLE
     carried = _in_force(latest, again, record)
-    # Where nothing is kept, the whole is started in one request, as it was at first.
+    # If no result is kept, start everything in one request, as in the first round.
     some = only_blocking and same_gate and known and bool(carried)
     requests = service.some_tests(request, again) if some else None
     if requests is None:
@@ -72,15 +72,15 @@ def next_round(
 
 
 def request_of(service: RunService, name: str, part: Part, whole: RunRequest) -> RunRequest | None:
-    """The request of a part, with its secrets; None where it can no longer be built.
+    """The request of a part, with its secrets; None if it can no longer be built.
 
-    :param whole: the request of this try. A record holds no secrets.
+    :param whole: the request of this try, because the record holds no secrets.
     """
     if name == WHOLE:
         return whole
     if part.request is not None:
         return part.request
-    # The version before kept the name alone, which ends with the test's id.
+    # Records of version 1 have only the name of the part, which ends with the test's id.
     requests = service.some_tests(whole, (name.rpartition(" ")[2],))
     return requests[0] if requests else None
 
@@ -91,7 +91,7 @@ def _latest(record: Record) -> dict[str, Entry]:
 
 def _in_force(latest: Mapping[str, Entry], again: Sequence[str], record: Record) -> tuple[str | int, ...]:
     kept = [entry.run_id for test_id, entry in latest.items() if test_id and test_id not in again]
-    # The version before did not keep which test a passed run was of.
+    # Records of version 1 do not say to which test a passed run belongs.
     nameless = [
         entry.run_id
         for entries in record.rounds
@@ -102,7 +102,7 @@ def _in_force(latest: Mapping[str, Entry], again: Sequence[str], record: Record)
 
 
 def without_test(record: Record, name: str) -> Record:
-    """The record of a round one of whose tests the service no longer has: its last result is reported instead."""
+    """The record without a test that the service no longer has; the test's last result is reported instead."""
     part = record.parts[name]
     last = _latest(record).get(part.request.target) if part.request else None
     carried = record.carried if last is None else (*record.carried, last.run_id)
@@ -116,20 +116,20 @@ def removed_tests(record: Record) -> frozenset[str]:
 
 
 def with_rounds(results: Iterable[RunResult], record: Record) -> list[RunResult]:
-    """The results as all rounds make them: flaky tests are marked, removed ones are skipped."""
+    """The results with flaky tests marked and removed tests skipped, as computed from all rounds."""
     removed = removed_tests(record)
     return [_marked(run, record, removed) for run in results]
 
 
 def _marked(run: RunResult, record: Record, removed: frozenset[str]) -> RunResult:
     if run.test_id and run.test_id in removed:
-        said = f"the service no longer has this test; before, it was {run.outcome}"
+        said = f"the service no longer has this test; its last outcome was {run.outcome}"
         return replace(run, outcome=Outcome.SKIPPED, reason=said)
     return replace(run, flaky=True) if _is_flaky(run, record) else run
 
 
 def _is_flaky(run: RunResult, record: Record) -> bool:
-    """Whether a test passed after it had failed; what the service broke says nothing about the test."""
+    """Whether a test passed after it had failed. An errored run says nothing about the test."""
     if run.outcome is not Outcome.PASSED or not run.test_id:
         return False
     for entries in record.rounds:
@@ -141,5 +141,5 @@ def _is_flaky(run: RunResult, record: Record) -> bool:
 
 
 def titles_used(results: Sequence[RunResult], titles: Mapping[str, str]) -> list[RunResult]:
-    """The results under their tests' own titles, where those are known."""
+    """The results with the titles of their tests, where those are known."""
     return [replace(run, title=titles.get(run.test_id) or run.title) for run in results]

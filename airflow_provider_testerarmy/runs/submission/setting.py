@@ -1,4 +1,4 @@
-"""What the parts of a submission share: its setting, its journal, its end, and patience with the service."""
+"""What the modules of a submission share: its parameters, its journal, its result, and retries of reads."""
 
 from __future__ import annotations
 
@@ -22,43 +22,46 @@ from airflow_provider_testerarmy.runs.submission.record import Intent
 
 T = TypeVar("T")
 
-#: Without the service's own time, an intent is dated this much earlier than by the worker's clock: what cannot be
-#: told apart then ends as unclear, instead of being missed and submitted a second time.
+#: Without a ``Date`` header, an intent is dated by the worker's clock minus this. If that clock is wrong, the
+#: lookup finds too many runs and ends as unclear. With a later date, it could miss a run and submit it again.
 SKEW_WITHOUT_DATE: Final = timedelta(hours=1)
+#: Seconds before a retry after a rejected key. A key is often revoked a moment before its successor is stored.
+DENIED_AGAIN_AFTER: Final = 5.0
+#: Seconds before each retry of a read, or of a submission that had no effect; the last one repeats.
 _BACKOFF: Final = (1.0, 2.0, 5.0, 10.0, 20.0, 30.0)
 
 
 class Journal(Protocol):
-    """Where the lifecycle writes down what it is about to do, before it does it."""
+    """Stores the progress of a submission before each step, so that a later try can continue from it."""
 
     def intent(self, intent: Intent) -> None:
-        """A request is about to be sent: called before each one, the first and every repeated one.
+        """Store the intent; called before every request, including repeated ones.
 
-        :raises Exception: when another try has taken over, or the intent cannot be stored. Nothing is sent then.
+        :raises Exception: if another try has taken over, or the intent cannot be stored. Nothing is sent then.
         """
 
     def submitted(self, submission: Submission) -> None:
-        """The service accepted it."""
+        """Store that the service started these runs."""
 
     def nothing_started(self, reason: str = "") -> None:
-        """The service refused it, or never got it: there is nothing to look for."""
+        """Store that the request started nothing, so that no lookup is needed."""
 
     def unclear(self, reason: str, candidates: tuple[RunId, ...]) -> None:
-        """Somebody looked, and it cannot be settled."""
+        """Store that a lookup could not determine what the request started."""
 
 
 class Claims(Protocol):
-    """Which tasks of this Airflow have recorded which runs."""
+    """The claims of this Airflow: which task owns which run."""
 
     def of_others(self, run_ids: tuple[RunId, ...]) -> frozenset[RunId] | None:
-        """Those of the runs that another task has recorded; None when that cannot be found out now."""
+        """Those of the runs that another task has claimed; None if the claims cannot be read now."""
 
     def claim(self, run_ids: tuple[RunId, ...]) -> None:
-        """Record the runs as this task's."""
+        """Claim the runs for this task."""
 
 
 class SubmitEnd(StrEnum):
-    """How a submission ended."""
+    """The result of a submission; ``UNCLEAR``: it is unknown whether it started runs."""
 
     SUBMITTED = "submitted"
     REFUSED = "refused"
@@ -69,14 +72,14 @@ class SubmitEnd(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Submitted:
-    """The end of a submission.
+    """The result of a submission, with details.
 
-    :param submission: what was accepted, or None.
-    :param message: what went wrong, empty when it was accepted.
-    :param candidates: runs that may stem from it, where that cannot be settled.
-    :param look_again: it could not be settled only because the service did not answer.
-    :param title: the name of what was started, where the look before the submission told it.
-    :param gone: it was refused because the service does not have the target.
+    :param submission: the started runs, or None.
+    :param message: what went wrong; empty if it was accepted.
+    :param candidates: runs that it may have started, if that is unclear.
+    :param look_again: whether it is unclear only because the lookup failed, so that a later lookup may succeed.
+    :param title: the title of the target, if known.
+    :param gone: whether it was refused because the target does not exist.
     """
 
     end: SubmitEnd
@@ -90,14 +93,14 @@ class Submitted:
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What every part of a submission needs.
+    """The parameters of a submission.
 
-    :param journal: takes note of what is sent; None where nothing is, only looked for.
-    :param max_outage: seconds for which transient faults are borne.
+    :param journal: stores the progress; None for a lookup, which sends nothing.
+    :param max_outage: seconds for which reads are retried after transient faults.
     :param clock: seconds since the epoch.
-    :param report: takes one line on what happens.
-    :param known: ids of runs that are known to stem from something else.
-    :param claims: who has recorded which runs; None where no other task can be asked.
+    :param report: receives one line about each event.
+    :param known: ids of runs that are known to have another origin.
+    :param claims: the claims of all tasks; None if this process cannot read them.
     """
 
     service: RunService
@@ -111,11 +114,11 @@ class Setting:
 
 
 def prepare(setting: Setting) -> Flow[Submitted | tuple[Scope, datetime]]:
-    """A look at the target: a wrong id or key shows here, before anything is sent."""
+    """Read the target, so that a wrong id or key is found before the submission; also tells the service's time."""
     question = setting.service.prepare(setting.request)
     if question is None:
         return Scope(), _by_own_clock(setting)
-    reply = yield from patiently(setting, lambda: ask(question))
+    reply = yield from with_retries(setting, lambda: ask(question))
     if isinstance(reply, ServiceFault):
         return not_started(reply)
     return reply.value, reply.server_time or _by_own_clock(setting)
@@ -126,7 +129,7 @@ def _by_own_clock(setting: Setting) -> datetime:
 
 
 def not_started(fault: ServiceFault) -> Submitted:
-    """The end of a submission that a fault kept from starting anything."""
+    """The result of a submission that started nothing because of a fault."""
     if fault.kind is FaultKind.DENIED:
         return Submitted(SubmitEnd.DENIED, message=fault.message)
     transient = fault.kind in (FaultKind.TRANSIENT, FaultKind.RATE_LIMITED)
@@ -135,32 +138,40 @@ def not_started(fault: ServiceFault) -> Submitted:
 
 
 def is_final(fault: ServiceFault) -> bool:
-    """Whether asking again would not help, or might do something twice."""
+    """Whether a retry would not help, or could start runs twice."""
+    # A transient fault is final if the request may have had an effect: only a lookup may follow then.
     transient = fault.kind in (FaultKind.TRANSIENT, FaultKind.RATE_LIMITED)
     return not transient or fault.may_have_effect
 
 
+def is_denial(fault: ServiceFault) -> bool:
+    """Whether the service rejected the key, so that the request had no effect. It is then sent once more."""
+    return fault.kind is FaultKind.DENIED and not fault.may_have_effect
+
+
 def pause_after(setting: Setting, fault: ServiceFault, tries: int) -> float:
-    """Seconds until the next try after a transient fault, which is reported."""
+    """Report a transient fault, and return the seconds until the retry."""
     asked = min(fault.retry_after or 0.0, setting.max_outage)
     seconds = max(_BACKOFF[min(tries, len(_BACKOFF) - 1)], asked)
-    setting.report(f"{setting.service.vendor}: {fault.message}; trying again in {seconds:g} s.")
+    setting.report(f"{setting.service.vendor}: {fault.message}; retrying in {seconds:g} s.")
     return seconds
 
 
-def patiently(setting: Setting, put: Callable[[], Flow[T]]) -> Flow[T | ServiceFault]:
-    """Ask something that has no effect until it is answered or refused, or ``max_outage`` is over.
+def with_retries(setting: Setting, put: Callable[[], Flow[T]]) -> Flow[T | ServiceFault]:
+    """Send a read request, with retries after transient faults for up to ``max_outage``.
 
-    :return: the answer, or the fault as a value.
+    :return: the reply, or the fault as a value.
     """
     gives_up = setting.clock() + setting.max_outage
-    tries = 0
+    tries, denied = 0, False
     while True:
         try:
             return (yield from put())
         except ServiceFault as fault:
-            if is_final(fault) or setting.clock() >= gives_up:
+            again = not denied and is_denial(fault)
+            if (is_final(fault) and not again) or setting.clock() >= gives_up:
                 return fault
-            seconds = pause_after(setting, fault, tries)
+            denied |= again
+            seconds = DENIED_AGAIN_AFTER if again else pause_after(setting, fault, tries)
         tries += 1
         yield from pause(seconds)

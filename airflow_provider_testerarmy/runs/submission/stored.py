@@ -1,4 +1,4 @@
-"""A task's record as JSON: version 2 is written; versions 1 and 2 are read."""
+"""Converts a task's record to and from JSON. It writes version 2, and reads versions 1 and 2."""
 
 from __future__ import annotations
 
@@ -24,15 +24,16 @@ from airflow_provider_testerarmy.runs.submission.record import (
 )
 
 VERSION: Final = 2
-#: Bytes of a request's body that are kept. A larger one is left out, so whatever it may have started is unclear.
+#: The maximum size of a stored request body in bytes. A larger one is omitted, so its runs cannot be matched later.
+#: Airflow limits the size of a value in the task state store (`[state_store] max_value_storage_bytes`).
 MAX_BODY: Final = 8 * 1024
-#: One letter for each outcome, in the ledger of a round.
+#: One letter for each outcome, to keep the entries of a round short.
 _LETTERS: Final = {outcome: str(outcome)[0] for outcome in Outcome}
 _OUTCOMES: Final = {letter: outcome for outcome, letter in _LETTERS.items()}
 
 
 def to_json(record: Record) -> dict[str, Any]:
-    """The record as plain JSON values, none of them null."""
+    """The record as JSON values without null."""
     data: dict[str, Any] = {
         "version": VERSION,
         "asked": asdict(record.asked),
@@ -45,22 +46,23 @@ def to_json(record: Record) -> dict[str, Any]:
         "cancels": record.cancels,
         "leftovers": [_part_to_json(part) for part in record.leftovers],
     }
+    # Airflow's task state store refuses null, so an absent field stands for None.
     if record.deadline is not None:
         data["deadline"] = record.deadline
     return data
 
 
 def from_json(data: object) -> Record | None:
-    """The record that this version or the one before wrote; None for nothing.
+    """The record from JSON of version 1 or 2; None if there is none.
 
-    :raises RecordUnreadable: for anything else. It may name a run that is active, so it is not ignored.
+    :raises RecordUnreadable: for any other data. It is not ignored, because it may name an active run.
     """
     if data is None:
         return None
     version = data.get("version") if isinstance(data, Mapping) else None
     if not isinstance(data, Mapping) or version not in (1, VERSION):
         raise RecordUnreadable(
-            f"it has version {version!r}; this package reads 1 and {VERSION}", runs_named(data)
+            f"it has version {version!r}; this package reads versions 1 and {VERSION}", runs_named(data)
         )
     try:
         return _read(data) if version == VERSION else _read_first_version(data)
@@ -69,7 +71,7 @@ def from_json(data: object) -> Record | None:
 
 
 def runs_named(data: object) -> tuple[RunId, ...]:
-    """Every run id that a stored record names, of any version and however broken."""
+    """All run ids in a stored record of any version, even a damaged one."""
     found: list[RunId] = []
     pending = [data]
     while pending:
@@ -86,12 +88,12 @@ def runs_named(data: object) -> tuple[RunId, ...]:
 
 
 def identity(dag_id: str, run_id: str, task_id: str, map_index: int | None) -> str:
-    """What names a task instance through all of its tries."""
+    """The identity of a task instance, which is the same in all of its tries."""
     return "/".join(map(str, (dag_id, run_id, task_id, -1 if map_index is None else map_index)))
 
 
 def rejected_runs(data: object) -> tuple[RunId, ...]:
-    """The runs that a stored record says the service rejected at once."""
+    """The runs of a stored record that the service rejected immediately."""
     parts = data.get("parts") if isinstance(data, Mapping) else None
     submissions = [
         part.get("submission")
@@ -103,17 +105,20 @@ def rejected_runs(data: object) -> tuple[RunId, ...]:
 
 
 def signature(data: Mapping[str, Any], identity: str, secret: str) -> str:
-    """What proves that a task of this deployment wrote a record: only it knows the connection's secret.
+    """The HMAC that proves that a task of this deployment wrote a record.
 
-    :param identity: of the task instance, so that the record of another task proves nothing.
+    Users may edit task state through Airflow's REST API, but they do not know the connection's secret.
+
+    :param identity: of the task instance, so that a record copied from another task is not valid.
     """
+    # Sorted keys: the store does not have to keep their order.
     unsigned = {name: value for name, value in data.items() if name != "signature"}
     text = json.dumps([identity, unsigned], sort_keys=True, separators=(",", ":"))
     return hmac.new(secret.encode("utf-8", "replace"), text.encode(), hashlib.sha256).hexdigest()
 
 
 def is_signed(data: object, identity: str, secret: str) -> bool:
-    """Whether a stored record carries the signature of its task and this secret."""
+    """Whether a stored record has a valid signature for this task instance and secret."""
     if not isinstance(data, Mapping) or not secret:
         return False
     given = data.get("signature")
@@ -146,12 +151,12 @@ def _read(data: Mapping[str, Any]) -> Record:
 
 
 def _read_first_version(data: Mapping[str, Any]) -> Record:
-    """Version 1 knew ``max_tries`` only, no requests, and of earlier rounds what passed and what failed."""
+    """Read version 1: it has no requests, only ``max_tries``, and only passes and failures of earlier rounds."""
     owner = data.get("owner") or {}
     passed, failed = tuple(data["passed"]), tuple(map(str, data["failed"]))
     rounds: tuple[tuple[Entry, ...], ...] = ()
     if passed or failed:
-        # Which test a passed run was of was not kept, nor the run ids of those that failed.
+        # Version 1 has neither the tests of the passed runs nor the run ids of the failed tests.
         rounds = (
             (
                 *(Entry("", run_id, Outcome.PASSED, blocks=False) for run_id in passed),
@@ -206,6 +211,7 @@ def _part_to_json(part: Part) -> dict[str, Any]:
 
 def _part_from_json(data: Mapping[str, Any]) -> Part:
     request, submission, state = data.get("request"), data.get("submission"), PartState(data["state"])
+    # A damaged record: without run ids, only a lookup can find what was started.
     if state is PartState.STARTED and submission is None:
         state = PartState.SENDING
     return Part(
@@ -242,7 +248,7 @@ def _request_from_json(data: Mapping[str, Any]) -> RunRequest:
 
 
 def _entries_to_json(entries: Sequence[Entry]) -> dict[str, Any]:
-    """Column by column: a round of a thousand tests has to fit into the task state store."""
+    """The entries column by column, to save space: the task state store must hold rounds of a thousand tests."""
     return {
         "tests": pack([entry.test_id for entry in entries]),
         "runs": pack([entry.run_id for entry in entries]),
@@ -260,7 +266,7 @@ def _entries_from_json(data: Mapping[str, Any]) -> tuple[Entry, ...]:
 
 
 def _moment(text: object) -> datetime | None:
-    """A time; one without a zone is UTC."""
+    """A time; one without a time zone is taken as UTC."""
     if not text:
         return None
     moment = datetime.fromisoformat(str(text))

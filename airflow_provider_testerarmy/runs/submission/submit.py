@@ -1,7 +1,7 @@
-"""Submitting exactly once: look, note the intent, send; after an unclear answer look before sending again.
+"""Submits exactly once: reads the target, stores the intent, sends the request, and reconciles if it is unclear.
 
-No vendor has an idempotency key, so a repeated trigger starts, and bills, a second run. What is ambiguous is
-settled against the service's own list; where that does not settle it, nothing is guessed.
+No vendor's API has an idempotency key, so a repeated trigger starts (and bills) a second run. After an ambiguous
+failure, the service's list of runs decides. If it cannot decide, the submission fails as unclear.
 """
 
 from __future__ import annotations
@@ -16,36 +16,39 @@ from airflow_provider_testerarmy.runs.service import FaultKind, Scope, ServiceFa
 from airflow_provider_testerarmy.runs.submission.lookup import LOOKS, look_up
 from airflow_provider_testerarmy.runs.submission.record import Intent
 from airflow_provider_testerarmy.runs.submission.setting import (
+    DENIED_AGAIN_AFTER,
     Journal,
     Setting,
     SubmitEnd,
     Submitted,
+    is_denial,
     is_final,
     not_started,
-    patiently,
     pause_after,
     prepare,
+    with_retries,
 )
 
-#: POSTs of one submission at the most, however often the service loses them.
+#: The maximum number of POSTs of one submission that the service loses.
 MAX_SENDS: Final = 5
 
 
 def submit(setting: Setting, intent: Intent | None = None) -> Flow[Submitted]:
-    """Start the request exactly once.
+    """Submit the request exactly once.
 
-    :param intent: an earlier intent whose effect nobody knows: what it started is looked for first.
+    :param intent: an earlier intent of unknown effect; its runs are looked up first.
     """
     scope_or_end = yield from prepare(setting)
     if isinstance(scope_or_end, Submitted):
         return scope_or_end if intent is None else _not_looked(scope_or_end)
     scope, server_time = scope_or_end
     if intent is not None:
-        setting.report("An earlier try was about to submit this and was lost; looking for what it started.")
+        setting.report("An earlier try was lost while it submitted this request; looking up what it started.")
         found = yield from look_up(setting, scope, intent, LOOKS, now=server_time)
         if found is not None:
             return replace(_noted(setting, found), title=scope.title)
         setting.report("It started nothing; submitting.")
+    # Without the list, a lost response could not be reconciled. So nothing is sent while it cannot be read.
     known = yield from _newest(setting, scope)
     if isinstance(known, ServiceFault):
         return not_started(known)
@@ -54,21 +57,21 @@ def submit(setting: Setting, intent: Intent | None = None) -> Flow[Submitted]:
 
 
 def _newest(setting: Setting, scope: Scope) -> Flow[tuple[RunId, ...] | ServiceFault]:
-    """The newest runs before the request: what is new after it needs no clock then."""
+    """The newest run ids before the request. With them, new runs are recognized without comparing clocks."""
     if not setting.service.active_statuses:
         return ()
     question = setting.service.list_newest(setting.request, scope)
-    reply = yield from patiently(setting, lambda: ask(question))
+    reply = yield from with_retries(setting, lambda: ask(question))
     if not isinstance(reply, ServiceFault):
         return reply.value
     if reply.kind in (FaultKind.TRANSIENT, FaultKind.RATE_LIMITED, FaultKind.DENIED):
         return reply
-    setting.report(f"The runs before this one cannot be listed ({reply.message}); times have to do instead.")
+    setting.report(f"Cannot list the runs before this submission ({reply.message}); comparing times instead.")
     return ()
 
 
 def _not_looked(ended: Submitted) -> Submitted:
-    """The end where an earlier intent could not be looked up."""
+    """The result if the runs of an earlier intent could not be looked up."""
     if ended.end is SubmitEnd.DENIED:
         return ended
     message = f"what was started could not be looked up: {ended.message}"
@@ -82,40 +85,44 @@ def _send(setting: Setting, scope: Scope, intent: Intent) -> Flow[Submitted]:
         if not isinstance(reply, ServiceFault):
             return _noted(setting, Submitted(SubmitEnd.SUBMITTED, reply))
         refused = reply.kind in (FaultKind.NOT_FOUND, FaultKind.REFUSED)
-        # The target was there a moment ago, so a 404 may come from something in between that had sent it on.
+        # The target existed a moment ago. A proxy may have forwarded the request and then answered 404 itself.
         looked_at = scope != Scope() and reply.kind is FaultKind.NOT_FOUND
         if not reply.may_have_effect and not looked_at:
             _journal(setting).nothing_started(reply.message)
             return not_started(reply)
-        setting.report(f"No clear answer to the submission ({reply.message}); looking for what it started.")
+        setting.report(f"The submission got no clear response ({reply.message}); looking up what it started.")
         found = yield from look_up(setting, scope, _until(setting, intent, began), LOOKS, reply)
         if found is not None:
             return _noted(setting, found)
+        # The lookup found nothing, so a refusal was one. The same request would be refused again.
         if refused:
             _journal(setting).nothing_started(reply.message)
             return not_started(reply)
         setting.report("It started nothing; submitting again.")
-    message = f"{MAX_SENDS} submissions in a row were lost, and none of them started anything"
+    message = f"{MAX_SENDS} consecutive submissions were lost, and none of them started anything"
     _journal(setting).nothing_started(message)
     return Submitted(SubmitEnd.UNAVAILABLE, message=message)
 
 
 def _post(setting: Setting, intent: Intent, began: float) -> Flow[Submission | ServiceFault]:
-    """Send the request until it is answered, refused, or may have had an effect; the intent before each time.
+    """Send the request, with retries while it cannot have had an effect. Stores the intent before each request.
 
-    After a pause this try may have been taken for lost, and another one may have sent the request: noting the
-    intent fails then.
+    During a pause, Airflow may take this try for lost and start another one, which sends the request. Storing the
+    intent fails then (measured: a paused worker continued 47 s later and submitted a second time).
     """
     gives_up = setting.clock() + setting.max_outage
-    tries = 0
+    tries, denied = 0, False
     while True:
+        # Stored before the POST: a worker killed after it would otherwise leave a run that no later try knows of.
         _journal(setting).intent(_until(setting, intent, began))
         try:
             reply = yield from ask(setting.service.submit(setting.request))
         except ServiceFault as fault:
-            if is_final(fault) or setting.clock() >= gives_up:
+            again = not denied and is_denial(fault)
+            if (is_final(fault) and not again) or setting.clock() >= gives_up:
                 return fault
-            seconds = pause_after(setting, fault, tries)
+            denied |= again
+            seconds = DENIED_AGAIN_AFTER if again else pause_after(setting, fault, tries)
         else:
             return reply.value
         tries += 1
@@ -128,6 +135,7 @@ def _journal(setting: Setting) -> Journal:
 
 
 def _until(setting: Setting, intent: Intent, began: float) -> Intent:
+    # The service's time plus the elapsed local time: a wrong local clock does not matter.
     passed = timedelta(seconds=max(0.0, setting.clock() - began))
     return replace(intent, until=intent.since + passed)
 

@@ -1,1 +1,1 @@
-"""Judging runs: the gate, the summary, the tests' titles."""
+"""The verdict on runs: the gate, the summary and the tests' titles."""

@@ -1,4 +1,4 @@
-"""The quality gate: many outcomes in, one verdict with its reasons out."""
+"""The quality gate: turns the outcomes of runs into one verdict with reasons."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ from airflow_provider_testerarmy.runs.verdict.flaky import QuarantineRule, Span,
 
 
 class VerdictKind(StrEnum):
-    """What a set of runs came to as a whole.
+    """The verdict on a set of runs.
 
-    ``NOT_JUDGED``: tests failed, all of them non-blocking, and no other test was judged.
+    ``NOT_JUDGED``: only non-blocking tests failed, and no other test was judged.
     """
 
     PASSED = "passed"
@@ -45,8 +45,8 @@ class VerdictKind(StrEnum):
 class Verdict:
     """The gate's decision.
 
-    :param reasons: in words, the decisive ones first: which test, which issue, which severity, which link.
-    :param counts: runs by outcome, and ``total``.
+    :param reasons: sentences for people, the decisive ones first; they name the test, issue, severity and link.
+    :param counts: the number of runs by outcome, and the ``total``.
     """
 
     kind: VerdictKind
@@ -54,22 +54,22 @@ class Verdict:
     counts: Mapping[str, int]
 
 
-#: Unmatched ids that one reason shows at the most.
+#: The maximum number of unmatched ids in a reason.
 SHOWN_IDS: Final = 5
 #: Fields left out of the text while they have their defaults, so that gates from before them keep their digest.
 _LATER: Final = ("fail_on", "known_for", "baseline", "on_flaky", "quarantine")
 
 
 class GateInvalid(ValueError):
-    """The gate itself is wrong: an unknown field, or a value out of its range."""
+    """The gate is invalid: it has an unknown field, or a value out of range."""
 
 
 def _ids(value: Any) -> Any:
-    """Ids in any form, as lower-case text: services compare ids without regard to case."""
+    """Ids in any form as lower-case text, because services compare ids case-insensitively."""
     if isinstance(value, bool | float | bytes | Mapping):
         return value
     items = listed(value)
-    # A boolean among them is no id, and pydantic says so of the value as it was given.
+    # Return an invalid value unchanged, so that pydantic's error describes the original value.
     return (
         value if any(isinstance(item, bool | Mapping) for item in items) else frozenset(map(fold_id, items))
     )
@@ -77,7 +77,7 @@ def _ids(value: Any) -> Any:
 
 def _plain(name: str, value: Any) -> Any:
     if isinstance(value, bool) and name in ("min_pass_rate", "max_severity"):
-        # Python takes True for 1, which would be a severity.
+        # bool is a subclass of int, so True would be accepted as severity 1.
         return str(value)
     if isinstance(value, str) and name != "non_blocking_tests":
         return value.strip().lower()
@@ -85,29 +85,29 @@ def _plain(name: str, value: Any) -> Any:
 
 
 def fold_id(value: object) -> str:
-    """A test's id as the gate compares it."""
+    """The form of a test id that the gate compares."""
     return str(value).strip().lower()
 
 
 class QualityGate(BaseModel):
-    """What has to hold for a set of runs to pass. A plain dict of the same fields does as well.
+    """The conditions under which a set of runs passes. Operators also accept a dict of the same fields.
 
-    :param min_pass_rate: share of the judged runs that must pass, 0.0 to 1.0.
-    :param max_severity: a passed run with a confirmed issue above it fails the gate (0 to 5; 0 allows none).
-        An issue that the service gave no severity counts as above.
+    :param min_pass_rate: the share of judged runs that must pass, 0.0 to 1.0.
+    :param max_severity: a passed run fails the gate if it has a confirmed issue of a higher severity (0 to 5; 0
+        allows no confirmed issue). An issue without a severity counts as higher.
     :param fail_on_warnings: a passed run with any issue or warning fails the gate.
     :param on_cancelled: ``fail`` counts a cancelled run as not passed; ``ignore`` leaves it out.
-    :param on_skipped: ``skip`` leaves a skipped run out, and skips the task when nothing else is left;
+    :param on_skipped: ``skip`` leaves a skipped run out, and skips the task if no other run is left;
         ``pass`` counts it as passed, ``fail`` as failed.
-    :param allow_empty: no runs at all skip the task instead of failing it. They never pass.
-    :param non_blocking_tests: ids of tests whose failure is reported, not judged.
-    :param report_only: the verdict is reported, and the task succeeds whatever it is.
-    :param fail_on: ``all`` judges every failure; ``new`` leaves out those that were there the night before.
+    :param allow_empty: skip the task instead of failing it if there are no runs. The verdict is never *passed*.
+    :param non_blocking_tests: ids of tests whose failures are reported but not judged.
+    :param report_only: report the verdict, and let the task succeed whatever the verdict is.
+    :param fail_on: ``all`` judges every failure; ``new`` leaves out those that failed in the night before.
     :param known_for: how long ``new`` leaves a failure out: seconds, a ``timedelta``, or text such as ``7d``.
-    :param baseline: ``accept`` takes the failures of the first night as known; ``fail`` judges them.
+    :param baseline: ``accept`` treats the failures of the first night as known; ``fail`` judges them.
     :param on_flaky: ``pass`` counts a test that failed first and then passed as passed, ``fail`` as failed.
-    :param quarantine: which flaky tests are left out: ``{"after_transitions": 4, "of": 10, "for": "14d"}``
-        for 14 days those that changed 4 times between passed and failed in 10 nights. None: no test.
+    :param quarantine: which flaky tests are left out: ``{"after_transitions": 4, "of": 10, "for": "14d"}`` leaves
+        out, for 14 days, a test that changed 4 times between passed and failed in 10 nights. None: no test.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
@@ -129,7 +129,7 @@ class QualityGate(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _as_rendered(cls, fields: Any) -> Any:
-        """One rule for every field: text without blanks, and what rendered to nothing keeps its default."""
+        """Strip text, and use the default for a field that a template rendered to nothing."""
         if not isinstance(fields, Mapping):
             return fields
         known = {name: _plain(name, value) for name, value in fields.items() if name in cls.model_fields}
@@ -138,11 +138,12 @@ class QualityGate(BaseModel):
 
     @field_serializer("non_blocking_tests")
     def _in_order(self, ids: frozenset[str]) -> list[str]:
-        # The order of a set differs from process to process, and with it the DAG's version would.
+        # The order of a set of strings differs between processes (hash randomization). Airflow would create a new
+        # DAG version whenever it differs: https://github.com/apache/airflow/issues/56471
         return sorted(ids)
 
     def __str__(self) -> str:
-        # Airflow serializes a mapped task's gate as this text.
+        # Airflow serializes the gate in `.partial()` by str(), so this text must be stable as well.
         fields = type(self).model_fields
         unused = {name for name in _LATER if getattr(self, name) == fields[name].default}
         return json.dumps(self.model_dump(mode="json", by_alias=True, exclude=unused), sort_keys=True)
@@ -153,14 +154,14 @@ class QualityGate(BaseModel):
             yield name, sorted(value) if isinstance(value, frozenset) else value
 
     def digest(self) -> str:
-        """SHA-256 of the fields, in hex: equal for equal gates, in every process."""
+        """The SHA-256 of the fields in hexadecimal; the same for equal gates in every process."""
         return hashlib.sha256(str(self).encode()).hexdigest()
 
     @classmethod
     def of(cls, gate: QualityGate | Mapping[str, Any] | None) -> QualityGate:
-        """The gate from what an operator was given.
+        """The gate from an operator's parameter; None means the defaults.
 
-        :raises GateInvalid: naming each wrong field.
+        :raises GateInvalid: naming each invalid field.
         """
         if isinstance(gate, QualityGate):
             return gate
@@ -183,22 +184,22 @@ class QualityGate(BaseModel):
         set_aside: Collection[RunId] = (),
         notes: Mapping[RunId, str] | None = None,
     ) -> Verdict:
-        """The verdict on runs that are all finished; one that is not counts as unknown, never as passed.
+        """The verdict on finished runs. A run that has not finished counts as unknown, never as passed.
 
-        :param set_aside: runs that are reported and not judged.
-        :param notes: what else the reason of a run says, e.g. since when its test fails.
+        :param set_aside: runs that are reported but not judged.
+        :param notes: more text for the reason of a run, e.g. since when its test fails.
         """
         tally = _Tally(self, results, set_aside, notes or {})
         return Verdict(tally.kind(), tuple(tally.reasons()), tally.counts())
 
     def is_blocking(self, run: RunResult) -> bool:
-        """Whether the run counts for the verdict."""
+        """Whether the run counts towards the verdict."""
         return not run.test_id or fold_id(run.test_id) not in self.non_blocking_tests
 
     def blocks(self, run: RunResult) -> bool:
-        """Whether this run by itself keeps the gate from passing, as far as one run can.
+        """Whether this run counts against the gate.
 
-        With a ``min_pass_rate`` below 1.0 the gate may pass all the same.
+        With a ``min_pass_rate`` below 1.0, the gate may pass nevertheless.
         """
         if not self.is_blocking(run):
             return False
@@ -212,7 +213,7 @@ class QualityGate(BaseModel):
         return True
 
     def violation(self, run: RunResult) -> str | None:
-        """Why a passed run fails the gate all the same, or None."""
+        """The reason why a passed run fails the gate, or None."""
         for issue in run.issues:
             if issue.confirmed and self.max_severity is not None and _above(issue, self.max_severity):
                 return f"passed with {describe_issue(issue)}, above the allowed severity {self.max_severity}"
@@ -228,17 +229,17 @@ def _above(issue: Issue, limit: int) -> bool:
 
 
 def describe_issue(issue: Issue) -> str:
-    """An issue in a few words, e.g. ``issue "Cart total is wrong" (severity 5)``."""
+    """A short description, e.g. ``issue "Cart total is wrong" (severity 5)``."""
     kind = "issue" if issue.confirmed else "warning"
     severity = f"severity {issue.severity}" if issue.severity is not None else "no severity given"
     return f'{kind} "{one_line(issue.name, 120)}" ({severity})'
 
 
 class _Tally:
-    """Runs sorted by what they mean for the gate.
+    """The runs grouped by their meaning for the gate.
 
-    The order of the questions is what matters: a gate is ``failed`` only when failures alone break it,
-    ``errored`` when it would hold had the service not broken, ``cancelled`` when only those are missing.
+    The verdict is ``failed`` if the failures alone break the gate. It is ``errored`` if the gate would hold without
+    the errors of the service, and ``cancelled`` if only the cancelled runs are missing.
     """
 
     def __init__(
@@ -292,14 +293,14 @@ class _Tally:
         return len(self._all) - len(self._reported) - left_out
 
     def _holds_without(self, missing: int) -> bool:
-        """Whether the pass rate is reached when that many of the judged runs do not pass."""
+        """Whether the gate reaches its pass rate if this many of the judged runs do not pass."""
         judged = self._judged()
-        # A hair's breadth for rates such as 0.9, which binary floats cannot hold.
+        # A tolerance, because binary floats cannot represent rates such as 0.9 exactly.
         return judged - missing >= self._gate.min_pass_rate * judged - 1e-9
 
     def _something_judged(self) -> bool:
         counted = bool(self._skipped) and self._gate.on_skipped == "pass"
-        # With min_pass_rate 0 a gate holds though everything failed; with runs that all broke it must not.
+        # With min_pass_rate 0 a gate passes even if every run failed. It must not pass if every run errored.
         return bool(self._passed or self._failed) or counted
 
     def _nothing_judged(self) -> VerdictKind:
@@ -315,7 +316,7 @@ class _Tally:
 
     def reasons(self) -> Iterator[str]:
         if not self._all:
-            yield "No run was started: there is nothing to judge, and nothing tested is not passed."
+            yield "No run was started, so nothing was tested and the gate cannot pass."
             return
         yield self._rate()
         violating = (run for run in self._passed if run.run_id in self._violations)
@@ -328,7 +329,7 @@ class _Tally:
         yield from self._unmatched()
 
     def _unmatched(self) -> Iterator[str]:
-        """Ids that no run has: a typing error in them makes a test blocking, and nothing else tells."""
+        """Report ids that match no run: a typo makes a test blocking, and nothing else would show it."""
         unmatched = sorted(self._gate.non_blocking_tests - {fold_id(run.test_id) for run in self._all})
         if unmatched:
             shown = ", ".join(one_line(each, 60) for each in unmatched[:SHOWN_IDS])
@@ -360,6 +361,7 @@ class _Tally:
 
 
 def _outcome(run: RunResult) -> Outcome:
+    # A missing outcome must never count as a pass.
     return run.outcome if run.finished and run.outcome else Outcome.UNKNOWN
 
 
@@ -372,7 +374,7 @@ def _link(run: RunResult) -> str:
 
 
 def explain(run: RunResult) -> str:
-    """What became of a run, in words, with its gravest issue or failed step."""
+    """The outcome of a run with its most severe issue or its failed step."""
     outcome = _outcome(run)
     if not run.finished:
         return f"had not ended (status {one_line(run.status, 60)!r})"

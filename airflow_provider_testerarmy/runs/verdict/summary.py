@@ -1,4 +1,4 @@
-"""The summary: what a task returns about its runs, a small JSON document however many runs there were."""
+"""The summary that a task returns as its XCom: a JSON document of bounded size for any number of runs."""
 
 from __future__ import annotations
 
@@ -12,19 +12,20 @@ from airflow_provider_testerarmy.runs.results import Issue, Outcome, RunId, RunR
 from airflow_provider_testerarmy.runs.text import one_line
 from airflow_provider_testerarmy.runs.verdict.gate import Verdict
 
-#: Bytes of JSON that a summary never exceeds.
+#: The maximum size of a summary in bytes of JSON. Airflow stores XComs in its database, and shows them whole.
 MAX_BYTES: Final = 16 * 1024
-#: Entries that each list keeps at the most, from the first, most important one on.
+#: The maximum number of entries of each list; the most important entries come first.
 MAX_ENTRIES: Final = {"reasons": 20, "issues": 20, "tests": 60, "run_ids": 150}
-#: The XCom that says what a task has started, before it waits and whatever comes of it.
+#: The XCom that says what a task has started. The task pushes it before it waits, so it exists for every verdict.
 NOTE: Final = "test_runs"
 
 
 def note(label: str, title: str = "", url: str = "") -> dict[str, Any]:
-    """What a task has started, as plain JSON values: enough for lists of tasks, and nothing that is secret.
+    """What a task has started, as JSON values without secrets, for lists of tasks.
 
-    :param label: what was started in the vendor's words, empty for runs that something else has started.
-    :param title: its name.
+    :param label: what was started in the vendor's words; empty if something else started the runs.
+    :param title: the title of the test or group.
+    :param url: the dashboard page of the runs.
     """
     return {
         "version": 1,
@@ -43,18 +44,19 @@ def summarize(
     url: str = "",
     report_markdown: str | None = None,
 ) -> dict[str, Any]:
-    """What happened, as plain JSON values of at most 16 KiB.
+    """The verdict and the results as JSON values of at most 16 KiB.
 
-    :param verdict: None for runs that were started and not awaited: they are neither passed nor failed.
+    :param verdict: None for runs that the task did not wait for, which have neither passed nor failed.
     :param run_ids: the ids of all runs, in the order in which they were started.
-    :param url: where a person looks at them.
-    :param report_markdown: the same for people to read, taken as it is, under its own key; the key is
-        only there when this is given, and null when there is no room.
-    :return: ``verdict``, ``reasons``, ``counts``, ``run_ids``, ``batch_id``, ``url``, ``issues`` (the gravest
-        first), ``tests`` (one entry per run, those that did not pass first), ``flaky`` (how many passed only
-        at a later attempt), ``started_at`` and ``finished_at`` (of the first run to start and the last to
-        finish) and ``truncated`` (how many entries of each list were left out).
+    :param url: the dashboard page of the runs.
+    :param report_markdown: a Markdown report, which is added under this key. The key is absent if this is None,
+        and null if the report does not fit.
+    :return: ``verdict``, ``reasons``, ``counts``, ``run_ids``, ``batch_id``, ``url``, ``issues`` (the most severe
+        first), ``tests`` (one entry per run, those that did not pass first), ``flaky`` (the number of runs that
+        passed only on a later attempt), ``started_at`` (of the first run to start), ``finished_at`` (of the last
+        run to finish) and ``truncated`` (the number of omitted entries of each list).
     """
+    # Lists are truncated at their end, so the runs that need attention come first.
     ranked = sorted(results, key=lambda run: run.outcome is Outcome.PASSED and not run.issues)
     summary: dict[str, Any] = {
         "verdict": str(verdict.kind) if verdict else None,
@@ -122,7 +124,7 @@ def _bounded(summary: dict[str, Any]) -> dict[str, Any]:
     while _size(summary, lengths) > MAX_BYTES:
         largest = max(MAX_ENTRIES, key=lambda name: len(json.dumps(summary[name])))
         if not summary[largest]:
-            # Nothing but texts is left; the Markdown says least that is not said elsewhere.
+            # All lists are empty, and only texts are left. Drop the Markdown, which repeats the other fields.
             summary.update(dict.fromkeys(summary.keys() & {"report_markdown", "url"}))
             break
         del summary[largest][len(summary[largest]) * 3 // 4 :]

@@ -1,4 +1,4 @@
-"""The names people gave their tests, for reasons and summaries."""
+"""Reads the titles of tests, which reasons and summaries show."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from airflow_provider_testerarmy.runs.service import RunRequest, RunService, Sco
 
 
 def titles_of(service: RunService, request: RunRequest, project_id: str) -> Flow[dict[str, str]]:
-    """The titles of the tests behind a request, by test id.
+    """The titles of the tests of a request, by test id.
 
-    :raises ServiceFault: when the service does not answer; a name is not worth waiting for.
+    :raises ServiceFault: if a request fails. It is not retried, because a title is not worth a wait.
     """
     if service.list_tests(request, Scope(project_id), "") is None:
         prepared = service.prepare(request)
@@ -24,6 +24,7 @@ def titles_of(service: RunService, request: RunRequest, project_id: str) -> Flow
         page = yield from ask(question)
         titles |= {test_id: title for test_id, title in page.value.titles.items() if title}
         cursor = page.value.next_cursor
+        # A repeated cursor would loop forever; missing titles do no harm.
         if cursor in seen:
             break
         seen.add(cursor)

@@ -1,1 +1,1 @@
-"""What both vendors' sandboxes stand on: time, faults, the log, and HTTP."""
+"""Shared by both vendors' sandboxes: the clock, faults, the request log, and HTTP helpers."""

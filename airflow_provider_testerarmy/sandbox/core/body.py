@@ -1,4 +1,4 @@
-"""Request bodies: read within a limit, checked strictly, and what is wrong with one in a line."""
+"""Reads request bodies up to a limit, validates them strictly, and describes errors in one line."""
 
 import json
 from typing import Any, NoReturn, TypeVar
@@ -14,26 +14,26 @@ UUID_PATTERN = r"^(?i:[0-9a-f]{8}-[0-9a-f]{4}-[1-8][0-9a-f]{3}-[89ab][0-9a-f]{3}
 
 
 class Body(BaseModel):
-    """A request body: camel case, no coercion, no null; unknown fields are ignored."""
+    """A request body: camel-case keys, no type coercion, no null; unknown fields are ignored."""
 
     model_config = ConfigDict(strict=True, alias_generator=to_camel, extra="ignore")
 
     @model_validator(mode="before")
     @classmethod
     def _refuse_null(cls, values: Any) -> Any:
-        """Refuse null: a field is either absent or has a value."""
+        """Reject null: a field is either absent or has a value."""
         for name in cls.model_fields:
             if isinstance(values, dict) and to_camel(name) in values and values[to_camel(name)] is None:
                 raise ValueError(f"{to_camel(name)} must not be null")
         return values
 
     def sent(self) -> dict[str, Any]:
-        """Return the known fields that were sent, as they were sent."""
+        """Return the known fields that the client sent, unchanged."""
         return self.model_dump(by_alias=True, exclude_unset=True)
 
 
 class Order(BaseModel):
-    """A control body; a misspelt field is an error, not a silent nothing."""
+    """The body of a control request; an unknown field is an error, so that typing errors are noticed."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -42,10 +42,11 @@ B = TypeVar("B", bound=Body)
 
 
 async def read_body(request: Request, model: type[B]) -> B:
-    """Return the checked body of a request; none at all counts as `{}`."""
+    """Return the validated body of a request; an empty body counts as `{}`."""
     content = await _read_limited(request)
     if content and not _is_json(request):
         raise bad_request("BAD_REQUEST", "The body must be sent as application/json")
+    # Pydantic instead of FastAPI's own body parsing: its 422 would not match the vendor's error format.
     try:
         return model.model_validate(_parse(content))
     except ValidationError as error:
@@ -54,7 +55,7 @@ async def read_body(request: Request, model: type[B]) -> B:
 
 
 def describe(problems: Any) -> str:
-    """Return one line that says what is wrong with which field."""
+    """Return one line that names each invalid field and its error."""
     lines = (f"{'.'.join(str(part) for part in p['loc']) or 'body'}: {_reason(p)}" for p in problems)
     return "; ".join(lines) or "Invalid request"
 

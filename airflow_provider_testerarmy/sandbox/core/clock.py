@@ -1,4 +1,4 @@
-"""The clock that everything in the sandbox lives by: faster than real time, or moved by hand."""
+"""The sandbox's clock: it can run faster than real time, or be advanced by hand."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from datetime import UTC, datetime
 
 
 class SandboxClock:
-    """Tell the sandbox's time; it never goes backwards.
+    """A thread-safe clock that never goes backwards.
 
     :param speed: sandbox seconds per real second.
-    :param manual: stand still unless `advance` is called.
+    :param manual: stop the clock; only `advance` moves it.
     :param skew: seconds by which this clock is ahead of the machine's (negative: behind).
-    :param start: epoch seconds of the first reading, before the skew; default the machine's time.
+    :param start: the first reading in epoch seconds, before the skew; None for the machine's time.
     """
 
     def __init__(
@@ -33,7 +33,7 @@ class SandboxClock:
 
     @property
     def manual(self) -> bool:
-        """Whether time stands still unless `advance` is called."""
+        """Whether only `advance` moves the clock."""
         return self._manual
 
     def time(self) -> float:
@@ -53,14 +53,14 @@ class SandboxClock:
             self._rebase(self._read() + seconds)
 
     def set_speed(self, speed: float) -> None:
-        """Go on from now at another speed."""
+        """Change the speed from now on."""
         checked = _checked_speed(speed)
         with self._lock:
             self._rebase(self._read())
             self._speed = checked
 
     def set_manual(self, manual: bool) -> None:
-        """Stop the clock where it stands, or let it go on."""
+        """Stop the clock, or let it run on from where it stopped."""
         with self._lock:
             self._rebase(self._read())
             self._manual = manual
@@ -68,6 +68,7 @@ class SandboxClock:
     def _read(self) -> float:
         if self._manual:
             return self._base
+        # Monotonic time, so that an adjustment of the system clock does not move the sandbox's time.
         return self._base + (time.monotonic() - self._anchor) * self._speed
 
     def _rebase(self, at: float) -> None:

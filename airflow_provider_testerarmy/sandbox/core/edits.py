@@ -1,6 +1,6 @@
-"""Edits of a true answer: one field is missing, null, or written in another way than it was sent.
+"""Edits of a real response: one field is missing, null, or written differently.
 
-A path names a value by its keys, `runs.*.input.prompt`; `*` stands for every item of a list or an object.
+A path names a value by its keys, e.g. `runs.*.input.prompt`; `*` stands for every item of a list or an object.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def _other_zone(text: str) -> str:
     return moved.replace(tzinfo=None).isoformat(timespec="milliseconds") + "+05:30"
 
 
-#: What `change` can do to a value; each takes the value and returns the new one.
+#: The named changes; each takes a value and returns the new one.
 CHANGES: dict[str, Callable[[Any], Any]] = {
     "no_zone": lambda text: _moment(text).replace(tzinfo=None).isoformat(timespec="milliseconds"),
     "other_zone": _other_zone,
@@ -48,7 +48,7 @@ CHANGES: dict[str, Callable[[Any], Any]] = {
 
 
 def change_named(name: str) -> Callable[[Any], Any]:
-    """Return what a change does; `shift:-4` moves a time by as many seconds.
+    """Return the change with this name; `shift:-4` moves a time by that many seconds.
 
     :raises ValueError: no change has that name.
     """
@@ -56,13 +56,13 @@ def change_named(name: str) -> Callable[[Any], Any]:
         return CHANGES[name]
     shift = _SHIFT.fullmatch(name)
     if shift is None:
-        raise ValueError(f"no change is called {name!r}; there are {', '.join(CHANGES)}, shift:SECONDS")
+        raise ValueError(f"unknown change {name!r}; use one of {', '.join(CHANGES)}, shift:SECONDS")
     seconds = timedelta(seconds=float(shift[1]))
     return lambda text: _written(_moment(text) + seconds)
 
 
 def put(document: Json, path: str, value: Json) -> None:
-    """Give every place that the path names a value; the last key may be new."""
+    """Set every place that the path names to a value; the last key may be new."""
     for holder, key in _places(document, path, new=True):
         holder[key] = value
 
@@ -82,7 +82,7 @@ def change(document: Json, path: str, name: str) -> None:
 
 
 def _places(document: Json, path: str, *, new: bool = False) -> Iterator[tuple[Any, Any]]:
-    """Return the containers and keys that a path leads to; a way that ends early is left out."""
+    """Return the containers and keys that a path names; branches without the path are skipped."""
     first, _, rest = path.partition(".")
     for key in _keys(document, first, new=new and not rest):
         if rest:

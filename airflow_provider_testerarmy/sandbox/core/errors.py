@@ -1,4 +1,4 @@
-"""How TesterArmy says no: `{"error": CODE, "message": TEXT}`, whatever went wrong."""
+"""TesterArmy's error responses: `{"error": CODE, "message": TEXT}` (the OpenAPI document's error schema)."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from starlette.responses import Response
 
 
 class ApiError(Exception):
-    """An answer other than success.
+    """An error response.
 
-    :param extra: further fields of the body, beside `error` and `message`.
+    :param extra: fields of the body in addition to `error` and `message`.
     """
 
     def __init__(self, status: int, code: str, message: str, **extra: object) -> None:
@@ -38,10 +38,11 @@ def conflict(message: str) -> ApiError:
 
 def error_body(code: str, message: str, **extra: object) -> bytes:
     """Return the body of an error."""
+    # ASCII escapes, because messages may quote input that UTF-8 cannot encode.
     return json.dumps({"error": code, "message": message, **extra}).encode("ascii")
 
 
 def error_response(error: ApiError) -> Response:
-    """Return the whole answer for an error."""
+    """Return the response for an error."""
     body = error_body(error.code, error.message, **error.extra)
     return Response(body, status_code=error.status, media_type="application/json")

@@ -1,4 +1,4 @@
-"""Scripted faults: which call goes wrong, how often, and how."""
+"""Scripted faults: which calls fail, how often, and how."""
 
 from __future__ import annotations
 
@@ -34,41 +34,41 @@ Kind = Literal[
 KINDS: tuple[str, ...] = get_args(Kind)
 
 WITHOUT_EFFECT = frozenset({"status", "html", "reset_before", "timeout"})
-"""Kinds whose call never reaches the service; with the other ones it does, and its effect stays."""
+"""Kinds that keep the call from the service. With all other kinds the call takes effect."""
 
 MODIFIERS = frozenset({"delay", "delay_after", "list_lag", "date_skew", "edit", "misroute", "foreign_run"})
-"""Kinds that only change how a call is served, and so go together with one of the others."""
+"""Kinds that only change how a call is served, so they can be combined with one of the others."""
 
 
 @dataclass(slots=True)
 class Fault:
     """One scripted fault.
 
-    :param kind: what goes wrong, see `KINDS`.
+    :param kind: the kind of fault, one of `KINDS`.
     :param match: an operation name (`trigger_group`, `trigger_*`), or a method and a path below the
         service's root (`POST /groups/*/runs`, `* /runs*`); both are shell patterns.
-    :param times: how many matching calls it strikes; -1: all.
-    :param after: how many matching calls it lets pass first.
-    :param armed_by: a pattern as `match`: the fault sleeps until such a call was made.
-    :param status: the status of the answer; by default 500 (`status`), 504 (`status_after`), 502 (`html`),
-        200 (`wrong_shape`), else the true one.
-    :param code: the error's code; by default the one that belongs to the status.
+    :param times: how many matching calls the fault applies to; -1 for all.
+    :param after: how many matching calls to skip first.
+    :param armed_by: a pattern like `match`; the fault is inactive until such a call was made.
+    :param status: the status of the response; by default 500 (`status`), 504 (`status_after`), 502 (`html`),
+        200 (`wrong_shape`), else the real one.
+    :param code: the error's code; by default the one for the status.
     :param message: the error's text.
-    :param body: the body instead of an error envelope: text as it is, anything else as JSON.
-    :param content_type: the body's type.
-    :param headers: further headers of the answer.
+    :param body: a body instead of the error envelope: text as it is, anything else as JSON.
+    :param content_type: the content type of the body.
+    :param headers: additional headers of the response.
     :param retry_after: seconds for a `Retry-After` header.
     :param retry_after_date: write that header as a date, this many sandbox seconds from now.
-    :param seconds: how long a `delay` before the effect, or a `delay_after` it, lasts, in real seconds. Of a
-        `list_lag`, in sandbox seconds: of a trigger, how long its runs stay hidden; of a read, how old the
-        answer is. Of a `date_skew`, by how much the `Date` header runs ahead (negative: behind).
-    :param sandbox_seconds: how long a `delay` or a `delay_after` lasts, in sandbox seconds.
-    :param put: of an `edit`, values by their path in the true answer, see `core.edits`.
-    :param drop: of an `edit`, paths of values that are left out.
-    :param change: of an `edit`, names of changes by the path of the value they change.
-    :param path: of a `misroute`, the path below the service's root whose answer is given.
-    :param source: of a `foreign_run`, who starts a run of the same target just before this call: `dashboard`,
-        `schedule`, ...; `body` is what they send, by default what this call sends.
+    :param seconds: for `delay` (before the effect) and `delay_after`, the duration in real seconds. For
+        `list_lag`, in sandbox seconds: how long a trigger's runs stay hidden, or how stale a read's response is.
+        For `date_skew`, how far the `Date` header runs ahead (negative: behind).
+    :param sandbox_seconds: the duration of a `delay` or a `delay_after`, in sandbox seconds.
+    :param put: for `edit`, new values by their path in the real response, see `core.edits`.
+    :param drop: for `edit`, the paths of values to remove.
+    :param change: for `edit`, the names of changes by the path of the value to change.
+    :param path: for `misroute`, the path below the service's root whose response is sent.
+    :param source: for `foreign_run`, who starts a run of the same target just before this call: `dashboard`,
+        `schedule`, ...; they send `body`, by default the body of this call.
     """
 
     kind: Kind
@@ -98,25 +98,25 @@ class Fault:
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
-            raise ValueError(f"no fault is called {self.kind!r}; there are {', '.join(KINDS)}")
+            raise ValueError(f"unknown fault {self.kind!r}; use one of {', '.join(KINDS)}")
         for name in (self.change or {}).values():
             edits.change_named(name)
         if self.kind == "misroute" and not self.path:
-            raise ValueError("a misroute needs the path whose answer is given")
+            raise ValueError("a misroute needs a path: the one whose response is sent")
 
     def matches(self, method: str, path: str, operation: str | None) -> bool:
-        """Whether a call is one that this fault looks for; `path` is below the service's root."""
+        """Whether a call matches this fault's pattern; `path` is below the service's root."""
         return _is_named(self.match, method, path, operation)
 
     def is_armed(self, method: str, path: str, operation: str | None) -> bool:
-        """Whether the fault is awake; the call that arms it is not struck itself."""
+        """Whether the fault is active; it does not apply to the call that arms it."""
         armed = self.armed or self.armed_by is None
         if self.armed_by is not None and _is_named(self.armed_by, method, path, operation):
             self.armed = True
         return armed
 
-    def strikes(self) -> bool:
-        """Count a matching call; return whether the fault strikes it."""
+    def applies(self) -> bool:
+        """Count a matching call; return whether the fault applies to it."""
         self.seen += 1
         if self.seen <= self.after or (self.times >= 0 and self.hits >= self.times):
             return False
@@ -124,7 +124,7 @@ class Fault:
         return True
 
     def edit(self, document: Any) -> None:
-        """Make an `edit` of a true answer."""
+        """Apply an `edit` to a real response."""
         for path, value in (self.put or {}).items():
             edits.put(document, path, value)
         for path in self.drop or ():
@@ -133,7 +133,7 @@ class Fault:
             edits.change(document, path, name)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the fault as the control routes show it."""
+        """Return the fault as the control API shows it."""
         return asdict(self)
 
 
@@ -144,8 +144,8 @@ def _is_named(pattern: str, method: str, path: str, operation: str | None) -> bo
 
 
 @dataclass(frozen=True, slots=True)
-class Strike:
-    """What goes wrong with one call: at most one answer fault, and any number of modifiers."""
+class CallFaults:
+    """The faults of one call: at most one that replaces the response, and any number of modifiers."""
 
     answer: Fault | None = None
     modifiers: tuple[Fault, ...] = ()
@@ -160,7 +160,7 @@ class Strike:
 
 
 class FaultPlan:
-    """All scripted faults; they are tried in the order in which they were added."""
+    """All scripted faults, applied in the order in which they were added."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -168,11 +168,11 @@ class FaultPlan:
         self._ids = itertools.count(1)
 
     def add(self, kind: Kind, match: str = "*", **options: Any) -> Fault:
-        """Add a fault; the options are the fields of `Fault`. Its `hits` tells later whether it struck."""
+        """Add a fault; the options are the fields of `Fault`. Its `hits` counts the calls it was applied to."""
         return self.append(Fault(kind, match, **options))
 
     def append(self, fault: Fault) -> Fault:
-        """Add a fault that was made before."""
+        """Add an existing fault."""
         with self._lock:
             fault.id = next(self._ids)
             self._faults.append(fault)
@@ -184,15 +184,15 @@ class FaultPlan:
             self._faults.clear()
 
     def all(self) -> list[Fault]:
-        """Return all faults, used up ones too."""
+        """Return all faults, including those that are used up."""
         with self._lock:
             return list(self._faults)
 
-    def take(self, method: str, path: str, operation: str | None) -> Strike:
-        """Return what goes wrong with this call, and count it."""
+    def take(self, method: str, path: str, operation: str | None) -> CallFaults:
+        """Return the faults for this call, and count the call."""
         with self._lock:
             if not self._faults:
-                return Strike()
+                return CallFaults()
             answer = None
             modifiers: list[Fault] = []
             for fault in self._faults:
@@ -200,8 +200,8 @@ class FaultPlan:
                 if not armed or not fault.matches(method, path, operation):
                     continue
                 if fault.kind in MODIFIERS:
-                    if fault.strikes():
+                    if fault.applies():
                         modifiers.append(fault)
-                elif answer is None and fault.strikes():
+                elif answer is None and fault.applies():
                     answer = fault
-            return Strike(answer, tuple(modifiers))
+            return CallFaults(answer, tuple(modifiers))

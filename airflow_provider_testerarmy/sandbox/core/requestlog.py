@@ -1,4 +1,4 @@
-"""What was asked of the sandbox and what came of it: the judge of tests that break things."""
+"""The log of API calls and their effects, by which tests check what a client really did."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 Effect = Literal["submitted", "cancelled"]
 
+# A load test polls for hours; without a limit the log would exhaust memory.
 MAX_ENTRIES = 200_000
 
 
@@ -21,9 +22,9 @@ class LogEntry:
     :param sequence: its number, from 1.
     :param at: when it arrived, in real epoch seconds.
     :param sandbox_at: when it arrived, in the sandbox's epoch seconds.
-    :param answered: the status that went out, or `reset`, `timeout`, `truncated`; None: not yet.
-    :param effect: what it changed, whatever was answered.
-    :param run_ids: the runs it submitted or cancelled.
+    :param answered: the status that was sent, or `reset`, `timeout`, `truncated`; None while in flight.
+    :param effect: what the call changed, whatever response was sent.
+    :param run_ids: the runs that the call submitted or cancelled.
     """
 
     sequence: int
@@ -40,36 +41,36 @@ class LogEntry:
     batch_id: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the entry as the control routes show it."""
+        """Return the entry as the control API shows it."""
         return asdict(self)
 
 
 class RequestLog:
-    """Every API call, in order; those with an effect are kept for ever, the others up to a limit."""
+    """All API calls in order. Calls with an effect are kept without a limit, the others up to `MAX_ENTRIES`."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self.clear()
 
     def clear(self) -> None:
-        """Forget all calls."""
+        """Delete all entries."""
         with self._lock:
             self._sequence = 0
             self._entries: deque[LogEntry] = deque(maxlen=MAX_ENTRIES)
             self._effects: list[LogEntry] = []
 
     def begin(self, method: str, path: str, query: str, operation: str | None, sandbox_at: float) -> LogEntry:
-        """Note that a call has arrived."""
+        """Record a call that has arrived."""
         with self._lock:
             self._sequence += 1
             entry = LogEntry(self._sequence, time.time(), sandbox_at, method, path, query, operation)
             self._entries.append(entry)
             return entry
 
-    def took_effect(
+    def record_effect(
         self, entry: LogEntry, effect: Effect, run_ids: Sequence[str | int], batch_id: str | None = None
     ) -> None:
-        """Note what a call changed."""
+        """Record what a call changed."""
         with self._lock:
             entry.effect, entry.run_ids, entry.batch_id = effect, list(run_ids), batch_id
             self._effects.append(entry)
@@ -84,12 +85,12 @@ class RequestLog:
             ]
 
     def submissions(self) -> list[LogEntry]:
-        """Return the calls that started runs, however they were answered."""
+        """Return the calls that started runs, whatever response was sent."""
         with self._lock:
             return [entry for entry in self._effects if entry.effect == "submitted"]
 
     def cancellations(self) -> list[LogEntry]:
-        """Return the calls that cancelled runs, however they were answered."""
+        """Return the calls that cancelled runs, whatever response was sent."""
         with self._lock:
             return [entry for entry in self._effects if entry.effect == "cancelled"]
 
@@ -102,7 +103,7 @@ class RequestLog:
         return [run_id for entry in self.cancellations() for run_id in entry.run_ids]
 
     def counts(self) -> dict[str, int]:
-        """Return how many calls there were of each operation."""
+        """Return the number of calls per operation."""
         with self._lock:
             return dict(Counter(entry.operation or "unknown" for entry in self._entries))
 

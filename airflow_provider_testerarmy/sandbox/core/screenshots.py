@@ -1,4 +1,4 @@
-"""Screenshots: real PNG files, drawn from nothing but their names, so that every link leads to a picture."""
+"""Screenshots: PNG images generated from their names alone, so that every link works."""
 
 import hashlib
 import struct
@@ -17,13 +17,13 @@ router = APIRouter()
 
 @router.get("/screenshots/{name}.png")
 async def get_screenshot(name: str) -> Response:
-    """Serve the picture of that name; every name has one."""
+    """Serve the image for a name; every name has one."""
     return Response(draw(name[:200]), media_type="image/png", headers={"Cache-Control": "max-age=3600"})
 
 
 @lru_cache(maxsize=64)
 def draw(name: str) -> bytes:
-    """Return a PNG that looks a little like a browser window; the same name gives the same bytes."""
+    """Return a PNG that resembles a browser window; the same name gives the same bytes."""
     digest = hashlib.sha256(name.encode("utf-8", "replace")).digest()
     rows = b"".join(b"\x00" + _row(y, digest) for y in range(HEIGHT))
     header = struct.pack(">IIBBBBB", WIDTH, HEIGHT, 8, 2, 0, 0, 0)

@@ -1,4 +1,4 @@
-"""What the vendors' APIs share: a clock, keys, faults, the log, and each vendor's own store."""
+"""The state that both vendors' APIs share: clock, API keys, faults, request log, and each vendor's store."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ Down = Literal["reset", "html"]
 
 
 class Store(Protocol):
-    """What one vendor remembers."""
+    """The stored state of one vendor."""
 
     def clear(self) -> None:
-        """Forget all of it."""
+        """Delete all of it."""
 
 
 S = TypeVar("S", bound=Store)
 
 
 class ApiKeys:
-    """The keys that are accepted at the moment."""
+    """The API keys that are currently valid."""
 
     def __init__(self, keys: Iterable[str]) -> None:
         self._lock = threading.Lock()
@@ -37,17 +37,17 @@ class ApiKeys:
         self._valid = set(self._initial)
 
     def add(self, key: str) -> None:
-        """Accept a key from now on."""
+        """Make a key valid."""
         with self._lock:
             self._valid.add(key)
 
     def revoke(self, key: str) -> None:
-        """Refuse a key from now on."""
+        """Make a key invalid."""
         with self._lock:
             self._valid.discard(key)
 
     def restore(self) -> None:
-        """Accept exactly the keys of the beginning again."""
+        """Restore the initial keys."""
         with self._lock:
             self._valid = set(self._initial)
 
@@ -57,11 +57,11 @@ class ApiKeys:
 
 
 class Service:
-    """What every call to the sandbox is made to, whichever vendor it plays; safe from any thread.
+    """The shared state behind every API call; thread-safe.
 
-    :param clock: the clock to live by.
-    :param api_keys: the keys to accept.
-    :param latency: real seconds that every API call takes at least.
+    :param clock: the clock to use; None for one at real time.
+    :param api_keys: the API keys to accept.
+    :param latency: the minimum duration of every API call, in real seconds.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class Service:
         self._stores: list[Store] = []
 
     def register(self, store: S) -> S:
-        """Keep a vendor's store, which its routes find by its class."""
+        """Register a vendor's store; its routes find it by its class."""
         self._stores.append(store)
         return store
 
@@ -89,7 +89,7 @@ class Service:
         return next(store for store in self._stores if isinstance(store, kind))
 
     def reset(self) -> None:
-        """Forget runs, faults, calls, keys and switches; only the clock goes on."""
+        """Reset runs, faults, request log, API keys and switches, but not the clock."""
         for store in self._stores:
             store.clear()
         self.faults.clear()

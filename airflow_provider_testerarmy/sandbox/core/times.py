@@ -1,4 +1,4 @@
-"""How the sandbox writes moments: to the millisecond, in UTC."""
+"""Timestamps as the TesterArmy API writes them: UTC, with milliseconds."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 
 
 def iso(moment: float) -> str:
-    """Return epoch seconds as the API writes times: UTC, with milliseconds."""
+    """Format epoch seconds as the API does: UTC, with milliseconds."""
     text = datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds")
     return text.replace("+00:00", "Z")
 
 
 def to_millis(moment: float) -> float:
-    """Return the moment cut to whole milliseconds, all that the API can tell."""
+    """Truncate epoch seconds to whole milliseconds, the precision of the API."""
     return math.floor(round(moment * 1_000_000) / 1000) / 1000

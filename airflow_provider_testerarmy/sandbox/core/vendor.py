@@ -16,23 +16,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """A route of a vendor's API, as faults and the log call it."""
+    """A route of a vendor's API, with its name in faults and in the request log."""
 
     name: str
     method: str
     template: str
 
     def matches(self, method: str, path: str) -> bool:
-        """Whether a call, with its path below the service's root, is this operation."""
+        """Whether a call is this operation; `path` is below the service's root."""
         pattern = re.sub(r"\{[^}]+\}", "[^/]+", self.template)
         return method == self.method and re.fullmatch(pattern, path) is not None
 
 
 @dataclass(frozen=True, slots=True)
 class Vendor:
-    """A vendor's API: where it is served, by what, and what its operations are called.
+    """A vendor's API: its path prefix, its application, and its operations.
 
-    :param error_body: from an error's code and message, its body.
+    :param error_body: builds the body of an error from its code and message.
     """
 
     prefix: str
@@ -41,5 +41,5 @@ class Vendor:
     error_body: Callable[[str, str], bytes] = error_body
 
     def operation(self, method: str, path: str) -> str | None:
-        """Return the name of the operation that a call is."""
+        """Return the name of a call's operation; None if the API has none for it."""
         return next((o.name for o in self.operations if o.matches(method, path)), None)

@@ -1,4 +1,4 @@
-"""What a well-behaved HTTP server never does: reset connections, fall silent, stop in mid-body."""
+"""Faults below HTTP, which no ASGI server offers: connection resets, silence, and truncated bodies."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ DISCONNECT = "http.disconnect"
 
 def transport_of(send: Send) -> asyncio.Transport | None:
     """Return the connection behind an ASGI `send`, or None when the application runs in process."""
+    # ASGI hides the connection. In uvicorn, `send` is a bound method of an object that has it.
     cycle: Any = getattr(send, "__self__", None)
     transport: asyncio.Transport | None = getattr(cycle, "transport", None)
     return transport
@@ -35,7 +36,7 @@ async def reset(receive: Receive, send: Send) -> None:
 
 
 async def truncate(receive: Receive, send: Send, head: Message, sent: bytes) -> None:
-    """Send the head of an answer and only a part of its body, then close the connection."""
+    """Send the headers of a response and only part of its body, then close the connection."""
     transport = transport_of(send)
     if transport is None:
         _refuse_in_process()
@@ -45,15 +46,15 @@ async def truncate(receive: Receive, send: Send, head: Message, sent: bytes) -> 
     await until_disconnected(receive)
 
 
-async def fall_silent(receive: Receive, send: Send) -> None:
-    """Answer nothing until the client gives up; in process raise `TimeoutError` at once."""
+async def stall(receive: Receive, send: Send) -> None:
+    """Send nothing until the client disconnects; in process, raise `TimeoutError` at once."""
     if transport_of(send) is None:
-        raise TimeoutError("the sandbox does not answer this call")
+        raise TimeoutError("the sandbox sends no response to this call")
     await until_disconnected(receive)
 
 
 async def until_disconnected(receive: Receive) -> None:
-    """Wait until the client is gone."""
+    """Wait until the client has disconnected."""
     while (await receive())["type"] != DISCONNECT:
         continue
 

@@ -1,1 +1,1 @@
-"""Docket's API as the sandbox plays it."""
+"""The sandbox's stand-in for Docket's API."""

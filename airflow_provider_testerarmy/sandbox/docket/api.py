@@ -1,4 +1,4 @@
-"""Docket's API as a whole: its routes, what they are called, who may call, how it says no."""
+"""Docket's API: routes, operation names, authentication and errors."""
 
 import json
 from functools import cache
@@ -35,7 +35,7 @@ router = APIRouter()
 
 
 class TriggerBody(Body):
-    """What `POST /test_group_run/trigger_run` takes: one of the two."""
+    """The body of `POST /test_group_run/trigger_run`: exactly one of the two fields."""
 
     model_config = ConfigDict(alias_generator=None)
 
@@ -44,7 +44,7 @@ class TriggerBody(Body):
 
 
 class GithubContext(Body):
-    """The commit that a CI run is about."""
+    """The commit that a CI run tests."""
 
     model_config = ConfigDict(alias_generator=None)
 
@@ -55,7 +55,7 @@ class GithubContext(Body):
 
 
 class CiTriggerBody(TriggerBody):
-    """What `POST /test_group_run/trigger_ci_run` takes."""
+    """The body of `POST /test_group_run/trigger_ci_run`."""
 
     github_context: GithubContext
 
@@ -92,13 +92,14 @@ def _start(request: Request, body: TriggerBody, github: dict[str, Any] | None = 
     group = store.submit(ids, github, list_lag_of(request))
     run_ids = [run.id for run in group.runs]
     if not foreign_of(request):
-        sandbox.log.took_effect(request.scope["sandbox.entry"], "submitted", run_ids, str(group.id))
+        sandbox.log.record_effect(request.scope["sandbox.entry"], "submitted", run_ids, str(group.id))
     document = docket_render.group_run_document(group, group.created)
     return json_answer({"message": "Test group run triggered successfully", "test_group_run": document})
 
 
 async def authorize(request: Request) -> None:
-    """Refuse calls without a valid key."""
+    """Reject calls without a valid API key."""
+    # Docket expects the key in its own header, not as a bearer token.
     key = request.headers.get("x-api-key", "")
     if key.startswith(FORBIDDEN_KEY_PREFIX):
         raise ApiError(403, "FORBIDDEN", "This API key may not do that")
@@ -107,7 +108,7 @@ async def authorize(request: Request) -> None:
 
 
 def error_body(_code: str, message: str) -> bytes:
-    """Return the body of an error: Docket names no codes."""
+    """Return the body of an error; Docket's errors have no code."""
     return json.dumps({"message": message}).encode("ascii")
 
 
@@ -118,7 +119,7 @@ def _error_response(error: ApiError) -> Response:
 
 @cache
 def create_vendor() -> Vendor:
-    """Return Docket's API, to be served behind the gateway; the state comes with each call."""
+    """Return Docket's API for the gateway. It is shared; each request carries its sandbox's state."""
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
     app.include_router(router, dependencies=[Depends(authorize)])
     add_error_handlers(app, _error_response)

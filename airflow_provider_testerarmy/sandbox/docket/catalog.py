@@ -1,10 +1,10 @@
-"""What the sandbox's Docket account holds: test blueprints and their categories, under fixed ids."""
+"""The sandbox's Docket account: test blueprints and their categories, with fixed ids."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-# One blueprint per way a run can go.
+# One blueprint per possible course of a run.
 BLUEPRINT_PASSES = 181
 BLUEPRINT_FAILS = 182
 BLUEPRINT_STOPPED = 183
@@ -20,7 +20,7 @@ BLUEPRINT_PASSED_WITH_FAILED_STEP = 192
 BLUEPRINT_ERROR = 193
 BLUEPRINT_NEEDS_LOGIN = 194
 
-# The rest of the regression; all of them pass.
+# The other tests of the regression; all of them pass.
 BLUEPRINT_LOGIN = 201
 BLUEPRINT_CART = 202
 BLUEPRINT_ORDERS = 203
@@ -31,7 +31,7 @@ CATEGORY_EMPTY = 13
 CATEGORY_LOAD = 14
 
 UNKNOWN_BLUEPRINT = 999_999
-"""A valid id that nothing in the catalog has; as a category's, too."""
+"""A valid id that no blueprint and no category has."""
 
 
 def bulk_blueprint_id(number: int) -> int:
@@ -41,10 +41,12 @@ def bulk_blueprint_id(number: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Blueprint:
-    """A saved test; `script` names how its runs go, `seconds` how long an attempt takes.
+    """A saved test (Docket's "blueprint").
 
-    :param ballast: bytes that each step's recorded page adds to the snapshot.
-    :param login: the blueprint that signs in first, in a run of its own in the same group run.
+    :param script: the name of the script that its runs follow.
+    :param seconds: the duration of one of Docket's attempts, in sandbox seconds.
+    :param ballast: the bytes that each step's recorded page adds to `blueprint_metadata`.
+    :param login: the blueprint that signs in first; it gets its own run in the same group run.
     """
 
     id: int

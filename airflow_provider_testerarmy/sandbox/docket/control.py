@@ -1,4 +1,4 @@
-"""The control routes for Docket's runs, below `/_sandbox/docket`, and what stands where its videos would be."""
+"""The control API for Docket's runs, below `/_sandbox/docket`, and a placeholder for its videos."""
 
 from typing import Any
 
@@ -15,20 +15,20 @@ router = APIRouter()
 
 
 class DocketRunOrder(Order):
-    """Which status a run takes now."""
+    """The status to set."""
 
     status: str
 
 
 class BlueprintOrder(Order):
-    """Which script the next runs of a blueprint follow; null: its own again."""
+    """The script that the next runs of a blueprint follow; null restores its own."""
 
     script: str | None
 
 
 @router.get("/_sandbox/docket/runs")
 async def list_runs(request: Request) -> Response:
-    """List all runs, which the API cannot."""
+    """List all runs; Docket's public API cannot."""
     store = sandbox_of(request).store_of(DocketStore)
     now = store.clock.time()
     return JSONResponse({"runs": [_document(run, now) for run in list(store.runs.values())]})
@@ -36,21 +36,21 @@ async def list_runs(request: Request) -> Response:
 
 @router.post("/_sandbox/docket/runs/{run_id}")
 async def change_run(request: Request, run_id: int, order: DocketRunOrder) -> Response:
-    """Put a run into a status."""
+    """Set the status of a run."""
     store = sandbox_of(request).store_of(DocketStore)
     return JSONResponse(_document(store.force(run_id, order.status), store.clock.time()))
 
 
 @router.post("/_sandbox/docket/blueprints/{blueprint_id}")
 async def change_blueprint(request: Request, blueprint_id: int, order: BlueprintOrder) -> Response:
-    """Give the next runs of a blueprint another script."""
+    """Change the script that the next runs of a blueprint follow."""
     sandbox_of(request).store_of(DocketStore).override_script(blueprint_id, order.script)
     return JSONResponse({"testBlueprintId": blueprint_id})
 
 
 @router.get("/videos/{name}.webm")
 async def get_video(name: str) -> Response:
-    """Say that there is no video: nothing was recorded, as nothing was tested."""
+    """Return a page that says that the sandbox records no videos."""
     return HTMLResponse("<!doctype html><title>No video</title><p>The sandbox records no videos.</p>")
 
 

@@ -19,7 +19,7 @@ SHOP = "https://shop.acme.example"
 
 
 def group_run_document(group: GroupRun, now: float) -> Json:
-    """Return a group run as the answer to its trigger has it."""
+    """Return a group run as in the response to its trigger."""
     return {
         "id": group.id,
         "company_id": COMPANY_ID,
@@ -47,12 +47,13 @@ def _started_run(run: DocketRun, now: float) -> Json:
 
 
 def run_document(run: DocketRun, now: float, origin: str) -> Json:
-    """Return a test run with everything that the service tells about it at this moment."""
+    """Return a test run as the API shows it at this moment."""
     if run.course.kind == "sparse":
         return _sparse(run, now)
     attempts = [
         _attempt(run, number, passed, origin) for number, passed in enumerate(run.finished_attempts(now), 1)
     ]
+    # Docket's `results` are null while the run is active, and `additional_attempts` has the earlier attempts.
     last = attempts.pop() if attempts and run.status(now) != "running" else None
     video = last["test_video_url"] if last else None
     return _started_run(run, now) | {
@@ -66,7 +67,7 @@ def run_document(run: DocketRun, now: float, origin: str) -> Json:
 
 
 def _sparse(run: DocketRun, now: float) -> Json:
-    """Return a run with null for everything that may be null, and fields that no reference has."""
+    """Return a run with null in every nullable field, and with an undocumented field."""
     return {
         "id": run.id,
         "status": run.status(now),
@@ -128,7 +129,10 @@ def _tasks(blueprint: Blueprint) -> list[str]:
 
 
 def _snapshot(run: DocketRun) -> Json:
-    """Return the blueprint as it was at the start: large, and with things in it that belong nowhere else."""
+    """Return the blueprint as it was at the start of the run.
+
+    The real field is large and contains credentials, so clients must not copy it anywhere.
+    """
     blueprint, wild = run.blueprint, run.course.kind == "hostile"
     recorded = f"<html><!-- {blueprint.id} -->".ljust(blueprint.ballast, "x")
     return {
@@ -148,7 +152,7 @@ def _snapshot(run: DocketRun) -> Json:
 
 
 def _signed(url: str) -> str:
-    """Return the address as a store of files signs it, for an hour."""
+    """Return the URL as an object store signs it for one hour."""
     signature = hashlib.sha256(url.encode()).hexdigest()
     return f"{url}?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Expires=3600&X-Amz-Signature={signature}"
 

@@ -1,4 +1,4 @@
-"""All group runs and test runs of the sandbox's Docket, and how they go; safe to use from several threads."""
+"""The group runs and test runs of the sandbox's Docket, and their scripts; thread-safe."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ FIRST_RUN_ID = 38_001
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """How one run goes: each attempt takes the blueprint's time, then come the last statuses.
+    """The scripted course of one run: its attempts, then its statuses.
 
-    :param attempts: whether each attempt passes.
-    :param then: statuses with their seconds after the last attempt; the last one stays.
-    :param kind: how the results are written down.
+    :param attempts: whether each attempt passes; an attempt takes the blueprint's duration.
+    :param then: the statuses after the last attempt, with their durations in seconds; the last one stays.
+    :param kind: how the results are rendered.
     """
 
     attempts: tuple[bool, ...]
@@ -40,7 +40,7 @@ class Course:
 _PASSES = Course((True,), (("passed", math.inf),))
 _FAILS = Course((False,), (("failed", math.inf),))
 
-#: The n-th run of a blueprint goes like the n-th course of its script, then from the first one on again.
+#: The n-th run of a blueprint follows the n-th course of its script; after the last course the first one follows.
 SCRIPTS: dict[str, tuple[Course, ...]] = {
     "passes": (_PASSES,),
     "fails": (_FAILS,),
@@ -48,12 +48,12 @@ SCRIPTS: dict[str, tuple[Course, ...]] = {
     "retried": (Course((False, True), (("passed", math.inf),)),),
     "retried_in_vain": (Course((False, False), (("failed", math.inf),)),),
     "endless": (Course((), (("running", math.inf),)),),
-    # `archived` is never left: whether a status that nobody knows is final cannot be told.
+    # `archived` never changes: a client cannot know whether an unknown status is final.
     "unknown_status": (Course((True,), (("paused", 6.0), ("archived", math.inf))),),
     "sparse": (Course((True,), (("passed", math.inf),), "sparse"),),
     "hostile": (Course((False,), (("failed", math.inf),), "hostile"),),
     "flaky": (_FAILS, _PASSES),
-    # The last step but one of a passed run failed.
+    # The second-to-last step of a passed run failed.
     "passed_with_failed_step": (Course((True,), (("passed", math.inf),), "contradictory"),),
     "error": (Course((), (("running", 6.0), ("error", math.inf))),),
 }
@@ -61,7 +61,10 @@ SCRIPTS: dict[str, tuple[Course, ...]] = {
 
 @dataclass(slots=True)
 class DocketRun:
-    """A test run; times are epoch seconds of the sandbox's clock."""
+    """A test run; times are epoch seconds of the sandbox's clock.
+
+    :param forced: the status that the control API set, and when.
+    """
 
     id: int
     group_run_id: int
@@ -73,19 +76,19 @@ class DocketRun:
     is_login: bool = False
 
     def status(self, now: float) -> str:
-        """Return the status at a moment."""
+        """Return the status at this time."""
         return self._timeline(now)[0]
 
     def changed(self, now: float) -> float:
-        """Return since when it has had the status of that moment."""
+        """Return when the run took the status that it has at this time."""
         return self._timeline(now)[1]
 
     def ended(self, now: float) -> bool:
-        """Whether the run has ended; a status that nobody knows counts as active."""
+        """Whether the run has ended; an unknown status counts as active."""
         return self.status(now) in FINAL_STATUSES
 
     def finished_attempts(self, now: float) -> tuple[bool, ...]:
-        """Return, for each attempt that is over, whether it passed."""
+        """Return, for each finished attempt, whether it passed."""
         until = self.forced[1] if self.forced else now
         ends = (
             self.created + self.blueprint.seconds * number
@@ -108,7 +111,7 @@ class DocketRun:
 
 @dataclass(frozen=True, slots=True)
 class GroupRun:
-    """What one trigger started."""
+    """The runs that one trigger started."""
 
     id: int
     name: str
@@ -117,7 +120,7 @@ class GroupRun:
     github_context: dict[str, str] | None = None
 
     def status(self, now: float) -> str:
-        """Return the status of the whole."""
+        """Return the status of the group run."""
         statuses = {run.status(now) for run in self.runs}
         if not statuses <= FINAL_STATUSES:
             return "running"
@@ -125,18 +128,18 @@ class GroupRun:
 
 
 class DocketStore:
-    """Start and find runs. Docket itself can neither list nor cancel them."""
+    """Starts and finds runs. Docket's public API can neither list nor cancel them."""
 
     def __init__(self, clock: SandboxClock) -> None:
         self.clock = clock
         self.lock = threading.RLock()
-        # Ids are never used twice, not even after a reset.
+        # Ids are unique even across resets, so that a client's stale id never names a new run.
         self._group_ids = itertools.count(FIRST_GROUP_RUN_ID)
         self._run_ids = itertools.count(FIRST_RUN_ID)
         self.clear()
 
     def clear(self) -> None:
-        """Forget every run and change of a blueprint."""
+        """Delete all runs and all changes of blueprints."""
         with self.lock:
             self.runs: dict[int, DocketRun] = {}
             self.group_runs: dict[int, GroupRun] = {}
@@ -151,7 +154,8 @@ class DocketStore:
     ) -> GroupRun:
         """Start a run of each blueprint.
 
-        :param list_lag: sandbox seconds during which the runs are not found yet.
+        :param list_lag: how long the runs stay hidden, in sandbox seconds.
+        :raises ApiError: a blueprint does not exist (404), or there are none (400).
         """
         with self.lock:
             blueprints = [self.find_blueprint(blueprint_id) for blueprint_id in blueprint_ids]
@@ -159,6 +163,8 @@ class DocketStore:
                 raise bad_request("BAD_REQUEST", "There are no tests to run")
             now = self.clock.time()
             group_id, kind = next(self._group_ids), "CI" if github_context else "Manual"
+            # A blueprint that needs a login adds a run with `is_login_test_run`, so the response may have more runs
+            # than the request has blueprints.
             logins = [
                 self.find_blueprint(login)
                 for login in dict.fromkeys(one.login for one in blueprints)
@@ -210,14 +216,14 @@ class DocketStore:
         return run
 
     def force(self, run_id: int, status: str) -> DocketRun:
-        """Put a run into a status now, whatever its script says."""
+        """Set the status of a run now, whatever its script says."""
         with self.lock:
             run = self.find_run(run_id)
             run.forced = (status, self.clock.time())
             return run
 
     def override_script(self, blueprint_id: int, script: str | None) -> None:
-        """Let the next runs of a blueprint follow another script; None: its own again."""
+        """Change the script that the next runs of a blueprint follow; None restores its own."""
         with self.lock:
             self.find_blueprint(blueprint_id)
             if script is None:
@@ -226,7 +232,7 @@ class DocketStore:
                 self.script_overrides[blueprint_id] = script
             else:
                 raise bad_request(
-                    "BAD_REQUEST", f"No script is called {script!r}; there are {sorted(SCRIPTS)}"
+                    "BAD_REQUEST", f"Unknown script {script!r}; use one of {', '.join(sorted(SCRIPTS))}"
                 )
 
     def active_run_ids(self) -> list[int]:
@@ -236,7 +242,7 @@ class DocketStore:
             return [run.id for run in self.runs.values() if not run.ended(now)]
 
     def count_by_status(self) -> dict[str, int]:
-        """Return how many runs are in which status."""
+        """Return the number of runs per status."""
         with self.lock:
             now = self.clock.time()
             return dict(Counter(run.status(now) for run in self.runs.values()))

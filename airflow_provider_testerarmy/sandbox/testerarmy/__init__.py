@@ -1,1 +1,1 @@
-"""TesterArmy's API as the sandbox plays it."""
+"""The sandbox's stand-in for TesterArmy's API."""

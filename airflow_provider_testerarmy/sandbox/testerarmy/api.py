@@ -1,4 +1,4 @@
-"""TesterArmy's API as a whole: what its operations are called, who may call, how it says no."""
+"""TesterArmy's API: operation names, authentication and errors."""
 
 from functools import cache
 
@@ -31,7 +31,7 @@ OPERATIONS = (
 
 
 async def authorize(request: Request) -> None:
-    """Refuse calls without a valid key."""
+    """Reject calls without a valid API key."""
     scheme, _, key = request.headers.get("authorization", "").partition(" ")
     key = key.strip()
     if scheme.lower() == "bearer" and key.startswith(FORBIDDEN_KEY_PREFIX):
@@ -42,7 +42,7 @@ async def authorize(request: Request) -> None:
 
 @cache
 def create_vendor() -> Vendor:
-    """Return TesterArmy's API, to be served behind the gateway; the state comes with each call."""
+    """Return TesterArmy's API for the gateway. It is shared; each request carries its sandbox's state."""
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
     for router in (runs_api.router, catalog_api.router):
         app.include_router(router, dependencies=[Depends(authorize)])

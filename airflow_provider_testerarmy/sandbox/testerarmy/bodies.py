@@ -1,4 +1,4 @@
-"""The request bodies of the TesterArmy API, checked as strictly as its OpenAPI document demands."""
+"""The request bodies of the TesterArmy API, validated as strictly as its OpenAPI document requires."""
 
 import re
 from typing import Annotated, Literal
@@ -29,7 +29,7 @@ DeviceModel = Literal["iphone", "ipad"]
 
 
 class TestRunBody(Body):
-    """What `POST /tests/{testId}/runs` takes."""
+    """The body of `POST /tests/{testId}/runs`."""
 
     __test__ = False
 
@@ -41,8 +41,9 @@ class TestRunBody(Body):
 
 
 class MobileBuild(Body):
-    """The mobile app that a group run is about."""
+    """The mobile app that a group run tests."""
 
+    # The only request object with `additionalProperties: false` in the OpenAPI document.
     model_config = ConfigDict(strict=True, alias_generator=to_camel, extra="forbid")
 
     app_id: Uuid | None = None
@@ -53,7 +54,7 @@ class MobileBuild(Body):
 
 
 class GroupRunBody(Body):
-    """What `POST /groups/{groupId}/runs` takes."""
+    """The body of `POST /groups/{groupId}/runs`."""
 
     platform: Platform | None = None
     device_model: DeviceModel | None = None
@@ -66,14 +67,14 @@ class GroupRunBody(Body):
 
 
 class Credential(Body):
-    """A login for the page under test."""
+    """A login for the site under test."""
 
     username: str
     password: str
 
 
 class PromptRunBody(Body):
-    """What `POST /runs` takes."""
+    """The body of `POST /runs`. The reference documents this call, the OpenAPI document does not."""
 
     prompt: str
     credentials: list[Credential] | None = None

@@ -1,4 +1,4 @@
-"""What the routes of the TesterArmy API have in common: parameters and look-ups."""
+"""Parameters and look-ups that the routes of the TesterArmy API share."""
 
 import re
 from typing import Annotated, Any
@@ -12,6 +12,7 @@ from airflow_provider_testerarmy.sandbox.core.http import sandbox_of
 from airflow_provider_testerarmy.sandbox.testerarmy.catalog import Catalog, Group, Project, SavedTest
 from airflow_provider_testerarmy.sandbox.testerarmy.store import RunStore
 
+# The OpenAPI document declares `limit` as a string with this pattern, and `cursor` as opaque.
 LIMIT_PATTERN = r"^(?:[1-9]|[1-9][0-9]|100)$"
 CURSOR = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z)::([0-9a-f-]{36})")
 
@@ -30,7 +31,7 @@ def uuid_query(alias: str) -> Any:
 
 
 def parse_cursor(cursor: str | None) -> tuple[str, str] | None:
-    """Return the creation time and id that a cursor stands for."""
+    """Return the creation time and the id in a cursor, or raise BAD_REQUEST."""
     if cursor is None:
         return None
     parsed = CURSOR.fullmatch(cursor)
@@ -64,5 +65,5 @@ def find_group(catalog: Catalog, group_id: str) -> Group:
 
 
 def store_of(request: Request) -> RunStore:
-    """Return TesterArmy's runs in the sandbox that a call is made to."""
+    """Return TesterArmy's store in the sandbox that serves a request."""
     return sandbox_of(request).store_of(RunStore)

@@ -1,4 +1,4 @@
-"""The small shop that the sandbox knows: its projects, groups and saved tests, under fixed ids."""
+"""The sandbox's TesterArmy account: projects, groups and saved tests of a small shop, with fixed ids."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
+# Valid version 4 UUIDs (RFC 9562): the OpenAPI document declares `format: uuid`, so clients may validate ids.
 def _project(number: int) -> str:
     return f"10000000-0000-4000-8000-{number:012d}"
 
@@ -38,7 +39,7 @@ ENVIRONMENT_PRODUCTION = "40000000-0000-4000-8000-000000000001"
 ENVIRONMENT_STAGING = "40000000-0000-4000-8000-000000000002"
 MOBILE_APP = "50000000-0000-4000-8000-000000000001"
 
-# One test per way a run can go.
+# One test per possible course of a run.
 TEST_PASSES = _test(1)
 TEST_PASSES_WITH_WARNING = _test(2)
 TEST_FAILS = _test(3)
@@ -63,7 +64,7 @@ TEST_UNKNOWN_RESULT = _test(21)
 TEST_CUT_EMOJI = _test(22)
 TEST_STUCK_IN_QUEUE = _test(23)
 
-# The rest of the nightly regression; all of them pass.
+# The other tests of the nightly regression; all of them pass.
 TEST_PREPARATION = _test(31)
 TEST_CART = _test(32)
 TEST_LOGIN = _test(33)
@@ -125,7 +126,11 @@ class Environment:
 
 @dataclass(frozen=True, slots=True)
 class SavedTest:
-    """A saved test; `script` names how its runs go, `seconds` how long the browser works."""
+    """A saved test.
+
+    :param script: the name of the script that its runs follow.
+    :param seconds: how long its runs are `running`, in sandbox seconds.
+    """
 
     id: str
     title: str
@@ -293,7 +298,7 @@ GROUPS = (
 
 
 class Catalog:
-    """Look up what the shop has, by id."""
+    """Projects, tests and groups by id."""
 
     def __init__(
         self,
@@ -333,7 +338,7 @@ class Catalog:
         self.tests[test_id] = replace(self.tests[test_id], title=title)
 
     def delete_test(self, test_id: str) -> None:
-        """Delete a test and take it out of its groups, until `restore`."""
+        """Delete a test and remove it from its groups, until `restore`."""
         for group in list(self.groups_of(test_id)):
             self.change_group(group.id, [member for member in group.test_ids if member != test_id])
         for group in list(self.groups.values()):
@@ -342,12 +347,12 @@ class Catalog:
         del self.tests[test_id]
 
     def change_group(self, group_id: str, test_ids: Iterable[str]) -> None:
-        """Give a group other tests, until `restore`."""
+        """Replace the tests of a group, until `restore`."""
         self.groups[group_id] = replace(self.groups[group_id], test_ids=tuple(test_ids))
         self.__dict__.pop("_groups_by_test", None)
 
     def restore(self) -> None:
-        """Have all tests and groups as they were in the beginning."""
+        """Restore the initial tests and groups."""
         self.tests = dict(self._saved_tests)
         self.groups = dict(self._saved_groups)
         self.__dict__.pop("_groups_by_test", None)

@@ -1,4 +1,4 @@
-"""The control routes for TesterArmy's runs and tests, below `/_sandbox`."""
+"""The control API for TesterArmy's runs, tests and groups, below `/_sandbox`."""
 
 from dataclasses import replace
 from typing import Any
@@ -19,16 +19,16 @@ router = APIRouter(prefix="/_sandbox")
 
 
 class RunOrder(Order):
-    """What becomes of a run."""
+    """The status to set, or the script to follow."""
 
     status: str | None = None
     script: str | None = None
 
 
 class TestOrder(Order):
-    """Which script the next runs of a test follow (null: its own again), its title, and whether it is enabled.
+    """Changes to a test: the script that its next runs follow (null restores its own), title, and `enabled`.
 
-    `deleted` takes the test out of the catalogue and out of its groups.
+    `deleted` removes the test from the catalog and from its groups.
     """
 
     __test__ = False
@@ -40,13 +40,13 @@ class TestOrder(Order):
 
 
 class GroupOrder(Order):
-    """The tests that belong to a group from now on."""
+    """The new tests of a group."""
 
     test_ids: list[str] = Field(alias="testIds")
 
 
 class ForeignOrder(Order):
-    """A run, or a group of runs, that somebody else starts: one of the three targets."""
+    """Runs that someone else starts: of a test, a group or a prompt."""
 
     test_id: str | None = Field(default=None, alias="testId")
     group_id: str | None = Field(default=None, alias="groupId")
@@ -57,7 +57,7 @@ class ForeignOrder(Order):
 
 @router.get("/runs")
 async def list_runs(request: Request) -> Response:
-    """List all runs with what the API does not tell."""
+    """List all runs, with fields that the API does not show."""
     store = store_of(request)
     now = store.clock.time()
     return JSONResponse({"runs": [_run_document(run, now) for run in list(store.runs.values())]})
@@ -65,7 +65,7 @@ async def list_runs(request: Request) -> Response:
 
 @router.post("/runs/{run_id}")
 async def change_run(request: Request, run_id: str, order: RunOrder) -> Response:
-    """Put a run into a status, or give it another script."""
+    """Set the status of a run, or change its script."""
     store = store_of(request)
     run = store.force(run_id, status=order.status, script=order.script)
     return JSONResponse(_run_document(run, store.clock.time()))
@@ -73,7 +73,7 @@ async def change_run(request: Request, run_id: str, order: RunOrder) -> Response
 
 @router.post("/tests/{test_id}")
 async def change_test(request: Request, test_id: str, order: TestOrder) -> Response:
-    """Give the next runs of a test another script; rename, disable, enable or delete it."""
+    """Change the script that a test's next runs follow; rename, enable, disable or delete the test."""
     store = store_of(request)
     if test_id not in store.catalog.tests:
         raise bad_request("BAD_REQUEST", f"The catalog has no test {test_id}")
@@ -90,7 +90,7 @@ async def change_test(request: Request, test_id: str, order: TestOrder) -> Respo
 
 @router.post("/groups/{group_id}")
 async def change_group(request: Request, group_id: str, order: GroupOrder) -> Response:
-    """Give a group other tests."""
+    """Replace the tests of a group."""
     catalog = store_of(request).catalog
     unknown = [test_id for test_id in order.test_ids if test_id not in catalog.tests]
     if group_id not in catalog.groups or unknown:
@@ -101,8 +101,9 @@ async def change_group(request: Request, group_id: str, order: GroupOrder) -> Re
 
 @router.post("/foreign-runs")
 async def start_foreign_runs(request: Request, order: ForeignOrder) -> Response:
-    """Let somebody else start a test, a group or a prompt; the log does not count it as submitted."""
+    """Start runs on behalf of someone else; the request log does not count them as submitted."""
     store = store_of(request)
+    # An account is shared: other people's runs appear in its lists, and a client must not adopt them.
     asked = RunRequest(order.input, foreign=order.source)
     runs: list[Run]
     if order.group_id is not None:

@@ -1,4 +1,4 @@
-"""The life of a run as a pure function of what was asked of it and of the time."""
+"""The status of a run as a pure function of its script, of what was done to it, and of the time."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ if TYPE_CHECKING:
     from airflow_provider_testerarmy.sandbox.testerarmy.scripts import Outcome
 
 GAP_SECONDS = 0.5
-"""Between the end of a run and the start of the one that waited for it."""
+"""Seconds between the end of a run and the start of the run that waited for it."""
 
 STAGGER_SECONDS = 0.01
-"""By how much later each further run of a concurrent group leaves the queue."""
+"""Seconds between the starts of the runs in a concurrent group."""
 
 
 @dataclass(slots=True)
 class Run:
-    """A run: what was asked for, how it is going to go, and what was done to it since.
+    """A run: its request, its scripted outcome, and what was done to it since.
 
     Times are epoch seconds of the sandbox's clock.
     """
@@ -54,22 +54,23 @@ class Run:
 
     @property
     def created_iso(self) -> str:
-        """Return the creation time as the API writes it."""
+        """The creation time as the API writes it."""
         return iso(self.created)
 
 
 def status_at(run: Run, now: float) -> str:
-    """Return the status of a run at a moment."""
+    """Return the status of a run at this time."""
     if run.settled is not None:
         return run.settled
     status = _unsettled_status(run, now)
     if status in TERMINAL_STATUSES:
-        # A final status never changes again, so that the long past costs nothing.
+        # A final status never changes again; caching it keeps lists of many old runs fast.
         run.settled = status
     return status
 
 
 def _unsettled_status(run: Run, now: float) -> str:
+    # A cancellation wins over everything: the API allows it for queued and running runs.
     if run.cancelled is not None and run.cancelled <= now:
         return "cancelled"
     if run.forced is not None and run.forced[1] <= now:
@@ -83,12 +84,12 @@ def _unsettled_status(run: Run, now: float) -> str:
 
 
 def is_active(run: Run, now: float) -> bool:
-    """Whether the run has not ended; a status that nobody knows counts as active."""
+    """Whether the run has not ended; an unknown status counts as active."""
     return status_at(run, now) not in TERMINAL_STATUSES
 
 
 def started_at(run: Run, now: float) -> float | None:
-    """Return when the run left the queue, or None when it has not."""
+    """Return when the run left the queue; None if it has not."""
     if run.outcome.is_rejected:
         return None
     end = min(now, ended_at(run))
@@ -99,7 +100,7 @@ def started_at(run: Run, now: float) -> float | None:
 
 
 def ended_at(run: Run) -> float:
-    """Return when the run ends; infinity when it does not."""
+    """Return when the run ends; infinity if it never does."""
     if run.cancelled is not None:
         return run.cancelled
     if run.forced is not None:
@@ -108,7 +109,7 @@ def ended_at(run: Run) -> float:
 
 
 def _leaves_queue(run: Run) -> float:
-    """Return when the first phase ends: after the queue, and after the run that goes before."""
+    """Return when the first phase ends: after the time in the queue, and after the run it waits for."""
     queue = run.outcome.phases[0].seconds
     ready = run.created + (run.seconds if queue is None else queue) + run.position * STAGGER_SECONDS
     if run.waits_for is None:

@@ -1,4 +1,4 @@
-"""Outputs of TesterArmy's whose texts an attacker, or a careless page under test, wrote."""
+"""Hostile outputs of TesterArmy: texts that an attacker or a careless site under test would write."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def hostile(context: RunContext) -> Json:
-    """Return an output whose every text is hostile, and every address a script."""
+    """Return an output in which every text is hostile and every URL is a script."""
     return {
         "featureName": MARKUP + VERY_LONG,
         "result": "FAILED",
@@ -63,5 +63,5 @@ def _issue(context: RunContext, number: int) -> Json:
 
 
 def cut_emoji(context: RunContext) -> Json:
-    """Return a passed output in whose texts an emoji was cut in half."""
+    """Return a passed output with a text that was truncated in the middle of an emoji."""
     return passed(context) | {"description": CUT_EMOJI}

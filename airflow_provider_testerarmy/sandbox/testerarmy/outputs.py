@@ -1,4 +1,4 @@
-"""What the agents of the sandbox write down: the `output` of a run, per way a run can go."""
+"""The `output` field of a run, for each possible course of a run."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class RunContext:
-    """What an output talks about: the test, the page under test, and where its pictures are."""
+    """The facts that an output mentions: the test, the page under test, and the URL of the sandbox."""
 
     title: str
     url: str
@@ -19,12 +19,12 @@ class RunContext:
     login: bool = False
 
     def screenshot(self, name: str) -> str:
-        """Return the address of a screenshot that this service really serves."""
+        """Return the URL of a screenshot; the sandbox serves it."""
         return f"{self.origin}/screenshots/{name}.png"
 
 
 def plan(title: str, *, login: bool) -> list[Json]:
-    """Return the steps that a test with this title consists of."""
+    """Return the planned steps of a test with this title."""
     steps: list[Json] = [{"title": "Open the page", "type": "act"}]
     if login:
         steps.append({"title": "Sign in as the test customer", "type": "login"})
@@ -34,8 +34,8 @@ def plan(title: str, *, login: bool) -> list[Json]:
     return steps
 
 
-def _walked_steps(context: RunContext) -> list[Json]:
-    """Return the planned steps as passed, spread evenly over the run's time."""
+def _passed_steps(context: RunContext) -> list[Json]:
+    """Return the planned steps as passed steps, spread evenly over the run's duration."""
     steps = plan(context.title, login=context.login)
     share = int(context.seconds * 1000) // len(steps)
     return [
@@ -61,12 +61,12 @@ def passed(context: RunContext) -> Json:
         "description": f"{context.title}: works as described.",
         "issues": [],
         "screenshots": [context.screenshot("start"), context.screenshot("result")],
-        "steps": _walked_steps(context),
+        "steps": _passed_steps(context),
     }
 
 
 def passed_with_warning(context: RunContext) -> Json:
-    """Return a pass with an observation that blocks nobody."""
+    """Return a pass with a warning, which does not block."""
     warning = _issue(
         context,
         kind="warning",
@@ -79,7 +79,7 @@ def passed_with_warning(context: RunContext) -> Json:
 
 
 def passed_with_severe_issue(context: RunContext) -> Json:
-    """Return a pass although a bug of severity 4 is reported."""
+    """Return a pass that reports a confirmed issue of severity 4."""
     issue = _issue(
         context,
         name="Price without tax for companies",
@@ -91,8 +91,8 @@ def passed_with_severe_issue(context: RunContext) -> Json:
 
 
 def failed(context: RunContext) -> Json:
-    """Return a failure: issues of several severities, and a step whose login was refused."""
-    steps = _walked_steps(context)
+    """Return a failure with issues of several severities and a failed login step."""
+    steps = _passed_steps(context)
     index = next((i for i, step in enumerate(steps) if step["type"] == "login"), 1)
     error = "The shop answered 'wrong e-mail or password' to the stored credential."
     steps[index] |= {
@@ -163,7 +163,8 @@ def _issue(
 
 
 def skipped(context: RunContext) -> Json:
-    """Return what the planner says when there is nothing to test."""
+    """Return the output of a run whose planner found nothing to test (`kind: planner_skipped`)."""
+    # The OpenAPI document has a separate output schema for this: `kind` and `reason`, without a `result`.
     return {
         "kind": "planner_skipped",
         "reason": f"{context.title}: the change touches no page of the shop.",
@@ -171,25 +172,25 @@ def skipped(context: RunContext) -> Json:
 
 
 def nothing(context: RunContext) -> None:
-    """Return no output at all, as a worker that lost its result leaves it."""
+    """Return no output, as when a worker lost its result."""
 
 
 def unknown_result(context: RunContext) -> Json:
-    """Return a verdict that no client knows."""
+    """Return a `result` that no client knows."""
     return passed(context) | {"result": "INCONCLUSIVE"}
 
 
 def sparse(context: RunContext) -> Json:
-    """Return only what the service promises to send."""
+    """Return only the required fields of the OpenAPI document."""
     return {"featureName": context.title, "result": "PASS", "description": "", "screenshots": []}
 
 
 def unknown_values(context: RunContext) -> Json:
-    """Return what a later service could send: grown enumerations and new fields."""
+    """Return what a later version of the service could send: new enumeration values and new fields."""
     output = passed(context)
     output["steps"][0] |= {"type": "voice", "errorCode": "MICROPHONE_MUTED", "mood": {"happy": True}}
     output["steps"][1] |= {"status": "skipped"}
-    observation = _issue(
+    warning = _issue(
         context, kind="idea", name="Offer a dark mode", severity=1, expected="Dark.", actual="Light."
     )
-    return output | {"issues": [observation], "confidence": 0.93, "videos": [{"url": None}]}
+    return output | {"issues": [warning], "confidence": 0.93, "videos": [{"url": None}]}

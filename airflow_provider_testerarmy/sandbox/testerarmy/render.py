@@ -1,4 +1,4 @@
-"""Runs, tests, groups and projects as the TesterArmy API writes them."""
+"""Renders runs, tests, groups and projects as the TesterArmy API does."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ WITH_RESULT = frozenset({"completed", "failed"})
 
 
 def run_bytes(run: Run, now: float, origin: str) -> bytes:
-    """Return a run as JSON; it is written once per status, as nothing else in it changes."""
+    """Return a run as JSON. It is cached per status, because nothing else in it changes."""
     key = (status_at(run, now), origin)
     cached = run.rendered.get(key)
     if cached is None:
-        # ASCII escapes, so that text which UTF-8 cannot hold travels as well.
+        # ASCII escapes can also carry text that UTF-8 cannot encode.
         cached = json.dumps(run_document(run, now, origin), separators=(",", ":")).encode("ascii")
         run.rendered[key] = cached
     return cached
 
 
 def run_document(run: Run, now: float, origin: str) -> Json:
-    """Return a run with everything that the service tells about it at this moment."""
+    """Return a run as the API shows it at this moment."""
     status = status_at(run, now)
     context = _context(run, origin)
     has_result = status in WITH_RESULT
@@ -55,13 +55,14 @@ def run_document(run: Run, now: float, origin: str) -> Json:
         "testPlan": None if run.test else _test_plan(run, context),
         "error": {"code": error[0], "message": error[1]} if error else None,
         "webhookUrl": run.webhook_url,
-        # The sandbox delivers no webhooks, so that none is ever more than pending.
+        # OpenAPI: pending, delivered or failed. The sandbox delivers no webhooks, so they all stay pending.
         "webhookStatus": "pending" if run.webhook_url else None,
         "testId": run.test.id if run.test else None,
         "stepResults": (output or {}).get("steps") if run.test else None,
         "userName": run.outcome.user_name,
         "externalRef": run.external_ref,
         "executionMode": run.mode,
+        # OpenAPI: how often the service retried the run itself after a temporary failure; the run id stays.
         "autoRetryCount": run.outcome.auto_retry_count if has_result else None,
         "createdAt": run.created_iso,
     } | _times(run, now)
@@ -113,7 +114,7 @@ def test_document(test: SavedTest, catalog: Catalog) -> Json:
 
 
 def test_detail(test: SavedTest, catalog: Catalog) -> Json:
-    """Return a saved test's definition together with the groups it belongs to."""
+    """Return a saved test's definition and its groups."""
     groups = [
         {"id": group.id, "name": group.name, "isDefault": group.is_default}
         for group in catalog.groups_of(test.id)
@@ -122,7 +123,7 @@ def test_detail(test: SavedTest, catalog: Catalog) -> Json:
 
 
 def group_summary(group: Group) -> Json:
-    """Return a group as it stands in the list of a project's groups."""
+    """Return a group as it appears in the list of groups."""
     return {
         "id": group.id,
         "name": group.name,
@@ -147,7 +148,7 @@ def group_detail(group: Group) -> Json:
 
 
 def project_summary(project: Project, catalog: Catalog) -> Json:
-    """Return a project as it stands in the list of projects."""
+    """Return a project as it appears in the list of projects."""
     return {
         "id": project.id,
         "shortId": project.short_id,

@@ -1,4 +1,4 @@
-"""The routes of the TesterArmy API that start, stop and show runs."""
+"""The routes of the TesterArmy API that start, cancel and show runs."""
 
 import json
 import re
@@ -48,7 +48,7 @@ async def trigger_test(request: Request, test_id: Annotated[str, uuid_path("test
     fields = {"testId": test.id, **body.sent()}
     run = store.submit_test(test, _run_request(request, fields))
     _note_submission(request, [run.id])
-    # A refused run is told as queued too: the API knows no other status here.
+    # The OpenAPI document allows no status but `queued` here, so a rejected run is reported as queued as well.
     return json_answer({"status": "queued", "runId": run.id, "testId": test.id}, 202)
 
 
@@ -75,7 +75,7 @@ NO_GITHUB = {
 
 @router.post("/runs")
 async def trigger_prompt(request: Request) -> Response:
-    """Start a run of a prompt; `[sandbox:NAME]` in it picks the script."""
+    """Start a run of a prompt; `[sandbox:NAME]` in the prompt selects a script."""
     body = await read_body(request, PromptRunBody)
     if not body.prompt.strip():
         raise bad_request("BAD_REQUEST", "prompt: must not be empty")
@@ -95,7 +95,7 @@ async def trigger_prompt(request: Request) -> Response:
 
 @router.post("/batches/{batchId}/rerun")
 async def rerun_batch(request: Request, batch_id: Annotated[str, uuid_path("batchId")]) -> Response:
-    """Start the tests of an ended batch again."""
+    """Start the tests of a finished batch again."""
     batch, skipped = store_of(request).rerun_batch(batch_id.lower(), list_lag_of(request))
     _note_submission(request, [run.id for run in batch.runs], batch.id)
     more = {"sourceBatchId": batch.source_batch_id, "skippedTestIds": skipped}
@@ -107,17 +107,17 @@ async def cancel_run(request: Request, run_id: Annotated[str, uuid_path("id")]) 
     """Cancel a queued or running run."""
     sandbox = sandbox_of(request)
     run = store_of(request).cancel_run(run_id.lower())
-    sandbox.log.took_effect(request.scope["sandbox.entry"], "cancelled", [run.id], run.batch_id)
+    sandbox.log.record_effect(request.scope["sandbox.entry"], "cancelled", [run.id], run.batch_id)
     return json_answer({"id": run.id, "status": "cancelled"})
 
 
 @router.post("/batches/{batchId}/cancel")
 async def cancel_batch(request: Request, batch_id: Annotated[str, uuid_path("batchId")]) -> Response:
-    """Cancel whatever is still active in a batch."""
+    """Cancel all active runs of a batch."""
     sandbox = sandbox_of(request)
     cancelled, finished, refused = store_of(request).cancel_batch(batch_id.lower())
     if cancelled:
-        sandbox.log.took_effect(request.scope["sandbox.entry"], "cancelled", cancelled, batch_id.lower())
+        sandbox.log.record_effect(request.scope["sandbox.entry"], "cancelled", cancelled, batch_id.lower())
     counts = {
         "batchId": batch_id.lower(),
         "cancelled": len(cancelled),
@@ -125,6 +125,7 @@ async def cancel_batch(request: Request, batch_id: Annotated[str, uuid_path("bat
         "cancelledRunIds": cancelled,
         "alreadyFinishedRunIds": finished,
     }
+    # OpenAPI: a batch cancel is idempotent, and gives 409 only when some runs could not be cancelled.
     if refused:
         message = f"{len(refused)} of the batch's runs could not be cancelled"
         raise ApiError(409, "CONFLICT", message, **counts, failedRunIds=refused)
@@ -142,7 +143,7 @@ async def list_runs(
 ) -> Response:
     """List runs, newest first."""
     store, origin = store_of(request), origin_of(request)
-    # One moment for all: a run that ends meanwhile must not slip through the filter.
+    # One point in time for the whole page: a run that ends meanwhile must not slip through the filter.
     now = store.clock.time() - list_lag_of(request)
     runs, following = store.list_runs(
         int(limit or 20),
@@ -170,7 +171,7 @@ async def get_run(request: Request, run_id: Annotated[str, uuid_path("id")]) -> 
 def _note_submission(request: Request, run_ids: list[str], batch_id: str | None = None) -> None:
     if foreign_of(request):
         return
-    sandbox_of(request).log.took_effect(request.scope["sandbox.entry"], "submitted", run_ids, batch_id)
+    sandbox_of(request).log.record_effect(request.scope["sandbox.entry"], "submitted", run_ids, batch_id)
 
 
 def _run_request(request: Request, fields: dict[str, Any]) -> RunRequest:
@@ -179,7 +180,7 @@ def _run_request(request: Request, fields: dict[str, Any]) -> RunRequest:
     return RunRequest(
         input=fields,
         platform=fields.get("platform"),
-        # The default device, asked for by name, is stored as if it had not been.
+        # OpenAPI: "explicitly requesting the default (e.g. iphone) is equivalent to omitting it".
         device_model=None if device == "iphone" else device,
         mode=fields.get("mode", "fast"),
         target_url=fields.get("targetUrl"),
@@ -193,6 +194,8 @@ def _batch_document(batch: Batch) -> dict[str, Any]:
     def ids(runs: list[Run]) -> list[str]:
         return [run.id for run in runs]
 
+    # OpenAPI: `cancelledRunIds` are runs that the server cancelled at once (duplicates, quota). The status is
+    # `queued` as long as at least one run is queued.
     queued = [run for run in batch.runs if not run.outcome.is_rejected]
     return {
         "status": "queued" if queued else "cancelled",
@@ -206,7 +209,7 @@ def _batch_document(batch: Batch) -> dict[str, Any]:
 
 
 def _check_references(body: TestRunBody | GroupRunBody, catalog: Catalog, project_id: str) -> None:
-    """Refuse environments and apps that the project does not have."""
+    """Reject environments and apps that the project does not have."""
     environment = body.project_environment_id
     if environment is not None and all(e.id != environment for e in catalog.environments(project_id)):
         raise not_found(f"Project environment {environment} not found")

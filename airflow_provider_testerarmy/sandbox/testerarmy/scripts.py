@@ -1,4 +1,4 @@
-"""The ways a run can go, by name: which statuses it passes through, when, and what it leaves behind."""
+"""Scripts, by name: the statuses that a run goes through, their durations, and the run's output."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ OutputWriter = Callable[[RunContext], Json | None]
 
 @dataclass(frozen=True, slots=True)
 class Phase:
-    """A status and for how many sandbox seconds it lasts; None: as long as the test's browser works."""
+    """A status and its duration in sandbox seconds; None for the duration of the test."""
 
     status: str
     seconds: float | None = math.inf
@@ -27,7 +27,7 @@ class Phase:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How one run goes; the last phase lasts for ever."""
+    """The scripted course of one run; its last phase never ends."""
 
     phases: tuple[Phase, ...]
     output: OutputWriter | None = None
@@ -38,22 +38,22 @@ class Outcome:
 
     @property
     def is_rejected(self) -> bool:
-        """Whether the service refuses the run at submission."""
+        """Whether the service rejects the run on submission."""
         return self.phases[0].status == "cancelled"
 
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """A sequence of outcomes: the n-th run of a test goes like the n-th one.
+    """A sequence of outcomes: the n-th run of a test has the n-th outcome.
 
-    :param after_last: what follows the last outcome: start again (`cycle`) or repeat it (`last`).
+    :param after_last: after the last outcome, start again (`cycle`) or repeat the last one (`last`).
     """
 
     outcomes: tuple[Outcome, ...]
     after_last: Literal["cycle", "last"] = "last"
 
     def outcome(self, ordinal: int) -> Outcome:
-        """Return how the run with this number (from 0) of the same test goes."""
+        """Return the outcome of the run with this number (from 0) of the same test."""
         if self.after_last == "cycle":
             return self.outcomes[ordinal % len(self.outcomes)]
         return self.outcomes[min(ordinal, len(self.outcomes) - 1)]
@@ -67,6 +67,7 @@ def _completed(output: OutputWriter, *, auto_retry_count: int | None = 0) -> Out
     return Outcome((_QUEUED, _WORKING, Phase("completed")), output, auto_retry_count=auto_retry_count)
 
 
+# Status `failed` means that the service broke the run; a failed test is `completed` with the result FAILED.
 _BREAKS = Outcome(
     (_QUEUED, _WORKING, Phase("failed")),
     error=("BROWSER_START_FAILED", "No browser could be started for this run."),
@@ -97,7 +98,7 @@ SCRIPTS: dict[str, Script] = {
         )
     ),
     "cut_emoji": Script((_completed(hostile_outputs.cut_emoji),)),
-    # `expired` is never left: whether a status that nobody knows is final cannot be told.
+    # `expired` never changes: a client cannot know whether an unknown status is final.
     "unknown_status": Script(
         (Outcome((_QUEUED, Phase("running", 3.0), Phase("paused", 6.0), Phase("expired"))),)
     ),

@@ -1,4 +1,4 @@
-"""All runs and batches of the sandbox, in memory; safe to use from several threads."""
+"""The runs and batches of the sandbox's TesterArmy, in memory; thread-safe."""
 
 from __future__ import annotations
 
@@ -25,9 +25,10 @@ PROMPT_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True)
 class RunRequest:
-    """What a submission asks for, beside the test or group itself.
+    """The options of a submission, without the test or group itself.
 
-    :param foreign: who starts it, when it is not the client under test.
+    :param list_lag: how long the runs stay hidden, in sandbox seconds.
+    :param foreign: who starts the runs; None for the client under test.
     """
 
     input: dict[str, Any] = field(default_factory=dict)
@@ -56,9 +57,9 @@ Row = tuple[str, str, Run]
 
 
 class RunStore:
-    """Submit, find and cancel runs.
+    """Starts, finds and cancels runs.
 
-    :param dedupe: cancel a run at once when its test has another one in flight.
+    :param dedupe: cancel a run at once if its test already has a run in flight. The real service may do this.
     """
 
     def __init__(self, clock: SandboxClock, catalog: Catalog | None = None, *, dedupe: bool = False) -> None:
@@ -69,7 +70,7 @@ class RunStore:
         self.clear()
 
     def clear(self) -> None:
-        """Forget every run, batch and change of a test."""
+        """Delete all runs and batches, and undo all changes of tests."""
         with self.lock:
             self.runs: dict[str, Run] = {}
             self.batches: dict[str, Batch] = {}
@@ -81,7 +82,7 @@ class RunStore:
     # Submitting
 
     def submit_test(self, test: SavedTest, request: RunRequest) -> Run:
-        """Start one run of a test; a refused one is created as cancelled."""
+        """Start one run of a test; a rejected run is created as cancelled."""
         with self.lock:
             if not test.enabled:
                 raise bad_request("TEST_DISABLED", f"Test {test.id} is disabled")
@@ -101,12 +102,14 @@ class RunStore:
         return self._submit_batch(group, [test for test in tests if test.enabled], request)
 
     def rerun_batch(self, batch_id: str, list_lag: float = 0.0) -> tuple[Batch, list[str]]:
-        """Start the tests of an ended batch again; return the new batch and the ids of skipped tests."""
+        """Start the tests of a finished batch again; return the new batch and the ids of skipped tests."""
         with self.lock:
             source = self.find_batch(batch_id)
             now = self.clock.time()
+            # OpenAPI has a 409 "Batch cannot be re-run" without saying when; active runs are the likely reason.
             if any(is_active(run, now) for run in source.runs):
                 raise conflict(f"Batch {batch_id} still has active runs")
+            # OpenAPI: "Deleted, disabled, or malformed tests are skipped".
             known = self.catalog.tests
             tests = [known[run.test.id] for run in source.runs if run.test and run.test.id in known]
             request = replace(source.request, list_lag=list_lag)
@@ -115,7 +118,7 @@ class RunStore:
             return batch, [test.id for test in tests if not test.enabled]
 
     def _submit_batch(self, group: Group, tests: list[SavedTest], request: RunRequest) -> Batch:
-        # The vendor does not say what an empty group answers; a refusal is what a client can act upon.
+        # The vendor does not document the response for an empty group. An error is something a client can act on.
         if not tests:
             raise bad_request("NO_RUNNABLE_TESTS", f"Group {group.id} has no runnable tests")
         with self.lock:
@@ -148,6 +151,7 @@ class RunStore:
 
     def _run(self, script: str, outcome: Outcome, request: RunRequest, seconds: float) -> Run:
         created = to_millis(self.clock.time())
+        # The API has no idempotency key: the same request twice starts (and bills) two runs.
         run = Run(str(uuid.uuid4()), created, script, outcome, request.input, seconds)
         run.platform = request.platform or "web"
         run.device_model, run.mode = request.device_model, request.mode
@@ -235,12 +239,12 @@ class RunStore:
             return [run.id for run in self.runs.values() if is_active(run, now)]
 
     def foreign_run_ids(self) -> list[str]:
-        """Return the ids of all runs that somebody else started, oldest first."""
+        """Return the ids of all runs that someone else started, oldest first."""
         with self.lock:
             return [run.id for run in self.runs.values() if run.foreign]
 
     def count_by_status(self) -> dict[str, int]:
-        """Return how many runs are in which status."""
+        """Return the number of runs per status."""
         with self.lock:
             now = self.clock.time()
             return dict(Counter(status_at(run, now) for run in self.runs.values()))
@@ -248,9 +252,10 @@ class RunStore:
     # Changing
 
     def cancel_run(self, run_id: str) -> Run:
-        """Cancel a run, or raise CONFLICT when it has ended or refuses."""
+        """Cancel a run, or raise CONFLICT if it has ended or its script refuses."""
         with self.lock:
             run, now = self.find_run(run_id), self.clock.time()
+            # OpenAPI: 409 "Run is already terminal or cannot be cancelled".
             if not is_active(run, now):
                 raise conflict(f"Run {run_id} is already {status_at(run, now)}")
             if not _try_cancel(run, now):
@@ -258,7 +263,7 @@ class RunStore:
             return run
 
     def cancel_batch(self, batch_id: str) -> tuple[list[str], list[str], list[str]]:
-        """Cancel what is active; return the ids of cancelled, already finished and refusing runs."""
+        """Cancel the active runs; return the ids of cancelled, finished and refusing runs."""
         with self.lock:
             now = self.clock.time()
             cancelled: list[str] = []
@@ -274,7 +279,7 @@ class RunStore:
             return cancelled, finished, refused
 
     def force(self, run_id: str, *, status: str | None = None, script: str | None = None) -> Run:
-        """Give a run another script, or put it into a status now, whatever its script says."""
+        """Change the script of a run, or set its status now, whatever its script says."""
         with self.lock:
             run, now = self.find_run(run_id), self.clock.time()
             if script is not None:
@@ -287,7 +292,7 @@ class RunStore:
             return run
 
     def override_script(self, test_id: str, script: str | None) -> None:
-        """Let the next runs of a test follow another script; None: its own again."""
+        """Change the script that the next runs of a test follow; None restores its own."""
         with self.lock:
             if script is None:
                 self.script_overrides.pop(test_id, None)
@@ -300,7 +305,9 @@ def known_script(name: str) -> Script:
     """Return the script with this name, or raise BAD_REQUEST."""
     script = SCRIPTS.get(name)
     if script is None:
-        raise ApiError(400, "BAD_REQUEST", f"No script is called {name!r}; there are {sorted(SCRIPTS)}")
+        raise ApiError(
+            400, "BAD_REQUEST", f"Unknown script {name!r}; use one of {', '.join(sorted(SCRIPTS))}"
+        )
     return script
 
 

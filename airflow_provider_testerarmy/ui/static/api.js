@@ -1,8 +1,8 @@
-// Asking our own endpoints. The answer is JSON, or a Refused that says in a person's words what is wrong.
+// Requests to the tab's own endpoints. A failure becomes an ApiError whose title and text are shown to the viewer.
 
 const ROOT = new URL("../", import.meta.url);
 
-export class Refused extends Error {
+export class ApiError extends Error {
   constructor(status, title, text) {
     super(text);
     this.status = status;
@@ -26,17 +26,17 @@ export async function ask(path, query = {}, signal = undefined) {
     response = await fetch(address(path, query), { credentials: "same-origin", signal });
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new Refused(0, "Airflow does not answer", "The API server could not be reached. This page tries again.");
+    throw new ApiError(0, "Airflow is not responding", "The API server could not be reached. If this lasts, reload the page.");
   }
   if (response.ok) return response.json();
-  throw refusal(response.status);
+  throw errorFor(response.status);
 }
 
-function refusal(status) {
-  if (status === 401) return new Refused(401, "You are signed out", "Sign in to Airflow again, then reload this page.");
+function errorFor(status) {
+  if (status === 401) return new ApiError(401, "You are signed out", "Sign in to Airflow again, then reload this page.");
   if (status === 403) {
-    return new Refused(403, "You don't have access", "Test runs are visible to users who can read the XComs of the DAG. Ask your Airflow administrator.");
+    return new ApiError(403, "You don't have access", "To see its test runs, you need permission to read this DAG's XComs. Ask your Airflow administrator.");
   }
-  if (status === 404) return new Refused(404, "Nothing here any more", "Airflow has no such task instance. It may have been deleted.");
-  return new Refused(status, "Something went wrong", `The API server answered with status ${status}; its log says why.`);
+  if (status === 404) return new ApiError(404, "Not found", "This task instance does not exist. It may have been deleted.");
+  return new ApiError(status, "Something went wrong", `The API server returned status ${status}. See its log for the cause.`);
 }

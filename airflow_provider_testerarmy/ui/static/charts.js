@@ -1,4 +1,4 @@
-// Small drawings, made of elements: no library, no markup. Each has its figures in words beside it or in its title.
+// Small SVG charts, built from elements without a library. Each chart also gives its values as text, for screen readers.
 
 import { capital, day, el, svg, took } from "./dom.js";
 
@@ -6,15 +6,15 @@ const WIDTH = 560;
 const HEIGHT = 120;
 const EDGE = { left: 50, right: 10, top: 10, bottom: 22 };
 
-/** Lines that a chart tells apart; what has fewer points is left out. */
+/** The most lines in one chart: style.css has this many line styles. */
 export const LINES = 5;
 
-/** A value over time, a line for each series: {name, points of {when, value, kind, text}}; `format` makes words of a value. */
+/** A line chart over time. Each series is {name, points}, each point {when, value, kind, text}; `format` prints a value. */
 export function timeline(given, { label, format, least, most }) {
   const series = given.map((one) => ({ ...one, points: one.points.filter((point) => point.value !== null && point.when) }))
     .filter((one) => one.points.length);
   const all = series.flatMap((one) => one.points);
-  if (!all.length) return el("p", { class: "dim" }, "Nothing to draw yet.");
+  if (!all.length) return el("p", { class: "dim" }, "No data yet.");
   const values = all.map((point) => point.value);
   const low = least ?? Math.min(...values);
   const high = Math.max(most ?? Math.max(...values), low + 1e-9);
@@ -38,7 +38,7 @@ export function timeline(given, { label, format, least, most }) {
       svg("title", {}, point.text))) : null);
 }
 
-/** What the lines of a chart stand for. */
+/** The legend of a line chart. */
 export function legend(series) {
   return el("ul", { class: "legend" }, series.map((one, place) => el("li", {},
     svg("svg", { viewBox: "0 0 18 6", width: 18, height: 6, "aria-hidden": "true" }, svg("line", { class: `line l${place}`, x1: 0, x2: 18, y1: 3, y2: 3 })),
@@ -48,27 +48,27 @@ export function legend(series) {
 function spoken({ name, points }, format) {
   const values = points.map((point) => point.value);
   const range = `from ${format(Math.min(...values))} to ${format(Math.max(...values))}`;
-  return `${name}: ${points.length} times, ${range}, the newest ${format(points[points.length - 1].value)}`;
+  return `${name}: ${points.length} values ${range}, latest ${format(points[points.length - 1].value)}`;
 }
 
-/** The last outcomes of a test, the newest on the right. */
+/** The latest outcomes of a test, the newest on the right. */
 export function strip(outcomes) {
   const words = outcomes.map(([, outcome, flaky]) => (flaky ? `${outcome}, flaky` : outcome)).join("; ");
-  return svg("svg", { viewBox: `0 0 ${Math.max(outcomes.length, 12) * 7} 18`, class: "strip", role: "img", "aria-label": `The last outcomes: ${words}`, preserveAspectRatio: "xMinYMid meet" },
+  return svg("svg", { viewBox: `0 0 ${Math.max(outcomes.length, 12) * 7} 18`, class: "strip", role: "img", "aria-label": `Latest outcomes: ${words}`, preserveAspectRatio: "xMinYMid meet" },
     outcomes.map(([when, outcome, flaky], place) => svg("g", { class: `k-${outcome}` },
       svg("rect", { x: place * 7, y: outcome === "passed" ? 6 : 1, width: 5, height: outcome === "passed" ? 11 : 16, rx: 1.5 },
         svg("title", {}, `${capital(outcome)}${flaky ? ", flaky" : ""} ${day(when)}`)),
       flaky ? svg("circle", { class: "mark", cx: place * 7 + 2.5, cy: 2.5, r: 2 }) : null)));
 }
 
-/** How long a test took each time. */
+/** A sparkline of a test's durations. */
 export function spark(durations) {
   const known = durations.map((value, place) => [place, value]).filter(([, value]) => value !== null);
   if (known.length < 2) return null;
   const high = Math.max(...known.map(([, value]) => value), 1e-9);
   const width = 80;
   const points = known.map(([place, value]) => `${Math.round((place / (durations.length - 1)) * width * 10) / 10},${Math.round((17 - (value / high) * 15) * 10) / 10}`);
-  return svg("svg", { viewBox: `0 0 ${width} 18`, class: "spark", role: "img", "aria-label": `Durations, at most ${took(high)}` },
+  return svg("svg", { viewBox: `0 0 ${width} 18`, class: "spark", role: "img", "aria-label": `Durations, up to ${took(high)}` },
     svg("polyline", { class: "line", points: points.join(" ") }));
 }
 

@@ -1,6 +1,6 @@
-// The tab of a DAG run: all of its tasks that have started test runs.
+// The tab of a DAG run: all tasks that have started test runs.
 
-import { ask, Refused } from "./api.js";
+import { ask, ApiError } from "./api.js";
 import { badge, el, empty, notice, plural, shares, show, tally, toAirflow, took } from "./dom.js";
 
 const EVERY = 5000;
@@ -15,7 +15,7 @@ async function refresh(dag, run) {
   try {
     known = await ask(`dags/${encodeURIComponent(dag)}/dag-run`, { run_id: run });
   } catch (error) {
-    if (!(error instanceof Refused) || known === null || error.status) throw error;
+    if (!(error instanceof ApiError) || known === null || error.status) throw error;
     failed = error;
   }
   draw(dag, run, known.tasks, failed);
@@ -28,7 +28,7 @@ async function refresh(dag, run) {
 function draw(dag, run, tasks, failed) {
   if (!tasks.length) {
     show(empty("No test runs yet", "No task of this DAG run has started TesterArmy or Docket test runs.",
-      el("p", {}, toAirflow("plugin/test-history", "Look at the history of all test runs"))));
+      el("p", {}, toAirflow("plugin/test-history", "View the history of all test runs"))));
     return;
   }
   const counts = {};
@@ -44,10 +44,10 @@ function draw(dag, run, tasks, failed) {
         el("nav", { class: "links", "aria-label": "Links" }, toAirflow("plugin/test-history", "History"))),
       Object.keys(counts).length ? [shares(counts), tally(counts)] : null),
     el("ul", { class: "tasks" }, tasks.map((task) => item(dag, run, task))),
-    tasks.length >= known.most ? el("p", { class: "dim" }, `Only the first ${known.most} are listed.`) : null);
+    tasks.length >= known.most ? el("p", { class: "dim" }, `Only the first ${known.most} test tasks are listed.`) : null);
 }
 
-/** Where Airflow shows the tab of a task instance. */
+/** The path of a task instance's tab in Airflow's UI. */
 export function placeOf(task) {
   const mapped = task.map_index >= 0 ? `/mapped/${task.map_index}` : "";
   return `dags/${encodeURIComponent(task.dag_id)}/runs/${encodeURIComponent(task.run_id)}/tasks/${encodeURIComponent(task.task_id)}${mapped}/plugin/test-runs`;
@@ -66,6 +66,6 @@ function item(dag, run, task) {
       toAirflow(placeOf(task), el("b", {}, nameOf(task)))),
     el("p", { class: "facts" }, facts.map((fact) => el("span", { dir: "auto" }, fact))),
     task.reasons.length ? el("ul", { class: "reasons" }, task.reasons.map((reason) => el("li", { dir: "auto" }, reason.replace(/ https:\/\/\S+$/, "")))) : null,
-    task.more_reasons ? el("p", { class: "dim" }, `and ${plural(task.more_reasons, "further reason")}`) : null,
+    task.more_reasons ? el("p", { class: "dim" }, `and ${plural(task.more_reasons, "more reason")}`) : null,
     task.verdict ? [shares(task.counts), tally(task.counts)] : null);
 }

@@ -1,15 +1,17 @@
-// Building the page: texts become text nodes, addresses are https or our own, and nothing is ever parsed as HTML.
+// Builds the page from text nodes; nothing is parsed as HTML, and links are https or point to Airflow itself.
+// Airflow's iframe for plugin views allows scripts and the same origin (https://github.com/apache/airflow/pull/52257),
+// so an injected script could act as the viewer.
 
 import { morph } from "./morph.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 
-/** A new element. `options`: attributes; `on` has listeners, `vars` CSS variables. Children: nodes and texts. */
+/** A new element. `options` are attributes, plus `on` for listeners and `vars` for CSS properties. Children: nodes and texts. */
 export function el(name, options = {}, ...children) {
   return fill(document.createElement(name), options, children);
 }
 
-/** As el(), for drawings. */
+/** Like el(), for SVG elements. */
 export function svg(name, options = {}, ...children) {
   return fill(document.createElementNS(SVG, name), options, children);
 }
@@ -33,18 +35,18 @@ function fill(node, options, children) {
   return node;
 }
 
-/** Listen to events; the listeners are a property, so that a new drawing can replace them on the same node. */
+/** Adds listeners. They are read from a property on each event, so that morph.js can replace them on a kept node. */
 function listen(node, listeners) {
   node.listeners = listeners;
   for (const name of Object.keys(listeners)) node.addEventListener(name, (event) => node.listeners?.[name]?.(event));
 }
 
-/** The address if a link may lead there. */
+/** The URL if it is safe to link to, else "". Mirrors https() in reports/text.py. */
 export function https(url) {
   return typeof url === "string" && /^https:\/\/[^\s@"'<>\\]+$/.test(url) ? url : "";
 }
 
-/** A link to another site; plain text where the address is none. */
+/** A link to another site in a new tab; plain text if the URL is not safe to link to. */
 export function outward(url, text, options = {}) {
   const address = https(url);
   if (!address) return el("span", options, text);
@@ -52,13 +54,13 @@ export function outward(url, text, options = {}) {
     el("span", { class: "unseen" }, " (opens in a new tab)")]);
 }
 
-/** A link to one of our own addresses, in a new tab. */
+/** A link to one of the tab's own endpoints, in a new tab. */
 export function opening(url, text, options = {}) {
   return anchor(url.href, "_blank", options, [text, el("span", { class: "out", "aria-hidden": "true" }, "↗"),
     el("span", { class: "unseen" }, " (opens in a new tab)")]);
 }
 
-/** A link to a page of Airflow itself, below its root. */
+/** A link to a page of Airflow, relative to its root. */
 export function toAirflow(path, text, options = {}) {
   return anchor(new URL(path, airflow().baseURI).href, "_self", options, [text]);
 }
@@ -71,7 +73,7 @@ function anchor(href, target, options, children) {
   listen(node, { click: (event) => {
     const host = airflow();
     if (host === document) return;
-    // The frame may neither open windows nor move the page around it; a link in that page may.
+    // The sandbox of the iframe blocks _blank and _top links (measured on 3.3); a link in the parent document works.
     event.preventDefault();
     const proxy = host.createElement("a");
     proxy.href = href;
@@ -85,7 +87,7 @@ function anchor(href, target, options, children) {
   return node;
 }
 
-/** The document that this one is shown in; itself where it stands alone. */
+/** The document of the Airflow page around this one; this document when it is opened on its own. */
 export function airflow() {
   try {
     return window.parent.document || document;
@@ -130,7 +132,7 @@ const MOMENT = { year: "numeric", month: "short", day: "numeric", hour: "2-digit
 const DAY = { month: "short", day: "numeric" };
 const formats = new Map();
 
-/** The time zone that is chosen in Airflow's own settings; the browser's where none is. */
+/** The time zone from Airflow's settings, which its UI keeps in local storage; undefined for the browser's own. */
 export function timezone() {
   try {
     const chosen = JSON.parse(window.localStorage.getItem("timezone"));
@@ -160,22 +162,23 @@ export function percent(share) {
   return share === null || share === undefined ? "–" : `${Math.round(share * 100)}%`;
 }
 
-// -- pieces that several pages have
+// -- elements that several pages share
 
 export function badge(kind, text) {
   const name = kind in SIGNS ? kind : "none";
   return el("span", { class: `badge k-${name}` },
-    el("span", { "aria-hidden": "true", class: "sign" }, SIGNS[kind] || "·"), text || capital(kind) || "Not judged");
+    SIGNS[kind] ? el("span", { "aria-hidden": "true", class: "sign" }, SIGNS[kind]) : null, text || capital(kind) || "Not judged");
 }
 
+/** The chip of an issue, in the words of the reports: "Issue (severity 5)", "Warning (severity 2)". */
 export function severity(issue) {
-  if (!issue.confirmed) return el("span", { class: "chip" }, "Observation");
   const level = issue.severity;
-  return el("span", { class: `chip s${level >= 4 ? "high" : level === 3 ? "mid" : "low"}` },
-    level === null ? "Severity not given" : `Severity ${level}`);
+  const kind = !issue.confirmed ? "" : ` s${level >= 4 ? "high" : level === 3 ? "mid" : "low"}`;
+  return el("span", { class: `chip${kind}` },
+    `${issue.confirmed ? "Issue" : "Warning"} (${level === null ? "no severity given" : `severity ${level}`})`);
 }
 
-/** The bar that shows which part of the runs came to which end. */
+/** A bar with the share of each outcome. */
 export function shares(counts) {
   const parts = ORDER.filter((kind) => counts[kind]);
   return el("div", { class: "shares", "aria-hidden": "true" },

@@ -1,12 +1,12 @@
-// The history of all test tasks that this user may see.
+// The history of all test tasks that the viewer can access.
 
-import { ask, Refused } from "./api.js";
+import { ask, ApiError } from "./api.js";
 import { legend, LINES, spark, strip, timeline } from "./charts.js";
 import { badge, brief, capital, el, empty, moment, notice, percent, plural, show, toAirflow, took } from "./dom.js";
 import { nameOf, placeOf } from "./dagrun.js";
 
 const SHOWN_AT_ONCE = 25;
-const PERIODS = [[1, "Last day"], [7, "Last 7 days"], [30, "Last 30 days"], [90, "Last 90 days"], [366, "Last year"]];
+const PERIODS = [[1, "Last 24 hours"], [7, "Last 7 days"], [30, "Last 30 days"], [90, "Last 90 days"], [366, "Last year"]];
 const state = { wanted: { dag_id: "", group: "", verdict: "", days: "30" }, found: null, failed: null, asking: null, runs: SHOWN_AT_ONCE, tests: SHOWN_AT_ONCE };
 
 export async function start() {
@@ -21,13 +21,13 @@ async function refresh() {
   state.asking = asking;
   try {
     const found = await ask("history", state.wanted, asking.signal);
-    // Answers may overtake each other; the filters show what was asked last.
+    // Responses can arrive out of order; only the one for the current filters counts.
     if (asking !== state.asking) return;
     state.found = found;
     state.failed = null;
   } catch (error) {
     if (asking !== state.asking || error.name === "AbortError") return;
-    if (!(error instanceof Refused) || state.found === null) throw error;
+    if (!(error instanceof ApiError) || state.found === null) throw error;
     state.failed = error;
   }
   draw();
@@ -37,10 +37,10 @@ function draw() {
   const { found, wanted } = state;
   const filtered = wanted.dag_id || wanted.group || wanted.verdict;
   if (!found.runs.length && !filtered) {
-    show(heading(), choices(), empty("No test runs", "No DAG that you can access started TesterArmy or Docket test runs in this time."));
+    show(heading(), choices(), empty("No test runs", "No DAG that you can access started TesterArmy or Docket test runs in this period."));
   } else {
     show(heading(), state.failed ? notice(`${state.failed.title}. ${state.failed.message}`, "bad") : null, choices(),
-      found.cut ? notice(`Only the newest ${found.searched.toLocaleString("en")} test tasks were searched. Choose a shorter time or a DAG to search all of them.`) : null,
+      found.cut ? notice(`Only the newest ${found.searched.toLocaleString("en")} test tasks were searched. Choose a shorter period or one DAG to search them all.`) : null,
       figures(), charts(), tests(), runs());
   }
 }
@@ -52,10 +52,10 @@ function heading() {
 function choices() {
   const { choices: offered } = state.found;
   return el("form", { class: "filters", on: { submit: (event) => event.preventDefault() } },
-    select("days", "Time", PERIODS.map(([days, text]) => [String(days), text])),
-    select("dag_id", "DAG", [["", "All DAGs"], ...offered.dags.map((dag) => [dag, dag])]),
+    select("days", "Period", PERIODS.map(([days, text]) => [String(days), text])),
+    select("dag_id", "DAG", [["", "All"], ...offered.dags.map((dag) => [dag, dag])]),
     select("group", "Test or group", [["", "All"], ...offered.groups.map((group) => [group.key, group.title])]),
-    select("verdict", "Verdict", [["", "Every verdict"], ...offered.verdicts.map((verdict) => [verdict, capital(verdict)])]));
+    select("verdict", "Verdict", [["", "All"], ...offered.verdicts.map((verdict) => [verdict, capital(verdict)])]));
 }
 
 function select(name, label, options) {
@@ -67,7 +67,7 @@ function select(name, label, options) {
 }
 
 function fail(error) {
-  show(empty(error instanceof Refused ? error.title : "Something went wrong", error.message));
+  show(empty(error instanceof ApiError ? error.title : "Something went wrong", error.message));
 }
 
 function figures() {
@@ -81,7 +81,7 @@ function figures() {
   return el("div", { class: "figures" },
     figure(shown.length.toLocaleString("en"), shown.length === 1 ? "test task" : "test tasks"),
     figure(judged.length ? percent(passed / judged.length) : "–", "verdicts passed"),
-    figure(percent(mean), "tests passed, on average"),
+    figure(percent(mean), "average pass rate"),
     figure(times.length ? took(times[Math.floor(times.length / 2)]) : "–", "median duration"));
 }
 
@@ -91,14 +91,14 @@ function charts() {
   const groups = new Map();
   for (const run of judged) groups.set(run.group, [...(groups.get(run.group) || []), run]);
   const drawn = [...groups.values()].sort((one, other) => other.length - one.length).slice(0, LINES);
-  const text = (run) => `${moment(run.when)}: ${run.verdict}, ${percent(run.rate)} passed${run.seconds === null ? "" : `, ${took(run.seconds)}`} (${run.group_title})`;
+  const text = (run) => `${moment(run.when)}: ${capital(run.verdict)}, ${percent(run.rate)} passed${run.seconds === null ? "" : `, ${took(run.seconds)}`} (${run.group_title})`;
   const series = (value) => drawn.map((runs) => ({
     name: runs[runs.length - 1].group_title,
     points: runs.map((run) => ({ when: run.when, value: value(run), kind: run.verdict, text: text(run) })),
   }));
   const rates = series((run) => run.rate);
   const below = drawn.length > 1 ? [legend(rates), groups.size > drawn.length
-    ? el("p", { class: "dim block" }, `The ${drawn.length} that ran most often; choose another above.`) : null] : null;
+    ? el("p", { class: "dim block" }, `Only the ${drawn.length} that ran most often are shown. Use the filters to see others.`) : null] : null;
   return el("div", { class: "charts" },
     el("section", { "aria-labelledby": "rate" }, el("h2", { id: "rate" }, "Pass rate"),
       timeline(rates, { label: "Pass rate", format: percent, least: 0, most: 1 }), below),
@@ -112,9 +112,9 @@ function tests() {
   if (!all.length) return null;
   const shown = all.slice(0, state.tests);
   return el("section", { "aria-labelledby": "tests" },
-    el("h2", { id: "tests" }, "Tests, the flakiest first ", el("span", { class: "dim" }, String(all.length))),
+    el("h2", { id: "tests" }, "Tests by flakiness ", el("span", { class: "dim" }, String(all.length))),
     el("div", { class: "scroll", tabindex: "0", role: "region", "aria-labelledby": "tests" }, el("table", { class: "wide" },
-      el("thead", {}, el("tr", {}, ["Test", "Outcomes", "Passed", "Flaky", "Duration"].map((text) => el("th", { scope: "col" }, text)))),
+      el("thead", {}, el("tr", {}, ["Test", "Outcomes", "Passed", "Flakiness", "Duration"].map((text) => el("th", { scope: "col" }, text)))),
       el("tbody", {}, shown.map((test) => el("tr", {},
         el("th", { scope: "row" }, el("span", { dir: "auto" }, test.title), el("span", { class: "dim block", dir: "auto" }, `${test.group_title} · ${test.dag_id}`)),
         el("td", {}, strip(test.outcomes)),
@@ -149,5 +149,5 @@ function runs() {
 }
 
 function more(left, noun, id, act) {
-  return left > 0 ? el("p", { class: "more" }, el("button", { type: "button", id, on: { click: act } }, `Show ${plural(Math.min(left, SHOWN_AT_ONCE), `more ${noun}`)} of ${left}`)) : null;
+  return left > 0 ? el("p", { class: "more" }, el("button", { type: "button", id, on: { click: act } }, `Show ${Math.min(left, SHOWN_AT_ONCE)} of ${plural(left, `more ${noun}`)}`)) : null;
 }

@@ -1,6 +1,6 @@
-// Which page this is, from the address that Airflow has filled in.
+// Picks the page to show from the URL, whose placeholders Airflow has filled in.
 
-import { Refused } from "./api.js";
+import { ApiError } from "./api.js";
 import { empty, show } from "./dom.js";
 import { followTheme } from "./theme.js";
 
@@ -21,7 +21,7 @@ async function start() {
 }
 
 start().catch((error) => {
-  const refused = error instanceof Refused;
-  show(empty(refused ? error.title : "Something went wrong", refused ? error.message : "The page could not be shown; reload it."));
+  const refused = error instanceof ApiError;
+  show(empty(refused ? error.title : "Something went wrong", refused ? error.message : "The page could not be displayed. Reload it."));
   if (!refused) console.error(error);
 });

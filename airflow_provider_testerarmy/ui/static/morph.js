@@ -1,5 +1,5 @@
-// Drawing again without moving anything: what is on the page is changed only where the new drawing differs, so
-// selection, focus, scroll and opened parts stay as the reader left them.
+// Updates the page in place: only nodes that differ change, so selection, focus, scroll position and opened parts
+// stay as the viewer left them.
 
 /** Make the children of `node` those of `fresh`. */
 export function morph(node, fresh) {
@@ -22,7 +22,7 @@ export function morph(node, fresh) {
   }
 }
 
-/** The next node that can become the wanted one; nodes with an id are found by it. */
+/** The next node, if it can become the wanted one. Nodes with an id are matched by id instead. */
 function unnamed(place, wanted) {
   return place && !place.id && alike(place, wanted) ? place : null;
 }
@@ -38,13 +38,13 @@ function change(node, wanted) {
   }
   node.listeners = wanted.listeners;
   for (const { name } of [...node.attributes]) {
-    // Whether a part is open is the reader's choice.
+    // The viewer decides which <details> are open.
     if (!wanted.hasAttribute(name) && name !== "style" && !(name === "open" && node.nodeName === "DETAILS")) node.removeAttribute(name);
   }
   for (const { name, value } of wanted.attributes) {
     if (name !== "style" && node.getAttribute(name) !== value) node.setAttribute(name, value);
   }
-  // The page's policy forbids the attribute, not the property.
+  // The content security policy (style-src 'self') blocks the style attribute, but not the style property.
   if (node.style.cssText !== wanted.style.cssText) node.style.cssText = wanted.style.cssText;
   morph(node, wanted);
   if ((node.nodeName === "INPUT" || node.nodeName === "SELECT") && node.value !== wanted.value) node.value = wanted.value;

@@ -1,6 +1,6 @@
 // The tab of a task instance: the verdict and its reasons, the issues, and every run.
 
-import { address, ask, Refused } from "./api.js";
+import { address, ask, ApiError } from "./api.js";
 import {
   badge, capital, el, empty, moment, notice, opening, ORDER, outward, plural, severity, shares, show, SIGNS, tally, toAirflow, took,
 } from "./dom.js";
@@ -9,14 +9,14 @@ const PAGE = 50;
 const EVERY = 5000;
 const SHOWN_AT_ONCE = 50;
 
-/** What the page knows: the last overview, and the runs in full by id. */
+/** The page's state: the latest overview, run details by id, filters, and which requests were sent. */
 const state = {
   dag: "", query: {}, overview: null, details: new Map(), open: new Set(), only: "", words: "", most: SHOWN_AT_ONCE,
   notice: "", failed: null, timer: 0, asked: new Set(), answered: new Set(), stamp: "", turn: 0,
 };
 
 export async function start(dag, run, task, index) {
-  // Airflow leaves the placeholder as it is for a task that is not mapped.
+  // For a task that is not mapped, Airflow leaves the placeholder {MAP_INDEX} in the URL.
   const mapped = /^\d+$/.test(index || "") ? Number(index) : -1;
   state.dag = dag;
   state.query = { run_id: run, task_id: task, map_index: mapped };
@@ -36,9 +36,9 @@ async function refresh() {
   const { turn } = state;
   try {
     const overview = await ask(`dags/${encodeURIComponent(state.dag)}/task`, state.query);
-    // A later refresh has begun: its answer is the newer one.
+    // A later refresh has started, and its response is newer.
     if (turn !== state.turn) return;
-    // A cleared task begins anew.
+    // A new try or a finished task: request all details again.
     const stamp = `${overview.task.try_number} ${overview.task.finished}`;
     if (stamp !== state.stamp) {
       state.stamp = stamp;
@@ -49,8 +49,8 @@ async function refresh() {
     state.failed = null;
   } catch (error) {
     if (turn !== state.turn) return;
-    if (!(error instanceof Refused)) throw error;
-    // What is on the page stays there while the API server restarts.
+    if (!(error instanceof ApiError)) throw error;
+    // While the API server restarts, keep the current content.
     if (state.overview === null || error.status) throw error;
     state.failed = error;
   }
@@ -61,7 +61,7 @@ async function refresh() {
   }
 }
 
-/** The rows whose runs are to be asked for: those that nothing is known of, and those that go on. */
+/** The ids of the visible rows to load: those without details, and those that are still active. */
 function wanted() {
   if (state.overview.kind !== "tests" || state.overview.source !== "service") return [];
   return matching().slice(0, state.most).map((row) => row.id).filter((id) => {
@@ -86,7 +86,7 @@ async function load(ids) {
       state.notice = answer.notice;
       page.forEach((id) => state.answered.add(id));
     } catch (error) {
-      if (!(error instanceof Refused)) throw error;
+      if (!(error instanceof ApiError)) throw error;
       state.notice = error.message;
     }
     draw();
@@ -94,7 +94,7 @@ async function load(ids) {
   }
 }
 
-/** A late answer says that a run goes on whose end is known by now. */
+/** Stores details, unless a late response says "active" about a run that is already known to be finished. */
 function keep(id, detail) {
   const known = state.details.get(id);
   if (!known || active(known.outcome) || !active(detail.outcome)) state.details.set(id, detail);
@@ -106,7 +106,7 @@ function rows() {
   return state.overview.runs.map((row) => {
     const known = state.details.get(row.id);
     if (!known) return row;
-    // The summary's title is the test's own name, which a run does not always know.
+    // Prefer the summary's title: it is the test's name, which the service's run object may lack.
     return { ...row, ...known, id: row.id, title: row.title || known.title, flaky: row.flaky || known.flaky };
   });
 }
@@ -132,7 +132,7 @@ function draw() {
   const { overview } = state;
   if (overview.kind !== "tests") {
     show(empty("No test runs here", "This task has not started any TesterArmy or Docket test runs.",
-      el("p", {}, toAirflow("plugin/test-history", "Look at the history of all test runs"))));
+      el("p", {}, toAirflow("plugin/test-history", "View the history of all test runs"))));
     return;
   }
   show(
@@ -148,7 +148,7 @@ function head() {
   const word = summary && summary.verdict ? capital(summary.verdict) : task.finished ? (summary ? "Started" : "No verdict") : "Waiting";
   const facts = [
     overview.label ? `Ran ${overview.label}` : overview.given ? "Waited for runs that another task started" : "",
-    summary && summary.started ? moment(summary.started) : task.started ? moment(task.started) : "",
+    summary && summary.started ? `started ${moment(summary.started)}` : task.started ? `started ${moment(task.started)}` : "",
     summary && summary.started && summary.ended ? `took ${took(summary.ended - summary.started)}` : "",
     summary && summary.flaky ? `${summary.flaky} flaky` : "",
     task.try_number > 1 ? `try ${task.try_number}` : "",
@@ -161,8 +161,8 @@ function head() {
   ];
   return el("header", { class: `head k-${kind || "none"}` },
     el("div", { class: "titles" },
-      el("h1", {}, el("span", { class: "verdict" }, el("span", { "aria-hidden": "true" }, SIGNS[kind] || "·"), ` ${word}`),
-        el("span", { class: "what", dir: "auto" }, overview.group_title)),
+      el("h1", {}, el("span", { class: "verdict" }, SIGNS[kind] ? el("span", { "aria-hidden": "true" }, `${SIGNS[kind]} `) : null, word),
+        " · ", el("span", { class: "what", dir: "auto" }, overview.group_title)),
       el("nav", { class: "links", "aria-label": "Links" }, links)),
     el("p", { class: "facts" }, facts.map((fact) => el("span", { dir: "auto" }, fact))),
     Object.keys(counts).length ? [shares(counts), tally(counts)] : null,
@@ -178,19 +178,19 @@ function reasons() {
   const { summary, task } = state.overview;
   if (!summary) {
     if (task.state === "success" && state.overview.total) {
-      return notice("The task succeeded and left no summary in its XComs (do_xcom_push=False), so its verdict is not known here.");
+      return notice("The task succeeded, but its verdict is unknown: it pushed no summary to XCom (do_xcom_push=False).");
     }
     return task.finished ? notice(state.overview.total
-      ? "The task ended without a verdict: it was stopped, timed out or failed before the runs were judged. Its log says why."
-      : "Nothing was started. The task's log says why.") : null;
+      ? "The task ended without a verdict: it was stopped, timed out or failed before the runs were judged. See its log for the reason."
+      : "Nothing was started. See the task's log for the reason.") : null;
   }
   if (!summary.reasons.length) return null;
-  return el("section", { "aria-labelledby": "why" }, el("h2", { id: "why" }, "Why"),
+  return el("section", { "aria-labelledby": "why" }, el("h2", { id: "why" }, "Reasons"),
     el("ul", { class: "reasons" }, summary.reasons.map((reason) => el("li", { dir: "auto" }, plain(reason)))),
-    summary.more_reasons ? el("p", { class: "dim" }, `and ${plural(summary.more_reasons, "further reason")}`) : null);
+    summary.more_reasons ? el("p", { class: "dim" }, `and ${plural(summary.more_reasons, "more reason")}`) : null);
 }
 
-/** A reason ends in the run's address, which the run's own row links to. */
+/** A reason ends with the run's URL; the run's row already links to it. */
 function plain(reason) {
   return reason.replace(/ https:\/\/\S+$/, "");
 }
@@ -203,7 +203,7 @@ function issues() {
     el("ul", { class: "found" }, summary.issues.map((issue) => el("li", {},
       severity(issue), el("span", { class: "name", dir: "auto" }, issue.name),
       el("button", { type: "button", class: "plain", on: { click: () => jump(issue.id) } }, el("span", { dir: "auto" }, issue.test))))),
-    summary.more_issues ? el("p", { class: "dim" }, `and ${plural(summary.more_issues, "further one")}, with the runs below`) : null);
+    summary.more_issues ? el("p", { class: "dim" }, `and ${plural(summary.more_issues, "more issue")}, listed with their runs`) : null);
 }
 
 async function jump(id) {
@@ -236,13 +236,13 @@ function runs() {
     el("ul", { class: "runs" }, shown.map((row) => item(row, span))),
     found.length ? null : el("p", { class: "dim" }, `No matching runs.${unnamed()}`),
     found.length > shown.length ? el("p", { class: "more" }, el("button", { type: "button", id: "more", on: { click: more } },
-      `Show ${plural(Math.min(SHOWN_AT_ONCE, found.length - shown.length), "more run")} of ${(found.length - shown.length).toLocaleString("en")}`)) : null);
+      `Show ${Math.min(SHOWN_AT_ONCE, found.length - shown.length)} of ${plural(found.length - shown.length, "more run")}`)) : null);
 }
 
-/** Without a report the names of most runs of a large group are not known before they are asked for. */
+/** Without a report, most runs of a large group have no name until their details are loaded. */
 function unnamed() {
   const count = rows().filter((row) => !row.outcome).length;
-  return count ? ` Of ${plural(count, "run")} only the id is known so far; a task with a .json report has all of them.` : "";
+  return count ? ` ${plural(count, "run")} could be searched by id only. A task with a .json report has all names.` : "";
 }
 
 async function more() {
@@ -253,7 +253,7 @@ async function more() {
 
 function search() {
   return el("input", {
-    type: "search", id: "words", value: state.words, placeholder: "Find a test", "aria-label": "Find a test by its name or run id",
+    type: "search", id: "words", value: state.words, placeholder: "Find a test", "aria-label": "Find a test by name or run id",
     on: { input: (event) => { state.words = event.target.value; state.most = SHOWN_AT_ONCE; draw(); } },
   });
 }
@@ -270,7 +270,7 @@ function filters() {
     type: "button", id: `only-${kind || "all"}`, class: "choice", "aria-pressed": state.only === kind ? "true" : "false",
     on: { click: () => { state.only = kind; state.most = SHOWN_AT_ONCE; draw(); load(wanted()); } },
   }, text);
-  return el("div", { class: "choices", role: "group", "aria-label": "Show runs that" },
+  return el("div", { class: "choices", role: "group", "aria-label": "Filter runs by outcome" },
     choice("", "All"), kinds.map((kind) => choice(kind, `${capital(kind)} ${counts[kind]}`)));
 }
 
@@ -317,7 +317,7 @@ async function toggle(id, open) {
 
 function detail(row, known) {
   if (!known) {
-    return el("div", { class: "detail" }, el("p", { class: "dim" }, state.notice || (state.answered.has(row.id) ? "Nothing more is known of this run." : "Loading…")), el("p", { class: "dim" }, `Run ${row.id}`));
+    return el("div", { class: "detail" }, el("p", { class: "dim" }, state.notice || (state.answered.has(row.id) ? "No details are available for this run." : "Loading…")), el("p", { class: "dim" }, `Run ${row.id}`));
   }
   return el("div", { class: "detail" },
     known.reason || known.code ? el("p", { class: "said", dir: "auto" }, known.code ? el("b", {}, `${known.code} `) : null, known.reason) : null,

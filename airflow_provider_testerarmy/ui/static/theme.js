@@ -1,4 +1,5 @@
-// Looking like the Airflow around us: its neutral colours and type, and light or dark as it is now.
+// Follows the look of the surrounding Airflow page: its neutral colours, its font, and light or dark mode.
+// Airflow passes no theme to a plugin view, so the values are read from the parent document.
 
 import { airflow } from "./dom.js";
 

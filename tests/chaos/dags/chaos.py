@@ -1,4 +1,4 @@
-"""DAGs of one task each: what is run comes from the DAG run's conf, how it is run is in the DAG's name.
+"""DAGs with one task each: the DAG run's conf says what to run, and the DAG's name says how.
 
 ``chaos_KIND_MODE_RETRIES``, ``chaos_limited_MODE`` with an execution_timeout, and ``chaos_mapped``.
 """

@@ -92,9 +92,9 @@ def test_a_look_at_a_run_is_repeated(client, service):
 
 @pytest.mark.parametrize(("key", "status"), [("sk_wrong", 401), ("sk_forbidden_x", 403)])
 def test_a_wrong_key_is_rejected(service, key, status):
-    """Whatever is asked, and the error does not hold the key."""
+    """For every operation; the error does not contain the key."""
     with sender_of(service, key) as sender, pytest.raises(CredentialsRejected) as caught:
-        sender.send(docket.look_for_no_run())
+        sender.send(docket.check_key())
     assert caught.value.status == status
     assert key not in str(caught.value)
 
@@ -102,7 +102,7 @@ def test_a_wrong_key_is_rejected(service, key, status):
 def test_the_good_key_finds_no_run_zero(client):
     """That is how a key is checked without starting anything."""
     with pytest.raises(NotFound):
-        client.send(docket.look_for_no_run())
+        client.send(docket.check_key())
 
 
 @pytest.mark.parametrize(("ids", "error"), [([catalog.UNKNOWN_BLUEPRINT], NotFound), ([181] * 3, None)])
@@ -139,7 +139,7 @@ def test_an_empty_category_is_refused(client):
     ],
 )
 def test_ids_may_come_as_a_template_renders_them(given_ids, ids):
-    """They are integers from here on."""
+    """They are converted to integers."""
     assert docket.check_ids(given_ids, "test_blueprint_ids") == ids
 
 
@@ -164,7 +164,7 @@ def test_ids_may_come_as_a_template_renders_them(given_ids, ids):
     ],
 )
 def test_what_is_no_id_is_refused(wrong):
-    """Before anything is sent, with the parameter's name and not pages of text."""
+    """Before anything is sent, with the parameter's name and a short message."""
     with pytest.raises(RequestInvalid, match="test_blueprint_ids") as caught:
         docket.check_ids(wrong, "test_blueprint_ids")
     assert len(str(caught.value)) < 200
@@ -188,13 +188,13 @@ def test_tests_or_category(ids, category, word):
 
 @pytest.mark.parametrize("run_id", ["../company", "1?x=2", "", True])
 def test_an_id_cannot_leave_its_path(run_id):
-    """Only digits get into an address."""
+    """Only digits become part of a URL."""
     with pytest.raises(RequestInvalid):
         docket.get_test_run(run_id)
 
 
 def test_the_operations_have_names_in_words():
-    """They stand in logs and errors."""
+    """Logs and errors show them."""
     operations = [
         docket.trigger_run(test_blueprint_ids=[181]),
         docket.trigger_ci_run(COMMIT, test_blueprint_ids=[181]),
@@ -230,7 +230,7 @@ def test_a_wrong_commit_is_refused(wrong, field):
 
 @pytest.mark.parametrize("wrong", [{}, [], 7, "commit"])
 def test_something_else_than_a_commit_is_refused(wrong):
-    """Not sent for the service to find out."""
+    """The request is not sent."""
     with pytest.raises(RequestInvalid, match="github_context"):
         docket.trigger_ci_run(wrong, test_blueprint_ids=[181])
 
@@ -239,20 +239,20 @@ def test_something_else_than_a_commit_is_refused(wrong):
 
 
 def test_unknown_fields_and_statuses_are_borne():
-    """A service grows."""
+    """Unknown fields are ignored."""
     run = TestRunAnswer.model_validate({"test_run": {"id": 38, "status": "paused", "mood": {}}, "v": 2})
     assert run.test_run.status == "paused"
 
 
 @pytest.mark.parametrize("run_id", ["38", True, 38.5, None, 0, -38])
 def test_a_run_without_an_integer_id_is_another_shape(run_id):
-    """Everything else hangs on the id."""
+    """The id is required."""
     with pytest.raises(ValueError, match=r"test_run\.id"):
         TestRunAnswer.model_validate({"test_run": {"id": run_id, "status": "running"}})
 
 
 def test_a_list_of_runs_that_is_null_is_another_shape():
-    """Runs may have been started that nobody would know of: that is not the same as none."""
+    """Runs may have been started, so this is not the same as an empty list."""
     parse = docket.trigger_run(test_blueprint_ids=[181]).parse
     with pytest.raises(ValueError, match="test_runs"):
         parse({"message": "ok", "test_group_run": {"id": 35, "test_runs": None}})
@@ -277,7 +277,7 @@ OPTIONAL = (
 
 @given(st.fixed_dictionaries(dict.fromkeys(OPTIONAL, JSON)))
 def test_no_optional_field_can_break_a_run(fields):
-    """Whatever stands there."""
+    """For any value."""
     document = json.loads(json.dumps({"test_run": {**fields, "id": 38, "status": "passed"}}))
     assert docket.get_test_run(38).parse(document).id == 38
 

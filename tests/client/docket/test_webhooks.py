@@ -83,20 +83,20 @@ def test_the_secret_is_decoded_from_hex():
 
 @pytest.mark.parametrize("secret", ["", " ", "whsec_123", "abc"])
 def test_a_secret_that_is_not_hex_is_the_receivers_mistake(secret):
-    """Least of all may an empty one verify anything."""
+    """An empty secret verifies nothing."""
     with pytest.raises(ValueError, match="hexadecimal"):
         check(secret=secret)
 
 
 @pytest.mark.parametrize("age", [-300, -1, 0, 1, 299.9, 300])
 def test_within_the_window(age):
-    """Either way, its ends included."""
+    """In both directions; the limits are included."""
     assert check(now=SIGNED_AT + age).payload.id == 12345
 
 
 @pytest.mark.parametrize(("age", "words"), [(300.1, "300 s ago"), (86_400, "ago"), (-300.1, "ahead")])
 def test_outside_the_window(age, words):
-    """A recorded delivery cannot be played again later; one from the future is no better."""
+    """A recorded delivery cannot be replayed later; one from the future is refused as well."""
     with pytest.raises(OutsideReplayWindow, match=words):
         check(now=SIGNED_AT + age)
 
@@ -136,14 +136,14 @@ def test_an_old_forgery_is_a_forgery():
     ],
 )
 def test_a_malformed_header_is_refused(header):
-    """As such, not as a wrong signature."""
+    """As malformed, not as a wrong signature."""
     with pytest.raises(WebhookMalformed):
         check(header=header)
 
 
 @given(st.text() | st.none(), st.binary())
 def test_nothing_unsigned_gets_through(header, body):
-    """Whatever it looks like; and nothing else is raised."""
+    """For any header, no other exception is raised."""
     with pytest.raises(WebhookRefused):
         check(body, header)
 
@@ -157,13 +157,13 @@ def test_one_of_several_signatures_does():
     "body", [b"", b"not JSON", b"[]", b'{"event":"x"}', b'{"event":1,"payload":{"id":1}}', b"\xff\xfe"]
 )
 def test_a_signed_body_that_is_no_event(body):
-    """Genuine, and of no use."""
-    with pytest.raises(WebhookMalformed, match="genuine"):
+    """The delivery is authentic, but not an event."""
+    with pytest.raises(WebhookMalformed, match="authentic"):
         check(body, sign(body))
 
 
 def test_events_of_later_days():
-    """An unknown event and unknown fields are handed on or left out, not refused."""
+    """An unknown event is passed on, and unknown fields are dropped."""
     body = json.dumps(
         {"event": "test_run_paused", "payload": {"id": 1, "tests_ran": None, "new": []}}
     ).encode()
@@ -193,7 +193,7 @@ def test_the_memory_is_bounded():
 
 @pytest.mark.parametrize("key", [None, "", "x" * 201])
 def test_a_key_that_cannot_be_remembered(key):
-    """Missing, or long enough to fill the memory."""
+    """A key that is missing or too long."""
     with pytest.raises(WebhookMalformed):
         SeenDeliveries().with_key(key)
 

@@ -1,4 +1,4 @@
-"""Answers that never end, each in another way, and bodies that are far larger than they look."""
+"""Responses that never end in various ways, and compressed bodies that are far larger than received."""
 
 from __future__ import annotations
 

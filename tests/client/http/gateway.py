@@ -1,4 +1,4 @@
-"""A gateway before the sandbox: it hands requests on, and gives some of them an answer of its own."""
+"""A gateway in front of the sandbox: it forwards requests, and responds to some of them itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A server that answers with raw bytes: what no well-behaved server can be made to send."""
+"""A server that responds with raw bytes, which a real HTTP server would not send."""
 
 from __future__ import annotations
 

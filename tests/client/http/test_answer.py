@@ -1,4 +1,4 @@
-"""What the bytes of an answer mean: values, errors in any format, and never the key."""
+"""Responses become values or errors in any format, and never show the key."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_the_services_clock_comes_with_the_answer(client, service):
 
 @pytest.mark.parametrize("date", ["soon", "", "Wed, 11 Feb 99999999999999999999 12:00:00 GMT", "0"])
 def test_an_unreadable_clock_is_no_clock(connect, date):
-    """A Date that is none does not spoil the answer."""
+    """A malformed Date header does not make the response unusable."""
     with RawServer(always(http_answer({"projects": []}, headers=[("Date", date)]))) as server:
         assert connect(server.url).answer(GET).server_time is None
 
@@ -51,15 +51,15 @@ def test_an_unreadable_clock_is_no_clock(connect, date):
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        (b"", "the answer is empty"),
-        (b"  \n", "the answer is empty"),
-        (b"<html>Bad gateway</html>", "the answer is HTML: '<html>Bad gateway</html>'"),
-        (b'{"projects": [\xff', "the answer is not JSON"),
-        (b"[" * 100_000, "the answer is not JSON"),
-        (b'{"data": 1}', "another shape: projects: Field required"),
-        (b"[]", "another shape: body: Input should be"),
-        (b"null", "another shape: body: Input should be"),
-        (b'{"projects": [{"name": 1}]}', "another shape: projects.0.id: Field required"),
+        (b"", "the response is empty"),
+        (b"  \n", "the response is empty"),
+        (b"<html>Bad gateway</html>", "the response is HTML: '<html>Bad gateway</html>'"),
+        (b'{"projects": [\xff', "the response is not JSON"),
+        (b"[" * 100_000, "the response is not JSON"),
+        (b'{"data": 1}', "unexpected shape: projects: Field required"),
+        (b"[]", "unexpected shape: body: Input should be"),
+        (b"null", "unexpected shape: body: Input should be"),
+        (b'{"projects": [{"name": 1}]}', "unexpected shape: projects.0.id: Field required"),
     ],
 )
 def test_what_is_not_the_apis_answer_is_a_protocol_error(connect, body, message):
@@ -103,7 +103,7 @@ def test_a_compressed_answer_is_read(connect):
 
 
 def test_a_truncated_answer_is_lost(connect):
-    """Fewer bytes than promised are not an answer."""
+    """A truncated body is an error."""
     with (
         RawServer(always(http_answer(b'{"projects": []}', length=999))) as server,
         pytest.raises(AnswerLost, match="connection broke"),
@@ -113,13 +113,13 @@ def test_a_truncated_answer_is_lost(connect):
 
 @pytest.mark.parametrize("noise", [b"", b"SSH-2.0-OpenSSH_9.6\r\n\r\n", b"HTTP/1.1 200\x00 OK\r\n\r\n"])
 def test_what_is_not_http_is_an_answer_lost(connect, noise):
-    """The connection was made and the request went out; nobody knows what it did."""
+    """The request was sent, so its effect is unknown."""
     with RawServer(always(noise or b"\r\n")) as server, pytest.raises(AnswerLost, match="connection broke"):
         connect(server.url, policy=ONCE).send(TRIGGER)
 
 
 def test_a_body_has_a_largest_size(connect, monkeypatch):
-    """Past it the answer is not the API's, and it is not kept in memory."""
+    """A larger response is refused, and not kept in memory."""
     monkeypatch.setattr(senders, "MAX_BODY_BYTES", 10_000)
     sent = []
 
@@ -135,7 +135,7 @@ def test_a_body_has_a_largest_size(connect, monkeypatch):
 
 
 def test_a_dripping_answer_ends(connect):
-    """Each piece comes in time, the whole does not."""
+    """Each chunk arrives in time, but the whole response does not."""
 
     def drip(_number, _request):
         yield b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n"
@@ -151,7 +151,7 @@ def test_a_dripping_answer_ends(connect):
 
 
 def test_a_silent_service_is_an_answer_lost(connect):
-    """The message says for how long it was silent."""
+    """The message has the timeout."""
     with RawServer(always(b""), pause=5) as server, pytest.raises(AnswerLost, match=r"within 1 s"):
         connect(server.url, policy=ONCE, timeouts=SHORT).send(GET)
 
@@ -239,7 +239,7 @@ def test_a_refusal_that_is_not_the_services_is_a_hiccup(connect, status, body):
 
 @pytest.mark.parametrize("status", ["302 Found", "303 See Other", "307 Temporary Redirect"])
 def test_a_login_page_is_a_hiccup(connect, status):
-    """It goes away when somebody has logged in, or the portal is passed."""
+    """It is transient: it ends after a login."""
     moved = http_answer(status=status, headers=[("Location", "https://login.example/?back=x&sig=secret")])
     with RawServer(always(moved)) as server, pytest.raises(Intercepted, match="not followed") as caught:
         connect(server.url, policy=ONCE).send(GET)

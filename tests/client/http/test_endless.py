@@ -1,4 +1,4 @@
-"""Every exchange ends, and no answer is larger in memory than its limit: both senders against a raw server."""
+"""Every exchange ends, and no response exceeds its memory limit; both senders against a raw server."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ SOON = 5.0
 
 @pytest.mark.parametrize("way", ENDLESS)
 def test_an_answer_that_never_ends_is_given_up(connect, way):
-    """Whatever part of it goes on for ever; and what was sent may have had an effect."""
+    """Each part that never ends is cut off; a sent request may have had an effect."""
     begun = time.monotonic()
     with RawServer(ENDLESS[way], pause=0.02) as server, pytest.raises(AnswerLost, match=r"0\.3 s") as caught:
         connect(server.url, policy=ONCE, timeouts=BRIEF).send(TRIGGER)
@@ -92,10 +92,10 @@ def test_the_next_exchange_has_the_whole_time(connect):
     "flood", [b"HTTP/1.1 102 Processing\r\n\r\n", b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 9]
 )
 def test_a_flood_of_heads_is_given_up_by_its_size(connect, flood):
-    """However fast it comes."""
+    """Even if it arrives fast."""
     with (
         RawServer(lambda _number, _request: (flood * 1000 for _ in range(1000))) as server,
-        pytest.raises(AnswerLost, match=r"head of the answer is larger|connection broke"),
+        pytest.raises(AnswerLost, match=r"head of the response is larger|connection broke"),
     ):
         connect(server.url, policy=ONCE, timeouts=Timeouts(total=30)).send(GET)
 
@@ -157,7 +157,7 @@ def test_a_cut_off_coding_is_no_answer(connect):
     cut = gzip.compress(b'{"projects": []}')[:-9]
     with (
         RawServer(always(http_answer(cut, headers=[("Content-Encoding", "gzip")]))) as server,
-        pytest.raises(ProtocolError, match="cut off"),
+        pytest.raises(ProtocolError, match="truncated"),
     ):
         connect(server.url, policy=ONCE).send(GET)
 
@@ -177,7 +177,7 @@ HEAVY = {
 
 
 async def longest_block(sender):
-    """Return for how long the event loop could not turn while an answer was read, in seconds."""
+    """Return for how many seconds the event loop was blocked while a response was read."""
     longest, done = 0.0, False
 
     async def watch():

@@ -70,7 +70,7 @@ def test_unusable_urls(url, message):
     ],
 )
 def test_a_password_in_a_url_is_refused_and_not_shown(url):
-    """It would be in every error otherwise."""
+    """Otherwise every error would show it."""
     with pytest.raises(RequestInvalid) as caught:
         Endpoint(url, KEY)
     assert "hunter2" not in str(caught.value)

@@ -19,7 +19,7 @@ def tree(cls=ClientError):
 
 @pytest.mark.parametrize("cls", tree(), ids=lambda cls: cls.__name__)
 def test_every_error_pickles(cls):
-    """With its request and its response, between processes and in copies."""
+    """With its request and response, in another process and in copies."""
     error = cls("it broke", request=REQUEST, response=RESPONSE)
     for again in (pickle.loads(pickle.dumps(error)), copy.copy(error), copy.deepcopy(error)):
         assert type(again) is cls
@@ -72,7 +72,7 @@ def test_every_status_is_placed_once():
 
 @pytest.mark.parametrize(("statuses", "name", "effect"), PLACED)
 def test_what_a_status_means(statuses, name, effect):
-    """By whose fault it is, and whether a trigger must be looked for."""
+    """Its class, and whether a trigger may have had an effect."""
     for status in ranges(statuses):
         cls = errors.status_error_class(status)
         error = cls("no", request=REQUEST, response=ResponseInfo(status))
@@ -81,7 +81,7 @@ def test_what_a_status_means(statuses, name, effect):
 
 @pytest.mark.parametrize("status", [401, 403, 451])
 def test_a_refusal_in_another_format_is_not_the_services(status):
-    """Whoever inspects answers may have replaced one after the request took effect."""
+    """A proxy may replace a response after the request took effect."""
     cls = errors.status_error_class(status, own=False)
     assert cls is errors.Intercepted
     assert cls("no", response=ResponseInfo(status)).may_have_effect
@@ -96,7 +96,7 @@ def test_a_status_that_there_is_not_leaves_it_open(status):
 
 
 def test_which_errors_leave_it_open_whether_the_request_took_effect():
-    """Exactly those after which a trigger must be looked for."""
+    """Exactly the statuses after which a trigger may have had an effect."""
     ambiguous = {cls.__name__ for cls in tree() if cls("no").may_have_effect}
     assert ambiguous == {"AnswerLost", "ProtocolError", "ServerError", "Intercepted"}
 

@@ -1,4 +1,4 @@
-"""The bounds of one exchange, with a clock of the test's own."""
+"""The limits of one exchange, with a test clock."""
 
 from __future__ import annotations
 
@@ -74,13 +74,13 @@ def test_an_exchange_belongs_to_one_task():
 
 
 def test_the_loop_gets_a_turn_when_one_is_due(clock):
-    """And none too many, each of which costs time."""
+    """It does not yield too often, because each time costs time."""
 
     async def turns(seconds):
         exchange, others = Exchange(60, clock), []
         clock.now += seconds
         asyncio.get_running_loop().call_soon(others.append, 1)
-        await exchange.breathe()
+        await exchange.yield_to_loop()
         return len(others)
 
     assert asyncio.run(turns(0.001)) == 0

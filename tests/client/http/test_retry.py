@@ -64,7 +64,7 @@ def test_a_date_is_measured_against_the_answers_own_clock():
 
 
 def test_without_an_answer_nothing_was_asked():
-    """A lost connection names no time."""
+    """Without a response there is no ``Retry-After``."""
     assert retry_after(AnswerLost("reset"), NOW) is None
 
 
@@ -104,7 +104,7 @@ def test_what_may_be_sent_again(error, read, trigger):
 
 
 def test_retry_after_comes_first_and_is_capped():
-    """The service is obeyed, though not for an hour."""
+    """``Retry-After`` is obeyed up to a limit."""
     policy = RetryPolicy(retry_after_ceiling=60)
     assert policy.pause(limited(retry_after="7"), 1, NOW) == 7
     assert policy.pause(limited(retry_after="3600"), 1, NOW) == 60
@@ -120,5 +120,5 @@ def test_pauses_grow_and_are_bounded(attempt):
 
 
 def test_once_is_one_attempt():
-    """The lifecycle repeats by itself."""
+    """The lifecycle has its own retries."""
     assert ONCE.attempts == 1

@@ -55,7 +55,7 @@ def test_the_key_and_the_name_of_the_package_travel_in_headers(connect):
 
 
 def test_connections_are_pooled(connect):
-    """Ten requests travel over one connection."""
+    """Ten requests use one connection."""
     with RawServer(always(PROJECTS), keep_open=True) as server:
         client = connect(server.url)
         for _ in range(10):
@@ -64,7 +64,7 @@ def test_connections_are_pooled(connect):
 
 
 def test_unset_query_parameters_are_not_sent(client, service):
-    """A filter that is None is no filter."""
+    """A filter that is None is not sent."""
     client.send(testerarmy.list_runs(limit=5, status="queued"))
     assert service.control.log.entries("list_runs")[0].query == "limit=5&status=queued"
 
@@ -108,7 +108,7 @@ def test_a_trigger_is_not_repeated_after_an_ambiguous_fault(hasty, service, kind
 
 @pytest.mark.parametrize(("kind", "options", "error"), TRANSIENT_BUT_AMBIGUOUS)
 def test_a_read_is_repeated_after_any_transient_fault(hasty, service, kind, options, error):
-    """One hiccup of any kind is not seen by the caller."""
+    """A single transient fault of any kind is hidden from the caller."""
     service.control.faults.add(kind, "list_projects", **options)
     assert len(hasty.send(GET)) == 3
     assert calls(service, "list_projects") == 2
@@ -116,7 +116,7 @@ def test_a_read_is_repeated_after_any_transient_fault(hasty, service, kind, opti
 
 
 def test_reads_are_repeated_only_so_often(client, service):
-    """After the last try the error is the caller's."""
+    """After the last retry, the caller gets the error."""
     service.control.faults.add("status", "list_projects", times=-1, status=503)
     with pytest.raises(ServerError, match="503"):
         client.send(GET)
@@ -168,7 +168,7 @@ def test_cancelling_is_repeated(client, service):
 
 
 def test_a_policy_of_one_attempt_repeats_nothing(connect, service):
-    """``ONCE`` leaves every repetition to the caller."""
+    """``ONCE`` leaves retries to the caller."""
     service.control.faults.add("status", "list_projects", status=429)
     with pytest.raises(RateLimited):
         connect(service.url, policy=ONCE).send(GET)
@@ -233,7 +233,7 @@ def test_pages_follow_each_other(client, service):
 
 
 def test_a_cursor_that_repeats_ends_the_list(connect):
-    """A service that always names the same next page does not hold a reader for ever."""
+    """A service that repeats a cursor does not cause an endless loop."""
     page = http_answer({"runs": [{"id": "a", "status": "queued"}], "nextCursor": "again"})
     first = testerarmy.list_runs()
     with RawServer(always(page)) as server:
@@ -241,7 +241,7 @@ def test_a_cursor_that_repeats_ends_the_list(connect):
 
 
 def test_pages_are_fetched_as_they_are_consumed(service):
-    """Whoever stops reading stops asking."""
+    """When the reader stops, no further page is requested."""
     with senders.SyncSender(Endpoint(service.url, "sk_sandbox_key")) as sender:
         for _ in range(3):
             sender.send(TRIGGER)

@@ -1,4 +1,4 @@
-"""Certificates, proxies, and the environment variables that concern them: what the documentation says of each."""
+"""Certificates, proxies and their environment variables, as documented."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_a_bundle_is_trusted(connect, server, bundle):
 
 
 def test_verification_can_be_turned_off(connect, server):
-    """By whoever knows what that means."""
+    """The connection's extra can turn it off."""
     assert connect(server.url, verify=False).send(GET) == ()
 
 
@@ -81,7 +81,7 @@ def test_bundles_of_other_libraries_are_not_used(connect, server, bundle, enviro
 
 @pytest.mark.parametrize("way", ENDLESS)
 def test_an_answer_over_tls_that_never_ends_is_given_up(connect, bundle, way):
-    """As one without it."""
+    """It ends at the deadline, like one without TLS."""
     begun = time.monotonic()
     timeouts = Timeouts(connect=2.0, read=2.0, total=0.6)
     with TlsServer(bundle, ENDLESS[way], pause=0.02) as server, pytest.raises(AnswerLost, match=r"0\.6 s"):
@@ -114,7 +114,7 @@ def test_https_goes_through_a_proxy_as_a_tunnel(connect, environment):
 
 
 def test_no_proxy_is_obeyed(connect, environment):
-    """The host is asked for itself."""
+    """The host is contacted directly."""
     with RawServer(always(PROJECTS)) as proxy:
         environment.setenv("HTTP_PROXY", proxy.url)
         environment.setenv("NO_PROXY", "service.invalid")
@@ -126,7 +126,7 @@ def test_no_proxy_is_obeyed(connect, environment):
 @pytest.mark.parametrize("way", ENDLESS)
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_a_proxy_that_never_ends_is_given_up(connect, environment, scheme, way):
-    """The tunnel is a part of the exchange."""
+    """The deadline includes the proxy's tunnel."""
     begun = time.monotonic()
     with RawServer(ENDLESS[way], pause=0.02) as proxy:
         environment.setenv("ALL_PROXY", proxy.url.removesuffix("/api/v1"))

@@ -37,7 +37,7 @@ def test_names_are_camel_case_on_the_wire():
 
 
 def test_unknown_fields_are_ignored():
-    """A service grows."""
+    """Unknown fields are ignored."""
     assert Part.model_validate({"partId": "a", "shape": {"new": []}}) == Part(part_id="a")
 
 
@@ -71,7 +71,7 @@ def test_a_list_that_must_be_there_may_be_null_and_nothing_else():
 
 @given(name=JSON, part=JSON, parts=JSON)
 def test_no_json_breaks_what_is_not_vital(name, part, parts):
-    """Whatever comes, the object is read."""
+    """Any value of an optional field can be parsed."""
     whole = Whole.model_validate({"name": name, "part": part, "parts": parts})
     assert whole.name in (name, None)
 

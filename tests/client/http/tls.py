@@ -1,4 +1,4 @@
-"""A server that speaks TLS with a certificate that nobody knows, and that certificate."""
+"""A TLS server with a self-signed certificate, and that certificate."""
 
 from __future__ import annotations
 

@@ -71,7 +71,7 @@ def test_wrong_types_everywhere(kind, data):
 
 @pytest.mark.parametrize("kind", ANSWERS, ids=lambda kind: kind.__name__)
 def test_what_is_vital_must_be_there(kind):
-    """Without it the answer is of no use, and says so."""
+    """Without it, the response is refused with a reason."""
     for name in vital(kind):
         with pytest.raises(ValidationError, match=name):
             kind.model_validate({key: value for key, value in vital(kind).items() if key != name})
@@ -100,7 +100,7 @@ def test_a_page_with_a_run_without_an_id_is_not_read_in_part():
 
 @pytest.mark.parametrize("ids", ["abc", [None], [1], {"a": 1}])
 def test_ids_of_started_runs_are_not_read_in_part(ids):
-    """A run whose id got lost would be awaited by nobody."""
+    """Nothing would wait for a run without its id."""
     with pytest.raises(ValidationError):
         models.GroupRunQueued.model_validate({"status": "queued", "batchId": "b", "runIds": ids})
 

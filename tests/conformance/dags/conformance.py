@@ -1,4 +1,4 @@
-"""DAGs of one task each: what is run comes from the DAG run's conf, how it is run is in the DAG's name.
+"""DAGs with one task each: the DAG run's conf says what to run, and the DAG's name says how.
 
 ``conformance_VENDOR_MODE_RETRIES``
 """
@@ -34,6 +34,6 @@ for vendor, (operator, target, conn_id) in VENDORS.items():
                 max_active_runs=100,
                 max_active_tasks=100,
             ):
-                # A connection of its own keeps each case's requests apart from those of all others.
+                # Each case has its own connection, so that its requests are not shared with other cases.
                 what = {target: "{{ dag_run.conf['target'] }}", conn_id: "{{ dag_run.conf['conn_id'] }}"}
                 operator(**COMMON, **what, retries=retries, deferrable=mode == "deferrable")

@@ -2,12 +2,12 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_testerarmy.runs.awaiting.due_queue import SLACK, Timetable
+from airflow_provider_testerarmy.runs.awaiting.due_queue import SLACK, DueQueue
 
 
 def test_the_earliest_comes_first():
     """And among equals the one that was put first."""
-    table = Timetable()
+    table = DueQueue()
     for item, when in (("c", 3.0), ("a", 1.0), ("b", 1.0)):
         table.put(item, when)
     assert table.first() == (1.0, "a")
@@ -19,7 +19,7 @@ def test_the_earliest_comes_first():
 
 def test_an_item_can_be_moved():
     """It is there once."""
-    table = Timetable()
+    table = DueQueue()
     table.put("a", 1.0)
     table.put("b", 2.0)
     table.put("a", 3.0)
@@ -28,7 +28,7 @@ def test_an_item_can_be_moved():
 
 def test_what_is_dropped_leaves_no_memory_behind():
     """Though it was due in hours."""
-    table = Timetable()
+    table = DueQueue()
     for number in range(10_000):
         table.put(number, 1e6 + number)
     for number in range(9_999):
@@ -40,7 +40,7 @@ def test_what_is_dropped_leaves_no_memory_behind():
 
 def test_moving_an_item_again_and_again_piles_nothing_up():
     """A run that is polled for weeks is moved at each poll."""
-    table = Timetable()
+    table = DueQueue()
     for number in range(10_000):
         table.put("a", float(number))
     assert len(table._heap) <= 2 + SLACK

@@ -23,7 +23,7 @@ def walk(lists, *pages):
 
 
 def test_a_page_is_asked_for_once():
-    """Whoever asks next while it is under way gets none."""
+    """While a walk is in progress, no other one begins."""
     lists = begun()
     assert lists.wants_page
     lists.ask_page()
@@ -33,7 +33,7 @@ def test_a_page_is_asked_for_once():
 
 
 def test_what_no_list_shows_is_left_over():
-    """It is asked for itself, and not looked for again until it was."""
+    """It is fetched individually, and not searched for in lists until then."""
     lists = begun()
     seen = walk(lists, page(), page(*map(active, IDS[:8])))
     assert set(seen) == set(IDS[:8])
@@ -63,7 +63,7 @@ def test_lists_that_cannot_be_had_are_done_without_for_a_while():
 
 
 def test_what_nobody_waits_for_is_not_looked_for():
-    """A walk for nobody is over."""
+    """A walk without targets is complete."""
     lists = begun()
     for run_id in IDS:
         lists.forget(run_id)

@@ -44,7 +44,7 @@ def sent(rate, seconds, step=0.05, wanted=100, begin=START):
 
 
 def test_without_a_cap_everything_may_be_sent():
-    """Nothing is held back before the service has refused."""
+    """There is no limit before the first 429."""
     assert Rate().take(START, 1000) == 1000
     assert Rate().ready_at(START) == START
 
@@ -58,7 +58,7 @@ def test_a_cap_is_kept(per_second, seconds):
 
 
 def test_what_is_ready_can_be_taken():
-    """Whoever sleeps until then finds a request, however the clock rounds."""
+    """After sleeping until then, a request is available in spite of rounding."""
     for per_second in (0.3, 0.7, 3.0, 7.0):
         rate, now = Rate(per_second), START
         for _ in range(50):

@@ -1,4 +1,4 @@
-"""Who waits, and what is due when; the clock is a number."""
+"""Who waits for which runs, and which run is due when; with a test clock."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def test_a_stream_of_new_runs_starves_nobody():
 
 
 def test_under_a_cap_each_is_polled_in_turn():
-    """Nobody twice before everybody once."""
+    """No run is polled twice before every run has been polled once."""
     schedule = Schedule()
     ids = [f"run-{number}" for number in range(40)]
     for run_id in ids:
@@ -155,7 +155,7 @@ def test_a_run_is_due_at_the_deadline():
 
 
 def test_a_poll_that_began_before_the_deadline_is_not_the_last():
-    """Its answer may be of before the end of the run."""
+    """Its response may predate the end of the run."""
     schedule = Schedule()
     schedule.subscribe(["a"], Pace(3600, 600, 100.0), 0.0)
     schedule.gather(0.0)

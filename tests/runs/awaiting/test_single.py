@@ -26,7 +26,7 @@ def after(seconds, run_id, world_of, outcome=Outcome.PASSED):
 
 
 def test_a_wait_ends_when_everything_is_finished():
-    """With what became of each."""
+    """With the outcome of each."""
     answers = {"fetch": lambda run_id: script_of[run_id]()}
     script_of = {"a": script(active("a"), finished("a")), "b": script(finished("b", Outcome.FAILED))}
     end, world = wait(answers, "ab")
@@ -70,20 +70,20 @@ def test_no_transient_fault_ends_a_wait_before_max_outage(hiccup):
     world = World({"fetch": fetch})
     end = world.run(await_runs(Port(), "a", PACE, world.clock, world.lines.append))
     assert end.end is WaitEnd.FINISHED
-    assert any("the wait goes on" in line for line in world.lines)
+    assert any("Waiting continues" in line for line in world.lines)
 
 
 @pytest.mark.parametrize("hiccup", FAULTS, ids=lambda one: f"{one.kind} {one.retry_after}")
 def test_an_outage_ends_a_wait(hiccup):
-    """After ``max_outage`` without one good answer, and one pause later at the latest."""
+    """After ``max_outage`` without a successful request, at most one poll interval later."""
     end, world = wait({"fetch": hiccup})
     assert end.end is WaitEnd.UNAVAILABLE
     assert 600 < world.now - START <= 600 + 31
-    assert end.message == f"no good answer about 1 run (a) for 600 s: {hiccup.message}"
+    assert end.message == f"no successful request for 1 run (a) in 600 s: {hiccup.message}"
 
 
 def test_one_good_answer_ends_an_outage():
-    """Counted from the last one, an outage begins anew."""
+    """A successful request resets the outage."""
     hiccups = [transient()] * 50
     answers = script(*hiccups, active("a"), *hiccups, active("a"), *hiccups, finished("a"))
     end, world = wait({"fetch": answers})
@@ -107,7 +107,7 @@ def test_a_key_that_is_rejected_twice_ends_a_wait():
 
 
 def test_a_key_that_is_rejected_for_the_only_run_ends_a_wait():
-    """There is no other question to ask."""
+    """There is no other request to confirm it."""
     end, world = wait({"fetch": fault(FaultKind.DENIED)}, "a")
     assert (end.end, end.message) == (WaitEnd.DENIED, "access to 1 run (a) is denied: it is denied")
     assert world.count("fetch") == 2
@@ -176,30 +176,30 @@ def test_an_answer_in_between_shows_that_the_run_is_known():
 
 
 def test_a_fault_of_another_kind_in_between_shows_nothing():
-    """Neither that the run is known nor that it is not."""
+    """It says neither that the run exists nor that it does not."""
     answers = script(fault(FaultKind.NOT_FOUND), transient(), fault(FaultKind.NOT_FOUND), transient())
     end, _ = wait({"fetch": answers}, pace=Pace(20, 90))
     assert end.end is WaitEnd.UNAVAILABLE
 
 
 def test_the_deadline_ends_a_wait():
-    """At its time and not later, with what was last seen."""
+    """At the deadline, with the latest results."""
     end, world = wait({"fetch": active("a")}, pace=Pace(10, 600, START + 100))
     assert end.end is WaitEnd.DEADLINE
     assert world.now == START + 100
     assert end.results["a"].status == "running"
-    assert "1 run (a) not finished in time" in end.message
+    assert "1 run (a) did not finish in time" in end.message
 
 
 def test_a_run_that_ends_by_the_deadline_is_finished():
-    """There is a last look at the deadline."""
+    """The runs are polled a last time at the deadline."""
     world = World({"fetch": lambda run_id: after(100, run_id, lambda: world)})
     end = world.run(await_runs(Port(), "a", Pace(10, 600, START + 100), world.clock, print))
     assert end.end is WaitEnd.FINISHED
 
 
 def test_a_deadline_in_the_past_allows_one_look():
-    """A task that comes back late still sees what became of its runs."""
+    """A task that resumes late still gets the outcomes of its runs."""
     assert wait({"fetch": finished("a")}, pace=Pace(10, 600, START - 5))[0].end is WaitEnd.FINISHED
     assert wait({"fetch": active("a")}, pace=Pace(10, 600, START - 5))[0].end is WaitEnd.DEADLINE
 
@@ -212,7 +212,7 @@ def test_retry_after_is_obeyed():
 
 
 def test_a_rate_limit_ends_a_round():
-    """Asking for the next run at once would only make it worse."""
+    """Requesting the next run immediately would only make it worse."""
     limits = fault(FaultKind.RATE_LIMITED)
     answers = script(limits, finished("a"), finished("b"), finished("c"))
     asked_at = []
@@ -242,7 +242,7 @@ def test_absurd_requests_to_wait_are_bounded():
 
 
 def test_an_unknown_status_is_waited_for():
-    """Nobody knows whether it is an end, so it is none, and never a success."""
+    """An unknown status does not count as an end, and never as a pass."""
     paused = RunResult("a", "paused", Phase.UNKNOWN)
     end, world = wait({"fetch": paused}, pace=Pace(10, 600, START + 3600))
     assert end.end is WaitEnd.DEADLINE
@@ -251,7 +251,7 @@ def test_an_unknown_status_is_waited_for():
 
 
 def test_a_progress_line_is_shown_once_per_change():
-    """Not once per look."""
+    """Not once per poll."""
     steps = [active("a", "queued")] * 5 + [active("a")] * 20 + [finished("a")]
     _, world = wait({"fetch": script(*steps)})
     assert world.lines == ["0/1 finished; 1 queued", "0/1 finished; 1 running", "1/1 finished: 1 passed"]
@@ -347,10 +347,10 @@ def test_a_look_says_whether_there_is_something_to_wait_for():
 
 
 def test_a_fault_does_not_end_a_look_and_a_denied_key_does():
-    """The next look may be luckier; a key that is rejected twice will not be."""
+    """A later poll may succeed, unless the key was rejected twice."""
     end, world = one_look({"fetch": transient()})
     assert end is None
-    assert "Vendor did not answer (503 from a proxy)." in world.lines
+    assert "A request to Vendor failed (503 from a proxy)." in world.lines
     denied, world = one_look({"fetch": fault(FaultKind.DENIED)})
     assert (denied.end, world.slept) == (WaitEnd.DENIED, [5])
     assert one_look({"fetch": script(fault(FaultKind.DENIED), finished("b"), finished("a"))})[0].end is (
@@ -359,6 +359,6 @@ def test_a_fault_does_not_end_a_look_and_a_denied_key_does():
 
 
 def test_a_look_after_the_deadline():
-    """Says so."""
+    """The fault is reported."""
     late = Pace(10, 600, START - 1)
     assert one_look({"fetch": active}, pace=late)[0].end is WaitEnd.DEADLINE

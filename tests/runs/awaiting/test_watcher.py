@@ -1,4 +1,4 @@
-"""Many who wait in one event loop, and the one poller that serves them all; the service is in memory."""
+"""Many waiters in one event loop share one poller; the service is in memory."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ async def test_a_closed_watcher_takes_nobody_in():
 
 @asynchronous
 async def test_what_the_poller_dies_of_reaches_everybody():
-    """Nobody is left waiting for a poller that is gone."""
+    """Every wait ends when the poller does."""
     office = Office()
     office.account.start("a", "b")
     waits = [office.wait("a"), office.wait("b")]
@@ -152,7 +152,7 @@ async def test_a_denied_key_ends_every_wait():
 
 @pytest.mark.parametrize("error", [asyncio.CancelledError, GeneratorExit])
 def test_a_question_that_is_cancelled_leaves_nobody_waiting(error):
-    """Every waiter learns of it, and nobody new joins a poller that is gone."""
+    """Every wait ends, and no waiter joins a poller that has ended."""
 
     @asynchronous
     async def cancelled():
@@ -197,7 +197,7 @@ def test_a_poller_that_is_cancelled_leaves_nobody_waiting(began):
 
 @asynchronous
 async def test_a_log_that_cannot_be_written_to_concerns_its_own_task():
-    """The others hear of their runs."""
+    """The other waiters get their results."""
     office = Office()
     office.account.start("a", "b")
 
@@ -214,7 +214,7 @@ async def test_a_log_that_cannot_be_written_to_concerns_its_own_task():
 
 @pytest.mark.parametrize("error", [ValueError, TypeError, KeyError, RecursionError, OverflowError])
 def test_an_answer_that_cannot_be_read_ends_nobodys_wait(error):
-    """It is a hiccup of the one question."""
+    """Only this request counts as failed."""
 
     @asynchronous
     async def odd():
@@ -299,7 +299,7 @@ async def test_an_outage_ends_each_wait_by_its_own_measure():
     short, long = office.wait("a", pace=Pace(0.02, 0.2)), office.wait("b")
     waited = await short
     assert waited.end is WaitEnd.UNAVAILABLE
-    assert any("the wait goes on" in line for line in office.lines)
+    assert any("Waiting continues" in line for line in office.lines)
     office.account.trouble = lambda _question: None
     office.account.end("b")
     assert (await long).end is WaitEnd.FINISHED
@@ -332,7 +332,7 @@ async def test_no_more_questions_are_under_way_than_there_are_connections():
 
 @asynchronous
 async def test_progress_is_told_by_the_line():
-    """Each who waits hears of its own runs, and of the end in any case."""
+    """Each waiter gets reports about its own runs, and always about the end."""
     office = Office()
     office.account.start("a", "b")
     wait = office.wait("a", "b")
@@ -345,7 +345,7 @@ async def test_progress_is_told_by_the_line():
 
 @asynchronous
 async def test_everybody_is_told_in_a_context_of_their_own():
-    """By the context Airflow knows whose log a line belongs to; the poller is nobody's."""
+    """Airflow finds a line's log by the context; the poller's context belongs to no task."""
     office = Office()
     office.account.start("a", "b")
     told, asked_by = [], set()

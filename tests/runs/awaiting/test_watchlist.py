@@ -1,4 +1,4 @@
-"""What watching costs and sees: an account in memory, a clock that is set, no I/O."""
+"""The requests that waiting costs, and the results it gets; a service in memory and a test clock."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_a_thousand_runs_cost_some_pages_per_interval():
     account.asked.clear()
     watch.go_on(25)
     assert account.count() <= 75
-    assert account.count("glance") == 0
+    assert account.count("fetch_state") == 0
 
 
 def test_few_runs_are_asked_for_one_by_one():
@@ -57,10 +57,10 @@ def test_few_runs_are_asked_for_one_by_one():
 
 
 def test_runs_behind_those_of_others_are_soon_asked_for_one_by_one():
-    """Looking for them in lists does not pay, and that is remembered for a while."""
+    """Searching lists is too expensive, and this is remembered for a while."""
     account, watch, _ = watching(8, others=5000)
     watch.go_on(120)
-    rounds = account.count("glance") / 8
+    rounds = account.count("fetch_state") / 8
     assert account.count("list_by_status") < rounds
 
 
@@ -92,7 +92,7 @@ def test_new_runs_do_not_make_old_ones_be_listed():
     account.asked.clear()
     watch.go_on(4)
     assert account.count("list_by_status") <= 2 * 21
-    assert 2 <= account.count("glance") <= 5
+    assert 2 <= account.count("fetch_state") <= 5
 
 
 # -- what it sees

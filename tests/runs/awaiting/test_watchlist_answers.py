@@ -1,4 +1,4 @@
-"""What odd ids, odd answers and rejected keys end, and what they leave alone."""
+"""Which waits invalid ids, unusable responses and rejected keys end, and which continue."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ ODD = ["", " ", "a\nb", "\ud800", None, 1.5, b"run", True, ["run-1"], {}, -1, 10
 class Picky(Port):
     """A vendor whose ids are small numbers and words."""
 
-    def glance(self, run_id):
+    def fetch_state(self, run_id):
         if not usable_id(run_id):
             raise ValueError("not an id")
-        return super().glance(run_id)
+        return super().fetch_state(run_id)
 
 
 @pytest.mark.parametrize("odd", ODD, ids=range(len(ODD)))
@@ -61,7 +61,7 @@ def test_an_unusable_id_is_refused_each_time():
 
 
 def test_a_rejected_key_ends_every_wait_after_the_second_question():
-    """And the requests until then can be counted on the fingers."""
+    """Few requests are sent until then."""
     account, watch, _ = watching(30, statuses=())
     watch.go_on(60)
     account.asked.clear()

@@ -78,7 +78,7 @@ def test_an_outage_ends_the_waits_and_only_after_max_outage():
     watch.go_on(25)
     ends = [watch.list.over(one, account.now) for one in watch.subscriptions[:100]]
     assert {end.end for end in ends} == {WaitEnd.UNAVAILABLE}
-    assert ends[0].message.endswith("for 600 s: 503 from a proxy")
+    assert ends[0].message.endswith("in 600 s: 503 from a proxy")
     assert watch.list.over(late, account.now) is None
 
 
@@ -99,7 +99,7 @@ def test_a_deadline_is_met_while_others_wait_on():
 @pytest.mark.parametrize("statuses", [(), None], ids=["without lists", "with lists"])
 @pytest.mark.parametrize("count", [1, 8, 50])
 def test_a_deadline_ends_a_wait_once_its_last_poll_is_answered(count, statuses, deadline):
-    """Though nothing has changed: news of every answer comes then, not half a minute later."""
+    """Even without a change: the waiter is notified at once, not half a minute later."""
     account, watch, ids = watching(count, statuses=statuses)
     late = watch.wait_for(ids, Pace(3600, 600, START + deadline))
     ended = []
@@ -126,7 +126,7 @@ def test_a_hiccup_at_the_last_poll_is_asked_about_once_more():
 
 
 def test_a_service_that_is_down_at_the_deadline_does_not_prolong_a_wait():
-    """Two polls in vain are enough."""
+    """Two failed polls are enough."""
     account, watch, _ = watching(1)
     hasty = watch.wait_for(["run-0"], Pace(5, 600, START + 40))
     watch.go_on(39.9)
@@ -136,7 +136,7 @@ def test_a_service_that_is_down_at_the_deadline_does_not_prolong_a_wait():
 
 
 def test_retry_after_is_not_cut_by_the_outage_of_one():
-    """The connection is held, whoever waits with however little patience."""
+    """``Retry-After`` applies to the connection, even for waiters with a short ``max_outage``."""
     account, watch, _ = watching(0)
     account.start("a", "b")
     account.trouble = lambda _question: fault(FaultKind.RATE_LIMITED, retry_after=60)
@@ -152,22 +152,22 @@ def test_retry_after_is_not_cut_by_the_outage_of_one():
 
 @pytest.mark.parametrize("each", [1, 2000], ids=["a run each", "the same runs"])
 def test_thousands_of_waits_in_trouble_are_checked_in_no_time(each):
-    """Nobody else in the event loop has its turn meanwhile."""
+    """Nothing else in the event loop could run meanwhile."""
     account, watch = Account(), None
     ids = [f"run-{number}" for number in range(2000)]
     watch = Watch(account, statuses=(), rate=Rate(5))
     for number in range(2000):
         watch.wait_for(ids if each > 1 and number < 60 else [ids[number]], PACE)
     for run_id in ids:
-        question = Question(Port().glance(run_id), run_id, account.now)
+        question = Question(Port().fetch_state(run_id), run_id, account.now)
         watch.list.failed(question, fault(FaultKind.NOT_FOUND), account.now)
-    watch.list.news()
+    watch.list.take_changed()
     began = time.process_time()
     assert not any(watch.list.may_be_over(one, account.now + 1) for one in watch.subscriptions)
     assert time.process_time() - began < 0.05
     began = time.process_time()
-    question = Question(Port().glance("run-7"), "run-7", account.now)
+    question = Question(Port().fetch_state("run-7"), "run-7", account.now)
     watch.list.failed(question, fault(FaultKind.NOT_FOUND), account.now + 1)
-    for one in watch.list.news():
+    for one in watch.list.take_changed():
         assert watch.list.over(one, account.now + 1) is None
     assert time.process_time() - began < 0.05

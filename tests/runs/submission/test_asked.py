@@ -1,4 +1,4 @@
-"""What a record is compared with: what is asked, and the generation."""
+"""What a try compares with a record: what the task asks for, and the generation."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def asked(**changes):
     ],
 )
 def test_runs_serve_what_asks_for_the_same(changes, runs, target):
-    """The body of a request that is known only in outline says nothing."""
+    """A request without its body matches any body."""
     assert asked().same_runs(asked(**changes)) is runs
     assert asked().same_target(asked(**changes)) is target
 
@@ -57,7 +57,7 @@ def test_another_connection_is_another_target():
 
 
 def test_the_gate_is_not_part_of_what_runs():
-    """It judges them; a changed gate starts nothing anew."""
+    """The gate only judges runs; changing it starts none."""
     one, other = (asked_for("hook", "conn", RunRequest("test", "t"), gate) for gate in ("a", "b"))
     assert one.same_runs(other)
     assert not one.same_gate(other)

@@ -1,4 +1,4 @@
-"""The decision about an attempt, as the table of all its inputs."""
+"""The decision about a record, as a table of all inputs."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ ENDS = [row for row in ROWS if row.follows]
 
 
 def test_every_combination_is_in_the_table():
-    """Four records, four wishes and four generations begin; every ending has a try after it or none."""
-    assert len(BEGINS) == 4 * 4 * 4
+    """Five records, four wishes and four generations begin; every ending has a try after it or none."""
+    assert len(BEGINS) == 5 * 4 * 4 + 1
     assert {(row.ending, row.follows) for row in ENDS} == {(str(e), f) for e in Ending for f in ("yes", "no")}
     assert len(ROWS) == len(BEGINS) + len(ENDS) + 2
 
@@ -30,7 +30,10 @@ def test_a_record_of_somebody_else_is_left_alone():
 
 @pytest.mark.parametrize("row", BEGINS, ids=lambda row: f"{row.record}, {row.asked}, {row.generation}")
 def test_how_a_try_begins(row):
-    """Only the same wish of the same generation finds its runs again, and not after a final verdict."""
+    """Only the same wish of the same generation finds its runs again.
+
+    A concluded record is one of before a clear, unless the DAG run counts its clears and has counted none.
+    """
     same = (row.asked, row.generation) == ("same", "same") and row.record != "concluded"
     kept = Action.LOOK if row.record == "of unknown effect" else Action.KEEP
     assert row.action is (kept if same else Action.REPLACE)

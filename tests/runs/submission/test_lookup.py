@@ -1,4 +1,4 @@
-"""Finding what a lost request has started: ours is found, another's is not taken."""
+"""Looking up what a lost request has started, without taking another task's runs."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_times_without_a_zone_are_utc():
 
 
 def test_what_was_listed_before_the_request_is_not_new():
-    """However close their times are: the ids tell, and not the clocks."""
+    """Even if their times are close: the ids decide, not the clocks."""
     listed = page(run("new", 1), run("seen", 0), run("older", -1))
     assert look(listed, known=["seen"])[0].submission == adopted("new")
     assert look(page(run("seen", 30), run("older", 29)), known=["seen"])[0] is None
@@ -107,7 +107,7 @@ def test_a_list_is_read_until_it_gets_old():
 
 
 def test_a_run_that_does_not_quite_match_makes_the_end_unclear():
-    """It is of the same target and new, so nothing is sent; and it is not taken."""
+    """It is new and has the same target, so nothing is sent, and it is not adopted."""
     found, world = look(page(run("a", 1), match=Match.MAYBE))
     assert (found.end, found.candidates) == (SubmitEnd.UNCLEAR, ("a",))
     assert "a new run of the same target" in found.message
@@ -115,9 +115,9 @@ def test_a_run_that_does_not_quite_match_makes_the_end_unclear():
 
 
 def test_one_that_matches_is_taken_beside_one_that_does_not_quite():
-    """Somebody else runs the same test on another device."""
+    """Another client runs the same test on another device."""
     both = page(run("a", 1), run("b", 1))
-    both = type(both)((both.sightings[0], type(both.sightings[1])(both.sightings[1].run, Match.MAYBE)))
+    both = type(both)((both.listed_runs[0], type(both.listed_runs[1])(both.listed_runs[1].run, Match.MAYBE)))
     assert look(both)[0].submission == adopted("a")
 
 

@@ -1,4 +1,4 @@
-"""What a further round runs, what still counts, and what was flaky: from the ledger of all rounds."""
+"""Which tests a further round runs, which results still count, and which tests were flaky."""
 
 from __future__ import annotations
 
@@ -174,5 +174,5 @@ def test_a_test_that_the_service_no_longer_has_is_reported():
     runs = [finished("a0", test_id="a"), finished("b0", F, test_id="b"), finished("c1", test_id="c")]
     results = {run.test_id: run for run in with_rounds(runs, record)}
     assert results["b"].outcome is S
-    assert results["b"].reason == "the service no longer has this test; before, it was failed"
+    assert results["b"].reason == "the service no longer has this test; its last outcome was failed"
     assert (results["a"].outcome, results["c"].outcome, results["c"].flaky) == (P, P, True)

@@ -1,4 +1,4 @@
-"""The record as JSON, its signature, and records of the version before."""
+"""The record as JSON, its signature, and records of version 1."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_a_record_survives_json(record):
 
 
 def test_nothing_is_no_record():
-    """A first try remembers nothing."""
+    """The first try has no record."""
     assert from_json(None) is None
 
 
@@ -112,7 +112,7 @@ def test_a_stored_request_has_no_secrets():
 
 
 def test_of_a_large_request_only_the_outline_is_stored():
-    """What stems from it cannot be told then, so nothing of it is taken."""
+    """Its runs cannot be matched, so none is adopted."""
     request = RunRequest("prompt", "", {"prompt": "x" * MAX_BODY})
     record = Record(Asked("h", "c"), Generation(0)).with_part("run", Part(request))
     read = from_json(to_json(record)).parts["run"].request
@@ -194,7 +194,7 @@ def test_an_open_record_of_the_version_before():
 
 
 def test_a_lost_intent_of_the_version_before():
-    """It is looked for by its time."""
+    """It is looked up by its time."""
     (part,) = from_json(FIXTURES["intent"]).unsettled
     assert (part.state, part.since) == (PartState.SENDING, datetime(2026, 2, 11, 12, tzinfo=UTC))
 

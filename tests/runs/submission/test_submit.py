@@ -79,16 +79,34 @@ def test_a_target_that_cannot_be_seen_is_not_submitted(kind, end):
 @pytest.mark.parametrize(
     ("kind", "end"),
     [
-        (FaultKind.DENIED, SubmitEnd.DENIED),
         (FaultKind.REFUSED, SubmitEnd.REFUSED),
         (FaultKind.CONFLICT, SubmitEnd.REFUSED),
     ],
 )
 def test_a_refused_submission_started_nothing(kind, end):
-    """It is sent once, and there is nothing to look for."""
+    """It is sent once, and no lookup is needed."""
     ended, notes, world = start({"submit": fault(kind)})
     assert (ended.end, notes.names) == (end, ["intent", "nothing_started"])
     assert (world.count("submit"), world.count("list_candidates")) == (1, 0)
+
+
+def test_a_key_that_is_rejected_twice_ends_the_submission():
+    """Nothing was started, and nothing is looked for."""
+    denied = fault(FaultKind.DENIED)
+    ended, notes, world = start({"submit": denied})
+    assert (ended.end, notes.names) == (SubmitEnd.DENIED, ["intent", "intent", "nothing_started"])
+    assert (world.count("submit"), world.count("list_candidates")) == (2, 0)
+
+
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [("prepare", Scope("p", "Title")), ("list_newest", ()), ("submit", submission("a"))],
+)
+def test_a_key_that_is_rejected_once_is_tried_again(question, answer):
+    """It was revoked a moment before its successor was stored; a rejected request had no effect."""
+    asked = {"submit": submission("a"), question: script(fault(FaultKind.DENIED), answer)}
+    ended, _, world = start(asked)
+    assert (ended.end, world.count(question)) == (SubmitEnd.SUBMITTED, 2)
 
 
 @pytest.mark.parametrize("kind", [FaultKind.NOT_FOUND, FaultKind.REFUSED])
@@ -103,7 +121,7 @@ def test_a_refusal_that_may_have_had_an_effect_is_looked_into(kind):
 
 
 def test_what_was_not_sent_is_sent_again():
-    """Until the outage has lasted too long; nobody needs to look for anything."""
+    """It is retried for ``max_outage``; no lookup is needed."""
     ended, notes, world = start({"submit": script(transient(), transient(), submission("a"))})
     assert (ended.end, notes.names) == (SubmitEnd.SUBMITTED, ["intent"] * 3 + ["submitted"])
     ended, notes, world = start({"submit": transient()})
@@ -114,7 +132,7 @@ def test_what_was_not_sent_is_sent_again():
 
 
 def test_retry_after_is_obeyed_within_reason():
-    """A rate limit says when to come back; years are not waited."""
+    """``Retry-After`` is obeyed, but not for years."""
     limits = [fault(FaultKind.RATE_LIMITED, retry_after=after) for after in (45.0, float("inf"))]
     assert start({"submit": script(limits[0], submission("a"))})[2].slept == [45.0]
     assert start({"submit": script(limits[1], submission("a"))})[2].slept == [600.0]
@@ -175,7 +193,7 @@ def test_an_ambiguous_answer_is_settled_against_the_list(shown):
         assert notes.names == ["intent", "intent", "submitted"]
     else:
         assert (ended.end, ended.candidates) == (SubmitEnd.UNCLEAR, ("a", "b"))
-        assert "more runs than one submission starts were found: 2 runs (a, b)" in ended.message
+        assert "more new runs were found than one submission starts: 2 runs (a, b)" in ended.message
         assert (notes.names, world.count("submit")) == (["intent", "unclear"], 1)
 
 
@@ -189,10 +207,10 @@ def test_what_cannot_be_looked_up_is_unclear(kind):
 
 
 def test_a_service_without_lists_leaves_it_unclear():
-    """There is no way to tell, so it is not sent again."""
+    """The effect cannot be determined, so it is not sent again."""
     ended, notes, world = start({"submit": ambiguous()}, port=Port(active_statuses=()))
     assert (ended.end, notes.names, world.count("submit")) == (SubmitEnd.UNCLEAR, ["intent", "unclear"], 1)
-    assert "offers no way to look up" in ended.message
+    assert "cannot look up what was started" in ended.message
     assert not ended.look_again
 
 
@@ -204,7 +222,7 @@ def test_a_list_that_never_ends_is_no_proof():
 
 
 def test_sends_are_bounded():
-    """However often the service loses them."""
+    """For any number of lost responses."""
     ended, notes, world = start({"submit": ambiguous(), "list_candidates": page()})
     assert (ended.end, world.count("submit")) == (SubmitEnd.UNAVAILABLE, MAX_SENDS)
     assert notes.names == ["intent"] * MAX_SENDS + ["nothing_started"]
@@ -212,7 +230,7 @@ def test_sends_are_bounded():
 
 @pytest.mark.parametrize("hours", [-26, -1, 1, 26])
 def test_clocks_may_differ(hours):
-    """What is new is told by the service's clock: hours of difference to the worker's do not matter."""
+    """The service's clock decides which runs are new; the worker's clock does not matter."""
     ahead = hours * 3600.0
     old, ours = new("old", ahead - 61), new("a", ahead + 1)
     answers = {"submit": ambiguous(), "list_candidates": page(ours, old)}
@@ -248,7 +266,7 @@ def test_a_lost_intent_of_which_two_were_found_is_unclear():
 
 
 def test_a_lost_intent_that_cannot_be_looked_for_may_be_looked_for_later():
-    """The next try may be luckier."""
+    """The next try may succeed."""
     ended, notes, _ = start({"list_candidates": transient()}, intent=-9)
     assert (ended.end, ended.look_again, notes.names) == (SubmitEnd.UNCLEAR, True, [])
 
@@ -291,9 +309,9 @@ ONE, TWO = new("a", test_id="t1"), new("b", test_id="t2")
         (page(TWO, ONE, new("x", test_id="other")), "adopted"),
         (page(), "again"),
         (page(new("x", test_id="other")), "again"),
-        (page(ONE), "some, though not all, of its runs were found: 1 run (a)"),
-        (page(TWO, ONE, new("c", test_id="t1")), "more runs than one submission starts were found"),
-        (page(ONE, new("c", test_id="t1")), "more runs than one submission starts were found"),
+        (page(ONE), "only some of its runs were found: 1 run (a)"),
+        (page(TWO, ONE, new("c", test_id="t1")), "more new runs were found than one submission starts"),
+        (page(ONE, new("c", test_id="t1")), "more new runs were found than one submission starts"),
     ],
 )
 def test_a_group_is_adopted_whole_or_not_at_all(listed, fate):

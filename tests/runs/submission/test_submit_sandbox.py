@@ -154,7 +154,7 @@ def test_the_preparation_run_of_a_group_is_adopted_too(service, group):
 
 @pytest.mark.parametrize(("key", "end"), [("sk_wrong", SubmitEnd.DENIED), ("sk_forbidden", SubmitEnd.DENIED)])
 def test_a_wrong_key_submits_nothing(service, key, end):
-    """The look at the target shows it."""
+    """Reading the target shows it, twice."""
     with SyncSender(Endpoint(service.url, key), policy=ONCE) as sender:
         ended = Worker(service, sender).submit(REQUESTS[0])
-    assert (ended.end, service.control.log.counts()) == (end, {"get_test": 1})
+    assert (ended.end, service.control.log.counts()) == (end, {"get_test": 2})

@@ -115,7 +115,7 @@ def with_issue(severity=5, *, confirmed=True, outcome=Outcome.PASSED, **fields):
     ],
 )
 def test_the_verdict(outcomes, gate, verdict):
-    """What a set of outcomes comes to."""
+    """The verdict on a set of outcomes."""
     assert QualityGate.of(gate).judge(runs(outcomes)).kind == verdict
 
 
@@ -138,12 +138,12 @@ def test_the_verdict(outcomes, gate, verdict):
     ],
 )
 def test_issues_of_a_passed_run(issue, gate, verdict):
-    """A run that passed may fail the gate all the same."""
+    """A passed run may fail the gate."""
     assert QualityGate.of(gate).judge([with_issue(**issue)]).kind == verdict
 
 
 def test_issues_of_an_errored_run_do_not_make_it_failed():
-    """The service broke; the product was not judged."""
+    """The service could not complete the run, so the product was not judged."""
     gate = QualityGate(max_severity=0, fail_on_warnings=True)
     assert gate.judge([with_issue(outcome=Outcome.ERRORED)]).kind == "errored"
 
@@ -161,7 +161,7 @@ def test_a_run_that_is_not_finished_has_no_outcome():
 
 
 def test_reasons_name_test_issue_severity_and_link():
-    """So that nobody has to open the dashboard to learn what broke."""
+    """So that you need not open the dashboard to see what failed."""
     failed = with_issue(4, outcome=Outcome.FAILED, title="Checkout", url="https://tester.army/r", test_id="t")
     passed = with_issue(5, title="Price", url="https://tester.army/p")
     verdict = QualityGate(max_severity=2).judge([failed, passed])
@@ -218,8 +218,8 @@ def test_the_rate_is_among_the_reasons():
 
 
 def test_no_run_is_a_reason():
-    """An untested thing has not passed."""
-    assert "nothing tested is not passed" in QualityGate().judge([]).reasons[0]
+    """An untested product has not passed."""
+    assert "nothing was tested" in QualityGate().judge([]).reasons[0]
 
 
 def test_counts_are_by_outcome():

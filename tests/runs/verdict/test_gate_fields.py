@@ -134,7 +134,7 @@ def test_ids_match_in_any_case():
 
 
 def test_ids_that_match_no_run_are_warned_of():
-    """A typing error makes a test blocking, and nothing else tells."""
+    """A typo makes a test blocking, and nothing else would show it."""
     reasons = QualityGate(non_blocking_tests=["T0", "mistyped"]).judge(runs("P")).reasons
     assert "ids that match no run: mistyped. Check them." in reasons[-1]
     many = QualityGate(non_blocking_tests=[f"x{n}" for n in range(9)]).judge(runs("P")).reasons

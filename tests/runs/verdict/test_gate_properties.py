@@ -86,7 +86,7 @@ def test_a_further_failure_makes_no_pass(results, gate, at):
 
 @given(results=st.lists(RUNS, max_size=6), gate=GATES, data=st.data())
 def test_the_order_of_runs_does_not_matter(results, gate, data):
-    """A verdict is about a set."""
+    """A verdict is about a set of runs."""
     shuffled = data.draw(st.permutations(results))
     assert gate.judge(shuffled).kind == gate.judge(results).kind
     assert gate.judge(shuffled).counts == gate.judge(results).counts

@@ -71,7 +71,7 @@ def hostile_run(number, outcome=Outcome.FAILED):
 
 @pytest.mark.parametrize("count", [1, 20, 250, 1000])
 def test_a_thousand_hostile_runs_fit(count):
-    """16 KiB whatever comes, all keys, no control characters, and what was left out is counted."""
+    """At most 16 KiB, all keys, no control characters, and omitted entries are counted."""
     assert len(HOSTILE) > 10_000
     results = [hostile_run(number) for number in range(count)]
     summary = summary_of(results, batch_id=UUID.format(1), url="https://tester.army/x")
@@ -92,7 +92,7 @@ def test_runs_that_are_not_finished_are_as_hostile():
 
 @pytest.mark.parametrize("size", [100, 20_000])
 def test_ids_and_links_of_any_length(size):
-    """Neither do they break the bound, nor do they keep the summary from ending."""
+    """They neither exceed the limit nor cause an endless loop."""
     long = "x\x1b" * size
     summary = summary_of([finished(long, test_id=long, url=long)], batch_id=long, url=long)
     assert summary["verdict"] == "passed"

@@ -19,13 +19,13 @@ def test_titles_of_a_group_come_from_all_pages():
 
 
 def test_the_title_of_a_test_is_that_of_the_target():
-    """One look at it."""
+    """It is read once."""
     assert World({"prepare": Scope("p", "Checkout")}).run(titles_of(Port(), TEST, "p")) == {"t": "Checkout"}
     assert World({"prepare": Scope("p")}).run(titles_of(Port(), TEST, "p")) == {}
 
 
 def test_a_name_is_not_worth_waiting_for():
-    """The fault is the caller's, at once."""
+    """The caller gets the fault immediately, without a retry."""
     world = World({"prepare": transient()})
     with pytest.raises(ServiceFault):
         world.run(titles_of(Port(), TEST, "p"))
@@ -33,7 +33,7 @@ def test_a_name_is_not_worth_waiting_for():
 
 
 def test_a_list_that_never_ends_is_given_up():
-    """A service that always names the same next page does not hold a task for ever."""
+    """A service that repeats a cursor does not cause an endless loop."""
     world = World({"list_tests": Tests({"a": "A"}, frozenset(), "again")})
     assert world.run(titles_of(Port(group=True), GROUP, "p")) == {"a": "A"}
     assert len(world.asked) == 2

@@ -45,7 +45,7 @@ def test_stopping_keeps_the_time():
 
 @pytest.mark.parametrize("speed", [0, -1, 1e9, float("nan")])
 def test_impossible_speeds_are_refused(speed):
-    """Time neither stands still by speed nor runs backwards."""
+    """The speed must be positive, so that time never stops or runs backwards."""
     with pytest.raises(ValueError, match="speed"):
         SandboxClock(speed)
 

@@ -6,7 +6,7 @@ from airflow_provider_testerarmy.sandbox.core import edits
 
 
 def page():
-    """Two runs, as a list has them."""
+    """A list response with two runs."""
     return {
         "runs": [
             {"id": "a", "createdAt": "2026-02-11T12:00:00.250Z", "input": {"prompt": " Look\n twice "}},
@@ -25,7 +25,7 @@ def page():
     ],
 )
 def test_a_value_is_put_where_the_path_leads(path, expected):
-    """A way that ends early changes nothing."""
+    """A path that does not exist changes nothing."""
     document = page()
     edits.put(document, path, "x")
     assert [run["id"] for run in document["runs"]] == expected
@@ -39,7 +39,7 @@ def test_the_last_key_of_a_put_may_be_new():
 
 
 def test_values_are_dropped():
-    """From objects and from lists, all of them."""
+    """All values that the path names are removed, from objects and from lists."""
     document = page()
     edits.drop(document, "runs.*.input.prompt")
     edits.drop(document, "runs.*.status")
@@ -76,7 +76,7 @@ def test_times_are_written_in_other_ways(name, expected):
     ],
 )
 def test_texts_are_spelled_in_other_ways(name, expected):
-    """A run without the text is left alone."""
+    """A run without the field is not changed."""
     document = page()
     edits.change(document, "runs.*.input.prompt", name)
     assert [run["input"] for run in document["runs"]] == [{"prompt": expected}, {}]
@@ -87,14 +87,14 @@ def test_texts_are_spelled_in_other_ways(name, expected):
     [("repeat_first", ["a", "b", "a"]), ("drop_first", ["b"]), ("reverse", ["b", "a"])],
 )
 def test_lists_are_changed(name, expected):
-    """An id comes twice, or not at all."""
+    """An id is repeated or missing."""
     document = {"runIds": ["a", "b"]}
     edits.change(document, "runIds", name)
     assert document["runIds"] == expected
 
 
 def test_a_number_becomes_text():
-    """Docket's ids are numbers."""
+    """Docket's ids are integers; as text they are wrong."""
     document = {"test_run": {"id": 38001}}
     edits.change(document, "test_run.id", "text")
     assert document["test_run"]["id"] == "38001"
@@ -102,6 +102,6 @@ def test_a_number_becomes_text():
 
 @pytest.mark.parametrize("name", ["earthquake", "shift:", "shift:soon"])
 def test_unknown_changes_are_refused(name):
-    """A misspelt change does not go unnoticed."""
-    with pytest.raises(ValueError, match="no change is called"):
+    """An unknown change is an error."""
+    with pytest.raises(ValueError, match="unknown change"):
         edits.change_named(name)

@@ -30,7 +30,7 @@ def test_resets(server, remote, kind, runs):
 
 @pytest.mark.parametrize(("kind", "runs"), [("timeout", 0), ("timeout_after", 8)])
 def test_timeouts(server, remote, kind, runs):
-    """Nothing is answered; only `timeout_after` started the runs."""
+    """No response is sent; only `timeout_after` started the runs."""
     server.control.faults.add(kind, "trigger_group")
     with pytest.raises(httpx.ReadTimeout):
         remote.post(TRIGGER, timeout=1)
@@ -43,7 +43,7 @@ def test_timeouts(server, remote, kind, runs):
     [("status", 500, "INTERNAL_ERROR", 0), ("status_after", 504, "GATEWAY_TIMEOUT", 8)],
 )
 def test_statuses(server, remote, kind, status, error, runs):
-    """An error is answered; only `status_after` started the runs."""
+    """An error response is sent; only `status_after` started the runs."""
     server.control.faults.add(kind, "trigger_group")
     answer = remote.post(TRIGGER)
     assert (answer.status_code, answer.json()["error"]) == (status, error)
@@ -51,7 +51,7 @@ def test_statuses(server, remote, kind, status, error, runs):
 
 
 def test_an_error_may_follow_the_effect_as_html(server, remote):
-    """A proxy's page hides what has happened."""
+    """A proxy's page hides whether the call took effect."""
     server.control.faults.add(
         "status_after", "trigger_group", status=502, body="<html>", content_type="text/html"
     )
@@ -86,7 +86,7 @@ def test_html(server, remote):
 
 @pytest.mark.parametrize("kind", ["empty", "garbage", "wrong_shape", "truncated"])
 def test_spoiled_answers_follow_the_effect(server, remote, kind):
-    """The runs were started, but the answer does not tell."""
+    """The runs were started, but the response does not say so."""
     server.control.faults.add(kind, "trigger_group")
     with pytest.raises((ValueError, KeyError, httpx.RemoteProtocolError)):
         remote.post(TRIGGER).json()["runIds"]
@@ -102,7 +102,7 @@ def test_a_truncated_body_is_shorter_than_promised(server, remote):
 
 
 def test_delay_in_real_seconds(server, remote):
-    """The answer is true, but late; a client without patience sees a time-out."""
+    """The response is real but late; a client with a short time-out gives up."""
     server.control.faults.add("delay", "list_runs", seconds=0.2)
     begun = time.monotonic()
     assert remote.get("/runs").status_code == 200
@@ -113,7 +113,7 @@ def test_delay_in_real_seconds(server, remote):
 
 
 def test_delay_in_sandbox_seconds(server, remote):
-    """The answer waits for the sandbox's clock."""
+    """The delay is measured on the sandbox's clock."""
     server.control.faults.add("delay", "list_runs", sandbox_seconds=30)
     with pytest.raises(httpx.ReadTimeout):
         remote.get("/runs", timeout=0.1)
@@ -127,7 +127,7 @@ def test_delay_in_sandbox_seconds(server, remote):
 
 
 def test_list_lag_hides_new_runs(sandbox, api):
-    """A replica that lags shows a run only after a while, in lists and alone."""
+    """With replication lag, a new run stays hidden for a while, in lists and alone."""
     sandbox.faults.add("list_lag", "trigger_group", seconds=10)
     run_id = api.post(TRIGGER).json()["runIds"][0]
     other = api.post(f"/tests/{catalog.TEST_PASSES}/runs").json()["runId"]
@@ -139,7 +139,7 @@ def test_list_lag_hides_new_runs(sandbox, api):
 
 
 def test_lag_and_reset_go_together(server, remote):
-    """A lost answer and a lagging list strike the same call."""
+    """A lost response and a stale list can apply to the same call."""
     server.control.faults.add("list_lag", "trigger_*", seconds=10)
     server.control.faults.add("reset_after", "trigger_*")
     with pytest.raises(httpx.ReadError):
@@ -151,14 +151,14 @@ def test_lag_and_reset_go_together(server, remote):
 
 
 def test_faults_strike_as_often_as_told(sandbox, api):
-    """After the skipped calls, `times` calls are struck and no more."""
+    """After the skipped calls, the fault applies to `times` calls and no more."""
     fault = sandbox.faults.add("status", "list_runs", times=2, after=1)
     assert [api.get("/runs").status_code for _ in range(5)] == [200, 500, 500, 200, 200]
     assert fault.hits == 2
 
 
 def test_faults_may_strike_for_ever(sandbox, api):
-    """`times=-1` goes on until the faults are cleared."""
+    """With `times=-1` the fault applies until the faults are cleared."""
     sandbox.faults.add("status", "list_runs", times=-1)
     assert {api.get("/runs").status_code for _ in range(5)} == {500}
     sandbox.faults.clear()
@@ -178,13 +178,13 @@ def test_faults_may_strike_for_ever(sandbox, api):
     ],
 )
 def test_matching(sandbox, api, match, struck):
-    """A fault looks for an operation's name, or for a method and a path."""
+    """A fault matches an operation's name, or a method and a path."""
     sandbox.faults.add("status", match)
     assert (api.post(TRIGGER).status_code == 500) == struck
 
 
 def test_unknown_kinds_are_refused(sandbox):
-    """A misspelt fault does not go unnoticed."""
+    """An unknown kind of fault is an error."""
     with pytest.raises(ValueError, match="earthquake"):
         sandbox.faults.add("earthquake")
 
@@ -200,7 +200,7 @@ def test_unknown_kinds_are_refused(sandbox):
     ],
 )
 def test_in_process_there_is_no_connection_to_break(sandbox, api, kind, error):
-    """Without a socket, the call raises what a socket would."""
+    """In process, the call raises the exception that a socket would raise."""
     sandbox.faults.add(kind, "trigger_group")
     with pytest.raises(error):
         api.post(TRIGGER)

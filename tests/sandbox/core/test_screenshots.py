@@ -31,7 +31,7 @@ def test_pictures_depend_on_their_name_alone():
 
 
 def test_a_run_links_to_pictures_that_exist(server, remote):
-    """The links lead to the address under which the client reached the service, and need no key."""
+    """Links use the origin that the client used, and need no key."""
     remote.post(f"/tests/{catalog.TEST_FAILS}/runs")
     server.control.clock.advance(60)
     output = remote.get("/runs").json()["runs"][0]["output"]

@@ -46,7 +46,7 @@ def read(api, run_id):
 
 
 def test_the_answer_to_a_trigger(api):
-    """A message, and the group run with its running tests."""
+    """The response has a message, and the group run with its running tests."""
     answer = api.post(TRIGGER, json={"test_blueprint_ids": [181, 182]}).json()
     group = answer["test_group_run"]
     assert answer["message"] == "Test group run triggered successfully"
@@ -71,7 +71,7 @@ def test_the_answer_to_a_trigger(api):
     ],
 )
 def test_how_runs_end(api, sandbox, blueprint_id, status, attempts):
-    """Each blueprint goes its own way."""
+    """Each blueprint follows its own script."""
     (run_id,) = start(api, blueprint_id)
     assert read(api, run_id)["status"] == "running"
     sandbox.clock.advance(3600)
@@ -80,7 +80,7 @@ def test_how_runs_end(api, sandbox, blueprint_id, status, attempts):
 
 
 def test_a_retried_run_shows_its_failed_attempt_while_it_tries_again(api, sandbox):
-    """The results come with the end; they are those of the last attempt."""
+    """The results appear when the run has ended, and are those of the last attempt."""
     (run_id,) = start(api, catalog.BLUEPRINT_RETRIED)
     sandbox.clock.advance(10)
     run = read(api, run_id)
@@ -93,7 +93,7 @@ def test_a_retried_run_shows_its_failed_attempt_while_it_tries_again(api, sandbo
 
 
 def test_an_unknown_status_comes_and_goes(api, sandbox):
-    """First one that ends, then one that stays."""
+    """An unknown status that ends, then one that stays."""
     (run_id,) = start(api, catalog.BLUEPRINT_UNKNOWN_STATUS)
     sandbox.clock.advance(9)
     assert read(api, run_id)["status"] == "paused"
@@ -103,14 +103,14 @@ def test_an_unknown_status_comes_and_goes(api, sandbox):
 
 
 def test_a_flaky_test_alternates(api, sandbox):
-    """Its runs fail and pass in turn."""
+    """The runs of the flaky blueprint fail and pass in turn."""
     run_ids = [start(api, catalog.BLUEPRINT_FLAKY)[0] for _ in range(3)]
     sandbox.clock.advance(60)
     assert [read(api, run_id)["status"] for run_id in run_ids] == ["failed", "passed", "failed"]
 
 
 def test_a_passed_run_can_have_a_failed_step(api, sandbox):
-    """The status and the steps contradict each other."""
+    """The run passed although one of its steps failed."""
     (run_id,) = start(api, catalog.BLUEPRINT_PASSED_WITH_FAILED_STEP)
     sandbox.clock.advance(60)
     run = read(api, run_id)
@@ -119,7 +119,7 @@ def test_a_passed_run_can_have_a_failed_step(api, sandbox):
 
 
 def test_an_error_ends_a_run_and_its_group(api, sandbox):
-    """The group run has failed where a test of it has, and has an error otherwise."""
+    """The group run is `failed` if any test failed, and otherwise `error`."""
     start(api, catalog.BLUEPRINT_ERROR, catalog.BLUEPRINT_PASSES)
     start(api, catalog.BLUEPRINT_ERROR, catalog.BLUEPRINT_FAILS)
     sandbox.clock.advance(60)
@@ -129,7 +129,7 @@ def test_an_error_ends_a_run_and_its_group(api, sandbox):
 
 
 def test_a_login_runs_first_and_once(api):
-    """However many tests of the group run need it."""
+    """A group run signs in once, however many of its tests need it."""
     ids = [catalog.BLUEPRINT_NEEDS_LOGIN, catalog.BLUEPRINT_PASSES, catalog.BLUEPRINT_NEEDS_LOGIN]
     group = api.post(TRIGGER, json={"test_blueprint_ids": ids}).json()["test_group_run"]
     runs = [(run["test_blueprint_id"], run["is_login_test_run"]) for run in group["test_runs"]]
@@ -138,7 +138,7 @@ def test_a_login_runs_first_and_once(api):
 
 @pytest.mark.parametrize(("change", "numbers"), [("repeat_first", [0, 1, 0]), ("drop_first", [1])])
 def test_an_answer_that_names_a_run_twice_or_not_at_all(api, sandbox, change, numbers):
-    """All runs are started; only the answer is wrong."""
+    """All runs are started; only the response is wrong."""
     sandbox.faults.add("edit", "docket_trigger_run", change={"test_group_run.test_runs": change})
     answered = start(api, 181, 182)
     (group,) = sandbox.docket.group_runs.values()
@@ -146,7 +146,7 @@ def test_an_answer_that_names_a_run_twice_or_not_at_all(api, sandbox, change, nu
 
 
 def test_a_late_answer_takes_effect_at_once(remote, server):
-    """Whoever gives up before it comes has started the runs."""
+    """A client that times out has started the runs."""
     server.control.faults.add("delay_after", "docket_trigger_run", seconds=30)
     with pytest.raises(httpx.ReadTimeout):
         remote.post(TRIGGER, json={"test_blueprint_ids": [181]}, timeout=0.5)
@@ -154,7 +154,7 @@ def test_a_late_answer_takes_effect_at_once(remote, server):
 
 
 def test_a_finished_run_has_pictures_and_a_video(api, sandbox):
-    """Signed-looking addresses; the pictures are really there."""
+    """The URLs look signed, and the screenshots exist."""
     (run_id,) = start(api, catalog.BLUEPRINT_FAILS)
     sandbox.clock.advance(60)
     run = read(api, run_id)
@@ -168,7 +168,7 @@ def test_a_finished_run_has_pictures_and_a_video(api, sandbox):
 
 
 def test_snapshots_are_large(api):
-    """Some of them very."""
+    """The field `blueprint_metadata` can be large."""
     (run_id,) = start(api, catalog.BLUEPRINT_HUGE)
     assert len(api.get(f"/test_run/{run_id}").content) > 2_000_000
     (run_id,) = start(api, catalog.BLUEPRINT_PASSES)
@@ -176,7 +176,7 @@ def test_snapshots_are_large(api):
 
 
 def test_a_sparse_run_has_nothing_but_its_status(api, sandbox):
-    """Null wherever that is possible."""
+    """Every nullable field is null."""
     (run_id,) = start(api, catalog.BLUEPRINT_SPARSE)
     sandbox.clock.advance(60)
     run = read(api, run_id)
@@ -185,7 +185,7 @@ def test_a_sparse_run_has_nothing_but_its_status(api, sandbox):
 
 
 def test_hostile_text_arrives_unchanged(api, sandbox):
-    """As JSON text."""
+    """Hostile text is served as JSON."""
     (run_id,) = start(api, catalog.BLUEPRINT_HOSTILE)
     sandbox.clock.advance(60)
     run = read(api, run_id)
@@ -194,7 +194,7 @@ def test_hostile_text_arrives_unchanged(api, sandbox):
 
 
 def test_a_category_and_a_commit(api, sandbox):
-    """Both go together."""
+    """A request can combine a category with a commit."""
     body = {"test_blueprint_category_id": catalog.CATEGORY_CHECKOUT, "github_context": COMMIT}
     group = api.post(CI_TRIGGER, json=body).json()["test_group_run"]
     started = [run["test_blueprint_id"] for run in group["test_runs"]]
@@ -219,7 +219,7 @@ def test_a_category_and_a_commit(api, sandbox):
     ],
 )
 def test_refused_triggers_start_nothing(api, sandbox, path, body, status):
-    """The body tells why, without a code."""
+    """An error has a message but no code."""
     answer = api.post(path, json=body)
     assert answer.status_code == status
     assert list(answer.json()) == ["message"]
@@ -236,7 +236,7 @@ def test_refused_triggers_start_nothing(api, sandbox, path, body, status):
     ],
 )
 def test_wrong_keys(server, headers, status):
-    """The key belongs into a header of its own."""
+    """The API key is sent in the X-API-KEY header."""
     answer = httpx.get(f"{server.docket_url}/test_run/0", headers=headers)
     assert answer.status_code == status
     assert list(answer.json()) == ["message"]
@@ -246,13 +246,13 @@ def test_wrong_keys(server, headers, status):
     ("path", "status"), [("/test_run/0", 404), ("/test_run/x", 400), ("/test_runs", 404)]
 )
 def test_what_there_is_not(api, path, status):
-    """No such run, no id, no list."""
+    """An unknown run, an invalid id and a list are errors."""
     assert api.get(path).status_code == status
 
 
 @pytest.mark.parametrize(("kind", "runs"), [("reset_before", 0), ("reset_after", 2)])
 def test_faults_strike_here_too(server, remote, kind, runs):
-    """And the log tells what took effect."""
+    """The request log shows which calls took effect."""
     server.control.faults.add(kind, "docket_trigger_run")
     # A client that is still sending its body may see the end of the connection instead of the reset.
     with pytest.raises((httpx.ReadError, httpx.RemoteProtocolError)):
@@ -263,7 +263,7 @@ def test_faults_strike_here_too(server, remote, kind, runs):
 
 
 def test_a_fault_speaks_as_docket_does(remote, server):
-    """Its error has a message and no code."""
+    """The error of a fault has a message and no code."""
     server.control.faults.add("status", "docket_*", status=429, retry_after=3)
     answer = remote.get("/test_run/0")
     assert (answer.status_code, answer.headers["retry-after"]) == (429, "3")
@@ -271,13 +271,13 @@ def test_a_fault_speaks_as_docket_does(remote, server):
 
 
 def test_faults_for_one_vendor_leave_the_other_alone(remote, server):
-    """Their operations have names of their own."""
+    """Faults match Docket's operation names."""
     server.control.faults.add("status", "trigger_*", times=-1)
     assert remote.post(TRIGGER, json={"test_blueprint_ids": [181]}).status_code == 200
 
 
 def test_a_new_run_may_be_found_late(api, sandbox):
-    """Its trigger has answered by then."""
+    """A run is hidden for a while although its trigger has been answered."""
     sandbox.faults.add("list_lag", "docket_trigger_run", seconds=5)
     (run_id,) = start(api, 181)
     assert api.get(f"/test_run/{run_id}").status_code == 404
@@ -286,7 +286,7 @@ def test_a_new_run_may_be_found_late(api, sandbox):
 
 
 def test_fate_can_be_played(api, control, sandbox):
-    """The control routes put runs into statuses and give blueprints other scripts."""
+    """The control API sets the status of runs and changes the scripts of blueprints."""
     control.post("/docket/blueprints/181", json={"script": "fails"})
     (run_id,) = start(api, 181)
     sandbox.clock.advance(60)
@@ -309,12 +309,12 @@ def test_fate_can_be_played(api, control, sandbox):
     ],
 )
 def test_mistaken_orders(control, path, body, status):
-    """A misspelt order is an error."""
+    """An invalid control request is an error."""
     assert control.post(path, json=body).status_code == status
 
 
 def test_a_reset_forgets_runs_and_never_gives_an_id_twice(api, sandbox):
-    """Who still knows an old id must not meet a new run under it."""
+    """After a reset, an old id must not name a new run."""
     before = start(api, 181)
     sandbox.reset()
     assert sandbox.docket.runs == {}
@@ -322,6 +322,6 @@ def test_a_reset_forgets_runs_and_never_gives_an_id_twice(api, sandbox):
 
 
 def test_every_script_is_in_the_catalog():
-    """And the other way round; categories hold only what there is."""
+    """Every script has a blueprint and every blueprint a script; categories name existing blueprints only."""
     assert {blueprint.script for blueprint in catalog.BLUEPRINTS.values()} == set(SCRIPTS)
     assert all(test in catalog.BLUEPRINTS for tests in catalog.CATEGORIES.values() for test in tests)

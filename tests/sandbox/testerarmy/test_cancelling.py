@@ -6,13 +6,13 @@ from airflow_provider_testerarmy.sandbox.testerarmy import catalog
 
 
 def start_group(api, group_id):
-    """Start a group and return the answer."""
+    """Start a group and return the response."""
     return api.post(f"/groups/{group_id}/runs").json()
 
 
 @pytest.mark.parametrize("seconds", [0, 3])
 def test_queued_and_running_runs_can_be_cancelled(api, sandbox, seconds):
-    """Both end at the moment of the call and stay cancelled."""
+    """A queued and a running run are cancelled at once, and stay cancelled."""
     run_id = api.post(f"/tests/{catalog.TEST_PASSES}/runs").json()["runId"]
     sandbox.clock.advance(seconds)
     answer = api.post(f"/runs/{run_id}/cancel")
@@ -25,7 +25,7 @@ def test_queued_and_running_runs_can_be_cancelled(api, sandbox, seconds):
 
 
 def test_ended_runs_cannot_be_cancelled(api, sandbox):
-    """409, and nothing changes; a second cancel is one too."""
+    """Cancelling a finished or cancelled run is a 409 and changes nothing."""
     run_id = api.post(f"/tests/{catalog.TEST_PASSES}/runs").json()["runId"]
     other_id = api.post(f"/tests/{catalog.TEST_PASSES}/runs").json()["runId"]
     assert api.post(f"/runs/{other_id}/cancel").status_code == 200
@@ -37,7 +37,7 @@ def test_ended_runs_cannot_be_cancelled(api, sandbox):
 
 
 def test_a_run_may_refuse(api, sandbox):
-    """409 although it is running."""
+    """A run that refuses to be cancelled gives 409 although it is running."""
     run_id = api.post(f"/tests/{catalog.TEST_REFUSES_CANCEL}/runs").json()["runId"]
     assert api.post(f"/runs/{run_id}/cancel").status_code == 409
     assert sandbox.store.active_run_ids() == [run_id]
@@ -70,7 +70,7 @@ def test_a_batch_with_a_refusing_run_conflicts(api):
 
 
 def test_a_rerun_is_a_new_batch_of_the_same_tests(api, sandbox):
-    """It has other runs of the same tests, and names its source."""
+    """The new batch has new runs of the same tests, and names its source."""
     source = start_group(api, catalog.GROUP_BREAKS_ONCE)
     sandbox.clock.advance(60)
     answer = api.post(f"/batches/{source['batchId']}/rerun")
@@ -82,13 +82,13 @@ def test_a_rerun_is_a_new_batch_of_the_same_tests(api, sandbox):
 
 
 def test_an_active_batch_cannot_be_rerun(api):
-    """409 while a run has not ended."""
+    """A batch with an active run cannot be rerun (409)."""
     source = start_group(api, catalog.GROUP_ENDLESS)
     assert api.post(f"/batches/{source['batchId']}/rerun").status_code == 409
 
 
 def test_a_rerun_skips_disabled_tests(api, sandbox):
-    """Tests that were disabled since are named; with none left there is nothing to run."""
+    """Tests that were disabled since are listed as skipped; if none is left, the rerun is an error."""
     source = start_group(api, catalog.GROUP_BROKEN)
     sandbox.clock.advance(60)
     sandbox.store.catalog.set_enabled(catalog.TEST_BREAKS, enabled=False)

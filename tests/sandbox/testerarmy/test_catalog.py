@@ -24,7 +24,7 @@ def test_groups_and_tests_fit_together():
 
 
 def test_every_script_is_used_by_a_test():
-    """There is no way to go that no test shows."""
+    """Every script is used by some test."""
     assert {test.script for test in Catalog().tests.values()} == set(SCRIPTS)
 
 

@@ -13,7 +13,7 @@ def start(api, test_id, **body):
 
 
 def start_group(api, group_id, **body):
-    """Start a group and return the answer."""
+    """Start a group and return the response."""
     answer = api.post(f"/groups/{group_id}/runs", json=body)
     assert answer.status_code == 202, answer.text
     return answer.json()
@@ -25,7 +25,7 @@ def read(api, run_id):
 
 
 def test_a_run_is_queued_then_runs_then_completes(api, sandbox):
-    """A passing run goes through all statuses, and its times tell when."""
+    """A passing run goes through all statuses and records when."""
     run_id = start(api, catalog.TEST_PASSES)
     assert read(api, run_id)["status"] == "queued"
     sandbox.clock.advance(1)
@@ -102,7 +102,7 @@ def test_the_planner_may_skip(api, sandbox):
 
 
 def test_a_person_may_cancel(api, sandbox):
-    """The run that a person cancels has started and has no output."""
+    """A run that a person cancels has started and has no output."""
     run_id = start(api, catalog.TEST_CANCELLED)
     sandbox.clock.advance(60)
     run = read(api, run_id)
@@ -111,7 +111,7 @@ def test_a_person_may_cancel(api, sandbox):
 
 
 def test_a_rejected_run_is_cancelled_at_once(api):
-    """The trigger says queued; the run was cancelled before it started."""
+    """The trigger reports `queued`, but the run was cancelled before it started."""
     run = read(api, start(api, catalog.TEST_REJECTED))
     assert (run["status"], run["startedAt"], run["durationMs"]) == ("cancelled", None, None)
     assert run["completedAt"] == run["createdAt"]
@@ -122,7 +122,7 @@ def test_a_rejected_run_is_cancelled_at_once(api):
     [(catalog.TEST_ENDLESS, "running"), (catalog.TEST_STUCK_IN_QUEUE, "queued")],
 )
 def test_some_runs_never_end(api, sandbox, test_id, status):
-    """Days later they are where they were."""
+    """Endless runs do not change, even days later."""
     run_id = start(api, test_id)
     sandbox.clock.advance(7 * 86_400)
     assert read(api, run_id)["status"] == status
@@ -140,14 +140,14 @@ def test_statuses_that_nobody_knows(api, sandbox):
 
 
 def test_the_service_retries_some_runs_itself(api, sandbox):
-    """The retry keeps the id and is counted."""
+    """The service's own retry keeps the run id and is counted."""
     run_id = start(api, catalog.TEST_AUTO_RETRIED)
     sandbox.clock.advance(60)
     assert read(api, run_id)["autoRetryCount"] == 1
 
 
 def test_hostile_text_arrives_unchanged(api, sandbox):
-    """Markup, control characters and script addresses are served as JSON text."""
+    """Markup, control characters and script URLs are served as JSON text."""
     run_id = start(api, catalog.TEST_HOSTILE)
     sandbox.clock.advance(60)
     run = read(api, run_id)
@@ -160,7 +160,7 @@ def test_hostile_text_arrives_unchanged(api, sandbox):
 
 
 def test_half_an_emoji_travels_as_an_escape(api, sandbox):
-    """Text cut inside a surrogate pair is ASCII on the wire."""
+    """Text with a lone surrogate is sent as ASCII escapes."""
     run_id = start(api, catalog.TEST_CUT_EMOJI)
     sandbox.clock.advance(60)
     assert b"\\ud83d" in api.get(f"/runs/{run_id}").content
@@ -168,7 +168,7 @@ def test_half_an_emoji_travels_as_an_escape(api, sandbox):
 
 
 def test_the_nightly_group_ends_in_about_15_seconds(api, sandbox):
-    """A demo at real speed is over soon."""
+    """At real speed, runs end within seconds."""
     start_group(api, catalog.GROUP_NIGHTLY)
     sandbox.clock.advance(13)
     assert sandbox.store.active_run_ids()
@@ -206,7 +206,7 @@ def test_the_others_wait_for_the_preparation_test(api, sandbox):
 
 
 def test_cancelling_a_run_lets_the_next_of_a_sequence_start(api, sandbox):
-    """A cancelled run holds up nobody."""
+    """A cancelled run does not delay the next one."""
     run_ids = start_group(api, catalog.GROUP_SEQUENTIAL)["runIds"]
     api.post(f"/runs/{run_ids[0]}/cancel")
     sandbox.clock.advance(2)

@@ -63,7 +63,7 @@ def openapi():
 
 @pytest.fixture(scope="session")
 def components(openapi):
-    """Its named schemas; those that others extend are open."""
+    """The document's named schemas; those that others extend allow further fields."""
     extended = {"TestDefinition"}
     schemas = openapi["components"]["schemas"]
     return {"schemas": {name: to_json_schema(s, closed=name not in extended) for name, s in schemas.items()}}
@@ -71,7 +71,7 @@ def components(openapi):
 
 @pytest.fixture
 def check(openapi, components, api):
-    """Call the API and hold the answer against the document."""
+    """Call the API and validate the response against the document."""
 
     def call(method, template, expected, *, path="", **options):
         answer = api.request(method, path or template, **options)
@@ -112,7 +112,7 @@ CONFORMING_TESTS = [
 
 @pytest.mark.parametrize("test_id", CONFORMING_TESTS)
 def test_runs_conform_at_every_moment(check, sandbox, test_id):
-    """Queued, running and ended, alone and in a list, a run is what the document says."""
+    """A run matches the document while queued, running and finished, alone and in a list."""
     body = {"mode": "fast", "platform": "web"}
     started = check("POST", "/tests/{testId}/runs", 202, path=f"/tests/{test_id}/runs", json=body)
     for seconds in (0, 2, 60):
@@ -122,7 +122,7 @@ def test_runs_conform_at_every_moment(check, sandbox, test_id):
 
 
 def test_prompt_runs_conform(check, api, sandbox):
-    """Runs of a prompt have a plan of steps."""
+    """Runs of a prompt have a test plan."""
     run_id = api.post("/runs", json={"prompt": "Look", "webhookUrl": "https://x.example/"}).json()["id"]
     for seconds in (0, 2, 60):
         sandbox.clock.advance(seconds)
@@ -131,7 +131,7 @@ def test_prompt_runs_conform(check, api, sandbox):
 
 @pytest.mark.parametrize("test_id", [catalog.TEST_UNKNOWN_VALUES, catalog.TEST_UNKNOWN_RESULT])
 def test_some_runs_break_the_document_on_purpose(check, sandbox, test_id):
-    """The scripts of a later service are not in today's document."""
+    """Scripts with unknown values are excluded, because the document does not allow them."""
     started = check("POST", "/tests/{testId}/runs", 202, path=f"/tests/{test_id}/runs")
     sandbox.clock.advance(60)
     with pytest.raises(jsonschema.ValidationError):
@@ -161,7 +161,7 @@ def test_refused_cancels_conform(check, api):
 
 
 def test_a_cancelled_run_conforms(check, api):
-    """Cancel, and what is left."""
+    """Cancel a batch that is partly finished."""
     run_id = api.post(f"/tests/{catalog.TEST_PASSES}/runs").json()["runId"]
     check("POST", "/runs/{id}/cancel", 200, path=f"/runs/{run_id}/cancel")
     check("GET", "/runs/{id}", 200, path=f"/runs/{run_id}")
@@ -194,7 +194,7 @@ ROUTES = [
 
 @pytest.mark.parametrize(("method", "template"), ROUTES)
 def test_errors_conform(check, sandbox, method, template):
-    """400, 401, 403 and 404 of every route with an id."""
+    """Errors 400, 401, 403 and 404 of every route with an id match the document."""
 
     def path(text):
         return re.sub(r"\{\w+\}", text, template)
@@ -218,5 +218,5 @@ def test_errors_conform(check, sandbox, method, template):
     ],
 )
 def test_bad_queries_conform(check, template, query):
-    """400 of the routes that take a query."""
+    """Errors 400 of the routes with query parameters match the document."""
     check("GET", template, 400, params=query)

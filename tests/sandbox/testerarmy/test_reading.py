@@ -28,7 +28,7 @@ def test_pages_join_to_the_whole(api, sandbox):
 
 
 def test_runs_that_start_between_pages_shift_nothing(api, sandbox):
-    """A cursor goes on where the last page ended, whatever has come in since."""
+    """A cursor continues where the last page ended, whatever runs were added since."""
     run_ids = api.post(f"/groups/{catalog.GROUP_250}/runs").json()["runIds"]
     found = []
     for page in pages(api, limit=100):
@@ -39,7 +39,7 @@ def test_runs_that_start_between_pages_shift_nothing(api, sandbox):
 
 
 def test_newest_runs_come_first(api, sandbox):
-    """The list is ordered by creation, latest on top."""
+    """The list is ordered by creation time, newest first."""
     run_ids = []
     for _ in range(3):
         run_ids.append(api.post(f"/tests/{catalog.TEST_PASSES}/runs").json()["runId"])
@@ -48,7 +48,7 @@ def test_newest_runs_come_first(api, sandbox):
 
 
 def test_ten_thousand_runs_are_listed_quickly(api, sandbox):
-    """A page costs little, however many runs there are and whatever is asked for."""
+    """A page is fast, whatever the number of runs and the filters."""
     group = sandbox.store.catalog.groups[catalog.GROUP_1000]
     for _ in range(10):
         sandbox.store.submit_group(group, RunRequest())
@@ -120,7 +120,7 @@ def test_bad_queries_are_refused(api, query):
     ],
 )
 def test_unknown_ids_are_not_found(api, method, path):
-    """A valid id that nothing has is a 404; where only a UUID is allowed, other text is a 400."""
+    """An unknown id is a 404; text that is not a UUID is a 400 where a UUID is required."""
     answer = api.request(method, path.format(catalog.UNKNOWN_ID))
     assert (answer.status_code, answer.json()["error"]) == (404, "NOT_FOUND")
     expected = 404 if "project" in path else 400
@@ -129,13 +129,13 @@ def test_unknown_ids_are_not_found(api, method, path):
 
 @pytest.mark.parametrize("path", ["/nothing", "/runs/", "", f"/runs/{catalog.UNKNOWN_ID}/retry"])
 def test_unknown_paths_are_told_in_the_envelope(api, path):
-    """Even where nothing is, the error has its shape."""
+    """An unknown path has the same error format."""
     answer = api.get(path)
     assert (answer.status_code, set(answer.json())) == (404, {"error", "message"})
 
 
 def test_wrong_methods_are_told_in_the_envelope(api):
-    """405 has the shape of every error."""
+    """A 405 has the same error format."""
     answer = api.delete("/runs")
     assert (answer.status_code, answer.json()["error"]) == (405, "METHOD_NOT_ALLOWED")
 
@@ -144,14 +144,14 @@ def test_wrong_methods_are_told_in_the_envelope(api):
     "header", [None, "", "Bearer", "Bearer wrong", "Basic sk_sandbox_key", "sk_sandbox_key"]
 )
 def test_calls_without_a_valid_key_are_refused(api, sandbox, header):
-    """401, before anything else is looked at."""
+    """A missing or invalid key is a 401 before anything else is checked."""
     api.headers.pop("Authorization")
     answer = api.post("/runs", content=b"{", headers={"Authorization": header} if header is not None else {})
     assert (answer.status_code, answer.json()["error"]) == (401, "UNAUTHORIZED")
 
 
 def test_a_key_can_be_revoked_at_any_time(api, sandbox):
-    """From then on every call answers 401, until the key is accepted again."""
+    """With a revoked key every call gets 401, until the key is added again."""
     sandbox.keys.revoke("sk_sandbox_key")
     assert api.get("/runs").status_code == 401
     sandbox.keys.add("sk_sandbox_key")
@@ -159,7 +159,7 @@ def test_a_key_can_be_revoked_at_any_time(api, sandbox):
 
 
 def test_some_keys_are_forbidden(api):
-    """A key without the right answers 403."""
+    """A key without permission gets 403."""
     answer = api.get("/runs", headers={"Authorization": "Bearer sk_forbidden_1"})
     assert (answer.status_code, answer.json()["error"]) == (403, "FORBIDDEN")
 
@@ -191,18 +191,18 @@ def test_tests_of_a_group(api):
 
 
 def test_projects_are_found_by_their_short_id(api):
-    """A project has two names."""
+    """A project is found by its id and by its short id."""
     by_short_id = api.get("/projects/acme-shop").json()
     assert by_short_id == api.get(f"/projects/{catalog.PROJECT_SHOP}").json()
 
 
 def test_a_test_names_its_groups(api):
-    """The definition of a test tells where it belongs."""
+    """The definition of a test lists its groups."""
     groups = api.get(f"/tests/{catalog.TEST_BREAKS}").json()["groups"]
     assert {group["id"] for group in groups} == {catalog.GROUP_ALL, catalog.GROUP_BROKEN}
 
 
 def test_upper_case_ids_are_the_same_ids(api):
-    """UUIDs are compared as such."""
+    """UUIDs are compared regardless of case."""
     run_id = api.post(f"/tests/{catalog.TEST_PASSES}/runs").json()["runId"]
     assert api.get(f"/runs/{run_id.upper()}").json()["id"] == run_id

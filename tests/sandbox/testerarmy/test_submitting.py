@@ -16,13 +16,13 @@ def test_a_test_run_echoes_what_was_asked(api):
 
 
 def test_the_default_device_is_stored_as_none(api):
-    """Asking for an iPhone is the same as asking for nothing."""
+    """Asking for an iPhone is the same as naming no device."""
     answer = api.post(f"/tests/{catalog.TEST_MOBILE}/runs", json={"deviceModel": "iphone"})
     assert api.get(f"/runs/{answer.json()['runId']}").json()["deviceModel"] is None
 
 
 def test_a_group_run_echoes_what_was_sent_and_no_batch(api):
-    """Runs know the sent fields, but neither their group nor their batch."""
+    """A run's input has the sent fields, but neither its group nor its batch."""
     body = {"targetUrl": "https://pr-7.example/", "environment": "preview", "commitSha": "abc", "prNumber": 7}
     answer = api.post(f"/groups/{catalog.GROUP_BROKEN}/runs", json=body).json()
     run = api.get(f"/runs/{answer['runIds'][0]}").json()
@@ -34,7 +34,7 @@ def test_a_group_run_echoes_what_was_sent_and_no_batch(api):
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"  "])
 def test_a_trigger_needs_no_body(api, content):
-    """No body, blank or `{}`: all the same."""
+    """No body, a blank body and `{}` are the same."""
     answer = api.post(
         f"/groups/{catalog.GROUP_NIGHTLY}/runs", content=content, headers={"Content-Type": "application/json"}
     )
@@ -42,14 +42,14 @@ def test_a_trigger_needs_no_body(api, content):
 
 
 def test_a_repeated_trigger_starts_a_second_run(api, sandbox):
-    """There is no idempotency."""
+    """The same request twice starts two runs: the API has no idempotency key."""
     first, second = (api.post(f"/tests/{catalog.TEST_PASSES}/runs").json()["runId"] for _ in range(2))
     assert first != second
     assert sandbox.store.active_run_ids() == [first, second]
 
 
 def test_duplicate_protection_cancels_the_second(api, sandbox):
-    """With the switch on, a test in flight is not started again."""
+    """With `dedupe`, a test with a run in flight is not started again."""
     sandbox.dedupe = True
     first = api.post(f"/groups/{catalog.GROUP_NIGHTLY}/runs").json()
     second = api.post(f"/groups/{catalog.GROUP_NIGHTLY}/runs").json()
@@ -68,7 +68,7 @@ def test_some_runs_of_a_group_may_be_rejected(api):
 
 
 def test_a_group_is_cancelled_when_every_run_is_rejected(api):
-    """The answer is still 202."""
+    """The response is 202 even if every run is rejected."""
     answer = api.post(f"/groups/{catalog.GROUP_ALL_REJECTED}/runs")
     assert (answer.status_code, answer.json()["status"]) == (202, "cancelled")
 
@@ -103,7 +103,7 @@ def test_a_prompt_run_never_shows_credentials(api, sandbox):
 
 
 def test_a_prompt_may_pick_its_script(api, sandbox):
-    """`[sandbox:NAME]` in a prompt decides how the run goes."""
+    """`[sandbox:NAME]` in a prompt selects the script of the run."""
     run_id = api.post("/runs", json={"prompt": "Buy a hat [sandbox:breaks]"}).json()["id"]
     sandbox.clock.advance(60)
     assert api.get(f"/runs/{run_id}").json()["status"] == "failed"

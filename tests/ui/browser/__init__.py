@@ -1,1 +1,1 @@
-"""Browser tests of what people see: the tab in a real Airflow, and the HTML report."""
+"""Browser tests of the tab in a real Airflow and of the HTML report."""

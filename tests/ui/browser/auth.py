@@ -6,9 +6,9 @@ from typing import Any
 
 from airflow.api_fastapi.auth.managers.simple.simple_auth_manager import SimpleAuthManager
 
-#: Users who see only the DAGs whose id begins like this.
+#: Users who can access only the DAGs whose id starts with this prefix.
 ONLY = {"outsider": "open_"}
-#: Users who see DAGs, but not what their tasks have left.
+#: Users who can access DAGs but not XComs.
 WITHOUT_XCOM = frozenset({"blind"})
 
 

@@ -1,4 +1,4 @@
-"""A browser that tells what a page did behind its face."""
+"""A headless Chromium that records what a page does: requests, errors and dialogs."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from dataclasses import dataclass, field
 from playwright.sync_api import Browser, BrowserContext, Frame, FrameLocator, Page, expect, sync_playwright
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
-MISSING = "there is no Chromium here: install it (Debian: apt-get install chromium), or name it in CHROMIUM"
+MISSING = "Chromium was not found: install it (Debian: apt-get install chromium), or set CHROMIUM to its path"
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
-#: Milliseconds; a busy machine takes its time.
+#: Time-out in milliseconds; generous, because the machine may be busy.
 PATIENCE = 20_000
 
 expect.set_options(timeout=PATIENCE)
 
 
 def chromium() -> str | None:
-    """The browser's program, None where there is none."""
+    """The path of the browser's executable; None if none is installed."""
     named = os.environ.get("CHROMIUM")
     return named or next((path for name in NAMES if (path := shutil.which(name))), None)
 
@@ -41,7 +41,7 @@ def browser() -> Iterator[Browser]:
 
 @dataclass
 class Watched:
-    """A page, and what it did that it must not do."""
+    """A page and a record of what it did."""
 
     page: Page
     dialogs: list[str] = field(default_factory=list)
@@ -50,7 +50,7 @@ class Watched:
     asked: list[str] = field(default_factory=list)
 
     def open(self, url: str) -> Frame | FrameLocator:
-        """Go to a page of Airflow, and wait until our part of it has drawn itself."""
+        """Open a page of Airflow, and wait until the tab is rendered."""
         self.page.goto(url)
         if "/testerarmy/view/" in url:
             tab: Frame | FrameLocator = self.page.main_frame
@@ -60,7 +60,7 @@ class Watched:
         return tab
 
     def misdeeds(self) -> dict[str, list[str]]:
-        """What happened that must not, by kind."""
+        """Forbidden actions of the page, by kind."""
         flags = [
             str(flag) for frame in self.page.frames if (flag := frame.evaluate("() => window.hacked || ''"))
         ]
@@ -69,7 +69,7 @@ class Watched:
 
 
 def watch(page: Page, home: str) -> Watched:
-    """Listen to a page; whatever does not begin with `home` is foreign."""
+    """Record what a page does; requests to URLs that do not start with `home` count as foreign."""
     watched = Watched(page)
 
     def on_dialog(dialog: object) -> None:
@@ -77,7 +77,7 @@ def watch(page: Page, home: str) -> Watched:
         dialog.dismiss()  # type: ignore[attr-defined]
 
     def on_console(message: object) -> None:
-        # A violated policy is told in the console too.
+        # Violations of the content security policy appear in the console as well.
         text = str(message.text)  # type: ignore[attr-defined]
         place = str((message.location or {}).get("url", ""))  # type: ignore[attr-defined]
         if message.type == "error" and ("testerarmy" in place or "Content Security Policy" in text):  # type: ignore[attr-defined]
@@ -99,7 +99,7 @@ def watch(page: Page, home: str) -> Watched:
 def context(
     running: Browser, token: str | None, url: str, *, dark: bool = False, width: int = 1280
 ) -> BrowserContext:
-    """A window of its own, signed in by what Airflow's login leaves in a cookie."""
+    """A new browser context, signed in through the cookie that Airflow's login sets."""
     made = running.new_context(
         viewport={"width": width, "height": 900},
         color_scheme="dark" if dark else "light",

@@ -1,4 +1,4 @@
-"""One Airflow and one browser for all of these tests."""
+"""One Airflow and one browser, shared by all of these tests."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ DAGS = ("shop", "widgets", "reviews", "open_door", "refused")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Without a browser these tests are skipped, except where they must run."""
+    """Skip these tests without a browser, except in CI."""
     if chromium() is None and not os.environ.get("CI"):
         here = Path(__file__).parent
         for item in items:
@@ -26,14 +26,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def staged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    """The Airflow, with the DAGs that the tab is looked at with."""
+    """A running Airflow with the DAGs of these tests."""
     with stage(tmp_path_factory.mktemp("airflow")) as running:
         yield running
 
 
 @pytest.fixture(scope="session")
 def runs(staged: Stage) -> dict[str, str]:
-    """A run of each DAG, over; and one of `waiting`, which is not."""
+    """A finished run of each DAG, and an active run of `waiting`."""
     started = {dag_id: staged.airflow.trigger_dag(dag_id) for dag_id in (*DAGS, "waiting")}
     for dag_id in DAGS:
         staged.airflow.wait_dag_run(dag_id, started[dag_id])
@@ -50,7 +50,7 @@ def chrome() -> Iterator[Browser]:
 
 @pytest.fixture
 def visit(staged: Stage, chrome: Browser) -> Iterator[Callable[..., Watched]]:
-    """Opens a window for a user; at the end nothing forbidden has happened in any."""
+    """Opens a window for a user; after the test, asserts that no window did anything forbidden."""
     opened: list[Watched] = []
 
     def open_window(user: str | None = "viewer", *, dark: bool = False, width: int = 1280) -> Watched:

@@ -1,4 +1,4 @@
-"""`make bench-ui`: from opening the tab of a task with 1,000 runs to what a person can use."""
+"""`make bench-ui`: measures how long the tab of a task with 1,000 runs takes to load."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def main() -> int:
 
 
 def _open(staged: Stage, chrome: Browser, run_id: str, task_id: str) -> tuple[float, float]:
-    """Seconds until the verdict and the list are there, and until the runs of the first page are."""
+    """Seconds until the verdict and the list are shown, and until the runs of the first page are loaded."""
     window = context(chrome, staged.token("viewer"), staged.airflow.url)
     watched = watch(window.new_page(), staged.airflow.url)
     begin = time.monotonic()

@@ -22,13 +22,13 @@ from tests.ui.browser.stage import Stage, stage
 
 IMAGES = REPOSITORY / "docs" / "images"
 NIGHTS = 16
-#: What fails, by night; the flaky test of the widgets goes by itself.
+#: The test that fails, by night; the flaky test of the widgets alternates by itself.
 BROKEN = {3: catalog.TEST_CART, 4: catalog.TEST_CART, 9: catalog.TEST_RETURNS, 12: catalog.TEST_CART}
 
 
 @dataclass(frozen=True)
 class View:
-    """One picture: where, how wide, and what is done before it is taken."""
+    """One picture: its URL and size, and what to do before it is taken."""
 
     name: str
     address: str
@@ -74,7 +74,7 @@ def _views(staged: Stage) -> Iterator[View]:
 
 
 def _one_night(staged: Stage, night: int) -> None:
-    """A run of the DAG `night`, dated back: a history of weeks cannot be waited for."""
+    """Run the DAG `night` and backdate it, because a history of weeks cannot be waited for."""
     store = staged.sandbox.control.store
     if night in BROKEN:
         store.override_script(BROKEN[night], "fails")

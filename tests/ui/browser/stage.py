@@ -1,4 +1,4 @@
-"""The Airflow whose tab is looked at, and the service beside it."""
+"""An Airflow for the browser tests, with the sandbox as its service."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ SPEED = 40
 
 @dataclass(frozen=True)
 class Stage:
-    """A running Airflow with the sandbox that its connections lead to."""
+    """A running Airflow, and the sandbox that its connections point to."""
 
     airflow: LocalAirflow
     sandbox: SandboxServer
 
     def token(self, user: str) -> str:
-        """What a user's session cookie holds."""
+        """The token for a user's session cookie."""
         answer = httpx.post(
             f"{self.airflow.url}/auth/token",
             json={"username": user, "password": self.airflow.password},
@@ -40,7 +40,7 @@ class Stage:
         return str(answer.raise_for_status().json()["access_token"])
 
     def client(self, user: str | None = None) -> httpx.Client:
-        """What asks the tab's endpoints as a user would, signed in by cookie; without a name, as nobody."""
+        """A client for the tab's endpoints, signed in by cookie; anonymous without a user."""
         cookies = {"_token": self.token(user)} if user else {}
         base = f"{self.airflow.url}/testerarmy/api/"
         return httpx.Client(base_url=base, cookies=cookies, trust_env=False, timeout=30)
@@ -78,7 +78,7 @@ def stage(
     port: int | None = None,
     env: Mapping[str, str] | None = None,
 ) -> Iterator[Stage]:
-    """Start both; leaving stops them."""
+    """Start both, and stop them on exit."""
     with SandboxServer(Sandbox(SandboxClock(speed=SPEED))) as sandbox:
         airflow = LocalAirflow(
             dags or sorted(DAGS.glob("*.py")),

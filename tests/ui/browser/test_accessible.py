@@ -36,7 +36,7 @@ def serious(page: Any) -> list[str]:
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("view", ["checkout", "live", "deploy", "waits", "dag_run", "history"])
 def test_the_tab(staged: Stage, runs: dict[str, str], visit: Visit, view: str, dark: bool) -> None:
-    """Each view, with a run unfolded."""
+    """Each view, with a run expanded."""
     addresses = {
         "dag_run": f"view/dag-run/shop/{runs['shop']}",
         "history": "view/history",

@@ -1,4 +1,4 @@
-"""Remote text stays text, in every field and every view: no script runs, no address but https becomes a link."""
+"""Remote text stays text in every field and view: no script runs, and only https URLs become links."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def check(tab: Any, staged: Stage) -> None:
 
 @pytest.mark.parametrize("task_id", ["live", "reported"])
 def test_what_a_site_wrote(staged: Stage, runs: dict[str, str], visit: Visit, task_id: str) -> None:
-    """The sandbox's own hostile answers, from the service and from a report."""
+    """The sandbox's hostile payloads, from the service and from a report."""
     tab = visit().open(staged.task_page("reviews", runs["reviews"], task_id))
     open_everything(tab)
     broken = tab.locator(".run", has_text="Product reviews are shown as text")
@@ -124,7 +124,7 @@ def test_what_a_site_wrote(staged: Stage, runs: dict[str, str], visit: Visit, ta
 
 @pytest.fixture(scope="module")
 def edited(staged: Stage, runs: dict[str, str]) -> Iterator[str]:
-    """A DAG run whose XComs and report somebody has replaced by the worst that there is."""
+    """A DAG run whose XComs and report were replaced with hostile content."""
     run_id = staged.run("shop")
     report = staged.airflow.home / "reports" / run_id / "checkout.json"
     report.write_text(render(str(report), SUMMARY, RUNS))
@@ -163,7 +163,7 @@ def test_lists_of_such_tasks(staged: Stage, edited: str, visit: Visit, page: str
 
 
 def test_the_html_report(chrome: Browser, tmp_path: Path) -> None:
-    """It is opened from a disk by whoever has it: nothing runs, and nothing is asked of the network."""
+    """A report opened from disk runs no script and sends no request."""
     path = tmp_path / "report.html"
     path.write_text(render(str(path), summary_of(RUNS), RUNS, name=NASTY))
     context = chrome.new_context(offline=True)

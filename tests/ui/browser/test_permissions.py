@@ -1,4 +1,4 @@
-"""Who may see what: real requests to a real API server, by users with different rights."""
+"""Access control: real requests to a real API server, by users with different permissions."""
 
 from __future__ import annotations
 
@@ -49,13 +49,13 @@ def test_every_endpoint_is_tested_here() -> None:
 def test_without_the_right_there_is_nothing(
     staged: Stage, runs: dict[str, str], user: str, endpoint: str
 ) -> None:
-    """Neither for who may not see the DAG, nor for who may not see its XComs."""
+    """Denied to a user without access to the DAG, and to one without access to its XComs."""
     assert status(staged, user, f"dags/shop/{endpoint}", run_id=runs["shop"], **ENDPOINTS[endpoint]) == 403
 
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS)
 def test_another_dag_is_no_way_in(staged: Stage, runs: dict[str, str], endpoint: str) -> None:
-    """The DAG in the path is the one that is looked into, whatever else is said."""
+    """The DAG id in the path decides, whatever the query says."""
     params = {"run_id": runs["shop"], **ENDPOINTS[endpoint]}
     for dag_id in ("open_door", "~", "open_door%2F..%2Fshop"):
         with staged.client("outsider") as client:
@@ -65,7 +65,7 @@ def test_another_dag_is_no_way_in(staged: Stage, runs: dict[str, str], endpoint:
 
 
 def test_a_viewer_sees_it(staged: Stage, runs: dict[str, str]) -> None:
-    """As any XCom of the task."""
+    """A viewer can read test runs like any XCom of the task."""
     with staged.client("viewer") as client:
         task = client.get("dags/shop/task", params={"run_id": runs["shop"], "task_id": "checkout"}).json()
         listed = client.get("dags/shop/dag-run", params={"run_id": runs["shop"]}).json()
@@ -80,7 +80,7 @@ def test_a_viewer_sees_it(staged: Stage, runs: dict[str, str]) -> None:
 
 
 def test_the_history_is_that_of_ones_own_dags(staged: Stage, runs: dict[str, str]) -> None:
-    """Not even the names of the others are told."""
+    """The history does not even name DAGs that the user cannot access."""
     seen = {}
     for user in ("viewer", "outsider", "blind"):
         with staged.client(user) as client:
@@ -92,28 +92,28 @@ def test_the_history_is_that_of_ones_own_dags(staged: Stage, runs: dict[str, str
 
 
 def test_only_runs_of_the_task_are_told(staged: Stage, runs: dict[str, str]) -> None:
-    """The connection may see more, the viewer does not."""
+    """The connection can read more runs, but the endpoint returns only the task's own."""
     ids = {}
     with staged.client("viewer") as client:
         for task_id in ("live", "regression"):
             params = {"run_id": runs["shop"], "task_id": task_id}
             ids[task_id] = [run["id"] for run in client.get("dags/shop/task", params=params).json()["runs"]]
         params = {"run_id": runs["shop"], "task_id": "live", "run": [*ids["live"], *ids["regression"]]}
-        told = client.get("dags/shop/runs", params=params).json()
-    assert set(told["runs"]) == set(ids["live"])
+        answered = client.get("dags/shop/runs", params=params).json()
+    assert set(answered["runs"]) == set(ids["live"])
 
 
 @pytest.mark.parametrize(
     "name", ["../checkout.json", "..%2Fcheckout.html", "a.png", f"{'0' * 32}.png", "/etc/passwd"]
 )
 def test_only_copies_are_served(staged: Stage, runs: dict[str, str], name: str) -> None:
-    """A name is looked up among the copies; no path is made of it."""
+    """A name is looked up among the known copies; it never becomes part of a path."""
     params = {"run_id": runs["shop"], "task_id": "checkout", "name": name}
     assert status(staged, "viewer", "dags/shop/screenshot", **params) == 404
 
 
 def test_a_report_is_a_document_of_its_own(staged: Stage, runs: dict[str, str]) -> None:
-    """In a sandbox, so that nothing in it acts for the viewer; and only HTML that is ours."""
+    """A report is served in a sandbox, and only if it is one of this provider's HTML reports."""
     params = {"run_id": runs["shop"], "task_id": "checkout"}
     with staged.client("viewer") as client:
         page = client.get("dags/shop/report", params={**params, "index": 1})
@@ -137,7 +137,7 @@ def test_the_pages_policy(staged: Stage) -> None:
 
 
 def test_an_edited_xcom_is_no_way_to_a_foreign_run(staged: Stage, runs: dict[str, str]) -> None:
-    """Who may edit XComs cannot have the connection's key read another task's run."""
+    """A user who can edit XComs cannot use the connection's key to read another task's run."""
     foreign = staged.airflow.xcom("shop", runs["shop"], "regression", "run_ids")[0]
     run_id = staged.run("widgets")
     token = staged.token("admin")
@@ -153,9 +153,9 @@ def test_an_edited_xcom_is_no_way_to_a_foreign_run(staged: Stage, runs: dict[str
     with staged.client("viewer") as client:
         params = {"run_id": run_id, "task_id": "widgets"}
         own = [run["id"] for run in client.get("dags/widgets/task", params=params).json()["runs"]]
-        told = client.get("dags/widgets/runs", params={**params, "run": [foreign, *own]}).json()
+        answered = client.get("dags/widgets/runs", params={**params, "run": [foreign, *own]}).json()
     assert foreign in own
-    assert set(told["runs"]) == set(own) - {foreign}
-    assert "record" in told["notice"]
+    assert set(answered["runs"]) == set(own) - {foreign}
+    assert "record" in answered["notice"]
     asked = [entry.path for entry in staged.sandbox.control.log.entries("get_run", before)]
     assert not any(foreign in path for path in asked)

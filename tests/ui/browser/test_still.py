@@ -1,4 +1,4 @@
-"""The page under a reader: real scripts in a real browser, with answers that this test gives, without Airflow."""
+"""Page updates while someone reads: the real scripts in a real browser, with scripted API responses."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ SELECT = """() => {
 
 
 class Site:
-    """The tab's files, and its data from a function; an answer of None is held back."""
+    """Serves the tab's static files, and its data from a function; a response of None is held back."""
 
     def __init__(self, page: Page) -> None:
         self.page = page
@@ -66,7 +66,7 @@ class Site:
 
 @pytest.fixture
 def site(chrome: Browser) -> Iterator[Site]:
-    """A window of its own, in New York."""
+    """A new browser window whose time zone is New York."""
     context = chrome.new_context(locale="en-GB", timezone_id="America/New_York")
     page = context.new_page()
     errors: list[str] = []
@@ -77,7 +77,7 @@ def site(chrome: Browser) -> Iterator[Site]:
 
 
 def task(**changes: Any) -> dict[str, Any]:
-    """What the endpoint on a task answers, of one that waits."""
+    """The task endpoint's payload for a task that waits."""
     usual = {
         "kind": "tests",
         "task": {"task_id": "t", "state": "deferred", "finished": False, "try_number": 1, "started": 1.77e9},
@@ -128,7 +128,7 @@ def detail(run_id: str, outcome: str = "failed") -> dict[str, Any]:
 
 
 def test_nothing_moves_under_the_reader(site: Site) -> None:
-    """No change when the answers are the same; a new answer changes its own place alone."""
+    """Identical responses change nothing on the page; a new response changes only what differs."""
     now = {"b": "running"}
 
     def answer(path: str, query: dict[str, list[str]]) -> Any:
@@ -166,7 +166,7 @@ def test_nothing_moves_under_the_reader(site: Site) -> None:
 
 
 def test_what_is_drawn_again_still_works(site: Site) -> None:
-    """A run opens and closes however often, and a filter shows its own."""
+    """After an update, runs still open and close, and the filter still works."""
     site.answer = lambda path, query: (
         {"runs": {each: detail(each) for each in query["run"]}, "notice": ""}
         if path.endswith("/runs")
@@ -186,7 +186,7 @@ def test_what_is_drawn_again_still_works(site: Site) -> None:
 
 
 def past(query: dict[str, list[str]]) -> dict[str, Any]:
-    """What the history answers to a question."""
+    """The history endpoint's payload for these filters."""
     tasks = [
         stored(summary_of(NIGHT), dag_id="shop"),
         stored({**summary_of(NIGHT), "verdict": "passed"}, dag_id="passing", task_id="good"),
@@ -196,7 +196,7 @@ def past(query: dict[str, list[str]]) -> dict[str, Any]:
 
 
 def test_a_late_answer_does_not_overwrite_a_newer_one(site: Site) -> None:
-    """The rows are those of the filters that are shown."""
+    """The rows always match the filters that the page shows."""
 
     def answer(path: str, query: dict[str, list[str]]) -> Any:
         return None if query.get("dag_id") == ["shop"] and "verdict" not in query else past(query)
@@ -222,7 +222,7 @@ def test_a_late_answer_does_not_overwrite_a_newer_one(site: Site) -> None:
     [('"UTC"', "UTC"), ('"Asia/Tokyo"', "GMT+9"), (None, "GMT-5"), ("{", "GMT-5"), ('"x"', "GMT-5")],
 )
 def test_times_are_in_airflows_time_zone(site: Site, chosen: str | None, shown: str) -> None:
-    """As in Airflow's own setting, with its name; in the browser's where nothing usable is chosen."""
+    """Times use the zone from Airflow's settings and name it; without a valid setting, the browser's."""
     site.page.add_init_script(
         f"const zone = {json.dumps(chosen)}; zone && localStorage.setItem('timezone', zone)"
     )
@@ -242,9 +242,9 @@ def test_an_operator_that_was_refused_did_not_wait(site: Site, given: bool, coun
 
 
 def test_a_dag_runs_list_names_the_test(site: Site) -> None:
-    """With every reason that there is room for, and how many more there are."""
+    """The list shows the first reasons and how many more there are."""
     (entry,) = history([stored({**summary_of(NIGHT), "reasons": list("abcd")})], Filter())["runs"]
     site.answer = lambda path, query: {"tasks": [entry], "most": 500}
     site.open("dag-run/d/r")
     expect(site.page.locator(".task .reasons li")).to_have_text(["a", "b", "c"])
-    expect(site.page.locator(".task")).to_contain_text("and 1 further reason")
+    expect(site.page.locator(".task")).to_contain_text("and 1 more reason")

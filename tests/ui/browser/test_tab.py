@@ -1,4 +1,4 @@
-"""What people see, in a real browser in a real Airflow."""
+"""The tab in a real browser, inside a real Airflow."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ Visit = Callable[..., Watched]
 
 
 def test_a_red_task_in_the_morning(staged: Stage, runs: dict[str, str], visit: Visit) -> None:
-    """One click from the task: verdict, reason, issues, and of the test that broke the step and the picture."""
+    """The tab shows verdict, reasons and issues, and for the failed test the failed step and its screenshot."""
     window = visit()
     tab = window.open(staged.task_page("shop", runs["shop"], "checkout"))
     expect(tab.get_by_role("heading", level=1)).to_contain_text("Failed")
     expect(tab.get_by_role("heading", level=1)).to_contain_text("Checkout")
     expect(tab.locator(".reasons")).to_contain_text("4 of 5 judged runs passed")
-    expect(tab.locator(".found li").first).to_contain_text("Severity 5")
+    expect(tab.locator(".found li").first).to_contain_text("Issue (severity 5)")
     tab.locator(".found button").first.click()
     broken = tab.locator(".run", has_text="Checkout with a credit card")
     expect(broken.locator(".steps .k-failed")).to_contain_text("AUTH_CREDENTIAL_INVALID")
@@ -35,7 +35,7 @@ def test_a_red_task_in_the_morning(staged: Stage, runs: dict[str, str], visit: V
 
 
 def test_a_tab_without_a_report_asks_the_service(staged: Stage, runs: dict[str, str], visit: Visit) -> None:
-    """And asks it once, however many look."""
+    """Two viewers of the same runs cause one request per run."""
     before = len(staged.sandbox.control.log)
     for _ in range(2):
         window = visit()
@@ -54,12 +54,12 @@ def run_ids(staged: Stage, runs: dict[str, str], task_id: str) -> set[str]:
 
 
 def test_a_service_that_is_down(staged: Stage, visit: Visit) -> None:
-    """The summary is there, with a plain word on what is missing."""
+    """The summary is shown, with a notice about the missing details."""
     run_id = staged.run("widgets")
     staged.sandbox.control.down = "reset"
     try:
         tab = visit().open(staged.task_page("widgets", run_id, "widgets"))
-        expect(tab.get_by_role("status")).to_contain_text("does not answer")
+        expect(tab.get_by_role("status")).to_contain_text("not responding")
         expect(tab.get_by_role("heading", level=1)).to_contain_text("Live widgets")
         expect(tab.locator(".run")).to_have_count(2)
     finally:
@@ -67,25 +67,26 @@ def test_a_service_that_is_down(staged: Stage, visit: Visit) -> None:
 
 
 def test_any_other_task(staged: Stage, runs: dict[str, str], visit: Visit) -> None:
-    """The tab shows on every task, so it says in one line that there is nothing."""
+    """Airflow shows the tab on every task; on one without test runs the tab says so."""
     tab = visit().open(staged.task_page("shop", runs["shop"], "deploy"))
     expect(tab.get_by_role("heading", level=1)).to_have_text("No test runs here")
 
 
 def test_a_task_that_started_nothing(staged: Stage, runs: dict[str, str], visit: Visit) -> None:
-    """Where to look instead."""
+    """The tab points to the task's log, and the heading names the task."""
     tab = visit().open(staged.task_page("refused", runs["refused"], "refused"))
+    expect(tab.get_by_role("heading", level=1)).to_have_text("No verdict · refused")
     expect(tab.get_by_role("status")).to_contain_text("Nothing was started")
 
 
 def test_one_of_several_mapped_tasks(staged: Stage, runs: dict[str, str], visit: Visit) -> None:
-    """Each has its own runs."""
+    """Each mapped task instance shows its own runs."""
     tab = visit().open(staged.task_page("shop", runs["shop"], "mapped", 1))
     expect(tab.locator(".run .title")).to_have_text(["Cart keeps its items"])
 
 
 def test_docket_is_shown_alike(staged: Stage, runs: dict[str, str], visit: Visit) -> None:
-    """Its runs have numbers for ids."""
+    """Docket's run ids are integers."""
     tab = visit().open(staged.task_page("shop", runs["shop"], "docket"))
     expect(tab.locator(".run")).to_have_count(3)
     tab.locator(".row").first.click()
@@ -99,16 +100,16 @@ def test_a_sensor_is_shown_alike(staged: Stage, runs: dict[str, str], visit: Vis
 
 
 def asked(window: Watched) -> int:
-    """How often the page has asked for the task."""
+    """How many times the page has requested the task."""
     return sum("/testerarmy/api/dags/waiting/task" in url for url in window.asked)
 
 
 def test_it_follows_while_the_task_waits(staged: Stage, visit: Visit) -> None:
-    """Nobody has to reload; and when the task has ended it stops asking."""
+    """The page updates without a reload, and stops polling when the task has ended."""
     run_id = staged.airflow.trigger_dag("waiting")
     staged.airflow.wait_task_state("waiting", run_id, "waits", "deferred")
     window = visit()
-    # The page's own clock is moved by hand.
+    # The test advances the page's clock.
     window.page.clock.install()
     tab = window.open(f"{staged.airflow.url}/testerarmy/view/task/waiting/{run_id}/waits/-1")
     expect(tab.get_by_role("heading", level=1)).to_contain_text("Waiting")
@@ -126,7 +127,7 @@ def test_it_follows_while_the_task_waits(staged: Stage, visit: Visit) -> None:
 
 
 def test_a_hidden_page_does_not_ask(staged: Stage, runs: dict[str, str], visit: Visit) -> None:
-    """Tabs stay open overnight; one that is looked at again is up to date at once."""
+    """A hidden page stops polling, and refreshes at once when it becomes visible."""
     window = visit()
     window.page.clock.install()
     window.page.context.add_init_script(
@@ -147,7 +148,7 @@ def test_a_hidden_page_does_not_ask(staged: Stage, runs: dict[str, str], visit: 
 
 
 def test_the_list_of_a_dag_run(staged: Stage, runs: dict[str, str], visit: Visit) -> None:
-    """Every test task, each a way to its own tab."""
+    """Lists every test task with a link to its tab."""
     window = visit()
     tab = window.open(staged.dag_run_page("shop", runs["shop"]))
     expect(tab.locator(".task")).to_have_count(6)
@@ -156,7 +157,7 @@ def test_the_list_of_a_dag_run(staged: Stage, runs: dict[str, str], visit: Visit
 
 
 def test_the_history(staged: Stage, runs: dict[str, str], visit: Visit) -> None:
-    """Charts and tests over time, filtered by DAG, by what was started, and by verdict."""
+    """Charts and tests over time, filtered by DAG, by test or group, and by verdict."""
     tab = visit().open(staged.history_page)
     expect(tab.locator("svg.chart")).to_have_count(2)
     tab.get_by_label("DAG").select_option("shop")
@@ -168,7 +169,7 @@ def test_the_history(staged: Stage, runs: dict[str, str], visit: Visit) -> None:
 
 
 def test_a_flaky_test_comes_first(staged: Stage, visit: Visit) -> None:
-    """It passed and failed by turns."""
+    """A test that alternates between passed and failed is listed first."""
     for _ in range(2):
         staged.run("widgets")
     tab = visit().open(staged.history_page)
@@ -179,7 +180,7 @@ def test_a_flaky_test_comes_first(staged: Stage, visit: Visit) -> None:
 
 
 def test_an_outsider_sees_only_a_plain_word(staged: Stage, runs: dict[str, str], visit: Visit) -> None:
-    """Even with the address of a page."""
+    """Opening a page's URL directly does not bypass the access check."""
     path = f"{staged.airflow.url}/testerarmy/view/task/shop/{runs['shop']}/checkout/%7BMAP_INDEX%7D"
     window = visit("outsider")
     tab = window.open(path)
@@ -193,7 +194,7 @@ def test_an_outsider_sees_only_a_plain_word(staged: Stage, runs: dict[str, str],
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_it_follows_airflows_theme(staged: Stage, runs: dict[str, str], visit: Visit, theme: str) -> None:
-    """Also when that is changed while it is open."""
+    """The tab follows the theme, also when it changes while the page is open."""
     window = visit(dark=theme == "dark")
     tab = window.open(staged.task_page("shop", runs["shop"], "checkout"))
     root = tab.locator(":root")
@@ -207,7 +208,7 @@ def test_it_follows_airflows_theme(staged: Stage, runs: dict[str, str], visit: V
 
 @pytest.mark.parametrize("page", ["task", "dag_run", "history"])
 def test_it_is_readable_on_a_phone(staged: Stage, runs: dict[str, str], visit: Visit, page: str) -> None:
-    """At 360 px nothing sticks out to the side."""
+    """At a width of 360 px nothing overflows sideways."""
     address = {
         "task": f"view/task/shop/{runs['shop']}/checkout/-1",
         "dag_run": f"view/dag-run/shop/{runs['shop']}",
@@ -222,7 +223,7 @@ def test_it_is_readable_on_a_phone(staged: Stage, runs: dict[str, str], visit: V
 
 
 def test_links_leave_the_frame(staged: Stage, runs: dict[str, str], visit: Visit) -> None:
-    """Airflow's frame blocks new windows, so a link of the page around it opens them."""
+    """Airflow's iframe blocks new windows, so the click goes through a link in the parent page."""
     window = visit()
     tab = window.open(staged.task_page("shop", runs["shop"], "checkout"))
     window.page.context.route("https://tester.army/**", lambda route: route.fulfill(body="the dashboard"))
@@ -242,5 +243,5 @@ def test_links_leave_the_frame(staged: Stage, runs: dict[str, str], visit: Visit
 
 
 def test_the_catalog_has_what_is_expected_here() -> None:
-    """The numbers above are the sandbox's."""
+    """The counts in these tests come from the sandbox's catalog."""
     assert len(next(group for group in catalog.GROUPS if group.id == catalog.GROUP_FAILING).test_ids) == 5

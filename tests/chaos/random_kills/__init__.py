@@ -1,0 +1,1 @@
+"""Random kills, and a judge that knows only the service's log and Airflow's states."""

@@ -1,0 +1,1 @@
+"""The project's own lifecycle in a simulated world: virtual time, seeded order, faults between any two steps."""

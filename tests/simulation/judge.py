@@ -1,0 +1,302 @@
+"""Whether a world kept the promises, by the vendor's log and Airflow's states alone.
+
+The judge knows nothing of the provider's code. Its witnesses are what the service accepted and from whom, how its
+runs ended, and which state each task instance had when, and through whom.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+from tests.simulation.database import TERMINAL, TaskInstance
+from tests.simulation.plan import Incident, PlannedTask
+from tests.simulation.vendor import Entry
+from tests.simulation.world import Outcome
+
+#: Seconds after the end of a task, and of all disorder, within which its runs have to be over.
+PROMISED = 120.0
+#: Seconds from the end of the last run to the end of its task, where nothing was out of order.
+PROMPT = 60.0
+#: Seconds past its deadline for which a run may go on, where nothing is out of order.
+LATE = 45.0
+#: Seconds that a test's end may lie before its task's deadline and still count as in time.
+MARGIN = 30.0
+
+_BRIEF = ("kill_triggerer", "kill_api", "foreign_run", "clear_other", "pause_dag")
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """A promise that was not kept.
+
+    :param promise: its short name.
+    """
+
+    promise: str
+    task: str
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.promise}: {self.task}: {self.what}"
+
+
+def judge(outcome: Outcome) -> list[Violation]:
+    """All violations of a world that has come to its end."""
+    return list(_Judge(outcome).violations())
+
+
+class _Judge:
+    def __init__(self, outcome: Outcome) -> None:
+        self.outcome = outcome
+        self.vendor = outcome.vendor
+        self.changes = outcome.database.changes
+        self.began = {worker.process.name: worker.began for worker in outcome.workers}
+
+    def violations(self) -> Iterator[Violation]:
+        for planned, task in zip(self.outcome.plan.tasks, self.outcome.database.tasks, strict=True):
+            yield from self._started_once(planned, task)
+            yield from self._never_left_behind(task)
+            yield from self._never_passed_without_a_pass(planned, task)
+            yield from self._never_failed_by_a_hiccup(planned, task)
+            yield from self._ends(planned, task)
+            yield from self._keeps_its_deadline(planned, task)
+        yield from self._nobody_elses()
+        yield from self._orderly()
+
+    # -- witnesses
+
+    def submissions(self, task: TaskInstance) -> list[Entry]:
+        return [
+            entry
+            for entry in self.vendor.log
+            if entry.effect == "submitted" and entry.peer.startswith(f"{task.name} try")
+        ]
+
+    def owner_of(self, run_id: str) -> TaskInstance | None:
+        return next(
+            (
+                task
+                for task in self.outcome.database.tasks
+                if any(run_id in entry.run_ids for entry in self.submissions(task))
+            ),
+            None,
+        )
+
+    def deeds(self, task: TaskInstance, *what: str) -> list[float]:
+        """When users did something to a task, or to its DAG run."""
+        names = (task.name, task.dag_run.run_id)
+        return [deed.at for deed in self.outcome.deeds if deed.task in names and deed.what in what]
+
+    @property
+    def _ambiguous(self) -> bool:
+        """Whether somebody started runs that the service shows like a task's own."""
+        return any(each.details.get("source") == "structured_test" for each in self.outcome.plan.incidents)
+
+    def state_at(self, task: TaskInstance, when: float) -> str | None:
+        """The state that a task had just before a moment."""
+        states = [change.state for change in self.changes if change.task == task.name and change.at < when]
+        return states[-1] if states else None
+
+    def ended_by(self, run_id: str, when: float) -> str:
+        """How a run had ended by then; ``active`` if it had not."""
+        return "active" if self.vendor.ended_at(run_id) > when else self.vendor.state_of(run_id)
+
+    # -- promises
+
+    def _started_once(self, planned: PlannedTask, task: TaskInstance) -> Iterator[Violation]:
+        """A further submission needs a reason: a clear, an edit, a time-out, or a run that came to nothing."""
+        siblings = [other for other in self.outcome.database.tasks if other.dag_run is task.dag_run]
+        # A clear of anything in the DAG run may cost a run; Airflow does not tell the two apart.
+        reasons = [when for other in siblings for when in self.deeds(other, "clear", "clear_other", "edit")]
+        entries = self.submissions(task)
+        for before, entry in pairwise(entries):
+            asked = any(before.at - 5.0 <= when <= entry.at for when in reasons)
+            ends = {self.ended_by(run_id, entry.at) for run_id in before.run_ids}
+            timed_out = entry.at > before.at + planned.timeout
+            worth = {"errored", "cancelled", "unknown"} | (
+                {"failed"} if planned.retry_failed_tests else set()
+            )
+            if not asked and not timed_out and not ends & worth:
+                said = ", ".join(sorted(ends))
+                yield Violation(
+                    "started once",
+                    task.name,
+                    f"submitted at {before.at:.2f} and, with those runs {said}, again at {entry.at:.2f}",
+                )
+
+    def _never_left_behind(self, task: TaskInstance) -> Iterator[Violation]:
+        if task.state not in TERMINAL or self._nobody_could_cancel(task):
+            return
+        over = max(task.end_date, self.outcome.calm_since) + PROMISED
+        now = self.outcome.world.now
+        for entry in self.submissions(task):
+            for run_id in entry.run_ids:
+                if self.vendor.ended_at(run_id) > max(over, now - 1.0):
+                    yield Violation(
+                        "never left behind",
+                        task.name,
+                        f"run {run_id[:8]}, submitted at {entry.at:.2f}, is active at {now:.0f}; the task is "
+                        f"{task.state} since {task.end_date:.2f}",
+                    )
+
+    def _nobody_could_cancel(self, task: TaskInstance) -> bool:
+        """Whether the connection was gone, or the API server lost in the seconds in which it stops runs."""
+        incidents = {incident.what for incident in self.outcome.plan.incidents}
+        # With two tasks that ask for the same, or runs of somebody else, a lost answer cannot be settled.
+        killed = incidents & {"kill_worker", "kill_task", "kill_supervisor", "evict"}
+        if killed and (self._ambiguous or len(self.outcome.plan.tasks) > 1):
+            return True
+        deeds = self.deeds(task, "mark_failed", "mark_success")
+        lost = "kill_scheduler" in incidents or ("kill_api" in incidents and bool(deeds))
+        return "lose_connection" in incidents or lost
+
+    def _never_passed_without_a_pass(self, planned: PlannedTask, task: TaskInstance) -> Iterator[Violation]:
+        clears = self.deeds(task, "clear")
+        for change in self.changes:
+            if (change.task, change.state, change.cause) != (task.name, "success", "itself"):
+                continue
+            since = max((when for when in clears if when <= change.at), default=-math.inf)
+            entries = [
+                entry
+                for entry in self.submissions(task)
+                if since <= self.began[entry.peer] and entry.at <= change.at
+            ]
+            if planned.kind == "sensor":
+                run_ids = list(task.spec.parameters["run_ids"])
+            else:
+                run_ids = [run_id for entry in entries for run_id in entry.run_ids]
+            if not run_ids and not self._ambiguous:
+                what = f"passed at {change.at:.2f}, nothing was submitted"
+                yield Violation("never passed without a pass", task.name, what)
+            if not run_ids:
+                continue
+            # The last run of each test counts: an earlier one may have failed, and the test run again. A task that
+            # runs one test has another one after an edit.
+            known = self.vendor.store.runs
+            last = {known[run_id].test.id: run_id for run_id in run_ids}
+            if planned.kind == "test":
+                last = {known[run_ids[-1]].test.id: run_ids[-1]}
+            ends = {self.ended_by(run_id, change.at) for run_id in last.values()}
+            if "passed" not in ends or not ends <= {"passed", "skipped"}:
+                what = f"passed at {change.at:.2f} with its runs {', '.join(sorted(ends))}"
+                yield Violation("never passed without a pass", task.name, what)
+
+    def _never_failed_by_a_hiccup(self, planned: PlannedTask, task: TaskInstance) -> Iterator[Violation]:
+        plan = self.outcome.plan
+        last = [change for change in self.changes if change.task == task.name][-1:]
+        if not last or last[0].state != "failed" or last[0].cause != "itself":
+            return
+        if planned.execution_timeout or not all(_is_tolerable(each) for each in plan.incidents):
+            return
+        if sum(each.details.get("lasting", 0.0) for each in plan.incidents) > planned.max_outage - 20.0:
+            return
+        entries = self.submissions(task)
+        ends = [self.vendor.ended_at(run_id) for entry in entries[-1:] for run_id in entry.run_ids]
+        passed = entries and all(self.vendor.state_of(run_id) == "passed" for run_id in entries[-1].run_ids)
+        in_time = ends and max(ends) < entries[-1].at + planned.timeout - MARGIN
+        errors = [worker.error for worker in self.outcome.workers if worker.task is task]
+        if passed and in_time and errors[-1:] != ["SubmissionUnclear"]:
+            yield Violation(
+                "never failed by a hiccup", task.name, f"its runs passed, it failed: {errors[-1:]}"
+            )
+
+    def _ends(self, planned: PlannedTask, task: TaskInstance) -> Iterator[Violation]:
+        if task.state not in TERMINAL:
+            yield Violation("every wait ends", task.name, f"is {task.state} at the end")
+            return
+        ends = [self.vendor.ended_at(run_id) for entry in self.submissions(task) for run_id in entry.run_ids]
+        finished = [end for end in ends if end < self.outcome.world.now]
+        if not finished or task.state not in ("success", "failed"):
+            return
+        orderly = max(*finished, self.outcome.calm_since)
+        if task.end_date > orderly + PROMPT and self._deferred_or_running(task, orderly):
+            yield Violation(
+                "every wait ends",
+                task.name,
+                f"its last run ended at {max(finished):.2f}, all was in order from {orderly:.2f}, "
+                f"it ended at {task.end_date:.2f}",
+            )
+
+    def _keeps_its_deadline(self, planned: PlannedTask, task: TaskInstance) -> Iterator[Violation]:
+        for entry in self.submissions(task):
+            deadline = entry.at + planned.timeout
+            # A run that a later try found has a deadline from then on.
+            if deadline < self.outcome.calm_since or not self._is_newest_try(task, entry):
+                continue
+            late = [run_id for run_id in entry.run_ids if self.vendor.ended_at(run_id) > deadline + LATE]
+            waits = self.state_at(task, deadline) in ("deferred", "running")
+            if late and waits and entry is self.submissions(task)[-1]:
+                yield Violation(
+                    "every wait ends",
+                    task.name,
+                    f"run {late[0][:8]}, submitted at {entry.at:.2f}, goes on past its deadline {deadline:.2f}",
+                )
+
+    def _is_newest_try(self, task: TaskInstance, entry: Entry) -> bool:
+        names = [worker.process.name for worker in self.outcome.workers if worker.task is task]
+        return names[-1] == entry.peer
+
+    def _deferred_or_running(self, task: TaskInstance, when: float) -> bool:
+        """Whether it has only waited since, without another try."""
+        later = [change for change in self.changes if change.task == task.name and change.at > when]
+        return all(change.state in ("scheduled", "queued", "running", *TERMINAL) for change in later) and (
+            len({change.try_number for change in later}) <= 1
+        )
+
+    def _nobody_elses(self) -> Iterator[Violation]:
+        for entry in self.vendor.log:
+            if entry.effect != "cancelled":
+                continue
+            for run_id in entry.run_ids:
+                owner = self.owner_of(run_id)
+                name = owner.name if owner else "nobody of ours"
+                wrong = self._wrong_cancel(entry, owner)
+                if wrong:
+                    yield Violation(
+                        "nobody else's",
+                        name,
+                        f"run {run_id[:8]} is cancelled by {entry.peer} at {entry.at:.2f}, {wrong}",
+                    )
+
+    def _wrong_cancel(self, entry: Entry, owner: TaskInstance | None) -> str:
+        if owner is None:
+            return "" if self._ambiguous else "which no task has submitted"
+        if " try " in entry.peer:
+            return "" if entry.peer.startswith(f"{owner.name} try") else "the run of another task"
+        planned = self.outcome.plan.tasks[self.outcome.database.tasks.index(owner)]
+        posted = next(each.at for each in self.submissions(owner) if set(each.run_ids) & set(entry.run_ids))
+        state = self.state_at(owner, entry.at)
+        if state == "deferred" and entry.at < posted + planned.timeout - 35.0:
+            newest = self.submissions(owner)[-1]
+            if set(newest.run_ids) & set(entry.run_ids):
+                return "while its task waits for it"
+        return ""
+
+    def _orderly(self) -> Iterator[Violation]:
+        for worker in self.outcome.workers:
+            if worker.escaped is not None:
+                yield Violation("orderly", worker.task.name, f"{worker.escaped!r} left the operator")
+        for triggerer in self.outcome.triggerers:
+            if not triggerer.process.alive:
+                continue
+            pending = [task for task in triggerer.loop.tasks if not task.done()]
+            if pending:
+                yield Violation(
+                    "orderly", triggerer.name, f"{len(pending)} tasks are left in the loop: {pending[:3]}"
+                )
+            for error in triggerer.loop.errors:
+                yield Violation("orderly", triggerer.name, f"an error nobody handled: {error}")
+
+
+def _is_tolerable(incident: Incident) -> bool:
+    """Whether a task has to survive an incident without a retry."""
+    if incident.what == "fault":
+        details: dict[str, Any] = incident.details
+        return not (details["kind"] == "status" and details.get("status") == 403)
+    if incident.what == "rotate_key":
+        return bool(incident.details["overlap"] >= 0)
+    return incident.what in _BRIEF

@@ -1,0 +1,146 @@
+"""Runs worlds by the thousand, and makes something of those that fail."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+
+from tests.simulation import plants
+
+#: Worlds that are handed to a process at a time.
+CHUNK = 100
+
+
+@dataclass(slots=True)
+class Tally:
+    """What some worlds came to.
+
+    :param failures: seeds with what was broken in each.
+    :param seconds: of virtual time.
+    """
+
+    worlds: int = 0
+    tasks: Counter[str] = field(default_factory=Counter)
+    requests: int = 0
+    seconds: float = 0.0
+    failures: list[tuple[int, list[str]]] = field(default_factory=list)
+
+    def add(self, other: Tally) -> None:
+        """Take in what others came to."""
+        self.worlds += other.worlds
+        self.tasks += other.tasks
+        self.requests += other.requests
+        self.seconds += other.seconds
+        self.failures += other.failures
+
+    def __str__(self) -> str:
+        """A line for people."""
+        tasks = ", ".join(f"{count:,} {state}" for state, count in sorted(self.tasks.items()))
+        return (
+            f"{self.worlds:,} worlds, {self.seconds / 3600:,.0f} hours of virtual time, "
+            f"{self.requests:,} requests to the vendor; tasks: {tasks}; {len(self.failures)} worlds broke a promise"
+        )
+
+
+def run_seeds(seeds: range, planted: str = "") -> Tally:
+    """Run some worlds in this process."""
+    if planted and not plants.planted:
+        plants.plant(planted)
+        plants.planted = planted
+    from tests.simulation.judge import judge
+    from tests.simulation.plan import draw
+    from tests.simulation.world import Simulation
+
+    tally = Tally()
+    for seed in seeds:
+        simulation = Simulation(draw(seed))
+        outcome = simulation.run()
+        broken = [str(violation) for violation in judge(outcome)]
+        simulation.bury()
+        tally.worlds += 1
+        tally.tasks.update(str(task.state) for task in outcome.database.tasks)
+        tally.requests += simulation.network.sent
+        tally.seconds += outcome.world.now
+        if broken:
+            tally.failures.append((seed, broken))
+    return tally
+
+
+def run_many(
+    seeds: range, jobs: int, planted: str = "", is_enough: Callable[[Tally], bool] = lambda _tally: False
+) -> Tally:
+    """Run worlds in several processes.
+
+    :param is_enough: ends it early.
+    """
+    tally = Tally()
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(jobs, mp_context=context) as pool:
+        for part in _results(pool, seeds, jobs, planted):
+            tally.add(part)
+            if is_enough(tally):
+                pool.shutdown(wait=True, cancel_futures=True)
+                break
+    return tally
+
+
+def _results(pool: ProcessPoolExecutor, seeds: range, jobs: int, planted: str) -> Iterator[Tally]:
+    """The chunks in their order, so that the first failure is the same one each time."""
+    chunks = [seeds[at : at + CHUNK] for at in range(0, len(seeds), CHUNK)]
+    # Few at a time, so that ending early does not wait for all that is queued.
+    for at in range(0, len(chunks), 4 * jobs):
+        yield from pool.map(partial(run_seeds, planted=planted), chunks[at : at + 4 * jobs])
+
+
+def explain(seed: int) -> str:
+    """Replay a seed: what it broke, the shortest plan that still breaks it, and that one's history."""
+    from tests.simulation.plan import draw
+
+    return explain_plan(draw(seed), f"seed {seed}")
+
+
+def explain_plan(plan: object, name: str) -> str:
+    """As :func:`explain`, for a plan."""
+    from tests.simulation.judge import judge
+    from tests.simulation.plan import Plan
+    from tests.simulation.sequence import draw as drawing
+    from tests.simulation.shrink import shrink
+    from tests.simulation.world import Simulation
+
+    assert isinstance(plan, Plan)
+
+    def broken(candidate: Plan, *, keep_history: bool = False) -> tuple[set[str], list[str], str]:
+        simulation = Simulation(candidate, keep_history=keep_history)
+        found = judge(simulation.run())
+        simulation.bury()
+        history = drawing(simulation.world.history) if keep_history else ""
+        return {each.promise for each in found}, [str(each) for each in found], history
+
+    promises, _, history = broken(plan, keep_history=True)
+    if not promises:
+        return f"{history}\n\n{name}: every promise was kept."
+    smaller = shrink(plan, lambda candidate: bool(broken(candidate)[0] & promises))
+    _, said, history = broken(smaller, keep_history=True)
+    incidents = [f"  {incident}" for incident in smaller.incidents] or ["  none"]
+    tasks = [f"  {task}" for task in smaller.tasks]
+    return "\n".join(
+        [
+            history,
+            "",
+            f"{name} breaks a promise; the smallest world that still does:",
+            *tasks,
+            "incidents:",
+            *incidents,
+            *(f"  ✗ {each}" for each in said),
+        ]
+    )
+
+
+def processes() -> int:
+    """How many processes to use."""
+    return os.cpu_count() or 1
