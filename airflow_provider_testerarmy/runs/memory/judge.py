@@ -24,6 +24,7 @@ from airflow_provider_testerarmy.runs.memory.model import (
     UNRATED,
     VIOLATED,
     Fingerprint,
+    Mark,
     Memory,
     Night,
     NightRef,
@@ -32,7 +33,7 @@ from airflow_provider_testerarmy.runs.memory.model import (
     Unreadable,
     test_key,
 )
-from airflow_provider_testerarmy.runs.memory.quarantine import Ruling, rule_on
+from airflow_provider_testerarmy.runs.memory.quarantine import IN_A_ROW, Ruling, rule_on
 from airflow_provider_testerarmy.runs.results import Outcome, RunResult
 from airflow_provider_testerarmy.runs.text import one_line, plural
 from airflow_provider_testerarmy.runs.verdict.gate import QualityGate, Verdict, VerdictKind
@@ -71,6 +72,8 @@ class Finding:
 
     :param judged: whether it counts for the verdict.
     :param text: since when and why, in words.
+    :param nights: how many nights in a row it has failed, this one included; 0 if it is new.
+    :param first: the first of them.
     """
 
     test_id: str
@@ -78,6 +81,8 @@ class Finding:
     standing: Standing
     judged: bool
     text: str
+    nights: int = 0
+    first: Mark | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +220,10 @@ def _finding(gate: QualityGate, past: Memory | None, test: _Test, tonight: Night
     standing, text = _standing(gate, past, test, tonight) if past and not past.empty else _first(gate, past)
     left_out = gate.fail_on == "new" and standing in (Standing.KNOWN, Standing.BASELINE)
     text = "; ".join(filter(None, (text, ruling.note)))
-    return Finding(run.test_id, test.title, standing, test.blocking and not left_out, text)
+    judged = test.blocking and not left_out
+    streak = past.streak(test.past) if past and not past.empty else None
+    nights, first = (streak.nights + 1, streak.first) if streak else (0, None)
+    return Finding(run.test_id, test.title, standing, judged, text, nights, first)
 
 
 def _first(gate: QualityGate, past: Memory | None) -> tuple[Standing, str]:
@@ -290,8 +298,8 @@ def _quarantine_lines(tests: Iterable[_Test]) -> Iterator[str]:
     for test in tests:
         if test.ruling.overdue:
             yield (
-                f"{test.title}: the quarantine is past its end ({test.ruling.note}). Fix the test, or extend or "
-                "lift the quarantine. Until then the gate fails."
+                f"{test.title}: the quarantine is past its end ({test.ruling.note}). Fix the test: the "
+                f"gate fails until it has passed {IN_A_ROW} nights in a row."
             )
         elif test.ruling.nearing:
             yield f"Warning: {test.title}: {test.ruling.note}."
