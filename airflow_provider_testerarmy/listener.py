@@ -102,15 +102,19 @@ def _stop_all(left: list[tuple[airflow_compat.TaskName, Any]], concluded: bool) 
     for seconds in (0.0, *AGAIN_AFTER):
         if seconds:
             time.sleep(seconds)
-            # A new try has written its own record. Its runs are wanted.
-            left = [(task, stored) for task, stored in left if _is_unchanged(task, stored)]
-        left = [(task, stored) for task, stored in left if not _is_settled(task, stored, concluded)]
+            left = [(task, newest) for task, stored in left if (newest := _newest_of_try(task, stored))]
+        # A try that was killed concludes its record itself, whether or not it could cancel its runs.
+        sure = concluded or seconds > 0
+        left = [(task, stored) for task, stored in left if not _is_settled(task, stored, sure)]
         if not left:
             return
 
 
-def _is_unchanged(task: airflow_compat.TaskName, stored: Any) -> bool:
-    return bool(airflow_compat.stored_task_state(task, KEY) == stored)
+def _newest_of_try(task: airflow_compat.TaskName, stored: Any) -> Any:
+    """The record as the same try has written it by now; None once a new try has, because its runs are wanted."""
+    newest = airflow_compat.stored_task_state(task, KEY)
+    same = newest is not None and newest.get("try") == stored.get("try")
+    return newest if same else None
 
 
 def _is_settled(task: airflow_compat.TaskName, stored: Any, concluded: bool) -> bool:

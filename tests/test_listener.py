@@ -296,9 +296,7 @@ def test_what_cannot_be_stopped_now_is_stopped_in_a_later_pass(service, run_id, 
 
 
 @in_the_background
-def test_a_connection_that_is_back_is_used_in_a_later_pass(
-    service, run_id, remembered, monkeypatch, between_passes
-):
+def test_a_connection_that_is_back_is_used(service, run_id, remembered, monkeypatch, between_passes):
     kept = os.environ["AIRFLOW_CONN_TESTERARMY_DEFAULT"]
     monkeypatch.delenv("AIRFLOW_CONN_TESTERARMY_DEFAULT")
     between_passes(lambda: monkeypatch.setenv("AIRFLOW_CONN_TESTERARMY_DEFAULT", kept))

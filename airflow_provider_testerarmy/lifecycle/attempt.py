@@ -50,6 +50,10 @@ _ENDINGS: Final = {
     WaitEnd.UNAVAILABLE: Ending.OUTAGE,
     WaitEnd.LOST: Ending.TRIGGER_LOST,
 }
+_FORGOTTEN: Final = (
+    "The ids of the runs that this task waited for are lost: neither its record nor its trigger has them. Check "
+    "the dashboard for the runs."
+)
 _STOPPED: Final = {
     StopResult.STOPPED: "cancelled",
     StopResult.RUNNING: "not cancelled",
@@ -213,9 +217,11 @@ class Lifecycle:
 
         :param started: returns the runs if there is no record.
         :param trusted: the runs that the trigger waited for. Users cannot edit these.
-        :raises RunsForgotten: if neither names any run.
+        :raises RunsForgotten: if neither names any run, or the runs of a request are missing.
         """
         record = self._reader.resumed(trusted)
+        if record is not None and record.unknown:
+            record = self._with_unrecorded(record, started(), trusted)
         if record is not None and (record.run_ids or record.carried):
             self._store.record = record
             if not record.generation.same(self._store.generation):
@@ -229,11 +235,21 @@ class Lifecycle:
         part = Part(self._request, PartState.STARTED, submission=submission)
         self._store.record = self._store.fresh.with_part(WHOLE, part)
         if not self.record.run_ids:
-            raise RunsForgotten(
-                "The ids of the runs that this task waited for are lost: neither its record nor its trigger has "
-                "them. Check the dashboard for the runs."
-            )
+            raise RunsForgotten(_FORGOTTEN)
         return self.record
+
+    def _with_unrecorded(self, record: Record, started: Submission, trusted: frozenset[RunId]) -> Record:
+        """The record with runs that Airflow did not store. Without them, kept passes could pass the gate alone."""
+        missing = tuple(run_id for run_id in started.run_ids if run_id not in record.all_run_ids)
+        if not missing or not self._reader.can_be_ours(missing, trusted):
+            raise RunsForgotten(_FORGOTTEN)
+        first, *others = [name for name, part in record.parts.items() if part.unknown]
+        submission = replace(started, run_ids=missing)
+        parts = {first: replace(record.parts[first], state=PartState.STARTED, submission=submission)}
+        for name in others:
+            reason = f"its runs are recorded with those of {first}"
+            parts[name] = replace(record.parts[name], state=PartState.REFUSED, reason=reason)
+        return replace(record, parts={**record.parts, **parts})
 
     def check_wanted(self) -> None:
         """Stop here if a user has ended the task since it began.

@@ -70,9 +70,9 @@ def test_a_twin_that_starts_in_the_same_moment_keeps_its_run(twins, service):
 
 
 def test_a_killed_twin_stops_its_own_run_only(twins, service, airflow_says):
-    airflow_says("failed")
     one, other = twins
     one.execute(single(catalog.TEST_ENDLESS, deferrable=True))
+    airflow_says("failed")
     lose_the_answer(service, effect=False)
     other.seconds = 2
     task = single(catalog.TEST_ENDLESS)

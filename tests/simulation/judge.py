@@ -116,7 +116,8 @@ class _Judge:
         for before, entry in pairwise(entries):
             asked = any(before.at - 5.0 <= when <= entry.at for when in reasons)
             ends = {self.ended_by(run_id, entry.at) for run_id in before.run_ids}
-            timed_out = entry.at > before.at + planned.timeout
+            limit = min(planned.timeout, planned.execution_timeout or planned.timeout)
+            timed_out = entry.at > before.at + limit
             worth = {"errored", "cancelled", "unknown"} | (
                 {"failed"} if planned.retry_failed_tests else set()
             )
@@ -149,6 +150,16 @@ class _Judge:
         # With two tasks that ask for the same, or runs of somebody else, a lost answer cannot be settled.
         killed = incidents & {"kill_worker", "kill_task", "kill_supervisor", "evict"}
         if killed and (self._ambiguous or len(self.outcome.plan.tasks) > 1):
+            return True
+        errors = [worker.error for worker in self.outcome.workers if worker.task is task]
+        if errors[-1:] == ["SubmissionUnclear"]:
+            # The task says which runs may be its own, and a person decides.
+            return True
+        # The version before did not write down what it had asked for, so the listener cannot tell its runs.
+        if "upgrade" in incidents:
+            return True
+        # A record of another target that the current key has not signed may be forged, so nothing is touched.
+        if {"rotate_key", "edit_target"} <= incidents:
             return True
         deeds = self.deeds(task, "mark_failed", "mark_success")
         lost = "kill_scheduler" in incidents or ("kill_api" in incidents and bool(deeds))

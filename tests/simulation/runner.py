@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 from collections import Counter
@@ -14,6 +15,8 @@ from tests.simulation import plants
 
 #: Worlds that are handed to a process at a time.
 CHUNK = 100
+#: Worlds between two garbage collections: each leaves its loops and greenlets in circles.
+COLLECT_EVERY = 20
 
 
 @dataclass(slots=True)
@@ -57,7 +60,12 @@ def run_seeds(seeds: range, planted: str = "") -> Tally:
     from tests.simulation.world import Simulation
 
     tally = Tally()
+    # What is imported stays; a collection that looks at all of it takes a fifth of the time.
+    gc.freeze()
+    gc.disable()
     for seed in seeds:
+        if not seed % COLLECT_EVERY:
+            gc.collect()
         simulation = Simulation(draw(seed))
         outcome = simulation.run()
         broken = [str(violation) for violation in judge(outcome)]
@@ -68,6 +76,8 @@ def run_seeds(seeds: range, planted: str = "") -> Tally:
         tally.seconds += outcome.world.now
         if broken:
             tally.failures.append((seed, broken))
+    gc.enable()
+    gc.unfreeze()
     return tally
 
 
