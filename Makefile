@@ -33,7 +33,7 @@ export UV_SYSTEM_CERTS := true
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo ui ui-pictures bench bench-bounds bench-ui test test-unit test-integration test-ui test-chaos test-random-kills test-chaos-version simulate simulate-replay simulate-plants test-matrix dist \
+.PHONY: help demo ui ui-pictures bench bench-bounds bench-ui gate-study test test-unit test-integration test-ui test-chaos test-random-kills test-chaos-version simulate simulate-replay simulate-plants test-matrix dist \
 	docs lint format lock vendor-lines clean
 
 help: ## List the targets.
@@ -93,6 +93,9 @@ simulate-plants: $(READY) ## Break one line of the product at a time, and report
 
 bench-bounds: $(READY) ## Measure the memory and event-loop blocks that hostile answers cost at most.
 	@$(VENV)/bin/python -m benchmarks.bounds
+
+gate-study: $(READY) ## Simulate quarters of nights under several gates, and write docs/gate-study.md.
+	@$(RUN) -m benchmarks.gate_study
 
 bench: $(BENCH_READY) ## Compare the cost of waiting with other providers; ARGS="--part triggers --sizes 100" selects.
 	@$(BENCH)/bin/python -m benchmarks $(ARGS)

@@ -43,6 +43,7 @@ def providers_manager() -> str:
 #: By feature: whether this Airflow has what it stands on, seen without asking for its version.
 SEEN = {
     airflow_compat.TASK_STATE_STORE: lambda: has_module("airflow.state.metastore"),
+    airflow_compat.ASSET_STATE_STORE: lambda: has_module("airflow.models.asset_state_store"),
     airflow_compat.KILL_WHILE_DEFERRED: lambda: hasattr(BaseTrigger, "on_kill"),
     airflow_compat.LISTENER: lambda: has_module("airflow.api_fastapi.core_api"),
     airflow_compat.FORM_FROM_INFO: lambda: "conn-fields" in providers_manager(),

@@ -42,6 +42,8 @@ NEIGHBOURS = [
     ("client", {"testerarmy", "docket"}),
     ("sandbox", {"testerarmy", "docket"}),
 ]
+#: What the memory may import of its folder beside itself: it stands on the verdict, and no room stands on it.
+BELOW_MEMORY = {"results", "text", "rendered", "verdict"}
 #: Rooms that their neighbours stand on; of their own folder they import themselves alone.
 FOUNDATIONS = ["client.http", "sandbox.core"]
 #: What stands on the floor of the rooms themselves: the files that put them together.
@@ -99,6 +101,22 @@ def test_no_room_imports_its_neighbour(folder, rooms):
         for line, name in imports(path)
         for other in rooms - {room}
         if f"{name}.".startswith(f"{OWN}.{folder}.{other}.")
+    ]
+    assert wrong == []
+
+
+def test_the_memory_stands_on_the_verdict_and_nothing_in_its_folder_stands_on_it():
+    """A gate judges without a memory as it always did."""
+    wrong = [
+        f"{named(path)}, line {line}: {name}"
+        for path in (ROOT / "runs").rglob("*.py")
+        for line, name in imports(path)
+        if name.startswith(f"{OWN}.runs.")
+        and (
+            name.split(".")[2] not in BELOW_MEMORY | {"memory"}
+            if path.is_relative_to(ROOT / "runs" / "memory")
+            else name.split(".")[2] == "memory"
+        )
     ]
     assert wrong == []
 

@@ -16,7 +16,9 @@ These internals are used because there is no public API for the purpose:
 
 from __future__ import annotations
 
+from airflow_provider_testerarmy.airflow_compat.asset_states import memory_store, with_memory_inlet
 from airflow_provider_testerarmy.airflow_compat.features import (
+    ASSET_STATE_STORE,
     ASYNC_CONNECTION,
     FEATURES,
     FORM_FROM_INFO,
@@ -64,6 +66,7 @@ from airflow_provider_testerarmy.airflow_compat.variables import (
 )
 
 __all__ = [
+    "ASSET_STATE_STORE",
     "ASYNC_CONNECTION",
     "FEATURES",
     "FORM_FROM_INFO",
@@ -88,6 +91,7 @@ __all__ = [
     "is_deferral_timeout",
     "is_trigger_failure",
     "lost_for_good",
+    "memory_store",
     "named",
     "own_state",
     "prune_records",
@@ -101,5 +105,6 @@ __all__ = [
     "stored_variable",
     "task_state_store",
     "trigger_failure",
+    "with_memory_inlet",
     "write_record",
 ]

@@ -68,6 +68,12 @@ UI_TAB: Final = Feature(
     "`external_views` of plugins",
     "no tab; use the dashboard button and the reports",
 )
+ASSET_STATE_STORE: Final = Feature(
+    "A gate's memory of earlier nights needs no folder",
+    (3, 3),
+    "the asset state store",
+    "`memory_path`, a folder or a place in an object store",
+)
 ASYNC_CONNECTION: Final = Feature(
     "The triggerer reads connections in its event loop",
     (3, 1),
@@ -78,6 +84,7 @@ ASYNC_CONNECTION: Final = Feature(
 #: All features, the newest first. `docs/versions.md` shows them, and code that depends on one checks `available`.
 FEATURES: Final = (
     TASK_STATE_STORE,
+    ASSET_STATE_STORE,
     KILL_WHILE_DEFERRED,
     FORM_FROM_INFO,
     UI_TAB,

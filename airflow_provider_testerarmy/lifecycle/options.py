@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from airflow_provider_testerarmy.lifecycle.memory import TaskMemory
 from airflow_provider_testerarmy.runs.verdict.gate import QualityGate
 
 
@@ -17,6 +18,7 @@ class Options:
     :param max_outage: seconds without a successful request that end a wait.
     :param durable: whether the record is kept for the next try.
     :param softened: whether Airflow turns a failure into a skip (``soft_fail``, ``never_fail`` of sensors).
+    :param memory: the gate's memory of earlier nights, None if the gate needs none.
     """
 
     gate: QualityGate
@@ -29,3 +31,4 @@ class Options:
     copy_screenshots: bool = False
     retry_failed_tests: bool = False
     softened: bool = False
+    memory: TaskMemory | None = None

@@ -8,9 +8,10 @@ from contextlib import suppress
 from datetime import timedelta
 from os import PathLike
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 from uuid import UUID
 
+from airflow_provider_testerarmy import airflow_compat
 from airflow_provider_testerarmy.client.http.errors import RequestInvalid
 
 if TYPE_CHECKING:
@@ -23,6 +24,16 @@ Text: TypeAlias = "str | int | UUID | Deferred"
 Paths: TypeAlias = "str | PathLike[str] | Sequence[str | PathLike[str]] | Deferred"
 Gate: TypeAlias = "QualityGate | Mapping[str, Any] | str | Deferred"
 Ids: TypeAlias = "Iterable[Any] | str | int | UUID | Deferred"
+
+NO_PLACE: Final = (
+    'The gate remembers earlier nights (fail_on "new" or quarantine), and there is no place for its memory. Set '
+    f"memory_path. On Airflow {airflow_compat.ASSET_STATE_STORE.version} and later, a gate that is not a template "
+    "needs no memory_path."
+)
+NO_TARGET: Final = (
+    'A sensor has no memory of earlier nights, so its gate cannot have fail_on "new" or quarantine. Set them on '
+    "the operator that starts the runs."
+)
 
 
 class Deferred(Protocol):
@@ -83,6 +94,26 @@ def gate(value: object) -> QualityGate:
             "with | tojson."
         )
     return QualityGate.of(fields)
+
+
+def needs_memory(gate: QualityGate) -> bool:
+    """Whether the gate judges a night with the memory of earlier ones."""
+    return gate.fail_on == "new" or gate.quarantine is not None
+
+
+def memory_path(value: object) -> str | None:
+    """The folder of a gate's memory, a local path or an object-store URL, or None. ``~`` is the home directory.
+
+    :raises RequestInvalid: for anything else.
+    """
+    from airflow_provider_testerarmy.runs.rendered import is_nothing
+
+    if is_nothing(value):
+        return None
+    if not isinstance(value, str | PurePath) and not _is_object_path(value):
+        raise RequestInvalid(f"memory_path must be the path of a folder, not {value!r}.")
+    path = str(value).strip()
+    return str(Path(path).expanduser()) if path.startswith("~") else path
 
 
 def report_path(value: object) -> str | Sequence[str] | None:

@@ -38,7 +38,7 @@ def write_report(
     for one in paths:
         # An object store's client may raise any exception. None may hide the verdict.
         try:
-            _write(one.strip(), render(one, summary, results, name=name, copies=copies).encode())
+            write_file(one.strip(), render(one, summary, results, name=name, copies=copies).encode())
         except Exception as error:
             log.warning("The report could not be written to %s: %s", one, error)
         else:
@@ -53,7 +53,7 @@ def _copy(paths: Sequence[str], results: Sequence[RunResult], log: Any, *, loopb
 
     def write(name: str, content: bytes) -> None:
         for folder in folders:
-            _write(f"{folder}/{name}", content)
+            write_file(f"{folder}/{name}", content)
 
     # Failed copies must not hide the verdict.
     try:
@@ -111,7 +111,11 @@ def suffix_of(path: str) -> str | None:
     return next((suffix for suffix in SUFFIXES if path.strip().lower().endswith(suffix)), None)
 
 
-def _write(path: str, content: bytes) -> None:
+def write_file(path: str, content: bytes) -> None:
+    """Write a file completely or not at all.
+
+    :param path: a local path or a URL that Airflow's ``ObjectStoragePath`` understands.
+    """
     from airflow.providers.common.compat.sdk import ObjectStoragePath
 
     target = ObjectStoragePath(path)

@@ -23,9 +23,11 @@ if TYPE_CHECKING:
 
     from airflow_provider_testerarmy.hooks.base import ServiceHook
     from airflow_provider_testerarmy.lifecycle.attempt import Lifecycle
+    from airflow_provider_testerarmy.lifecycle.memory import TaskMemory
     from airflow_provider_testerarmy.lifecycle.options import Options
     from airflow_provider_testerarmy.runs.results import RunId
     from airflow_provider_testerarmy.runs.service import RunRequest, Submission
+    from airflow_provider_testerarmy.runs.verdict.gate import QualityGate
 else:
     BaseOperator = object
 
@@ -55,13 +57,19 @@ class LifecycleTask(BaseOperator):
     template_fields_renderers: ClassVar[dict[str, str]] = {"gate": "json"}
 
     retry_failed_tests: bool = False
+    memory_path: Any = None
+    #: Whether the task knows its target, without which there is no memory of earlier nights.
+    _remembers: ClassVar[bool] = False
     _lifecycle: Lifecycle | None = None
     _killed: bool = False
 
     @classmethod
     def partial(cls, **kwargs: Any) -> Any:
         """As in Airflow, with parameters that serialize the same in every process."""
-        return stable_partial(super().partial(**stable_fields(kwargs, cls.template_fields)))
+        fields = stable_fields(kwargs, cls.template_fields)
+        if cls._remembers and is_nothing(fields.get("memory_path")) and _needs_memory(fields.get("gate")):
+            fields["inlets"] = airflow_compat.with_memory_inlet(fields.get("inlets"))
+        return stable_partial(super().partial(**fields))
 
     def _set_common(
         self,
@@ -100,11 +108,27 @@ class LifecycleTask(BaseOperator):
             "timeout": lambda value: parameters.seconds(value, "timeout"),
             "max_outage": lambda value: parameters.seconds(value, "max_outage"),
             "report_path": parameters.report_path,
+            "memory_path": parameters.memory_path,
         }
         for name, check in checks.items():
             value = getattr(self, name)
             if not is_nothing(value) and not parameters.is_template(value):
                 check(value)
+        if _needs_memory(self.gate):
+            self._find_memory()
+
+    def _find_memory(self) -> None:
+        """Give a gate that remembers a place for its memory.
+
+        :raises ValueError: if there is none.
+        """
+        if not self._remembers:
+            raise ValueError(parameters.NO_TARGET)
+        if not is_nothing(self.memory_path):
+            return
+        if not airflow_compat.ASSET_STATE_STORE.available:
+            raise ValueError(parameters.NO_PLACE)
+        self.inlets = airflow_compat.with_memory_inlet(self.inlets)
 
     @property
     @abstractmethod
@@ -180,6 +204,8 @@ class LifecycleTask(BaseOperator):
 
         :raises RequestRefused: for a mistake. The runs of earlier tries are stopped first.
         """
+        from dataclasses import replace
+
         from airflow_provider_testerarmy.client.http.errors import RequestInvalid
         from airflow_provider_testerarmy.exceptions import RequestRefused
         from airflow_provider_testerarmy.lifecycle.attempt import Lifecycle
@@ -187,6 +213,7 @@ class LifecycleTask(BaseOperator):
 
         try:
             options, request = self._options(), build_request()
+            options = replace(options, memory=self._memory(options.gate, context))
             lifecycle = Lifecycle(self.hook, options, request, context, self.log)
         except (RequestInvalid, GateInvalid) as error:
             raise RequestRefused(f"{error} {self._stop_earlier(context)}") from error
@@ -245,6 +272,25 @@ class LifecycleTask(BaseOperator):
             retry_failed_tests=self.retry_failed_tests,
             softened=bool(getattr(self, "soft_fail", False) or getattr(self, "never_fail", False)),
         )
+
+    def _memory(self, gate: QualityGate, context: Any) -> TaskMemory | None:
+        """The memory of the gate, None if it needs none.
+
+        :raises RequestInvalid: if there is no place for it.
+        """
+        if not parameters.needs_memory(gate):
+            return None
+        from airflow_provider_testerarmy.client.http.errors import RequestInvalid
+        from airflow_provider_testerarmy.lifecycle.memory import open_memory
+
+        if not self._remembers:
+            raise RequestInvalid(parameters.NO_TARGET)
+        hook, path = self.hook, parameters.memory_path(self.memory_path)
+        return open_memory(gate, path, context, f"{hook.path} {hook.conn_id}", self._whole_request)
+
+    def _whole_request(self) -> RunRequest | None:
+        """The request with its body, also for a try that only resumes; None if the task starts no runs."""
+        return self.target()
 
     def _or_default(self, name: str) -> Any:
         """The parameter, or its default if it rendered to nothing."""
@@ -331,6 +377,17 @@ class LifecycleTask(BaseOperator):
             method_name="execute_complete",
             timeout=lifecycle.waiter.time_left(BACKSTOP),
         )
+
+
+def _needs_memory(gate: Any) -> bool:
+    """Whether a gate as written in the DAG file needs a memory; False for a template."""
+    if is_nothing(gate) or parameters.is_template(gate):
+        return False
+    # An invalid gate is reported by the check of the parameter.
+    try:
+        return parameters.needs_memory(parameters.gate(gate))
+    except ValueError:
+        return False
 
 
 def with_common_fields(*own: str) -> tuple[str, ...]:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from airflow_provider_testerarmy.lifecycle.interrupts import Interrupts
 from airflow_provider_testerarmy.lifecycle.options import Options
 from airflow_provider_testerarmy.lifecycle.reporting import report_markdown, write_report
 from airflow_provider_testerarmy.lifecycle.service_session import ServiceSession
+from airflow_provider_testerarmy.runs.memory.judge import Finding
 from airflow_provider_testerarmy.runs.results import Outcome, Phase, RunId, RunResult
 from airflow_provider_testerarmy.runs.service import RunRequest, ServiceFault, Submission
 from airflow_provider_testerarmy.runs.submission.record import Record
 from airflow_provider_testerarmy.runs.submission.rounds import titles_used, with_rounds
+from airflow_provider_testerarmy.runs.text import one_line
 from airflow_provider_testerarmy.runs.verdict.gate import Verdict, VerdictKind
 from airflow_provider_testerarmy.runs.verdict.summary import summarize
 from airflow_provider_testerarmy.runs.verdict.titles import titles_of
@@ -55,8 +58,22 @@ class Judge:
         :return: the verdict, the results in order, and the summary.
         """
         results = with_rounds(self._with_titles(_in_order(known, run_ids)), record)
-        verdict = self._options.gate.judge(results)
-        return verdict, results, self._report(verdict, results, record, run_ids)
+        verdict, known_tests = self._judge_night(results)
+        summary = self._report(verdict, results, record, run_ids, known_tests)
+        return verdict, results, summary
+
+    def _judge_night(self, results: Sequence[RunResult]) -> tuple[Verdict, list[dict[str, Any]] | None]:
+        """The verdict, and the tests that earlier nights keep out of it; None if the gate needs no memory."""
+        memory = self._options.memory
+        if memory is None:
+            return self._options.gate.judge(results), None
+        judged, fault = memory.judge(self._options.gate, results, now=self._session.clock())
+        verdict = judged.verdict
+        if fault is not None:
+            said = f"This night is not remembered: {fault}. Failures that are new in it count as new again."
+            self._log.warning("%s", said)
+            verdict = replace(verdict, reasons=(said, *verdict.reasons))
+        return verdict, [_known_entry(one) for one in judged.findings if not one.judged]
 
     def judge_early(
         self,
@@ -103,9 +120,14 @@ class Judge:
             self._ti.xcom_push(key="return_value", value=summary)
 
     def _report(
-        self, verdict: Verdict, results: Sequence[RunResult], record: Record, run_ids: Sequence[RunId]
+        self,
+        verdict: Verdict,
+        results: Sequence[RunResult],
+        record: Record,
+        run_ids: Sequence[RunId],
+        known_tests: Sequence[Mapping[str, Any]] | None = None,
     ) -> dict[str, Any]:
-        summary = self._summary(verdict, results, record, run_ids)
+        summary = self._summary(verdict, results, record, run_ids, known_tests)
         # A task may succeed without a single judged run. That deserves attention, so it is logged as a warning.
         say = self._log.warning if verdict.kind is VerdictKind.NOT_JUDGED else self._log.info
         say("Verdict: %s. %s", verdict.kind, " | ".join(verdict.reasons))
@@ -122,7 +144,12 @@ class Judge:
         return summary
 
     def _summary(
-        self, verdict: Verdict | None, results: Sequence[RunResult], record: Record, run_ids: Sequence[RunId]
+        self,
+        verdict: Verdict | None,
+        results: Sequence[RunResult],
+        record: Record,
+        run_ids: Sequence[RunId],
+        known_tests: Sequence[Mapping[str, Any]] | None = None,
     ) -> dict[str, Any]:
         url = self.url(record, run_ids) or next((run.url for run in results if run.url), "")
         markdown = report_markdown(verdict, results, self._log, total=len(run_ids), name=self._name, url=url)
@@ -133,6 +160,7 @@ class Judge:
             batch_id=submission_of(record).batch_id,
             url=url,
             report_markdown=markdown,
+            known=known_tests,
         )
 
     @property
@@ -168,6 +196,18 @@ def submission_of(record: Record) -> Submission:
 
 def _in_order(known: Mapping[RunId, RunResult], run_ids: Sequence[RunId]) -> list[RunResult]:
     return [known[run_id] for run_id in dict.fromkeys(run_ids)]
+
+
+def _known_entry(finding: Finding) -> dict[str, Any]:
+    first = finding.first
+    return {
+        "test_id": one_line(finding.test_id, 200),
+        "title": finding.title,
+        "standing": str(finding.standing),
+        "nights": finding.nights,
+        "since": datetime.fromtimestamp(first.at, UTC).date().isoformat() if first else None,
+        "commit": (first.commit or None) if first else None,
+    }
 
 
 def _unseen(run_id: RunId) -> RunResult:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseOperator, conf
 
-from airflow_provider_testerarmy.lifecycle.parameters import Gate, Paths, Seconds, flag
+from airflow_provider_testerarmy.lifecycle.parameters import Gate, Paths, Seconds, flag, stable
 from airflow_provider_testerarmy.lifecycle.task import LifecycleTask
 
 if TYPE_CHECKING:
@@ -39,6 +39,9 @@ class RunOperator(LifecycleTask, BaseOperator):
         group runs only the tests that keep the gate from passing; a test that passes then counts as ``flaky``.
         It runs the whole group if the service cannot run single tests, or if the group was started with more
         parameters than ``platform``, ``device_model`` and ``project_environment_id``.
+    :param memory_path: str, PathLike, object-store URL or None; the folder where a gate with ``fail_on="new"`` or
+        ``quarantine`` remembers earlier nights. None means Airflow's asset state store, which needs Airflow 3.3
+        and a gate that is not a template.
     :param report_path: str, PathLike, object-store URL, a list of these, or None; where to write the reports.
         The suffix selects the format: ``.json``, ``.xml`` (JUnit), ``.html`` or ``.md``.
     :param copy_screenshots: bool. True copies the runs' screenshots beside the reports, because the service's
@@ -51,7 +54,9 @@ class RunOperator(LifecycleTask, BaseOperator):
         that. Airflow marks the task as skipped.
     """
 
+    common_template_fields = (*LifecycleTask.common_template_fields, "memory_path")
     ui_color = "#eef2e6"
+    _remembers = True
 
     def __init__(
         self,
@@ -66,6 +71,7 @@ class RunOperator(LifecycleTask, BaseOperator):
         cancel_on_kill: bool = True,
         durable: bool = True,
         retry_failed_tests: bool = False,
+        memory_path: Paths | None = None,
         report_path: Paths | None = None,
         copy_screenshots: bool = False,
         **kwargs: Any,
@@ -73,6 +79,7 @@ class RunOperator(LifecycleTask, BaseOperator):
         super().__init__(**kwargs)
         self.wait_for_completion = flag(wait_for_completion, "wait_for_completion")
         self.retry_failed_tests = flag(retry_failed_tests, "retry_failed_tests")
+        self.memory_path: Any = stable(memory_path)
         self._set_common(
             deferrable=deferrable,
             poll_interval=poll_interval,
@@ -91,6 +98,9 @@ class RunOperator(LifecycleTask, BaseOperator):
 
         :raises RequestInvalid: with the parameter's name.
         """
+
+    def _whole_request(self) -> RunRequest:
+        return self.build_request()
 
     def execute(self, context: Any) -> dict[str, Any]:
         """Start the runs or reconnect to them, then wait here or in the triggerer.

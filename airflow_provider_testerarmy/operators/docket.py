@@ -54,7 +54,7 @@ class DocketRunTestsOperator(RunOperator):
     """
 
     template_fields = with_common_fields(
-        "docket_conn_id", "test_blueprint_ids", "test_blueprint_category_id", "github_context"
+        "docket_conn_id", "test_blueprint_ids", "test_blueprint_category_id", "github_context", "memory_path"
     )
     template_fields_renderers: ClassVar[dict[str, str]] = {
         **RunOperator.template_fields_renderers,

@@ -81,6 +81,7 @@ class TesterArmyRunTestOperator(TesterArmyOperator):
         "device_model",
         "app_id",
         "project_environment_id",
+        "memory_path",
     )
 
     def __init__(
@@ -162,6 +163,7 @@ class TesterArmyRunGroupOperator(TesterArmyOperator):
         "device_model",
         "project_environment_id",
         "mobile",
+        "memory_path",
     )
 
     def __init__(
@@ -233,7 +235,9 @@ class TesterArmyRunPromptOperator(TesterArmyOperator):
     The common parameters and errors are those of :class:`~airflow_provider_testerarmy.operators.base.RunOperator`.
     """
 
-    template_fields = with_common_fields("testerarmy_conn_id", "prompt", "credentials_conn_id", "webhook_url")
+    template_fields = with_common_fields(
+        "testerarmy_conn_id", "prompt", "credentials_conn_id", "webhook_url", "memory_path"
+    )
 
     def __init__(
         self,

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated, Any, Final, Literal
 
@@ -21,8 +22,9 @@ from pydantic import (
 )
 
 from airflow_provider_testerarmy.runs.rendered import is_nothing, listed
-from airflow_provider_testerarmy.runs.results import Issue, Outcome, RunResult
+from airflow_provider_testerarmy.runs.results import Issue, Outcome, RunId, RunResult
 from airflow_provider_testerarmy.runs.text import one_line, plural
+from airflow_provider_testerarmy.runs.verdict.flaky import QuarantineRule, Span, quarantine_rule
 
 
 class VerdictKind(StrEnum):
@@ -54,6 +56,8 @@ class Verdict:
 
 #: The maximum number of unmatched ids in a reason.
 SHOWN_IDS: Final = 5
+#: Fields left out of the text while they have their defaults, so that gates from before them keep their digest.
+_LATER: Final = ("fail_on", "known_for", "baseline", "on_flaky", "quarantine")
 
 
 class GateInvalid(ValueError):
@@ -98,6 +102,12 @@ class QualityGate(BaseModel):
     :param allow_empty: skip the task instead of failing it if there are no runs. The verdict is never *passed*.
     :param non_blocking_tests: ids of tests whose failures are reported but not judged.
     :param report_only: report the verdict, and let the task succeed whatever the verdict is.
+    :param fail_on: ``all`` judges every failure; ``new`` leaves out those that failed in the night before.
+    :param known_for: how long ``new`` leaves a failure out: seconds, a ``timedelta``, or text such as ``7d``.
+    :param baseline: ``accept`` treats the failures of the first night as known; ``fail`` judges them.
+    :param on_flaky: ``pass`` counts a test that failed first and then passed as passed, ``fail`` as failed.
+    :param quarantine: which flaky tests are left out: ``{"after_transitions": 4, "of": 10, "for": "14d"}`` leaves
+        out, for 14 days, a test that changed 4 times between passed and failed in 10 nights. None: no test.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
@@ -110,6 +120,11 @@ class QualityGate(BaseModel):
     allow_empty: bool = False
     non_blocking_tests: Annotated[frozenset[str], BeforeValidator(_ids)] = frozenset()
     report_only: bool = False
+    fail_on: Literal["all", "new"] = "all"
+    known_for: Span = timedelta(days=7)
+    baseline: Literal["fail", "accept"] = "fail"
+    on_flaky: Literal["pass", "fail"] = "pass"
+    quarantine: Annotated[QuarantineRule | None, BeforeValidator(quarantine_rule)] = None
 
     @model_validator(mode="before")
     @classmethod
@@ -129,7 +144,9 @@ class QualityGate(BaseModel):
 
     def __str__(self) -> str:
         # Airflow serializes the gate in `.partial()` by str(), so this text must be stable as well.
-        return json.dumps(self.model_dump(mode="json"), sort_keys=True)
+        fields = type(self).model_fields
+        unused = {name for name in _LATER if getattr(self, name) == fields[name].default}
+        return json.dumps(self.model_dump(mode="json", by_alias=True, exclude=unused), sort_keys=True)
 
     def __repr_args__(self) -> Iterator[tuple[str, Any]]:
         for name in type(self).model_fields:
@@ -161,9 +178,18 @@ class QualityGate(BaseModel):
                 f"The gate is not valid: {wrong}. Its fields are {', '.join(cls.model_fields)}."
             ) from None
 
-    def judge(self, results: Sequence[RunResult]) -> Verdict:
-        """The verdict on finished runs. A run that has not finished counts as unknown, never as passed."""
-        tally = _Tally(self, results)
+    def judge(
+        self,
+        results: Sequence[RunResult],
+        set_aside: Collection[RunId] = (),
+        notes: Mapping[RunId, str] | None = None,
+    ) -> Verdict:
+        """The verdict on finished runs. A run that has not finished counts as unknown, never as passed.
+
+        :param set_aside: runs that are reported but not judged.
+        :param notes: more text for the reason of a run, e.g. since when its test fails.
+        """
+        tally = _Tally(self, results, set_aside, notes or {})
         return Verdict(tally.kind(), tuple(tally.reasons()), tally.counts())
 
     def is_blocking(self, run: RunResult) -> bool:
@@ -193,6 +219,8 @@ class QualityGate(BaseModel):
                 return f"passed with {describe_issue(issue)}, above the allowed severity {self.max_severity}"
         if self.fail_on_warnings and run.issues:
             return f"passed with {describe_issue(run.issues[0])}, and the gate fails on warnings"
+        if self.on_flaky == "fail" and run.flaky:
+            return "passed only after it had failed, and the gate fails on flaky tests"
         return None
 
 
@@ -214,11 +242,19 @@ class _Tally:
     the errors of the service, and ``cancelled`` if only the cancelled runs are missing.
     """
 
-    def __init__(self, gate: QualityGate, results: Sequence[RunResult]) -> None:
-        self._gate = gate
-        self._all = results
-        self._reported = [run for run in results if not gate.is_blocking(run)]
-        judged = [run for run in results if gate.is_blocking(run)]
+    def __init__(
+        self,
+        gate: QualityGate,
+        results: Sequence[RunResult],
+        set_aside: Collection[RunId],
+        notes: Mapping[RunId, str],
+    ) -> None:
+        self._gate, self._all, self._set_aside, self._notes = gate, results, set_aside, notes
+        judged: list[RunResult] = []
+        self._reported: list[RunResult] = []
+        for run in results:
+            kept = gate.is_blocking(run) and run.run_id not in set_aside
+            (judged if kept else self._reported).append(run)
         groups: dict[Outcome, list[RunResult]] = {outcome: [] for outcome in Outcome}
         for run in judged:
             groups[_outcome(run)].append(run)
@@ -268,7 +304,7 @@ class _Tally:
         return bool(self._passed or self._failed) or counted
 
     def _nothing_judged(self) -> VerdictKind:
-        reported = {_outcome(run) for run in self._reported}
+        reported = {self._reported_outcome(run) for run in self._reported}
         if Outcome.FAILED in reported:
             return VerdictKind.NOT_JUDGED
         if Outcome.PASSED in reported:
@@ -283,16 +319,13 @@ class _Tally:
             yield "No run was started, so nothing was tested and the gate cannot pass."
             return
         yield self._rate()
-        yield from (
-            f"{_name(run)}: {why}{_link(run)}"
-            for run in self._passed
-            if (why := self._violations.get(run.run_id))
-        )
-        for run in (*self._failed, *self._broken, *self._cancelled, *self._skipped):
-            yield self._reason(run)
+        violating = (run for run in self._passed if run.run_id in self._violations)
+        for run in (*violating, *self._failed, *self._broken, *self._cancelled, *self._skipped):
+            yield self._said(run) + (f" ({note})" if (note := self._notes.get(run.run_id)) else "")
         for run in self._reported:
-            if _outcome(run) is not Outcome.PASSED:
-                yield f"{self._reason(run)} (reported only: the test is non-blocking)"
+            if self._reported_outcome(run) is not Outcome.PASSED:
+                why = self._notes.get(run.run_id) if run.run_id in self._set_aside else None
+                yield f"{self._said(run)} (reported only: {why or 'the test is non-blocking'})"
         yield from self._unmatched()
 
     def _unmatched(self) -> Iterator[str]:
@@ -310,14 +343,21 @@ class _Tally:
             counts = ", ".join(
                 f"{count} {outcome}" for outcome, count in self.counts().items() if outcome != "total"
             )
-            kept_out = "; every failed test is non-blocking" if self.kind() is VerdictKind.NOT_JUDGED else ""
+            left_out = "known, quarantined or non-blocking" if self._set_aside else "non-blocking"
+            kept_out = f"; every failed test is {left_out}" if self.kind() is VerdictKind.NOT_JUDGED else ""
             return f"No runs were judged ({counts}{kept_out})."
         return (
             f"{passed} of {plural(judged, 'judged run')} passed ({passed / judged:.1%}; {wanted:.1%} needed)."
         )
 
-    def _reason(self, run: RunResult) -> str:
-        return f"{_name(run)}: {explain(run)}{_link(run)}"
+    def _said(self, run: RunResult) -> str:
+        violation = self._gate.violation(run) if _outcome(run) is Outcome.PASSED else None
+        return f"{_name(run)}: {violation or explain(run)}{_link(run)}"
+
+    def _reported_outcome(self, run: RunResult) -> Outcome:
+        """A passed run that the gate objects to has not passed, though it is left out."""
+        objected = run.run_id in self._set_aside and _outcome(run) is Outcome.PASSED
+        return Outcome.FAILED if objected and self._gate.violation(run) else _outcome(run)
 
 
 def _outcome(run: RunResult) -> Outcome:

@@ -15,7 +15,7 @@ from airflow_provider_testerarmy.runs.verdict.gate import Verdict
 #: The maximum size of a summary in bytes of JSON. Airflow stores XComs in its database, and shows them whole.
 MAX_BYTES: Final = 16 * 1024
 #: The maximum number of entries of each list; the most important entries come first.
-MAX_ENTRIES: Final = {"reasons": 20, "issues": 20, "tests": 60, "run_ids": 150}
+MAX_ENTRIES: Final = {"reasons": 20, "issues": 20, "tests": 60, "run_ids": 150, "known": 20}
 #: The XCom that says what a task has started. The task pushes it before it waits, so it exists for every verdict.
 NOTE: Final = "test_runs"
 
@@ -43,6 +43,7 @@ def summarize(
     batch_id: str = "",
     url: str = "",
     report_markdown: str | None = None,
+    known: Sequence[Mapping[str, Any]] | None = None,
 ) -> dict[str, Any]:
     """The verdict and the results as JSON values of at most 16 KiB.
 
@@ -51,6 +52,7 @@ def summarize(
     :param url: the dashboard page of the runs.
     :param report_markdown: a Markdown report, which is added under this key. The key is absent if this is None,
         and null if the report does not fit.
+    :param known: the tests that were not judged because of earlier nights. The key is absent if this is None.
     :return: ``verdict``, ``reasons``, ``counts``, ``run_ids``, ``batch_id``, ``url``, ``issues`` (the most severe
         first), ``tests`` (one entry per run, those that did not pass first), ``flaky`` (the number of runs that
         passed only on a later attempt), ``started_at`` (of the first run to start), ``finished_at`` (of the last
@@ -71,6 +73,8 @@ def summarize(
         "started_at": _moment(min, (run.started_at for run in results)),
         "finished_at": _moment(max, (run.finished_at for run in results)),
     }
+    if known is not None:
+        summary["known"] = list(known)
     if report_markdown is not None:
         summary["report_markdown"] = report_markdown
     return _bounded(summary)
@@ -118,11 +122,11 @@ def _shown(run_id: RunId) -> RunId:
 
 
 def _bounded(summary: dict[str, Any]) -> dict[str, Any]:
-    lengths = {name: len(summary[name]) for name in MAX_ENTRIES}
-    for name, most in MAX_ENTRIES.items():
-        del summary[name][most:]
+    lengths = {name: len(summary[name]) for name in MAX_ENTRIES if name in summary}
+    for name in lengths:
+        del summary[name][MAX_ENTRIES[name] :]
     while _size(summary, lengths) > MAX_BYTES:
-        largest = max(MAX_ENTRIES, key=lambda name: len(json.dumps(summary[name])))
+        largest = max(lengths, key=lambda name: len(json.dumps(summary[name])))
         if not summary[largest]:
             # All lists are empty, and only texts are left. Drop the Markdown, which repeats the other fields.
             summary.update(dict.fromkeys(summary.keys() & {"report_markdown", "url"}))

@@ -1,0 +1,178 @@
+"""A gate's memory of earlier nights: its storage, its scope, and the verdict with it. No fault hides a verdict."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+from uuid import uuid4
+
+from airflow_provider_testerarmy import airflow_compat
+from airflow_provider_testerarmy.client.http.errors import RequestInvalid
+from airflow_provider_testerarmy.lifecycle.parameters import NO_PLACE, needs_memory
+from airflow_provider_testerarmy.lifecycle.reporting import write_file
+from airflow_provider_testerarmy.runs.memory import ring
+from airflow_provider_testerarmy.runs.memory.codec import PART
+from airflow_provider_testerarmy.runs.memory.judge import Judged, judge
+from airflow_provider_testerarmy.runs.memory.model import Memory, NightRef, Unreadable
+from airflow_provider_testerarmy.runs.memory.port import Scope, Storage, StorageFault
+from airflow_provider_testerarmy.runs.results import RunResult
+from airflow_provider_testerarmy.runs.service import RunRequest
+from airflow_provider_testerarmy.runs.text import one_line
+from airflow_provider_testerarmy.runs.verdict.gate import QualityGate
+
+#: Fields of a request's body that tell one environment from another.
+_ENVIRONMENT: Final = ("projectEnvironmentId", "environment", "platform", "deviceModel")
+
+
+def open_memory(
+    gate: QualityGate,
+    path: str | None,
+    context: Mapping[str, Any],
+    owner: str,
+    build_request: Callable[[], RunRequest | None],
+) -> TaskMemory | None:
+    """The memory that the gate of a task needs; None if it needs none. This reads nothing.
+
+    :param path: the folder of the memory, None for Airflow's own store.
+    :param owner: the service and connection, which tell apart targets with the same id.
+    :param build_request: called when the runs are judged, because a resumed try has no request yet.
+    :raises RequestInvalid: if there is no place for the memory.
+    """
+    if not needs_memory(gate):
+        return None
+    store = None if path else airflow_compat.memory_store(context)
+    if not path and store is None:
+        raise RequestInvalid(NO_PLACE)
+    storage: Storage = FolderStorage(path) if path else AirflowStorage(store)
+    ti = context["ti"]
+    return TaskMemory(storage, owner, f"{ti.dag_id}/{ti.run_id}", build_request)
+
+
+class TaskMemory:
+    """The memory of one task.
+
+    :param night: names the DAG run. Every try and every task of it replaces the same night.
+    """
+
+    def __init__(
+        self, storage: Storage, owner: str, night: str, build_request: Callable[[], RunRequest | None]
+    ) -> None:
+        self._storage = storage
+        self._owner = owner
+        self._night = night
+        self._build_request = build_request
+
+    def judge(
+        self, gate: QualityGate, results: Sequence[RunResult], *, now: float
+    ) -> tuple[Judged, str | None]:
+        """Judge runs that have all ended with the memory of earlier nights, and remember this night.
+
+        :param now: seconds since the epoch.
+        :return: the judged night, and why it is not remembered (None if it is).
+        """
+        scope, tonight, memory = self._read(now)
+        judged = judge(gate, results, memory, tonight)
+        if scope is None:
+            return judged, str(memory)
+        # A storage may raise anything, and none of it may hide the verdict.
+        try:
+            token = uuid4().hex
+            return judged, ring.remember(self._storage, scope, judged.night, now=now, token=token)
+        except Exception as error:
+            return judged, _said(error)
+
+    def _read(self, now: float) -> tuple[Scope | None, NightRef, Memory | Unreadable]:
+        tonight = NightRef.of(self._night, now)
+        try:
+            request = self._build_request()
+            if request is None:
+                return None, tonight, Unreadable("the target is unknown")
+            scope = _scope(self._owner, request)
+            tonight = NightRef.of(self._night, now, *_tested(request))
+            return scope, tonight, ring.load(self._storage, scope, now=now)
+        except Exception as error:
+            return None, tonight, Unreadable(_said(error))
+
+
+def _scope(owner: str, request: RunRequest) -> Scope:
+    where = {name: request.body[name] for name in _ENVIRONMENT if request.body.get(name)}
+    return Scope(f"{owner} {request.label}", json.dumps(where, sort_keys=True, default=str))
+
+
+def _tested(request: RunRequest) -> tuple[str, str]:
+    """The commit and the address of what is tested, empty where they are unknown."""
+    return str(request.body.get("commitSha") or ""), str(request.body.get("targetUrl") or "")
+
+
+class AirflowStorage:
+    """Airflow's asset state store as the storage of a memory."""
+
+    def __init__(self, store: Any) -> None:
+        self._store = store
+
+    def get(self, key: str) -> str | None:
+        """The text of a key."""
+        try:
+            found: str | None = self._store.get(key)
+        except Exception as error:
+            raise StorageFault(_said(error)) from error
+        return found
+
+    def set(self, key: str, text: str) -> None:
+        """Store a text."""
+        try:
+            self._store.set(key, text)
+        except Exception as error:
+            raise StorageFault(_said(error)) from error
+
+    def delete(self, key: str) -> None:
+        """Remove a text."""
+        try:
+            self._store.delete(key)
+        except Exception as error:
+            raise StorageFault(_said(error)) from error
+
+
+class FolderStorage:
+    """A folder, local or in an object store, as the storage of a memory; one object per key."""
+
+    def __init__(self, folder: str) -> None:
+        self._folder = folder.rstrip("/") or "/"
+
+    def get(self, key: str) -> str | None:
+        """The text of a key."""
+        try:
+            # Anyone with write access may have stored anything. One byte more than a part is already refused.
+            with self._object(key).open("rb") as file:
+                content: bytes = file.read(PART + 1)
+        except FileNotFoundError:
+            return None
+        except Exception as error:
+            raise StorageFault(_said(error)) from error
+        return content.decode("utf-8", "replace")
+
+    def set(self, key: str, text: str) -> None:
+        """Store a text."""
+        try:
+            write_file(f"{self._folder}/{key}.json", text.encode())
+        except Exception as error:
+            raise StorageFault(_said(error)) from error
+
+    def delete(self, key: str) -> None:
+        """Remove a text."""
+        try:
+            self._object(key).unlink()
+        except FileNotFoundError:
+            return
+        except Exception as error:
+            raise StorageFault(_said(error)) from error
+
+    def _object(self, key: str) -> Any:
+        from airflow.providers.common.compat.sdk import ObjectStoragePath
+
+        return ObjectStoragePath(f"{self._folder}/{key}.json")
+
+
+def _said(error: Exception) -> str:
+    return one_line(f"{type(error).__name__}: {error}", 200)
