@@ -149,7 +149,10 @@ class _Judge:
         incidents = {incident.what for incident in self.outcome.plan.incidents}
         # With two tasks that ask for the same, or runs of somebody else, a lost answer cannot be settled.
         killed = incidents & {"kill_worker", "kill_task", "kill_supervisor", "evict"}
-        if killed and (self._ambiguous or len(self.outcome.plan.tasks) > 1):
+        lost = killed or any(
+            each.details.get("match") in ("post", "all") for each in self.outcome.plan.incidents
+        )
+        if lost and (self._ambiguous or len(self.outcome.plan.tasks) > 1):
             return True
         errors = [worker.error for worker in self.outcome.workers if worker.task is task]
         if errors[-1:] == ["SubmissionUnclear"]:
@@ -162,8 +165,11 @@ class _Judge:
         if {"rotate_key", "edit_target"} <= incidents:
             return True
         deeds = self.deeds(task, "mark_failed", "mark_success")
-        lost = "kill_scheduler" in incidents or ("kill_api" in incidents and bool(deeds))
-        return "lose_connection" in incidents or lost
+        # A listener that is killed, or a worker that Airflow keeps waiting until SIGKILL, cancels nothing.
+        too_late = "kill_scheduler" in incidents or (
+            bool({"kill_api", "slow_api"} & incidents) and bool(deeds)
+        )
+        return "lose_connection" in incidents or too_late
 
     def _never_passed_without_a_pass(self, planned: PlannedTask, task: TaskInstance) -> Iterator[Violation]:
         clears = self.deeds(task, "clear")
