@@ -21,8 +21,7 @@ BENCH_READY := $(BENCH)/.ready
 RUN := $(VENV)/bin/python
 TOOLS := .local/tools
 TOOLS_READY := $(TOOLS)/.ready
-# The reference is written from docstrings.
-PROSE := $(wildcard *.md) $(filter-out docs/reference.md,$(wildcard docs/*.md))
+PROSE := $(wildcard *.md docs/*.md)
 
 # Without cached bytecode, importing Airflow takes three times as long.
 unexport PYTHONDONTWRITEBYTECODE
