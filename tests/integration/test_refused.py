@@ -18,9 +18,9 @@ CASES = {
     "gate_rate": "min_pass_rate: Input should be less than or equal to 1",
     "wrong_key": "Check the password of the connection",
     "forbidden_key": "Check the password of the connection",
-    "plain_http": "is plain http: the API key would travel unencrypted",
-    "broken_key": "The API key holds a line break",
-    "no_key": "The API key is empty: put it into the password of the connection",
+    "plain_http": "is plain http: the API key would be sent unencrypted",
+    "broken_key": "The API key contains a line break",
+    "no_key": "The API key is empty: enter it as the password of the connection",
     "sensor_empty": "run_ids is empty; a template may have rendered to nothing",
     "sensor_wrong_key": "Check the password of the connection",
 }
