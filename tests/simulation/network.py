@@ -173,7 +173,14 @@ def senders(network: Network) -> tuple[type, type]:
             if not network.world.process.alive:
                 raise Killed
             future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-            network.send(operation, self.endpoint, lambda result: future.done() or future.set_result(result))
+
+            def done(result: Any) -> None:
+                if isinstance(result, asyncio.CancelledError):
+                    future.cancel()
+                elif not future.done():
+                    future.set_result(result)
+
+            network.send(operation, self.endpoint, done)
             return _read(operation, self.endpoint, await future)
 
         async def aclose(self) -> None:

@@ -106,12 +106,6 @@ PLANTS: dict[str, Plant] = {
         "        others = _claimed_by_others(setting, seen)",
         "        others = frozenset()",
     ),
-    "lost-is-refused": Plant(
-        "an answer that got lost counts as a refusal",
-        "hooks.base",
-        "    (AnswerLost, FaultKind.TRANSIENT),",
-        "    (AnswerLost, FaultKind.REFUSED),",
-    ),
 }
 
 
