@@ -81,9 +81,12 @@ class Finisher:
         return Ending.TAKEN_AWAY, state is None or retry
 
     def ended_by_user(self) -> bool:
-        """Whether Airflow has the task in a state that only a user sets; False if Airflow does not answer."""
+        """Whether Airflow has the task in a state that only a user sets; False if Airflow does not answer.
+
+        A task instance that Airflow does not know counts as running: it may be one that no Airflow has stored.
+        """
         try:
-            return airflow_compat.own_state(self._ti) in ENDED_BY_HAND
+            return airflow_compat.own_state(self._ti) in ENDED_BY_HAND - {airflow_compat.GONE}
         except Exception as error:
             self._log.debug("Airflow did not return the state of the task (%s).", error)
             return False
