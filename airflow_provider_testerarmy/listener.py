@@ -119,10 +119,12 @@ def _newest_of_try(task: airflow_compat.TaskName, stored: Any) -> Any:
 
 def _is_settled(task: airflow_compat.TaskName, stored: Any, concluded: bool) -> bool:
     """Stop the runs that a task left behind; False if another attempt can help."""
+    from airflow_provider_testerarmy.lifecycle.record_store import identity_of
+
     try:
         return _stop_stored(stored, task, concluded)
     except Exception:
-        log.exception("Test runs that %s left behind could not be stopped.", task)
+        log.exception("The test runs of %s could not be cancelled now.", identity_of(task))
         return False
 
 

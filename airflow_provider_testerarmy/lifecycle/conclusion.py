@@ -130,8 +130,9 @@ class Finisher:
     def conclude_judged(self) -> None:
         """Record a final verdict."""
         record = self._store.record
+        # Runs that turned out to have ended while they were being stopped are judged as well.
         ended = {
-            name: replace(part, state=PartState.ENDED) if part.active else part
+            name: replace(part, state=PartState.ENDED) if part.submission else part
             for name, part in record.parts.items()
         }
         self.conclude(replace(record, parts=ended))

@@ -43,7 +43,7 @@ def stop_orphans(record: Record, stored: Any, task: airflow_compat.TaskName, log
     # With ``[core] multi_team`` a connection may belong to the DAG's team. A plain ``get_connection`` in the API
     # server or scheduler does not find it (measured on 3.3).
     hook.use(airflow_compat.get_connection_for(task.dag_id, record.asked.conn_id))
-    session = ServiceSession(hook, Interrupts())
+    session = ServiceSession(hook, Interrupts(), follows_key=False)
     try:
         if not is_signed(stored, identity_of(task), session.secret) and not _is_plausible(
             record, task, session

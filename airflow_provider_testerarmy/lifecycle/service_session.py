@@ -26,14 +26,18 @@ class ServiceSession:
 
     :param hook: the hook of the connection.
     :param interrupts: what may interrupt a pause.
+    :param follows_key: whether a rejected key makes it read the connection again. A listener reads the connection
+        itself, because a plain read does not find that of a DAG's team.
     """
 
     #: The wall clock, in seconds since the epoch, and the function that sleeps. Tests replace both.
     clock = staticmethod(time.time)
     sleep = staticmethod(time.sleep)
 
-    def __init__(self, hook: ServiceHook, interrupts: Interrupts) -> None:
+    def __init__(self, hook: ServiceHook, interrupts: Interrupts, *, follows_key: bool = True) -> None:
         self.interrupts = interrupts
+        self._follows_key = follows_key
+        #: Whether the service rejected the key of the last request.
         self._denied = False
         #: The newest result of each run. It outlives an interrupted wait, whose return value is lost.
         self.seen: dict[RunId, RunResult] = {}
@@ -97,7 +101,7 @@ class ServiceSession:
     def _follow_key(self) -> None:
         # A kill may interrupt a wait anywhere. Interrupting a message to Airflow would garble the next one. Waits
         # therefore follow a changed key elsewhere (worker_wait.py).
-        if self.interrupts.can_cut_off:
+        if self.interrupts.can_cut_off or not self._follows_key:
             return
         try:
             self.reload()

@@ -137,28 +137,26 @@ def not_started(fault: ServiceFault) -> Submitted:
     return Submitted(end, message=fault.message, gone=fault.kind is FaultKind.NOT_FOUND)
 
 
-def is_final(fault: ServiceFault) -> bool:
+def _is_final(fault: ServiceFault) -> bool:
     """Whether a retry would not help, or could start runs twice."""
     # A transient fault is final if the request may have had an effect: only a lookup may follow then.
     transient = fault.kind in (FaultKind.TRANSIENT, FaultKind.RATE_LIMITED)
     return not transient or fault.may_have_effect
 
 
-def is_denial(fault: ServiceFault) -> bool:
-    """Whether the service rejected the key, so that the request had no effect. It is then sent once more."""
-    return fault.kind is FaultKind.DENIED and not fault.may_have_effect
-
-
-def pause_after(setting: Setting, fault: ServiceFault, tries: int) -> float:
-    """Report a transient fault, and return the seconds until the retry."""
+def _pause_after(setting: Setting, fault: ServiceFault, tries: int) -> float:
+    """Report a fault, and return the seconds until the retry."""
     asked = min(fault.retry_after or 0.0, setting.max_outage)
-    seconds = max(_BACKOFF[min(tries, len(_BACKOFF) - 1)], asked)
+    usual = _BACKOFF[min(tries, len(_BACKOFF) - 1)]
+    seconds = max(DENIED_AGAIN_AFTER if fault.kind is FaultKind.DENIED else usual, asked)
     setting.report(f"{setting.service.vendor}: {fault.message}; retrying in {seconds:g} s.")
     return seconds
 
 
 def with_retries(setting: Setting, put: Callable[[], Flow[T]]) -> Flow[T | ServiceFault]:
-    """Send a read request, with retries after transient faults for up to ``max_outage``.
+    """Send a request, with retries while it cannot have had an effect, for up to ``max_outage``.
+
+    A rejected key is tried once more.
 
     :return: the reply, or the fault as a value.
     """
@@ -168,10 +166,10 @@ def with_retries(setting: Setting, put: Callable[[], Flow[T]]) -> Flow[T | Servi
         try:
             return (yield from put())
         except ServiceFault as fault:
-            again = not denied and is_denial(fault)
-            if (is_final(fault) and not again) or setting.clock() >= gives_up:
+            first_denial = fault.kind is FaultKind.DENIED and not (denied or fault.may_have_effect)
+            if (_is_final(fault) and not first_denial) or setting.clock() >= gives_up:
                 return fault
-            denied |= again
-            seconds = DENIED_AGAIN_AFTER if again else pause_after(setting, fault, tries)
+            denied |= first_denial
+            seconds = _pause_after(setting, fault, tries)
         tries += 1
         yield from pause(seconds)

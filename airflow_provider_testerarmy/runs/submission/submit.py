@@ -10,21 +10,17 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
-from airflow_provider_testerarmy.runs.flow import Flow, ask, pause
+from airflow_provider_testerarmy.runs.flow import Flow, ask
 from airflow_provider_testerarmy.runs.results import RunId
 from airflow_provider_testerarmy.runs.service import FaultKind, Scope, ServiceFault, Submission
 from airflow_provider_testerarmy.runs.submission.lookup import LOOKS, look_up
 from airflow_provider_testerarmy.runs.submission.record import Intent
 from airflow_provider_testerarmy.runs.submission.setting import (
-    DENIED_AGAIN_AFTER,
     Journal,
     Setting,
     SubmitEnd,
     Submitted,
-    is_denial,
-    is_final,
     not_started,
-    pause_after,
     prepare,
     with_retries,
 )
@@ -110,23 +106,14 @@ def _post(setting: Setting, intent: Intent, began: float) -> Flow[Submission | S
     During a pause, Airflow may take this try for lost and start another one, which sends the request. Storing the
     intent fails then (measured: a paused worker continued 47 s later and submitted a second time).
     """
-    gives_up = setting.clock() + setting.max_outage
-    tries, denied = 0, False
-    while True:
+
+    def send() -> Flow[Submission]:
         # Stored before the POST: a worker killed after it would otherwise leave a run that no later try knows of.
         _journal(setting).intent(_until(setting, intent, began))
-        try:
-            reply = yield from ask(setting.service.submit(setting.request))
-        except ServiceFault as fault:
-            again = not denied and is_denial(fault)
-            if (is_final(fault) and not again) or setting.clock() >= gives_up:
-                return fault
-            denied |= again
-            seconds = DENIED_AGAIN_AFTER if again else pause_after(setting, fault, tries)
-        else:
-            return reply.value
-        tries += 1
-        yield from pause(seconds)
+        reply = yield from ask(setting.service.submit(setting.request))
+        return reply.value
+
+    return (yield from with_retries(setting, send))
 
 
 def _journal(setting: Setting) -> Journal:
