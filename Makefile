@@ -85,7 +85,7 @@ simulate: $(READY) ## Run the lifecycle in simulated worlds with random faults: 
 	@$(RUN) -m tests.simulation --seeds $(SEEDS) $(if $(PLANT),--plant $(PLANT)) $(ARGS)
 
 simulate-replay: $(READY) ## Run one simulated world again, reduce it, and draw it: SEED=4711.
-	@$(RUN) -m tests.simulation --replay $(SEED) $(if $(PLANT),--plant $(PLANT))
+	@$(RUN) -m tests.simulation --replay $(SEED) $(if $(PLANT),--plant $(PLANT)) $(ARGS)
 
 simulate-plants: $(READY) ## Break one line of the product at a time, and report after how many worlds that is found.
 	@$(RUN) -m tests.simulation --plants $(ARGS)

@@ -28,6 +28,7 @@ def main() -> int:
     parser.add_argument(
         "--plants", action="store_true", help="plant each fault and say after how many it is found"
     )
+    parser.add_argument("--keep", type=Path, help="the file to write the reduced world of --replay into")
     parser.add_argument("--table", type=Path, help="the page to write the result of --plants into")
     options = parser.parse_args()
     _fix_hashes()
@@ -37,7 +38,7 @@ def main() -> int:
     if options.replay is not None:
         if options.plant:
             plants.plant(options.plant)
-        print(runner.explain(options.replay))
+        print(runner.explain(options.replay, options.keep))
         return 0
     return _seeds(options)
 

@@ -186,7 +186,7 @@ class ApiServer:
                 self.mark(task, state if task.state in ("running", "deferred") else "skipped")
         dag_run.state = state
         hook = listener.on_dag_run_failed if state == "failed" else listener.on_dag_run_success
-        hook(dag_run=_Named(dag_run.run_id))
+        hook(dag_run=NamedDagRun(dag_run.run_id))
 
     def user(self, work: Callable[[], None]) -> None:
         """Let a user do something: it happens in the API server's process, when that is there."""
@@ -201,7 +201,9 @@ class ApiServer:
         self.world.after(0.0, self.process, act)
 
 
-class _Named:
+class NamedDagRun:
+    """A DAG run as listeners get it."""
+
     dag_id = "dag"
 
     def __init__(self, run_id: str) -> None:

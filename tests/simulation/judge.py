@@ -145,31 +145,34 @@ class _Judge:
                     )
 
     def _nobody_could_cancel(self, task: TaskInstance) -> bool:
-        """Whether the connection was gone, or the API server lost in the seconds in which it stops runs."""
+        """Whether a world had one of the limits that docs/reliability.md lists for this promise."""
         incidents = {incident.what for incident in self.outcome.plan.incidents}
         # With two tasks that ask for the same, or runs of somebody else, a lost answer cannot be settled.
         killed = incidents & {"kill_worker", "kill_task", "kill_supervisor", "evict"}
         lost = killed or any(
             each.details.get("match") in ("post", "all") for each in self.outcome.plan.incidents
         )
-        if lost and (self._ambiguous or len(self.outcome.plan.tasks) > 1):
+        if lost and (self._ambiguous or self._has_twin(task)):
             return True
         errors = [worker.error for worker in self.outcome.workers if worker.task is task]
         if errors[-1:] == ["SubmissionUnclear"]:
             # The task says which runs may be its own, and a person decides.
             return True
         # The version before did not write down what it had asked for, so the listener cannot tell its runs.
-        if "upgrade" in incidents:
+        if "upgrade" in incidents and (killed or self.deeds(task, "mark_failed", "mark_success")):
             return True
         # A record of another target that the current key has not signed may be forged, so nothing is touched.
         if {"rotate_key", "edit_target"} <= incidents:
             return True
         deeds = self.deeds(task, "mark_failed", "mark_success")
         # A listener that is killed, or a worker that Airflow keeps waiting until SIGKILL, cancels nothing.
-        too_late = "kill_scheduler" in incidents or (
-            bool({"kill_api", "slow_api"} & incidents) and bool(deeds)
-        )
-        return "lose_connection" in incidents or too_late
+        return "kill_scheduler" in incidents or (bool({"kill_api", "slow_api"} & incidents) and bool(deeds))
+
+    def _has_twin(self, task: TaskInstance) -> bool:
+        """Whether another task asks for the same tests."""
+        planned = self.outcome.plan.tasks
+        mine = planned[self.outcome.database.tasks.index(task)]
+        return sum(each.target == mine.target for each in planned) > 1
 
     def _never_passed_without_a_pass(self, planned: PlannedTask, task: TaskInstance) -> Iterator[Violation]:
         clears = self.deeds(task, "clear")

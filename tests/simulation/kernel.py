@@ -10,6 +10,7 @@ import heapq
 import random
 from collections import defaultdict
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from greenlet import getcurrent, greenlet
@@ -101,12 +102,10 @@ class Thread:
         self.done = False
 
     def _run(self) -> None:
-        try:
+        # A process that was killed leaves no exception to anybody; whoever killed it knows.
+        with suppress(Killed):
             self._work()
-        except Killed:
-            pass
-        finally:
-            self.done = True
+        self.done = True
 
     def resume(self) -> None:
         """Go on until it blocks again."""

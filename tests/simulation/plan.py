@@ -103,12 +103,12 @@ _SCRIPTS = ("passes",) * 12 + ("fails", "breaks", "breaks_once", "endless") * 2
 _RARE_SCRIPTS = ("skipped", "cancelled", "rejected", "unknown_status", "unknown_result", "flaky")
 
 
-def test_id(number: int) -> str:
+def id_of_test(number: int) -> str:
     """The id of a world's test."""
     return f"20000000-0000-4000-8000-{number:012d}"
 
 
-def group_id(number: int) -> str:
+def id_of_group(number: int) -> str:
     """The id of a world's group."""
     return f"30000000-0000-4000-8000-{number:012d}"
 
@@ -118,14 +118,14 @@ def draw(seed: int) -> Plan:
     chance = random.Random(f"{seed} plan")
     tests = tuple(
         SavedTest(
-            test_id(number),
+            id_of_test(number),
             f"Test {number}",
             chance.choice(_SCRIPTS + _RARE_SCRIPTS),
             chance.choice((3.0, 20.0, 70.0)),
         )
         for number in range(1, 4)
     )
-    groups = (Group(group_id(1), "Group", tuple(test.id for test in tests[:2])),)
+    groups = (Group(id_of_group(1), "Group", tuple(test.id for test in tests[:2])),)
     return Plan(
         seed,
         tests,

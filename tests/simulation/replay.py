@@ -15,7 +15,7 @@ from airflow_provider_testerarmy.sandbox.testerarmy.engine import status_at
 from tests.simulation.database import TERMINAL, TaskInstance
 from tests.simulation.kernel import Process
 from tests.simulation.network import Fault
-from tests.simulation.plan import Incident, Plan, PlannedTask, group_id, test_id
+from tests.simulation.plan import Incident, Plan, PlannedTask, id_of_group, id_of_test
 from tests.simulation.vendor import KEY
 from tests.simulation.worker import Worker
 from tests.simulation.world import Simulation
@@ -49,11 +49,11 @@ def plan_of(tape: dict[str, Any]) -> Plan:
         retry_delay=1.0,
         poll_interval=1.0,
     )
-    tests = tuple(SavedTest(test_id(number), f"Test {number}", "passes", RUN_SECONDS) for number in (1, 2))
+    tests = tuple(SavedTest(id_of_test(number), f"Test {number}", "passes", RUN_SECONDS) for number in (1, 2))
     return Plan(
         0,
         tests,
-        (Group(group_id(1), "Group", tuple(test.id for test in tests)),),
+        (Group(id_of_group(1), "Group", tuple(test.id for test in tests)),),
         (planned,),
         tuple(_incidents(tape)),
         triggerers=1,
@@ -170,7 +170,7 @@ class Replay(Simulation):
     def _acts(self) -> dict[str, Callable[..., None]]:
         return {
             **super()._acts(),
-            "script": lambda name: self.vendor.store.override_script(test_id(1), name),
+            "script": lambda name: self.vendor.store.override_script(id_of_test(1), name),
             "finish_runs": self._finish_runs,
             "fault": self._tape_fault,
             "edit": self._edit,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 import multiprocessing
 import os
 from collections import Counter
@@ -10,6 +11,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 
 from tests.simulation import plants
 
@@ -107,22 +109,17 @@ def _results(pool: ProcessPoolExecutor, seeds: range, jobs: int, planted: str) -
         yield from pool.map(partial(run_seeds, planted=planted), chunks[at : at + 4 * jobs])
 
 
-def explain(seed: int) -> str:
-    """Replay a seed: what it broke, the shortest plan that still breaks it, and that one's history."""
-    from tests.simulation.plan import draw
+def explain(seed: int, keep: Path | None = None) -> str:
+    """Replay a seed: what it broke, the smallest plan that still breaks it, and that one's history.
 
-    return explain_plan(draw(seed), f"seed {seed}")
-
-
-def explain_plan(plan: object, name: str) -> str:
-    """As :func:`explain`, for a plan."""
+    :param keep: the file to write that plan into, for `found/`.
+    """
     from tests.simulation.judge import judge
     from tests.simulation.plan import Plan
+    from tests.simulation.plan import draw as plan_of
     from tests.simulation.sequence import draw as drawing
     from tests.simulation.shrink import shrink
     from tests.simulation.world import Simulation
-
-    assert isinstance(plan, Plan)
 
     def broken(candidate: Plan, *, keep_history: bool = False) -> tuple[set[str], list[str], str]:
         simulation = Simulation(candidate, keep_history=keep_history)
@@ -131,18 +128,22 @@ def explain_plan(plan: object, name: str) -> str:
         history = drawing(simulation.world.history) if keep_history else ""
         return {each.promise for each in found}, [str(each) for each in found], history
 
+    plan = plan_of(seed)
     promises, _, history = broken(plan, keep_history=True)
     if not promises:
-        return f"{history}\n\n{name}: every promise was kept."
+        return f"{history}\n\nseed {seed}: every promise was kept."
     smaller = shrink(plan, lambda candidate: bool(broken(candidate)[0] & promises))
     _, said, history = broken(smaller, keep_history=True)
+    if keep is not None:
+        kept = {"what": "", "broke": said, "plan": smaller.to_json()}
+        keep.write_text(json.dumps(kept, indent=1) + "\n")
     incidents = [f"  {incident}" for incident in smaller.incidents] or ["  none"]
     tasks = [f"  {task}" for task in smaller.tasks]
     return "\n".join(
         [
             history,
             "",
-            f"{name} breaks a promise; the smallest world that still does:",
+            f"seed {seed} breaks a promise; the smallest world that still does:",
             *tasks,
             "incidents:",
             *incidents,

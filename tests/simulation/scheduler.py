@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from airflow_provider_testerarmy import listener
-from tests.simulation.apiserver import _Named
+from tests.simulation.apiserver import NamedDagRun
 from tests.simulation.database import TERMINAL, Database, TaskInstance
 from tests.simulation.kernel import Process, World
 
@@ -105,4 +105,4 @@ class Scheduler:
             return
         dag_run.state = "failed" if "failed" in states else "success"
         hook = listener.on_dag_run_failed if dag_run.state == "failed" else listener.on_dag_run_success
-        hook(dag_run=_Named(dag_run.run_id))
+        hook(dag_run=NamedDagRun(dag_run.run_id))

@@ -14,10 +14,10 @@ from airflow_provider_testerarmy.operators.testerarmy import (
 from airflow_provider_testerarmy.sensors.testerarmy import TesterArmyRunSensor
 from tests.simulation.apiserver import ApiServer
 from tests.simulation.database import TERMINAL, DagRun, Database, TaskInstance, TaskSpec
-from tests.simulation.kernel import World
+from tests.simulation.kernel import Process, World
 from tests.simulation.network import Fault, Network
 from tests.simulation.patches import installed
-from tests.simulation.plan import Incident, Plan, PlannedTask, group_id, test_id
+from tests.simulation.plan import Incident, Plan, PlannedTask, id_of_group, id_of_test
 from tests.simulation.scheduler import Scheduler
 from tests.simulation.triggerer import Triggerer
 from tests.simulation.upgrade import downgrade
@@ -85,7 +85,7 @@ class Simulation:
                 self.database.dag_runs.append(dag_runs[planned.dag_run])
             spec = _spec(planned)
             if planned.kind == "sensor":
-                spec.parameters["run_ids"] = [self.vendor.start_foreign(test_id(planned.target), "api")]
+                spec.parameters["run_ids"] = [self.vendor.start_foreign(id_of_test(planned.target), "api")]
             self.database.add_task(dag_runs[planned.dag_run], spec)
 
     def _new_scheduler(self, number: int) -> Scheduler:
@@ -179,7 +179,7 @@ class Simulation:
             "edit_target": self._edit_target,
             "rotate_key": self._rotate_key,
             "lose_connection": self._lose_connection,
-            "foreign_run": lambda source: self.vendor.start_foreign(test_id(1), source),
+            "foreign_run": lambda source: self.vendor.start_foreign(id_of_test(1), source),
             "fault": self._fault,
             "full_database": self._full_database,
             "pause_dag": self._pause_dag,
@@ -227,8 +227,6 @@ class Simulation:
         self._later(4.0, self._new_api)
 
     def _new_api(self) -> None:
-        from tests.simulation.kernel import Process
-
         self.api.process = Process(self.world, "api-server", "api")
 
     def _pause_scheduler(self, seconds: float) -> None:
@@ -288,7 +286,7 @@ class Simulation:
     def _edit_target(self, which: int) -> None:
         task = self._task(which)
         if "test_id" in task.spec.parameters:
-            task.spec.parameters["test_id"] = test_id(2)
+            task.spec.parameters["test_id"] = id_of_test(2)
             self.outcome.deeds.append(Deed(self.world.now, "edit", task.name))
 
     def _rotate_key(self, overlap: float) -> None:
@@ -345,10 +343,10 @@ def _spec(planned: PlannedTask) -> TaskSpec:
         make: Any = TesterArmyRunSensor
     elif planned.kind == "group":
         make = TesterArmyRunGroupOperator
-        parameters["group_id"] = group_id(planned.target)
+        parameters["group_id"] = id_of_group(planned.target)
     else:
         make = TesterArmyRunTestOperator
-        parameters["test_id"] = test_id(planned.target)
+        parameters["test_id"] = id_of_test(planned.target)
     spec = TaskSpec(planned.task_id, make, parameters, planned.retries, planned.retry_delay)
     spec.map_index = planned.map_index
     spec.execution_timeout = planned.execution_timeout
