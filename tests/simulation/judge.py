@@ -158,9 +158,6 @@ class _Judge:
         if errors[-1:] == ["SubmissionUnclear"]:
             # The task says which runs may be its own, and a person decides.
             return True
-        # The version before did not write down what it had asked for, so the listener cannot tell its runs.
-        if "upgrade" in incidents and (killed or self.deeds(task, "mark_failed", "mark_success")):
-            return True
         # A record of another target that the current key has not signed may be forged, so nothing is touched.
         if {"rotate_key", "edit_target"} <= incidents:
             return True
