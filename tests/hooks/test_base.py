@@ -12,6 +12,7 @@ from pathlib import Path
 import certifi
 import httpx
 import pytest
+from airflow import __version__ as airflow_version
 
 from airflow_provider_testerarmy.client.docket import operations as docket
 from airflow_provider_testerarmy.client.http.endpoint import Timeouts
@@ -95,7 +96,13 @@ def warnings(capsys, monkeypatch):
 
 # -- the extra
 
+#: Airflow 3.0 reports a connection with such an extra as not defined.
+reaches_the_hook = pytest.mark.skipif(
+    airflow_version.startswith("3.0."), reason="Airflow 3.0 refuses the connection"
+)
 
+
+@reaches_the_hook
 @pytest.mark.parametrize("extra", ['["a"]', '"text"', "5", "true", "NaN", "not json", '[{"verify": false}]'])
 def test_an_extra_that_is_not_an_object_is_refused(connect, vendor, extra):
     """The message names the connection, and what it looks like."""
@@ -107,6 +114,7 @@ def test_an_extra_that_is_not_an_object_is_refused(connect, vendor, extra):
     assert (accepted, "JSON object" in message) == (False, True)
 
 
+@reaches_the_hook
 @pytest.mark.parametrize("extra", [None, "", "  ", "null", "{}"])
 def test_an_extra_without_anything_is_empty(connect, vendor, extra):
     """However it is written."""
