@@ -181,12 +181,15 @@ class _Judge:
                 entry
                 for entry in self.submissions(task)
                 if since <= self.began[entry.peer] and entry.at <= change.at
+                if not self._is_stale(task, entry)
             ]
             if planned.kind == "sensor":
                 run_ids = list(task.spec.parameters["run_ids"])
             else:
                 run_ids = [run_id for entry in entries for run_id in entry.run_ids]
-            if not run_ids and not self._ambiguous:
+            # A record of the version before counts no clears: a retry takes its runs for those of its own.
+            upgraded = any(each.what == "upgrade" for each in self.outcome.plan.incidents)
+            if not run_ids and not self._ambiguous and not (upgraded and clears):
                 what = f"passed at {change.at:.2f}, nothing was submitted"
                 yield Violation("never passed without a pass", task.name, what)
             if not run_ids:
@@ -216,10 +219,16 @@ class _Judge:
         passed = entries and all(self.vendor.state_of(run_id) == "passed" for run_id in entries[-1].run_ids)
         in_time = ends and max(ends) < entries[-1].at + planned.timeout - MARGIN
         errors = [worker.error for worker in self.outcome.workers if worker.task is task]
+        if errors[-1:] == ["WaitTimedOut"] and self._is_silent(entries[-1].at + planned.timeout):
+            return
         if passed and in_time and errors[-1:] != ["SubmissionUnclear"]:
             yield Violation(
                 "never failed by a hiccup", task.name, f"its runs passed, it failed: {errors[-1:]}"
             )
+
+    def _is_silent(self, when: float) -> bool:
+        """Whether the service did not answer at a moment, so that nobody could tell what had ended by then."""
+        return any(fault.since <= when <= fault.until + MARGIN for fault in self.outcome.faults)
 
     def _ends(self, planned: PlannedTask, task: TaskInstance) -> Iterator[Violation]:
         if task.state not in TERMINAL:
