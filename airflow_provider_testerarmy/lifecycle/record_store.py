@@ -188,6 +188,11 @@ class PartJournal:
         self._store.assure_current()
         self.sending = True
 
+    def not_sent(self) -> None:
+        """The request had no effect, and is about to be sent again."""
+        self.sending = False
+        self._keep(Part(self._request))
+
     def submitted(self, submission: Submission) -> None:
         """The service accepted the request."""
         self.sending = False
