@@ -319,17 +319,12 @@ class LifecycleTask(BaseOperator):
 
     def _push_note(self, context: Any, lifecycle: Lifecycle) -> str:
         """Push what the history page shows of a task before it ends; returns the dashboard address."""
+        from airflow_provider_testerarmy.lifecycle.task_note import note_of
         from airflow_provider_testerarmy.runs.verdict.summary import NOTE
 
         url = lifecycle.url(lifecycle.submission.run_ids)
-        context["ti"].xcom_push(key=NOTE, value=self._note(lifecycle, url))
+        context["ti"].xcom_push(key=NOTE, value=note_of(lifecycle, url))
         return url
-
-    @staticmethod
-    def _note(lifecycle: Lifecycle, url: str) -> dict[str, Any]:
-        from airflow_provider_testerarmy.runs.verdict.summary import note
-
-        return {**note(lifecycle.label, lifecycle.title, url), "batch_id": lifecycle.submission.batch_id}
 
     def _known_submission(self, context: Any, seen: Sequence[RunId]) -> Submission:
         """The runs of this try if there is no record of them.
