@@ -114,7 +114,9 @@ class _Judge:
         reasons = [when for other in siblings for when in self.deeds(other, "clear", "clear_other", "edit")]
         entries = [entry for entry in self.submissions(task) if not self._is_stale(task, entry)]
         for before, entry in pairwise(entries):
-            asked = any(before.at - 5.0 <= when <= entry.at for when in reasons)
+            # A request may take effect long after it was sent, and the clear have come between.
+            since = min(before.at, self.began[before.peer]) - 5.0
+            asked = any(since <= when <= entry.at for when in reasons)
             ends = {self.ended_by(run_id, entry.at) for run_id in before.run_ids}
             limit = min(planned.timeout, planned.execution_timeout or planned.timeout)
             timed_out = entry.at > before.at + limit
