@@ -31,7 +31,13 @@ from airflow_provider_testerarmy.runs.verdict.explanation import (
     shown_link,
     shown_name,
 )
-from airflow_provider_testerarmy.runs.verdict.flaky import QuarantineRule, Span, quarantine_rule
+from airflow_provider_testerarmy.runs.verdict.flaky import (
+    ConfirmRule,
+    QuarantineRule,
+    Span,
+    confirm_rule,
+    quarantine_rule,
+)
 
 
 class VerdictKind(StrEnum):
@@ -64,7 +70,7 @@ class Verdict:
 #: The maximum number of unmatched ids in a reason.
 SHOWN_IDS: Final = 5
 #: Fields left out of the text while they have their defaults, so that gates from before them keep their digest.
-_LATER: Final = ("fail_on", "known_for", "baseline", "on_flaky", "quarantine")
+_LATER: Final = ("fail_on", "known_for", "baseline", "on_flaky", "quarantine", "confirm")
 
 
 class GateInvalid(ValueError):
@@ -115,6 +121,8 @@ class QualityGate(BaseModel):
     :param on_flaky: ``pass`` counts a test that failed first and then passed as passed, ``fail`` as failed.
     :param quarantine: which flaky tests are left out: ``{"after_transitions": 4, "of": 10, "for": "14d"}`` leaves
         out, for 14 days, a test that changed 4 times between passed and failed in 10 nights. None: no test.
+    :param confirm: runs a failed test again before it counts: ``{"times": 2, "of": 3}`` needs two failures in three
+        runs, and a number so many failures in as many runs. None: the first failure counts.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
@@ -132,6 +140,7 @@ class QualityGate(BaseModel):
     baseline: Literal["fail", "accept"] = "fail"
     on_flaky: Literal["pass", "fail"] = "pass"
     quarantine: Annotated[QuarantineRule | None, BeforeValidator(quarantine_rule)] = None
+    confirm: Annotated[ConfirmRule | None, BeforeValidator(confirm_rule)] = None
 
     @model_validator(mode="before")
     @classmethod
@@ -322,6 +331,9 @@ class _Tally:
         violating = (run for run in self._passed if run.run_id in self._violations)
         for run in (*violating, *self._failed, *self._broken, *self._cancelled, *self._skipped):
             yield self._said(run) + (f" ({note})" if (note := self._notes.get(run.run_id)) else "")
+        for run in self._passed:
+            if run.attempts and run.run_id not in self._violations:
+                yield f"{self._said(run)} (flaky)"
         for run in self._reported:
             if self._reported_outcome(run) is not Outcome.PASSED:
                 why = self._notes.get(run.run_id) if run.run_id in self._set_aside else None

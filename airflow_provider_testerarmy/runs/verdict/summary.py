@@ -118,6 +118,11 @@ def _test_entry(run: RunResult) -> dict[str, Any]:
     }
     if run.duration is not None and math.isfinite(run.duration) and run.duration >= 0:
         entry["seconds"] = round(run.duration, 1)
+    if run.attempts:
+        entry["attempts"] = [
+            {"run_id": _shown(one.run_id), "outcome": str(one.outcome) if one.outcome else None}
+            for one in run.attempts
+        ]
     return {**entry, "flaky": True} if run.flaky else entry
 
 
