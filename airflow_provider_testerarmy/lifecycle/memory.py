@@ -82,6 +82,11 @@ class TaskMemory:
         except Exception as error:
             return judged, _said(error)
 
+    def preview(self, gate: QualityGate, results: Sequence[RunResult], *, now: float) -> Judged:
+        """As :meth:`judge`, without remembering the night."""
+        _, tonight, memory = self._read(now)
+        return judge(gate, results, memory, tonight)
+
     def _read(self, now: float) -> tuple[Scope | None, NightRef, Memory | Unreadable]:
         tonight = NightRef.of(self._night, now)
         try:

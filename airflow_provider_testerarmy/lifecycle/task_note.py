@@ -1,15 +1,21 @@
-"""The XCom ``test_runs`` of a task: what it started and where, and why a try ended without a verdict."""
+"""The XComs of a task before its verdict: what it started and where, and why it ended without a verdict."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
-from airflow.providers.common.compat.sdk import AirflowNotFoundException, AirflowTaskTimeout
+from airflow.providers.common.compat.sdk import (
+    AirflowNotFoundException,
+    AirflowTaskTimeout,
+    BaseOperatorLink,
+)
 
 from airflow_provider_testerarmy.exceptions import TestRunError
 from airflow_provider_testerarmy.runs.memory.model import NightRef
+from airflow_provider_testerarmy.runs.results import RunId
+from airflow_provider_testerarmy.runs.service import Submission
 from airflow_provider_testerarmy.runs.text import one_line
 from airflow_provider_testerarmy.runs.verdict.summary import NOTE, note
 
@@ -29,8 +35,8 @@ def note_of(lifecycle: Lifecycle, url: str) -> dict[str, Any]:
 
     :param url: the dashboard page of the runs.
     """
-    body: Mapping[str, Any] = {} if lifecycle._request is None else lifecycle._request.body
-    return {
+    body: Mapping[str, Any] = {} if lifecycle.request is None else lifecycle.request.body
+    known: dict[str, Any] = {
         **note(
             lifecycle.label,
             lifecycle.title,
@@ -42,6 +48,49 @@ def note_of(lifecycle: Lifecycle, url: str) -> dict[str, Any]:
         ),
         "batch_id": lifecycle.submission.batch_id,
     }
+    return {**known, "confirming": True} if lifecycle.record.confirming else known
+
+
+def push_note(lifecycle: Lifecycle, ti: Any) -> str:
+    """Push what the history page shows of a task before it ends; returns the dashboard address."""
+    url = lifecycle.url(lifecycle.submission.run_ids)
+    ti.xcom_push(key=NOTE, value=note_of(lifecycle, url))
+    return url
+
+
+def push_started(task: Any, lifecycle: Lifecycle, ti: Any) -> None:
+    """Push the note, the ids of all runs and the link to the dashboard."""
+    url, batch_id = push_note(lifecycle, ti), lifecycle.submission.batch_id
+    confirms = bool(lifecycle.record.confirming)
+    ti.xcom_push(key="run_ids", value=list(lifecycle.run_ids if confirms else lifecycle.submission.run_ids))
+    if batch_id:
+        ti.xcom_push(key="batch_id", value=batch_id)
+    for link in task.operator_extra_links:
+        # Push an empty string rather than nothing: Airflow reads the key at the end and logs a missing one as an
+        # error.
+        if isinstance(link, BaseOperatorLink):
+            ti.xcom_push(key=link.xcom_key, value=url)
+    if url:
+        task.log.info("Dashboard: %s", url)
+
+
+def known_submission(task: Any, ti: Any, seen: Sequence[RunId]) -> Submission:
+    """The runs of this try if there is no record of them.
+
+    :param seen: the runs that the trigger waited for. Without them the XComs are read. Users can edit XComs, so the
+        caller checks that the runs match the target.
+    """
+    run_ids = seen or ti.xcom_pull(task_ids=task.task_id, key="run_ids", map_indexes=ti.map_index)
+    # Airflow logs a warning for each missing XCom, and not every run has a batch.
+    pulled = ti.xcom_pull(task_ids=task.task_id, key=NOTE, map_indexes=ti.map_index)
+    known = pulled if isinstance(pulled, dict) else {}
+    if known.get("confirming"):
+        # The runs that confirm a failure must not pass the gate alone.
+        return Submission(())
+    batch_id = known.get("batch_id")
+    if batch_id is None:
+        batch_id = ti.xcom_pull(task_ids=task.task_id, key="batch_id", map_indexes=ti.map_index)
+    return Submission(tuple(run_ids or ()), batch_id=str(batch_id or ""))
 
 
 @contextmanager

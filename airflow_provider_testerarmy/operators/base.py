@@ -131,7 +131,7 @@ class RunOperator(LifecycleTask, BaseOperator):
             self._check_hook(context)
         with self._open(context, self.build_request).guarded() as lifecycle:
             lifecycle.submit()
-            self._push_ids_and_url(context, lifecycle)
+            self._push_started(context, lifecycle)
             if not self.wait_for_completion:
                 return lifecycle.unjudged()
             waited, run_ids = None, lifecycle.run_ids
@@ -142,4 +142,4 @@ class RunOperator(LifecycleTask, BaseOperator):
                 waited = lifecycle.waiter.check_once(run_ids) if lifecycle.reconnected else None
                 if waited is None:
                     self._defer(lifecycle)
-            return lifecycle.conclude(waited or lifecycle.waiter.wait(run_ids), run_ids)
+            return self._conclude(context, lifecycle, waited or lifecycle.waiter.wait(run_ids))

@@ -129,7 +129,7 @@ class RunSensor(LifecycleTask, BaseSensorOperator):
 
     def _wait(self, context: Any) -> Any:
         with self._adopt_runs(context).guarded() as lifecycle:
-            self._push_ids_and_url(context, lifecycle)
+            self._push_started(context, lifecycle)
             run_ids = lifecycle.record.run_ids
             waited = None
             # A trigger that fires at once can resume the task before the scheduler has seen its worker exit. The
@@ -168,10 +168,10 @@ class RunSensor(LifecycleTask, BaseSensorOperator):
 
     def poke(self, context: Any) -> PokeReturnValue:
         """Check the runs once. If all have ended, judge them."""
-        from airflow_provider_testerarmy.lifecycle.task_note import failure_noted
+        from airflow_provider_testerarmy.lifecycle.task_note import failure_noted, push_note
 
         with failure_noted(self, context), self._adopt_runs(context).guarded() as lifecycle:
-            self._push_note(context, lifecycle)
+            push_note(lifecycle, context["ti"])
             run_ids = lifecycle.record.run_ids
             waited = lifecycle.waiter.check_once(run_ids)
             if waited is None:
