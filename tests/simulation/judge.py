@@ -250,8 +250,11 @@ class _Judge:
             )
 
     def _keeps_its_deadline(self, planned: PlannedTask, task: TaskInstance) -> Iterator[Violation]:
+        # The time-out begins when the task has the answer to its request.
+        incidents = self.outcome.plan.incidents
+        paused = sum(each.details["seconds"] for each in incidents if each.what == "pause_worker")
         for entry in self.submissions(task):
-            deadline = entry.at + planned.timeout
+            deadline = entry.at + planned.timeout + paused
             # A run that a later try found has a deadline from then on.
             if deadline < self.outcome.calm_since or not self._is_newest_try(task, entry):
                 continue
