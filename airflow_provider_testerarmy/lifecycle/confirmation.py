@@ -14,12 +14,14 @@ from airflow_provider_testerarmy.lifecycle.start import Starter
 from airflow_provider_testerarmy.lifecycle.verdict import Judge
 from airflow_provider_testerarmy.runs.results import RunId, RunResult
 from airflow_provider_testerarmy.runs.service import RunRequest
+from airflow_provider_testerarmy.runs.submission.asked import asked_for
 from airflow_provider_testerarmy.runs.submission.confirming import Plan, confirming_round
 from airflow_provider_testerarmy.runs.submission.record import PartState, Record
 from airflow_provider_testerarmy.runs.text import one_line, plural
 
 _TOO_LATE: Final = "the timeout has passed"
 _NOT_DURABLE: Final = "durable=False leaves no record of what was started"
+_CHANGED: Final = "the task asks for something else now than when it started its runs"
 _TOO_MANY: Final = "the service can only run all tests again, which is more than max_reruns allows"
 
 
@@ -73,13 +75,20 @@ class Confirmer:
             self.why_not = _NOT_DURABLE
         elif deadline is not None and self._session.clock() >= deadline:
             self.why_not = _TOO_LATE
-        elif rule is not None and request is not None:
+        elif request is None or self._is_changed(request):
+            self.why_not = _CHANGED
+        elif rule is not None:
             results = [known[run_id] for run_id in dict.fromkeys(run_ids)]
             record = confirming_round(self._session.service, request, before, results, plan.tests, rule)
             if record is not None:
                 return self._submit(record, before, plan, request)
             self.why_not = _TOO_MANY
         return False
+
+    def _is_changed(self, request: RunRequest) -> bool:
+        """Whether the task asks for other runs than when it started its own: the DAG may have been edited since."""
+        hook, before = self._session.hook, self._store.record.asked
+        return not before.same_runs(asked_for(hook.path, hook.conn_id, request, before.gate))
 
     def _submit(self, record: Record, before: Record, plan: Plan, request: RunRequest) -> bool:
         self._log.info(

@@ -134,6 +134,16 @@ def test_without_a_record_nothing_is_confirmed(tries, service):
     assert posts(service) == 1
 
 
+@pytest.mark.parametrize("changed", [{"group_id": catalog.GROUP_NIGHTLY}, {"commit_sha": "4f2d1c9"}])
+def test_a_task_that_was_edited_does_not_confirm(tries, service, changed):
+    """A run of something else says nothing about the failure."""
+    tries.execute(group(FLAKY, gate=TWICE, deferrable=True))
+    edited = group(**{"group_id": FLAKY, "gate": TWICE, "deferrable": True} | changed)
+    error = tries.through_trigger(edited)
+    assert "Failures were not confirmed: the task asks for something else now" in str(error)
+    assert posts(service) == 1
+
+
 def test_after_the_deadline_nothing_is_confirmed(tries, service, no_pauses):
     """It counts for all rounds together."""
     task = group(FLAKY, gate=TWICE, timeout=600, deferrable=True)

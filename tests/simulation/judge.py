@@ -7,9 +7,9 @@ runs ended, and which state each task instance had when, and through whom.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 from tests.simulation.database import TERMINAL, TaskInstance
@@ -61,6 +61,7 @@ class _Judge:
             yield from self._started_once(planned, task)
             yield from self._never_left_behind(task)
             yield from self._never_passed_without_a_pass(planned, task)
+            yield from self._confirms_once(planned, task)
             yield from self._never_failed_by_a_hiccup(planned, task)
             yield from self._ends(planned, task)
             yield from self._keeps_its_deadline(planned, task)
@@ -113,16 +114,16 @@ class _Judge:
         # A clear of anything in the DAG run may cost a run; Airflow does not tell the two apart.
         reasons = [when for other in siblings for when in self.deeds(other, "clear", "clear_other", "edit")]
         entries = [entry for entry in self.submissions(task) if not self._is_stale(task, entry)]
-        for before, entry in pairwise(entries):
+        for before, run_ids, entry in self._of_the_same_tests(entries):
             # A request may take effect long after it was sent, and the clear have come between.
             since = min(before.at, self.began[before.peer]) - 5.0
             asked = any(since <= when <= entry.at for when in reasons)
-            ends = {self.ended_by(run_id, entry.at) for run_id in before.run_ids}
+            ends = {self.ended_by(run_id, entry.at) for run_id in run_ids}
             limit = min(planned.timeout, planned.execution_timeout or planned.timeout)
             timed_out = entry.at > before.at + limit
-            worth = {"errored", "cancelled", "unknown"} | (
-                {"failed"} if planned.retry_failed_tests else set()
-            )
+            worth = {"errored", "cancelled", "unknown"}
+            if planned.retry_failed_tests or planned.confirm:
+                worth.add("failed")
             if not asked and not timed_out and not ends & worth:
                 said = ", ".join(sorted(ends))
                 yield Violation(
@@ -130,6 +131,33 @@ class _Judge:
                     task.name,
                     f"submitted at {before.at:.2f} and, with those runs {said}, again at {entry.at:.2f}",
                 )
+
+    def _of_the_same_tests(self, entries: Sequence[Entry]) -> Iterator[tuple[Entry, set[str], Entry]]:
+        """Each submission, with the last one before it that has one of its tests, and their last runs."""
+        known = self.vendor.store.runs
+        before: dict[str, Entry] = {}
+        for entry in entries:
+            tests = {known[run_id].test.id for run_id in entry.run_ids}
+            earlier = [before[test] for test in tests if test in before]
+            if earlier:
+                run_ids = {run_id for each in earlier for run_id in each.run_ids}
+                yield max(earlier, key=lambda each: each.at), run_ids, entry
+            before.update(dict.fromkeys(tests, entry))
+
+    def _confirms_once(self, planned: PlannedTask, task: TaskInstance) -> Iterator[Violation]:
+        """A gate that asks for two failures gives each test two runs, unless something else asks for more."""
+        known = self.vendor.store.runs
+        runs = [known[run_id] for entry in self.submissions(task) for run_id in entry.run_ids]
+        ended = {self.vendor.state_of(run.id) for run in runs}
+        if not planned.confirm or planned.retry_failed_tests or ended - {"passed", "failed"}:
+            return
+        if _AGAIN & {each.what for each in self.outcome.plan.incidents}:
+            return
+        test_id, count = Counter(run.test.id for run in runs).most_common(1)[0] if runs else ("", 0)
+        if count > 2:
+            yield Violation(
+                "started once", task.name, f"test {test_id[-1]} had {count} runs to confirm a failure"
+            )
 
     def _never_left_behind(self, task: TaskInstance) -> Iterator[Violation]:
         if task.state not in TERMINAL or self._nobody_could_cancel(task):
@@ -209,8 +237,8 @@ class _Judge:
 
     def _never_failed_by_a_hiccup(self, planned: PlannedTask, task: TaskInstance) -> Iterator[Violation]:
         plan = self.outcome.plan
-        last = [change for change in self.changes if change.task == task.name][-1:]
-        if not last or last[0].state != "failed" or last[0].cause != "itself":
+        ended = [change for change in self.changes if change.task == task.name][-1:]
+        if not ended or ended[0].state != "failed" or ended[0].cause != "itself":
             return
         if planned.execution_timeout or not all(_is_tolerable(each) for each in plan.incidents):
             return
@@ -218,7 +246,12 @@ class _Judge:
             return
         entries = self.submissions(task)
         ends = [self.vendor.ended_at(run_id) for entry in entries[-1:] for run_id in entry.run_ids]
-        passed = entries and all(self.vendor.state_of(run_id) == "passed" for run_id in entries[-1].run_ids)
+        last = (
+            self._last_runs(entries)
+            if planned.confirm
+            else [one for each in entries[-1:] for one in each.run_ids]
+        )
+        passed = entries and all(self.vendor.state_of(run_id) == "passed" for run_id in last)
         in_time = ends and max(ends) < entries[-1].at + planned.timeout - MARGIN
         errors = [worker.error for worker in self.outcome.workers if worker.task is task]
         if errors[-1:] == ["WaitTimedOut"] and self._is_silent(entries[-1].at + planned.timeout):
@@ -227,6 +260,11 @@ class _Judge:
             yield Violation(
                 "never failed by a hiccup", task.name, f"its runs passed, it failed: {errors[-1:]}"
             )
+
+    def _last_runs(self, entries: Sequence[Entry]) -> Iterable[str]:
+        """The last run of each test."""
+        known = self.vendor.store.runs
+        return {known[run_id].test.id: run_id for entry in entries for run_id in entry.run_ids}.values()
 
     def _is_silent(self, when: float) -> bool:
         """Whether the service did not answer at a moment, so that nobody could tell what had ended by then."""
@@ -310,10 +348,14 @@ class _Judge:
         if " try " in entry.peer:
             return "" if entry.peer.startswith(f"{owner.name} try") else "the run of another task"
         planned = self.outcome.plan.tasks[self.outcome.database.tasks.index(owner)]
-        posted = next(each.at for each in self.submissions(owner) if set(each.run_ids) & set(entry.run_ids))
+        entries = self.submissions(owner)
+        posted = next(each.at for each in entries if set(each.run_ids) & set(entry.run_ids))
+        if planned.confirm:
+            # The time-out counts for all rounds of a try.
+            posted = entries[0].at
         state = self.state_at(owner, entry.at)
         if state == "deferred" and entry.at < posted + planned.timeout - 35.0:
-            newest = self.submissions(owner)[-1]
+            newest = entries[-1]
             if set(newest.run_ids) & set(entry.run_ids):
                 return "while its task waits for it"
         return ""
@@ -332,6 +374,10 @@ class _Judge:
                 )
             for error in triggerer.loop.errors:
                 yield Violation("orderly", triggerer.name, f"an error nobody handled: {error}")
+
+
+#: Incidents that may cost a run.
+_AGAIN = frozenset({"clear", "clear_other", "edit_target", "pause_worker"})
 
 
 def _is_tolerable(incident: Incident) -> bool:

@@ -6,7 +6,7 @@ A plan is data, so that a failing one can be made smaller: an incident that is l
 from __future__ import annotations
 
 import random
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from airflow_provider_testerarmy.sandbox.testerarmy.catalog import Group, SavedTest
@@ -21,6 +21,7 @@ class PlannedTask:
 
     :param kind: ``test``, ``group``, or ``sensor``, which waits for a run that somebody started before.
     :param target: the index of the test or group that it runs.
+    :param confirm: whether its gate runs a failed test a second time before the verdict.
     """
 
     kind: str
@@ -36,6 +37,7 @@ class PlannedTask:
     retry_delay: float = 5.0
     poll_interval: float | None = None
     retry_failed_tests: bool = False
+    confirm: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +128,7 @@ def draw(seed: int) -> Plan:
         for number in range(1, 4)
     )
     groups = (Group(id_of_group(1), "Group", tuple(test.id for test in tests[:2])),)
-    return Plan(
+    plan = Plan(
         seed,
         tests,
         groups,
@@ -138,6 +140,20 @@ def draw(seed: int) -> Plan:
         date_skew=chance.choice((0.0, 0.0, 0.0, 5.0, -5.0)),
         list_lag=chance.choice((0.0, 0.0, 0.0, 2.0)),
         worker_skew=chance.choice((0.0, 0.0, 30.0, -30.0)),
+    )
+    return _confirming(plan)
+
+
+def _confirming(plan: Plan) -> Plan:
+    """Some worlds have gates that confirm failures, and a test for them to confirm."""
+    chance = random.Random(f"{plan.seed} confirm")
+    if chance.random() < 0.75:
+        return plan
+    first, *others = plan.tests
+    return replace(
+        plan,
+        tests=(replace(first, script=chance.choice(("flaky", "flaky", "fails"))), *others),
+        tasks=tuple(replace(task, confirm=task.kind != "sensor") for task in plan.tasks),
     )
 
 

@@ -342,6 +342,8 @@ def _spec(planned: PlannedTask) -> TaskSpec:
         parameters["poll_interval"] = planned.poll_interval
     if planned.kind != "sensor":
         parameters["retry_failed_tests"] = planned.retry_failed_tests
+    if planned.confirm:
+        parameters["gate"] = {"confirm": {"times": 2, "of": 2, "unless_failing": 1.0}}
     if planned.kind == "sensor":
         make: Any = TesterArmyRunSensor
     elif planned.kind == "group":
