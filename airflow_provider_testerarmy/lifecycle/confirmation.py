@@ -22,6 +22,7 @@ from airflow_provider_testerarmy.runs.text import one_line, plural
 _TOO_LATE: Final = "the timeout has passed"
 _NOT_DURABLE: Final = "durable=False leaves no record of what was started"
 _CHANGED: Final = "the task asks for something else now than when it started its runs"
+_LOST: Final = "the record of what the task requested is lost"
 _TOO_MANY: Final = "the service can only run all tests again, which is more than max_reruns allows"
 
 
@@ -75,6 +76,8 @@ class Confirmer:
             self.why_not = _NOT_DURABLE
         elif deadline is not None and self._session.clock() >= deadline:
             self.why_not = _TOO_LATE
+        elif not _is_known(before):
+            self.why_not = _LOST
         elif request is None or self._is_changed(request):
             self.why_not = _CHANGED
         elif rule is not None:
@@ -118,3 +121,8 @@ class Confirmer:
             if part.state is PartState.PLANNED:
                 record = record.with_part(name, replace(part, state=PartState.REFUSED, reason=self.why_not))
         self._store.keep(record)
+
+
+def _is_known(record: Record) -> bool:
+    """Whether a record has the requests of its runs, and not only their ids from a trigger or an XCom."""
+    return all(part.request is not None and part.request.whole for part in record.parts.values())

@@ -127,6 +127,16 @@ def test_a_lost_record_does_not_let_the_confirming_runs_pass_alone(tries, servic
     assert type(tries.through_trigger(task)) is RunsForgotten
 
 
+def test_a_record_that_is_lost_before_the_verdict(tries, service):
+    """The trigger still names the runs. What the task had asked for is unknown, so the failure stands."""
+    task = group(FLAKY, gate=TWICE, deferrable=True)
+    tries.execute(task)
+    tries.store.clear()
+    error = tries.through_trigger(task)
+    assert "Failures were not confirmed: the record of what the task requested is lost" in str(error)
+    assert posts(service) == 1
+
+
 def test_without_a_record_nothing_is_confirmed(tries, service):
     """The failure stands, and the verdict says why."""
     error = run(tries, group(FLAKY, gate=TWICE, durable=False))

@@ -25,6 +25,8 @@ PROMPT = 60.0
 LATE = 45.0
 #: Seconds that a test's end may lie before its task's deadline and still count as in time.
 MARGIN = 30.0
+#: Seconds for which a request may be on its way, and a new run may be missing from lists, to be found by the look.
+LOOKS = 40.0
 
 _BRIEF = ("kill_triggerer", "kill_api", "foreign_run", "clear_other", "pause_dag")
 
@@ -97,6 +99,14 @@ class _Judge:
         """Whether somebody started runs that the service shows like a task's own."""
         return any(each.details.get("source") == "structured_test" for each in self.outcome.plan.incidents)
 
+    @property
+    def _is_late(self) -> bool:
+        """Whether a lost request could take effect, and be listed, only after the look for it had ended."""
+        kept = max(
+            (fault.seconds for fault in self.outcome.faults if fault.kind == "slow_before"), default=0.0
+        )
+        return kept + self.outcome.plan.list_lag > LOOKS
+
     def state_at(self, task: TaskInstance, when: float) -> str | None:
         """The state that a task had just before a moment."""
         states = [change.state for change in self.changes if change.task == task.name and change.at < when]
@@ -121,6 +131,8 @@ class _Judge:
             ends = {self.ended_by(run_id, entry.at) for run_id in run_ids}
             limit = min(planned.timeout, planned.execution_timeout or planned.timeout)
             timed_out = entry.at > before.at + limit
+            if "active" in ends and self._is_late:
+                continue
             worth = {"errored", "cancelled", "unknown"}
             if planned.retry_failed_tests or planned.confirm:
                 worth.add("failed")
