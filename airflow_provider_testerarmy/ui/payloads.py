@@ -166,6 +166,11 @@ def shown_summary(summary: Mapping[str, Any]) -> Json:
     }
 
 
+def ids_truncated(summary: Mapping[str, Any]) -> bool:
+    """Whether a summary lacks some run ids because of its size limit."""
+    return _count(_mapping(summary.get("truncated")).get("run_ids")) > 0
+
+
 def summary_rows(summary: Mapping[str, Any]) -> list[Json]:
     """The runs that a summary lists, those that did not pass first. The summary of a large group is truncated."""
     rows = []

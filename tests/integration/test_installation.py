@@ -70,9 +70,7 @@ def test_the_test_button_of_a_saved_connection(
     shown = airflow.rest.get(f"/connections/{conn_id}")
     # As `TestConnectionButton` of Airflow's page makes it: the password is masked, and null is 0 as a number.
     fields = {name: shown[name] or "" for name in ("host", "login", "password", "schema")}
-    good, message = airflow.press_test(
-        conn_id, "testerarmy", port=shown["port"] or 0, extra="{}", **fields
-    )
+    good, message = airflow.press_test(conn_id, "testerarmy", port=shown["port"] or 0, extra="{}", **fields)
     assert fields["password"] != DEFAULT_API_KEY
     assert good, message
 
