@@ -84,8 +84,9 @@ class Pages:
             rows, source = _rows(task, ids), "service" if asked else "summary"
         # With `do_xcom_push=False` only the report has the summary.
         given = task.summary or (report.summary if report is not None else {})
-        summary = shown_summary(given)
-        rows = with_rejected(rows, rejected_keys(task), summary["counts"])
+        rejected = rejected_keys(task)
+        summary = with_rejected(shown_summary(given), rejected)
+        rows = [marked_rejected(row, rejected) for row in rows]
         return {
             "kind": "tests",
             "task": _task_facts(task),

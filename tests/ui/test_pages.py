@@ -199,6 +199,12 @@ def test_a_rejected_run_is_known_without_a_record():
     assert {row["id"]: row["outcome"] for row in page["runs"]} == {"a": "rejected", "b": "cancelled"}
 
 
+def test_a_task_whose_runs_were_all_rejected():
+    """The heading does not say that somebody cancelled them."""
+    task = stored(summary_of([finished("a", Outcome.CANCELLED)]), {"rejected": ["a"]})
+    assert overview(task)["summary"]["verdict"] == "rejected"
+
+
 def test_why_there_is_no_verdict():
     """A task of an earlier version has no reason."""
     reason = "The test x was not started: not found."
