@@ -9,22 +9,23 @@ from airflow.providers.common.compat.sdk import AirflowPlugin
 from airflow_provider_testerarmy import airflow_compat, listener
 
 
-def _ui() -> tuple[list[Any], list[Any]]:
-    """The web application and the views that show it; both empty on an Airflow without such views (before 3.1)."""
+def _ui() -> tuple[list[Any], list[Any], list[Any]]:
+    """The web application, its views, and what wraps Airflow's own requests; empty before Airflow 3.1."""
     if not airflow_compat.UI_TAB.available:
-        return [], []
+        return [], [], []
     from airflow_provider_testerarmy.ui import registration
 
-    return [*registration.FASTAPI_APPS], [dict(view) for view in registration.EXTERNAL_VIEWS]
+    views = [dict(view) for view in registration.EXTERNAL_VIEWS]
+    return [*registration.FASTAPI_APPS], views, [*registration.ROOT_MIDDLEWARES]
 
 
 class TesterArmyPlugin(AirflowPlugin):
-    """Registers the listener, and the tab that shows test runs.
+    """Registers the listener, the tab that shows test runs, and a fix for the *Test* button of connections.
 
-    The listener stops the runs of ended tasks that neither a worker nor a trigger can stop. The tab needs Airflow
-    3.1 or later.
+    The listener stops the runs of ended tasks that neither a worker nor a trigger can stop. The other two need
+    Airflow 3.1 or later.
     """
 
     name = "testerarmy"
     listeners = [listener]  # noqa: RUF012
-    fastapi_apps, external_views = _ui()
+    fastapi_apps, external_views, fastapi_root_middlewares = _ui()

@@ -185,11 +185,13 @@ async def _searched(dag_ids: set[str], since: datetime, wanted: Filter) -> tuple
     tasks: list[StoredTask] = []
     matched = 0
     while True:
-        page = await asyncio.to_thread(store.read_history, dag_ids, since, MAX_HISTORY, len(tasks))
-        tasks += await references.resolved(page)
-        if len(page) < MAX_HISTORY:
+        # One more than is used shows whether there are older tasks at all.
+        page = await asyncio.to_thread(store.read_history, dag_ids, since, MAX_HISTORY + 1, len(tasks))
+        resolved = await references.resolved(page[:MAX_HISTORY])
+        tasks += resolved
+        if len(page) <= MAX_HISTORY:
             return tasks, False
-        matched += sum(wanted.matches(entry_of(task)) for task in tasks[-len(page) :])
+        matched += sum(wanted.matches(entry_of(task)) for task in resolved)
         if matched >= MAX_HISTORY or len(tasks) >= MAX_SEARCHED:
             return tasks, True
 

@@ -9,7 +9,14 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from airflow_provider_testerarmy.reports.text import line
-from airflow_provider_testerarmy.ui.payloads import Json, shown_summary, stamp, summary_rows, with_rejected
+from airflow_provider_testerarmy.ui.payloads import (
+    Json,
+    marked_rejected,
+    shown_summary,
+    stamp,
+    summary_rows,
+    with_rejected,
+)
 from airflow_provider_testerarmy.ui.run_ownership import rejected_keys
 from airflow_provider_testerarmy.ui.store import StoredTask
 
@@ -58,12 +65,11 @@ class _TestHistory:
 
 def entry_of(task: StoredTask) -> Json:
     """One test task as a list entry."""
-    summary = shown_summary(task.summary)
-    counts = summary["counts"]
-    with_rejected((), rejected_keys(task), counts)
-    reasons = summary["reasons"]
+    summary = with_rejected(shown_summary(task.summary), rejected_keys(task))
+    counts, reasons = summary["counts"], summary["reasons"]
     if not summary["verdict"] and (reason := reason_of(task)):
         reasons = [reason]
+    listed = _listed(reasons, task)
     judged = sum(counts.get(kind, 0) for kind in _JUDGED)
     started, ended = summary["started"], summary["ended"]
     seconds = ended - started if started is not None and ended is not None and ended >= started else None
@@ -76,8 +82,8 @@ def entry_of(task: StoredTask) -> Json:
         "finished": task.finished,
         "when": stamp(task.started),
         "verdict": summary["verdict"],
-        "reasons": reasons[:MAX_REASONS],
-        "more_reasons": len(reasons[MAX_REASONS:]) + summary["more_reasons"],
+        "reasons": listed,
+        "more_reasons": len(reasons) - len(listed) + summary["more_reasons"],
         "counts": counts,
         "flaky": summary["flaky"],
         "issues": len(summary["issues"]) + summary["more_issues"],
@@ -95,6 +101,16 @@ def group_of(task: StoredTask) -> Json:
         "group_title": title or label or task.task_id,
         "label": label,
     }
+
+
+def _listed(reasons: Sequence[str], task: StoredTask) -> list[str]:
+    """The first reasons, one of which names a test if any does: a gate with a memory has general ones first."""
+    first = list(reasons[:MAX_REASONS])
+    if len(reasons) <= MAX_REASONS:
+        return first
+    tests = tuple(f"{row['title']}: " for row in summary_rows(task.summary) if row["title"])
+    naming = next((reason for reason in reasons if reason.startswith(tests)), None)
+    return first if naming is None or naming in first else [*first[:-1], naming]
 
 
 def reason_of(task: StoredTask) -> str:
@@ -144,7 +160,8 @@ def _tests(shown: Iterable[tuple[StoredTask, Json]]) -> list[Json]:
     tests: defaultdict[tuple[object, ...], _TestHistory] = defaultdict(_TestHistory)
     for task, entry in shown:
         environment, address = _where(task)
-        for row in with_rejected(summary_rows(task.summary), rejected_keys(task), {}):
+        rejected = rejected_keys(task)
+        for row in (marked_rejected(each, rejected) for each in summary_rows(task.summary)):
             test = tests[(*_place(task), entry["group"], environment, row["test_id"] or row["title"])]
             test.title, test.group, test.dag_id = row["title"], entry["group_title"], task.dag_id
             test.environment = environment

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -12,13 +12,14 @@ from airflow_provider_testerarmy.reports import html
 from airflow_provider_testerarmy.reports.text import https, line
 from airflow_provider_testerarmy.reports.view import ORDER
 from airflow_provider_testerarmy.runs.results import RunId, RunResult
-from airflow_provider_testerarmy.runs.submission.stored import runs_named
+from airflow_provider_testerarmy.runs.submission.stored import carried_runs, runs_named
 from airflow_provider_testerarmy.ui import report_files
 from airflow_provider_testerarmy.ui.answer_cache import CoalescingCache
 from airflow_provider_testerarmy.ui.history import group_of, reason_of
 from airflow_provider_testerarmy.ui.payloads import (
     Json,
     ids_of,
+    ids_truncated,
     marked_rejected,
     outcome_of,
     run_detail,
@@ -41,7 +42,7 @@ MAX_FILES: Final = 16
 NOT_RECORDED: Final = (
     "Some of these runs are not in the task's own record, so their details are not fetched from the service."
 )
-NOT_OPENED: Final = "overwritten by another run, or not readable from the API server"
+NOT_OPENED: Final = "overwritten by another task or DAG run, or not readable from the API server"
 MAX_REPORTS: Final = 20
 #: The most runs that the list shows.
 MAX_ROWS: Final = 5000
@@ -83,8 +84,9 @@ class Pages:
             rows, source = _rows(task, ids), "service" if asked else "summary"
         # With `do_xcom_push=False` only the report has the summary.
         given = task.summary or (report.summary if report is not None else {})
-        summary = shown_summary(given)
-        rows = with_rejected(rows, rejected_keys(task), summary["counts"])
+        rejected = rejected_keys(task)
+        summary = with_rejected(shown_summary(given), rejected)
+        rows = [marked_rejected(row, rejected) for row in rows]
         return {
             "kind": "tests",
             "task": _task_facts(task),
@@ -193,11 +195,16 @@ class Pages:
 
 
 def known_ids(task: StoredTask) -> list[RunId]:
-    """The ids of the task's runs: those it pushed to XCom, else a sensor's `run_ids` or those in the record."""
+    """The ids of the task's runs: those it pushed to XCom, else a sensor's `run_ids` or those in the record.
+
+    Runs of earlier rounds are added: a summary has at most 150 ids, and the XCom `run_ids` has the last round's.
+    """
     pushed = task.xcoms.get("run_ids")
     of_summary = task.summary.get("run_ids")
-    lists = [value for value in (pushed, of_summary) if isinstance(value, list)]
-    if not lists:
+    lists: list[Sequence[Any]] = [value for value in (pushed, of_summary) if isinstance(value, list)]
+    if lists:
+        lists.append(carried_runs(task.record))
+    else:
         lists = [given_ids(task) or sorted(runs_named(task.record), key=str)]
     return ids_of(value for values in lists for value in values)[:MAX_ROWS]
 
@@ -208,8 +215,9 @@ def _read_report(path: str, task: StoredTask) -> Report | None:
         return None
     results, summary = found
     # If `report_path` is the same for every DAG run, a later run has overwritten the report.
-    ids = {run_key(run_id) for run_id in known_ids(task)}
-    if not results or any(run_key(run.run_id) not in ids for run in results):
+    if not results or not _is_about(
+        {run_key(run.run_id) for run in results}, set(map(run_key, known_ids(task))), task
+    ):
         return None
     rank = {str(kind): number for number, kind in enumerate(ORDER)}
     results.sort(key=lambda run: (rank.get(outcome_of(run), 0), not run.issues, not run.flaky))
@@ -257,7 +265,15 @@ def _belongs_to(page: bytes, task: StoredTask) -> bool:
     if named is None:
         # Pages of earlier versions show the ids, but have no list of them in the head.
         return any(run_id.encode() in page for run_id in known)
-    return named <= known if named else not known
+    return _is_about(named, known, task) if named else not known
+
+
+def _is_about(named: Set[str], known: Set[str], task: StoredTask) -> bool:
+    """Whether the runs that a report names are the task's.
+
+    :param known: the task's runs, all of them or, if the summary of a large group is truncated, a part.
+    """
+    return named <= known or (bool(known) and known <= named and ids_truncated(task.summary))
 
 
 def _key(task: StoredTask) -> tuple[object, ...]:

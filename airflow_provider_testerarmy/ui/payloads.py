@@ -166,6 +166,11 @@ def shown_summary(summary: Mapping[str, Any]) -> Json:
     }
 
 
+def ids_truncated(summary: Mapping[str, Any]) -> bool:
+    """Whether a summary lacks some run ids because of its size limit."""
+    return _count(_mapping(summary.get("truncated")).get("run_ids")) > 0
+
+
 def summary_rows(summary: Mapping[str, Any]) -> list[Json]:
     """The runs that a summary lists, those that did not pass first. The summary of a large group is truncated."""
     rows = []
@@ -187,18 +192,21 @@ def summary_rows(summary: Mapping[str, Any]) -> list[Json]:
     return rows
 
 
-def with_rejected(rows: Sequence[Json], rejected: Collection[str], counts: Json) -> list[Json]:
-    """The rows, with rejected runs marked; moves them from `cancelled` to `rejected` in `counts` as well.
+def with_rejected(summary: Json, rejected: Collection[str]) -> Json:
+    """A shown summary that counts rejected runs as such, and not as cancelled ones.
 
     To the service, a run that it rejects at once (a duplicate, a quota) is a cancelled run.
 
     :param rejected: the keys of the runs that the service rejected on submission.
     """
+    counts = dict(summary["counts"])
     moved = min(len(rejected), counts.get("cancelled", 0))
-    if moved:
-        counts["cancelled"] -= moved
-        counts["rejected"] = moved
-    return [marked_rejected(row, rejected) for row in rows]
+    if not moved:
+        return summary
+    counts["cancelled"] -= moved
+    counts["rejected"] = moved
+    all_rejected = summary["verdict"] == "cancelled" and not counts["cancelled"]
+    return {**summary, "counts": counts, "verdict": "rejected" if all_rejected else summary["verdict"]}
 
 
 def marked_rejected(row: Json, rejected: Collection[str]) -> Json:

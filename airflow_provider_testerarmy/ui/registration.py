@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final
 
+from airflow_provider_testerarmy.ui.unset_port import UnsetPort
+
 #: Where the application is mounted.
 PREFIX: Final = "/testerarmy"
 
@@ -40,6 +42,9 @@ def _view(name: str, destination: str, route: str, path: str) -> dict[str, Any]:
 
 
 FASTAPI_APPS: Final = [{"app": application, "url_prefix": PREFIX, "name": "TesterArmy test runs"}]
+ROOT_MIDDLEWARES: Final = [
+    {"middleware": UnsetPort, "args": [], "kwargs": {}, "name": "TesterArmy connection test"}
+]
 # Airflow fills in the placeholders; for a task that is not mapped, {MAP_INDEX} stays as it is (measured on 3.3).
 EXTERNAL_VIEWS: Final = [
     _view("Test runs", "task_instance", "test-runs", "task/{DAG_ID}/{RUN_ID}/{TASK_ID}/{MAP_INDEX}"),

@@ -60,15 +60,17 @@ def test_the_test_button(airflow: LocalAirflow, sandbox: SandboxServer) -> None:
     assert "Acme Shop" in message
 
 
-def test_the_test_button_of_a_saved_connection(airflow: LocalAirflow, sandbox: SandboxServer) -> None:
-    """The page posts port 0 for no port, which Airflow refuses unless 0 is what is stored."""
-    airflow.create_connection("ta_saved", "testerarmy", host=sandbox.url, password=DEFAULT_API_KEY, port=0)
-    shown = airflow.rest.get("/connections/ta_saved")
+@pytest.mark.parametrize("port", [0, None])
+def test_the_test_button_of_a_saved_connection(
+    airflow: LocalAirflow, sandbox: SandboxServer, port: int | None
+) -> None:
+    """The page posts port 0 for no port, whether none or 0 is stored."""
+    conn_id = f"ta_saved_{port}"
+    airflow.create_connection(conn_id, "testerarmy", host=sandbox.url, password=DEFAULT_API_KEY, port=port)
+    shown = airflow.rest.get(f"/connections/{conn_id}")
     # As `TestConnectionButton` of Airflow's page makes it: the password is masked, and null is 0 as a number.
     fields = {name: shown[name] or "" for name in ("host", "login", "password", "schema")}
-    good, message = airflow.press_test(
-        "ta_saved", "testerarmy", port=shown["port"] or 0, extra="{}", **fields
-    )
+    good, message = airflow.press_test(conn_id, "testerarmy", port=shown["port"] or 0, extra="{}", **fields)
     assert fields["password"] != DEFAULT_API_KEY
     assert good, message
 

@@ -45,6 +45,8 @@ def search(monkeypatch):
         ({"d1"}, Filter(verdict="failed"), 5000, (500, False)),
         ({"d0", "d1"}, Filter(), 5000, (10, True)),
         ({"d0", "d1"}, Filter(verdict="failed"), 200, (200, True)),
+        ({"d0", "d1"}, Filter(verdict="errored"), 1000, (1000, False)),
+        ({"d0", "d1"}, Filter(verdict="errored"), 990, (990, True)),
         (set(), Filter(), 5000, (0, False)),
     ],
 )

@@ -199,6 +199,12 @@ def test_a_rejected_run_is_known_without_a_record():
     assert {row["id"]: row["outcome"] for row in page["runs"]} == {"a": "rejected", "b": "cancelled"}
 
 
+def test_a_task_whose_runs_were_all_rejected():
+    """The heading does not say that somebody cancelled them."""
+    task = stored(summary_of([finished("a", Outcome.CANCELLED)]), {"rejected": ["a"]})
+    assert overview(task)["summary"]["verdict"] == "rejected"
+
+
 def test_why_there_is_no_verdict():
     """A task of an earlier version has no reason."""
     reason = "The test x was not started: not found."
@@ -333,6 +339,40 @@ def test_an_html_report_of_some_runs_of_others(tmp_path):
     for results in ([*NIGHT, finished("another")], []):
         html_report(task, results)
         assert opened(task) is None
+
+
+def large(tmp_path, *, record):
+    """A task whose second round ran one test again, with reports of 200 runs; its summary names 150 of them."""
+    results = [finished(f"{number:036}") for number in range(200)]
+    again, *carried = (run.run_id for run in results)
+    task = reported(tmp_path, results)
+    html_report(task, results)
+    return replace(
+        task,
+        xcoms={**task.xcoms, "run_ids": [again]},
+        record=recorded(again, carried=tuple(carried)) if record else None,
+    )
+
+
+@pytest.mark.parametrize("record", [True, False])
+def test_reports_of_a_large_group_that_ran_again(tmp_path, record):
+    """The summary is too small for all ids, and the XCom has those of the last round alone."""
+    task = large(tmp_path, record=record)
+    assert task.summary["truncated"]["run_ids"] == 50
+    assert opened(task) is not None
+    page = overview(task)
+    assert (page["source"], page["total"], len(page["runs"])) == ("report", 200, 200)
+    other = [*(finished(f"{number:036}") for number in range(100)), finished("another")]
+    html_report(task, other)
+    assert opened(task) is None
+    html_report(task, [finished("another")])
+    assert opened(task) is None
+
+
+def test_the_list_has_the_runs_of_earlier_rounds(tmp_path):
+    """Without a report, as many runs are listed as the summary counts."""
+    page = overview(replace(large(tmp_path, record=True), rendered={}))
+    assert (page["source"], page["total"], len(page["runs"])) == ("summary", 200, 200)
 
 
 def test_a_site_cannot_forge_whose_report_it_is(tmp_path):

@@ -211,6 +211,30 @@ def test_a_line_of_a_list_has_the_reasons_that_name_tests():
     assert (entry["reasons"], entry["more_reasons"]) == (["4 of 5 runs passed", "Checkout failed", "c"], 3)
 
 
+def test_a_line_of_a_list_names_a_test_after_any_number_of_general_reasons():
+    """A gate with a memory says what it remembers first, and a time-out says what happened."""
+    summary = summary_of([finished("a", title="Login"), finished("b", Outcome.FAILED, title="Checkout")])
+    general = ["Timed out.", "This night is not remembered.", "1 quarantine ends soon.", "1 of 2 passed"]
+    reasons = [*general, "Checkout: failed: no total https://x/b", "Warning"]
+    (entry,) = history([stored({**summary, "reasons": reasons})], Filter())["runs"]
+    assert entry["reasons"] == [*general[:2], "Checkout: failed: no total https://x/b"]
+    assert entry["more_reasons"] == 3
+    (entry,) = history([stored({**summary, "reasons": general})], Filter())["runs"]
+    assert (entry["reasons"], entry["more_reasons"]) == (general[:3], 1)
+
+
+def test_a_task_whose_runs_were_all_rejected():
+    """Its verdict is the gate's "cancelled", which nobody did; a filter finds it as rejected."""
+    results = [finished(each, Outcome.CANCELLED) for each in "ab"]
+    rejected = stored(summary_of(results), {"rejected": ["a", "b"]})
+    cancelled = stored(summary_of(results), {"rejected": ["a"]}, run_id="other")
+    found = history([rejected, cancelled], Filter())
+    assert [run["verdict"] for run in found["runs"]] == ["rejected", "cancelled"]
+    assert found["choices"]["verdicts"] == ["cancelled", "rejected"]
+    (entry,) = history([rejected, cancelled], Filter(verdict="rejected"))["runs"]
+    assert entry["run_id"] == "r"
+
+
 def test_a_task_without_a_verdict_says_why():
     """A refused task is listed with its reason; a verdict has reasons of its own."""
     note = {"label": "test t", "reason": "The test t was not started: not found."}

@@ -17,7 +17,9 @@ OLD = """if True:
     from airflow_provider_testerarmy.airflow_compat import features
     features.INSTALLED = (3, 0)
     from airflow_provider_testerarmy.plugin import TesterArmyPlugin as plugin
-    print(plugin.fastapi_apps, plugin.external_views, len(plugin.listeners))
+    print(
+        plugin.fastapi_apps, plugin.external_views, plugin.fastapi_root_middlewares, len(plugin.listeners)
+    )
 """
 
 LOADED = """if True:
@@ -41,12 +43,17 @@ def output(code: str) -> str:
 def test_the_plugin_is_light() -> None:
     """Scheduler, workers, triggerer and DAG processor load plugins too, and serve no pages."""
     own = "airflow_provider_testerarmy"
-    assert json.loads(output(LOADED)) == [f"{own}.plugin", f"{own}.ui", f"{own}.ui.registration"]
+    assert json.loads(output(LOADED)) == [
+        f"{own}.plugin",
+        f"{own}.ui",
+        f"{own}.ui.registration",
+        f"{own}.ui.unset_port",
+    ]
 
 
 def test_an_older_airflow_has_no_tab_and_no_noise() -> None:
     """The package still loads, with its listener."""
-    assert output(OLD) == "[] [] 1"
+    assert output(OLD) == "[] [] [] 1"
 
 
 def test_where_it_shows() -> None:

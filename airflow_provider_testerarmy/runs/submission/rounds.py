@@ -116,10 +116,20 @@ def removed_tests(record: Record) -> frozenset[str]:
 
 
 def with_rounds(results: Iterable[RunResult], record: Record) -> list[RunResult]:
-    """The results with flaky tests marked and removed tests skipped, as computed from all rounds."""
+    """The results with flaky tests marked, removed tests skipped, and rejected runs explained."""
     # A failure that was to be confirmed stands, whatever has become of its test.
     removed = frozenset[str]() if record.confirming else removed_tests(record)
-    return [_marked(run, record, removed) for run in results]
+    rejected = frozenset(run_id for each in record.submissions for run_id in each.rejected_run_ids)
+    marked = (_marked(run, record, removed) for run in results)
+    return [_explained(run) if run.run_id in rejected else run for run in marked]
+
+
+def _explained(run: RunResult) -> RunResult:
+    """A rejected run, which the service lists as a cancelled one, with the reason that nobody cancelled it."""
+    if run.outcome is not Outcome.CANCELLED:
+        return run
+    said = "rejected by the service on submission"
+    return replace(run, reason=f"{said}: {run.reason}" if run.reason else said)
 
 
 def _marked(run: RunResult, record: Record, removed: frozenset[str]) -> RunResult:

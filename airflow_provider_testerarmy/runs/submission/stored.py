@@ -90,6 +90,12 @@ def runs_named(data: object) -> tuple[RunId, ...]:
     return tuple(dict.fromkeys(found))
 
 
+def carried_runs(data: object) -> tuple[RunId, ...]:
+    """The runs of earlier rounds that still count, in a stored record of any version."""
+    given = data if isinstance(data, Mapping) else {}
+    return runs_named({name: given.get(name) for name in ("carried", "passed")})
+
+
 def identity(dag_id: str, run_id: str, task_id: str, map_index: int | None) -> str:
     """The identity of a task instance, which is the same in all of its tries."""
     return "/".join(map(str, (dag_id, run_id, task_id, -1 if map_index is None else map_index)))

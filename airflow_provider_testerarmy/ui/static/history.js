@@ -70,6 +70,11 @@ function fail(error) {
   show(empty(error instanceof ApiError ? error.title : "Something went wrong", error.message));
 }
 
+/** A number of tasks; older tasks that were not searched may match too. */
+function atLeast(count) {
+  return `${count.toLocaleString("en")}${state.found.cut ? "+" : ""}`;
+}
+
 function figures() {
   const { runs: shown } = state.found;
   const judged = shown.filter((run) => run.verdict);
@@ -79,7 +84,7 @@ function figures() {
   const times = judged.map((run) => run.seconds).filter((seconds) => seconds !== null).sort((one, other) => one - other);
   const figure = (value, text) => el("div", { class: "figure" }, el("b", {}, value), el("span", {}, text));
   return el("div", { class: "figures" },
-    figure(shown.length.toLocaleString("en"), shown.length === 1 ? "test task" : "test tasks"),
+    figure(atLeast(shown.length), shown.length === 1 ? "test task" : "test tasks"),
     figure(judged.length ? percent(passed / judged.length) : "–", "verdicts passed"),
     figure(percent(mean), "average pass rate"),
     figure(times.length ? took(times[Math.floor(times.length / 2)]) : "–", "median duration"));
@@ -136,7 +141,7 @@ function runs() {
   if (!all.length) return empty("No matching test tasks", "Change the filters.");
   const shown = all.slice(0, state.runs);
   return el("section", { "aria-labelledby": "runs" },
-    el("h2", { id: "runs" }, "Test tasks ", el("span", { class: "dim" }, String(all.length))),
+    el("h2", { id: "runs" }, "Test tasks ", el("span", { class: "dim" }, atLeast(all.length))),
     el("div", { class: "scroll", tabindex: "0", role: "region", "aria-labelledby": "runs" }, el("table", { class: "wide" },
       el("thead", {}, el("tr", {}, ["Verdict", "Task", "Test or group", "Started at", "Passed", "Duration"].map((text) => el("th", { scope: "col" }, text)))),
       el("tbody", {}, shown.map((run) => el("tr", {},

@@ -11,7 +11,10 @@ with DAG("confirm", schedule=None, default_args={"poll_interval": 0.5, "gate": {
     # One after the other: the test fails and passes in turn, whoever runs it.
     worker, triggerer = (
         TesterArmyRunGroupOperator(
-            task_id=name, group_id=catalog.GROUP_FLAKY, deferrable=name == "triggerer", trigger_rule="all_done"
+            task_id=name,
+            group_id=catalog.GROUP_FLAKY,
+            deferrable=name == "triggerer",
+            trigger_rule="all_done",
         )
         for name in ("worker", "triggerer")
     )

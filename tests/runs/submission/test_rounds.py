@@ -176,3 +176,24 @@ def test_a_test_that_the_service_no_longer_has_is_reported():
     assert results["b"].outcome is S
     assert results["b"].reason == "the service no longer has this test; its last outcome was failed"
     assert (results["a"].outcome, results["c"].outcome, results["c"].flaky) == (P, P, True)
+
+
+# -- rejected runs
+
+
+def test_a_rejected_run_says_so():
+    """Reports and reasons would otherwise read as if somebody had cancelled it."""
+    submission = Submission(("a", "b", "c", "d"), ("a", "b", "d"))
+    record = BASE.with_part(WHOLE, Part(GROUP, PartState.STARTED, submission=submission))
+    runs = [
+        finished("a", Outcome.CANCELLED),
+        finished("b", Outcome.CANCELLED, reason="duplicate"),
+        finished("c", Outcome.CANCELLED, reason="by hand"),
+        finished("d"),
+    ]
+    assert [(str(run.outcome), run.reason) for run in with_rounds(runs, record)] == [
+        ("cancelled", "rejected by the service on submission"),
+        ("cancelled", "rejected by the service on submission: duplicate"),
+        ("cancelled", "by hand"),
+        ("passed", ""),
+    ]

@@ -90,7 +90,11 @@ def stage(
                 "testerarmy_default": sandbox_connection(sandbox.url),
                 "docket_default": docket_connection(sandbox.url),
             },
-            env={"AIRFLOW__CORE__AUTH_MANAGER": "tests.ui.browser.auth.PerDagAuthManager", **(env or {})},
+            env={
+                "AIRFLOW__CORE__AUTH_MANAGER": "tests.ui.browser.auth.PerDagAuthManager",
+                "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
+                **(env or {}),
+            },
         )
         with airflow:
             yield Stage(airflow, sandbox)

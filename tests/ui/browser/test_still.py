@@ -218,6 +218,18 @@ def test_a_late_answer_does_not_overwrite_a_newer_one(site: Site) -> None:
     expect(rows).to_have_count(1)
 
 
+@pytest.mark.parametrize(("cut", "number"), [(False, "2"), (True, "2+")])
+def test_the_number_of_tasks_is_a_lower_bound_if_not_all_were_searched(
+    site: Site, cut: bool, number: str
+) -> None:
+    """The page says so, and how many were searched."""
+    site.answer = lambda path, query: {**past(query), "cut": cut, "searched": 5000}
+    site.open("history")
+    expect(site.page.locator(".figure b").first).to_have_text(number)
+    expect(site.page.locator("#runs .dim")).to_have_text(number)
+    expect(site.page.get_by_text("Only the newest 5,000 test tasks were searched.")).to_have_count(int(cut))
+
+
 @pytest.mark.parametrize(
     ("chosen", "shown"),
     [('"UTC"', "UTC"), ('"Asia/Tokyo"', "GMT+9"), (None, "GMT-5"), ("{", "GMT-5"), ('"x"', "GMT-5")],
