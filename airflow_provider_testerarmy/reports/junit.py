@@ -36,7 +36,7 @@ from airflow_provider_testerarmy.reports.text import (
 )
 from airflow_provider_testerarmy.reports.view import Timeline, severity_rank
 from airflow_provider_testerarmy.runs.results import Issue, Outcome, RunResult, Step
-from airflow_provider_testerarmy.runs.verdict.gate import describe_issue, explain
+from airflow_provider_testerarmy.runs.verdict.explanation import describe_issue, explain
 
 #: Limits in characters: of the text of all runs together, and of one run.
 _ALL_TEXT: Final = 8_000_000

@@ -13,7 +13,8 @@ from typing import Any, Final
 from airflow_provider_testerarmy.reports.text import format_duration, https, issue_label, line, outcome_of
 from airflow_provider_testerarmy.reports.view import ORDER, severity_rank
 from airflow_provider_testerarmy.runs.results import Issue, Outcome, RunResult
-from airflow_provider_testerarmy.runs.verdict.gate import Verdict, explain
+from airflow_provider_testerarmy.runs.verdict.explanation import explain
+from airflow_provider_testerarmy.runs.verdict.gate import Verdict
 
 #: Limit in characters. GitHub answers 422 "Body is too long (maximum is 65536 characters)" to longer comments.
 MAX_CHARACTERS: Final = 60_000

@@ -24,6 +24,13 @@ from pydantic import (
 from airflow_provider_testerarmy.runs.rendered import is_nothing, listed
 from airflow_provider_testerarmy.runs.results import Issue, Outcome, RunId, RunResult
 from airflow_provider_testerarmy.runs.text import one_line, plural
+from airflow_provider_testerarmy.runs.verdict.explanation import (
+    describe_issue,
+    explain,
+    judged_outcome,
+    shown_link,
+    shown_name,
+)
 from airflow_provider_testerarmy.runs.verdict.flaky import QuarantineRule, Span, quarantine_rule
 
 
@@ -203,7 +210,7 @@ class QualityGate(BaseModel):
         """
         if not self.is_blocking(run):
             return False
-        match _outcome(run):
+        match judged_outcome(run):
             case Outcome.PASSED:
                 return self.violation(run) is not None
             case Outcome.SKIPPED:
@@ -228,13 +235,6 @@ def _above(issue: Issue, limit: int) -> bool:
     return issue.severity is None or issue.severity > limit
 
 
-def describe_issue(issue: Issue) -> str:
-    """A short description, e.g. ``issue "Cart total is wrong" (severity 5)``."""
-    kind = "issue" if issue.confirmed else "warning"
-    severity = f"severity {issue.severity}" if issue.severity is not None else "no severity given"
-    return f'{kind} "{one_line(issue.name, 120)}" ({severity})'
-
-
 class _Tally:
     """The runs grouped by their meaning for the gate.
 
@@ -257,7 +257,7 @@ class _Tally:
             (judged if kept else self._reported).append(run)
         groups: dict[Outcome, list[RunResult]] = {outcome: [] for outcome in Outcome}
         for run in judged:
-            groups[_outcome(run)].append(run)
+            groups[judged_outcome(run)].append(run)
         self._passed = groups[Outcome.PASSED]
         self._failed = groups[Outcome.FAILED]
         self._broken = groups[Outcome.ERRORED] + groups[Outcome.UNKNOWN]
@@ -266,7 +266,7 @@ class _Tally:
         self._violations = {run.run_id: why for run in self._passed if (why := gate.violation(run))}
 
     def counts(self) -> dict[str, int]:
-        seen = Counter(_outcome(run) for run in self._all)
+        seen = Counter(judged_outcome(run) for run in self._all)
         return {
             "total": len(self._all),
             **{str(outcome): seen[outcome] for outcome in Outcome if seen[outcome]},
@@ -311,7 +311,7 @@ class _Tally:
             return VerdictKind.PASSED
         if self._broken or reported & {Outcome.ERRORED, Outcome.UNKNOWN}:
             return VerdictKind.ERRORED
-        everything_skipped = all(_outcome(run) is Outcome.SKIPPED for run in self._all)
+        everything_skipped = all(judged_outcome(run) is Outcome.SKIPPED for run in self._all)
         return VerdictKind.SKIPPED if everything_skipped else VerdictKind.CANCELLED
 
     def reasons(self) -> Iterator[str]:
@@ -351,50 +351,10 @@ class _Tally:
         )
 
     def _said(self, run: RunResult) -> str:
-        violation = self._gate.violation(run) if _outcome(run) is Outcome.PASSED else None
-        return f"{_name(run)}: {violation or explain(run)}{_link(run)}"
+        violation = self._gate.violation(run) if judged_outcome(run) is Outcome.PASSED else None
+        return f"{shown_name(run)}: {violation or explain(run)}{shown_link(run)}"
 
     def _reported_outcome(self, run: RunResult) -> Outcome:
         """A passed run that the gate objects to has not passed, though it is left out."""
-        objected = run.run_id in self._set_aside and _outcome(run) is Outcome.PASSED
-        return Outcome.FAILED if objected and self._gate.violation(run) else _outcome(run)
-
-
-def _outcome(run: RunResult) -> Outcome:
-    # A missing outcome must never count as a pass.
-    return run.outcome if run.finished and run.outcome else Outcome.UNKNOWN
-
-
-def _name(run: RunResult) -> str:
-    return one_line(run.label, 120)
-
-
-def _link(run: RunResult) -> str:
-    return f" {run.url}" if run.url else ""
-
-
-def explain(run: RunResult) -> str:
-    """The outcome of a run with its most severe issue or its failed step."""
-    outcome = _outcome(run)
-    if not run.finished:
-        return f"had not ended (status {one_line(run.status, 60)!r})"
-    if outcome is Outcome.UNKNOWN:
-        return f"ended in the unknown state {one_line(run.status, 60)!r}, which is not a pass"
-    details = list(_details(run))
-    return f"{outcome}{': ' if details else ''}{'; '.join(details)}"
-
-
-def _details(run: RunResult) -> Iterator[str]:
-    confirmed = [issue for issue in run.issues if issue.confirmed]
-    if run.outcome is Outcome.FAILED and confirmed:
-        yield describe_issue(max(confirmed, key=lambda issue: issue.severity or 0))
-        if len(confirmed) > 1:
-            yield plural(len(confirmed) - 1, "further issue")
-    step = run.failed_step
-    if run.outcome is Outcome.FAILED and step:
-        code = f" ({step.error_code})" if step.error_code else ""
-        hint = f" - {step.hint}" if step.hint else ""
-        yield f'step "{one_line(step.title, 120)}" failed{code}{hint}'
-    code = f"{one_line(run.error_code, 60)}: " if run.error_code else ""
-    if run.reason and (run.outcome is not Outcome.FAILED or not (confirmed or step)):
-        yield f"{code}{one_line(run.reason)}"
+        objected = run.run_id in self._set_aside and judged_outcome(run) is Outcome.PASSED
+        return Outcome.FAILED if objected and self._gate.violation(run) else judged_outcome(run)

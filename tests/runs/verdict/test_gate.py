@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 
 from airflow_provider_testerarmy.runs.results import Issue, Outcome, Phase, RunResult, Step
+from airflow_provider_testerarmy.runs.verdict.explanation import describe_issue
 from airflow_provider_testerarmy.runs.verdict.gate import (
     QualityGate,
-    describe_issue,
 )
 
 
