@@ -31,7 +31,12 @@ from airflow_provider_testerarmy.runs.verdict.explanation import (
     shown_link,
     shown_name,
 )
-from airflow_provider_testerarmy.runs.verdict.flaky import QuarantineRule, Span, quarantine_rule
+from airflow_provider_testerarmy.runs.verdict.flaky import (
+    QuarantineRule,
+    Span,
+    quarantine_path,
+    quarantine_rule,
+)
 
 
 class VerdictKind(StrEnum):
@@ -64,7 +69,7 @@ class Verdict:
 #: The maximum number of unmatched ids in a reason.
 SHOWN_IDS: Final = 5
 #: Fields left out of the text while they have their defaults, so that gates from before them keep their digest.
-_LATER: Final = ("fail_on", "known_for", "baseline", "on_flaky", "quarantine")
+_LATER: Final = ("fail_on", "known_for", "baseline", "on_flaky", "quarantine", "quarantine_file")
 
 
 class GateInvalid(ValueError):
@@ -86,7 +91,7 @@ def _plain(name: str, value: Any) -> Any:
     if isinstance(value, bool) and name in ("min_pass_rate", "max_severity"):
         # bool is a subclass of int, so True would be accepted as severity 1.
         return str(value)
-    if isinstance(value, str) and name != "non_blocking_tests":
+    if isinstance(value, str) and name not in ("non_blocking_tests", "quarantine_file"):
         return value.strip().lower()
     return value
 
@@ -115,6 +120,7 @@ class QualityGate(BaseModel):
     :param on_flaky: ``pass`` counts a test that failed first and then passed as passed, ``fail`` as failed.
     :param quarantine: which flaky tests are left out: ``{"after_transitions": 4, "of": 10, "for": "14d"}`` leaves
         out, for 14 days, a test that changed 4 times between passed and failed in 10 nights. None: no test.
+    :param quarantine_file: a YAML or JSON file of tests that people quarantine; a path relative to the DAG file.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
@@ -132,6 +138,7 @@ class QualityGate(BaseModel):
     baseline: Literal["fail", "accept"] = "fail"
     on_flaky: Literal["pass", "fail"] = "pass"
     quarantine: Annotated[QuarantineRule | None, BeforeValidator(quarantine_rule)] = None
+    quarantine_file: Annotated[str | None, BeforeValidator(quarantine_path)] = None
 
     @model_validator(mode="before")
     @classmethod
