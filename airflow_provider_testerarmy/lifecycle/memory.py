@@ -155,7 +155,7 @@ class AirflowStorage:
         try:
             found: str | None = self._store.get(key)
         except Exception as error:
-            raise StorageFault(_said(error)) from error
+            raise storage_fault(error) from error
         return found
 
     def set(self, key: str, text: str) -> None:
@@ -163,14 +163,14 @@ class AirflowStorage:
         try:
             self._store.set(key, text)
         except Exception as error:
-            raise StorageFault(_said(error)) from error
+            raise storage_fault(error) from error
 
     def delete(self, key: str) -> None:
         """Remove a text."""
         try:
             self._store.delete(key)
         except Exception as error:
-            raise StorageFault(_said(error)) from error
+            raise storage_fault(error) from error
 
 
 class FolderStorage:
@@ -188,7 +188,7 @@ class FolderStorage:
         except FileNotFoundError:
             return None
         except Exception as error:
-            raise StorageFault(_said(error)) from error
+            raise storage_fault(error) from error
         return content.decode("utf-8", "replace")
 
     def set(self, key: str, text: str) -> None:
@@ -196,7 +196,7 @@ class FolderStorage:
         try:
             write_file(f"{self._folder}/{key}.json", text.encode())
         except Exception as error:
-            raise StorageFault(_said(error)) from error
+            raise storage_fault(error) from error
 
     def delete(self, key: str) -> None:
         """Remove a text."""
@@ -205,7 +205,7 @@ class FolderStorage:
         except FileNotFoundError:
             return
         except Exception as error:
-            raise StorageFault(_said(error)) from error
+            raise storage_fault(error) from error
 
     def keys(self) -> Iterator[str]:
         """All keys."""
@@ -214,13 +214,18 @@ class FolderStorage:
         try:
             names = [each.name for each in ObjectStoragePath(self._folder).iterdir()]
         except Exception as error:
-            raise StorageFault(_said(error)) from error
+            raise storage_fault(error) from error
         return (name.removesuffix(".json") for name in names if name.endswith(".json"))
 
     def _object(self, key: str) -> Any:
         from airflow.providers.common.compat.sdk import ObjectStoragePath
 
         return ObjectStoragePath(f"{self._folder}/{key}.json")
+
+
+def storage_fault(error: Exception) -> StorageFault:
+    """What a storage's client raised, as the fault that the memory expects."""
+    return StorageFault(_said(error))
 
 
 def _said(error: Exception) -> str:

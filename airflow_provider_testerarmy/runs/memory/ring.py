@@ -50,7 +50,7 @@ from airflow_provider_testerarmy.runs.memory.model import (
     Unreadable,
     plain,
 )
-from airflow_provider_testerarmy.runs.memory.port import Scope, Storage, StorageFault
+from airflow_provider_testerarmy.runs.memory.port import Prefixed, Scope, Storage, StorageFault
 
 T = TypeVar("T")
 
@@ -104,7 +104,7 @@ class _Changed(Exception):
     """Another run has written meanwhile, so what was read may not belong together."""
 
 
-def load(storage: Storage, scope: Scope, *, now: float) -> Memory | Unreadable:
+def load(storage: Storage, scope: Prefixed, *, now: float) -> Memory | Unreadable:
     """The memory; an empty one where there is none, and why where it cannot be read.
 
     :param now: seconds since the epoch.
@@ -123,7 +123,7 @@ def remember(storage: Storage, scope: Scope, night: Night, *, now: float, token:
     return _attempt(storage, remember_steps(scope, night, now, token))
 
 
-def forget(storage: Storage, scope: Scope, *, now: float) -> str | None:
+def forget(storage: Storage, scope: Prefixed, *, now: float) -> str | None:
     """Delete the memory, one that cannot be read too; None when that is done."""
     return _attempt(storage, forget_steps(scope, now))
 
@@ -139,7 +139,7 @@ def forget_test(storage: Storage, scope: Scope, test_id: str, *, now: float, tok
     return _attempt(storage, forget_test_steps(scope, test_id, now, token))
 
 
-def load_steps(scope: Scope, now: float) -> Steps[Memory | Unreadable]:
+def load_steps(scope: Prefixed, now: float) -> Steps[Memory | Unreadable]:
     """As :func:`load`, step by step."""
     found = yield from _load(scope, _day(now))
     return found if isinstance(found, Unreadable) else found.memory
@@ -196,7 +196,7 @@ def forget_test_steps(scope: Scope, test_id: str, now: float, token: str) -> Ste
     return None
 
 
-def forget_steps(scope: Scope, now: float) -> Steps[str | None]:
+def forget_steps(scope: Prefixed, now: float) -> Steps[str | None]:
     """As :func:`forget`, step by step."""
     prefix, today = scope.prefix, _day(now)
     try:
@@ -230,7 +230,7 @@ def _said(fault: StorageFault) -> str:
     return plain(str(fault), 200) or "the storage did not answer"
 
 
-def _load(scope: Scope, today: int) -> Steps[_Loaded | Unreadable]:
+def _load(scope: Prefixed, today: int) -> Steps[_Loaded | Unreadable]:
     # Each writer changes the pointer twice, so those of a whole day cannot keep a reader from its end.
     for _ in range(2 * WRITERS + 1):
         try:
