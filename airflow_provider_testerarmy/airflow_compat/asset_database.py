@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from airflow_provider_testerarmy.airflow_compat.asset_states import MEMORY_NAME, MEMORY_URI
+from airflow_provider_testerarmy.airflow_compat.asset_states import memory_asset
 from airflow_provider_testerarmy.airflow_compat.features import ASSET_STATE_STORE
 from airflow_provider_testerarmy.airflow_compat.records import has_own_state_backend
 
@@ -70,7 +70,8 @@ def _asset_id() -> int:
     from airflow.utils.session import create_session
     from sqlalchemy import select
 
-    query = select(AssetModel.id).where(AssetModel.name == MEMORY_NAME, AssetModel.uri == MEMORY_URI)
+    name, uri = memory_asset()
+    query = select(AssetModel.id).where(AssetModel.name == name, AssetModel.uri == uri)
     with create_session() as session:
         found: int | None = session.scalar(query)
     if found is None:

@@ -8,14 +8,14 @@ from typing import Any, Final
 
 from airflow_provider_testerarmy.airflow_compat.features import ASSET_STATE_STORE
 
-MEMORY_NAME: Final = "testerarmy-memory"
-MEMORY_URI: Final = "testerarmy://memory"
+_NAME: Final = "testerarmy-memory"
+_URI: Final = "testerarmy://memory"
 
 
 def with_memory_inlet(inlets: Any) -> list[Any]:
     """The inlets of a task with the asset of the memory; Airflow before 3.3 gets them unchanged."""
     own = list(inlets) if isinstance(inlets, list | tuple | set) else [] if inlets is None else [inlets]
-    if not ASSET_STATE_STORE.available or any(getattr(each, "name", None) == MEMORY_NAME for each in own):
+    if not ASSET_STATE_STORE.available or any(getattr(each, "name", None) == _NAME for each in own):
         return own
     return [*own, _asset()]
 
@@ -31,8 +31,14 @@ def memory_store(context: Mapping[str, Any]) -> Any:
         return None
 
 
+def memory_asset() -> tuple[str, str]:
+    """The name and the URI of the asset as Airflow stores them; it adds a slash to the URI."""
+    asset = _asset()
+    return asset.name, asset.uri
+
+
 @cache
 def _asset() -> Any:
     from airflow.sdk import Asset
 
-    return Asset(name=MEMORY_NAME, uri=MEMORY_URI)
+    return Asset(name=_NAME, uri=_URI)

@@ -12,6 +12,7 @@ from argparse import Namespace
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Final
 from uuid import uuid4
 
 from airflow_provider_testerarmy.cli import tables
@@ -38,6 +39,9 @@ from airflow_provider_testerarmy.runs.memory.model import (
 from airflow_provider_testerarmy.runs.memory.port import Scope
 from airflow_provider_testerarmy.runs.memory.transfer import LIMIT, ExportInvalid, read_export, write_export
 from airflow_provider_testerarmy.runs.text import one_line
+
+#: Seconds from now at which a person's note begins. No night that is judged without it may count as later.
+_LATER: Final = 30
 
 
 def _command(action: Callable[[Namespace], None]) -> Callable[[Namespace], None]:
@@ -141,8 +145,8 @@ def quarantine_command(options: Namespace) -> None:
     found = select_one(storage, options, now=now)
     test = _known_test(storage, found, options.test, now=now)
     held = _readable(load(storage, found, now=now)).test(test).quarantine
-    # Of two notes the one with the later begin counts, and a worker's clock may be ahead of this one.
-    since = max(int(now), held.since + 1 if held else 0)
+    # Of two notes the one with the later begin counts. A gate that judges at this moment does not know this one.
+    since = max(int(now) + _LATER, held.since + 1 if held else 0)
     note = (
         replace(wanted, since=since, until=max(since, wanted.until))
         if wanted

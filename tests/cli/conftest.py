@@ -113,9 +113,10 @@ def database(metadata, capsys):
     from airflow.models.asset import AssetModel
     from airflow.utils.session import create_session
 
+    asset = asset_states._asset()
     with create_session() as session:
-        session.add(AssetModel(name="other", uri="testerarmy://other"))
-        session.add(AssetModel(name=asset_states.MEMORY_NAME, uri=asset_states.MEMORY_URI))
+        session.add(AssetModel(name="other", uri="testerarmy://other/"))
+        session.add(AssetModel(name=asset.name, uri=asset.uri))
     return Place(AirflowStorage(airflow_compat.MemoryDatabase()), [], capsys)
 
 

@@ -12,10 +12,11 @@ import pytest
 from airflow_provider_testerarmy import airflow_compat
 from airflow_provider_testerarmy.airflow_compat import asset_database
 from airflow_provider_testerarmy.runs.memory.judge import judge
-from airflow_provider_testerarmy.runs.memory.model import NightRef, Quarantine, Unreadable
+from airflow_provider_testerarmy.runs.memory.model import Night, NightRef, Quarantine, Unreadable
+from airflow_provider_testerarmy.runs.memory.ring import remember
 from airflow_provider_testerarmy.runs.verdict.gate import QualityGate
 from tests.cli.conftest import Place, scope
-from tests.runs.memory.store import DAY
+from tests.runs.memory.store import DAY, seen
 from tests.runs.memory.test_judge import RULE, run
 
 HELD = ("--owner", "ada", "--reason", "the shop's clock", "--until")
@@ -175,6 +176,17 @@ def test_the_later_of_two_notes_counts(folder):
     assert folder.load().tests["a"].quarantine.lifted
     folder.run("quarantine", "--test", "a", *HELD, "20d")
     assert not folder.load().tests["a"].quarantine.lifted
+
+
+def test_a_gate_that_judges_at_the_same_moment_does_not_replace_a_persons_note(place):
+    """It has read the memory before, and stores its own decision after."""
+    place.nights({"a": "PFP", "b": "PPP"})
+    place.run("quarantine", "--test", "a", *HELD, "14d")
+    now = time.time() + 2
+    own = Quarantine.of("gate", "4 changes", now, now + 99 * DAY)
+    night = Night(NightRef.of("dag/run-9", now), {"a": seen("F"), "b": seen("P")}, {"a": own})
+    assert remember(place.storage, scope(), night, now=now, token="t") is None
+    assert place.load().tests["a"].quarantine.owner == "ada"
 
 
 @pytest.mark.parametrize(

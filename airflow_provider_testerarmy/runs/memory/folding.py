@@ -82,7 +82,8 @@ def without_test(memory: Memory, test_id: str, now: int) -> Memory:
     key = test_key(test_id)
     tests = {each: test for each, test in memory.tests.items() if each != key}
     if (held := memory.test(test_id).quarantine) is not None:
-        lifted = Quarantine.of(held.owner, "forgotten", now, now, lifted=True)
+        since = max(now, held.since)
+        lifted = Quarantine.of(held.owner, "forgotten", since, since, lifted=True)
         tests[key] = TestMemory(ABSENT * len(memory.nights), quarantine=lifted)
     return Memory(memory.nights, dict(sorted(tests.items())))
 

@@ -16,15 +16,20 @@ from airflow_provider_testerarmy.runs.memory.declared import (
 )
 from airflow_provider_testerarmy.runs.memory.folding import fold
 from airflow_provider_testerarmy.runs.memory.judge import Standing, judge
-from airflow_provider_testerarmy.runs.memory.model import Memory, Quarantine, Unreadable
+from airflow_provider_testerarmy.runs.memory.model import Memory, Night, NightRef, Quarantine, Unreadable
 from airflow_provider_testerarmy.runs.verdict.gate import QualityGate, VerdictKind
-from tests.runs.memory.store import DAY, START, night
+from tests.runs.memory.store import DAY, START
 from tests.runs.memory.test_judge import NEW, RULE, nights, quarantined, ref, run, text
 from tests.runs.verdict.test_gate_properties import GATES, RUNS
 
 ENTRY = {"test": "A", "owner": "ada", "reason": "the shop's clock", "until": "2026-12-24"}
 END = int(datetime(2026, 12, 25, tzinfo=UTC).timestamp())
 ALL = QualityGate()
+
+
+def noted(quarantine):
+    """A note about test `a`, and no night."""
+    return Night(NightRef.of(f"note {quarantine.since}", quarantine.since), {}, {"a": quarantine})
 
 
 def held(days, owner="ada"):
@@ -175,7 +180,7 @@ def test_a_file_ends_what_the_gate_decided_by_itself():
 def test_a_persons_note_beats_the_gates():
     """Neither five passes nor five failures end it, which would end the gate's."""
     own = Quarantine.of("ada", "why", START + DAY, START + 30 * DAY)
-    memory = fold(quarantined(2, owner="gate"), night(1, {}, quarantines={"a": own}))
+    memory = fold(quarantined(2, owner="gate"), noted(own))
     assert memory.tests["a"].quarantine == own
     for letters in ("F" * 7, "P" * 7):
         judged, after = nights({"a": letters, "b": "P" * 7}, RULE, memory, begin=2)
@@ -190,13 +195,10 @@ def test_a_person_extends_or_lifts_a_quarantine_that_is_past_its_end(owner):
     judged, memory = nights(letters, RULE, quarantined(1, owner), begin=2)
     assert {one.verdict.kind for one in judged} == {VerdictKind.FAILED}
     note = START + 6 * DAY - 60
-    extended = fold(
-        memory,
-        night(6, {}, key="x", at=note, quarantines={"a": Quarantine.of("bob", "w", note, note + 5 * DAY)}),
-    )
+    extended = fold(memory, noted(Quarantine.of("bob", "w", note, note + 5 * DAY)))
     assert judge(RULE, [run("a", "F"), run("b", "P")], extended, ref(6)).verdict.kind is VerdictKind.PASSED
     lifted = Quarantine.of("bob", "w", note, note, lifted=True)
-    memory = fold(memory, night(6, {}, key="x", at=note, quarantines={"a": lifted}))
+    memory = fold(memory, noted(lifted))
     assert judge(RULE, [run("a", "P"), run("b", "P")], memory, ref(6)).verdict.kind is VerdictKind.PASSED
     failing = judge(RULE, [run("a", "F"), run("b", "P")], memory, ref(6))
     assert failing.verdict.kind is VerdictKind.FAILED
