@@ -165,6 +165,12 @@ def test_the_records_of_failed_tasks(database, in_state, monkeypatch):
     in_state(elsewhere, "failed")
     found = airflow_compat.stored_by_failed_tasks("shop", "manual", "test_runs")
     assert sorted(record["number"] for _task, record in found) == [0, 1]
+    # A user can mark a task before its worker has stored what it is about to start.
+    marked = task_instance(map_index=7)
+    airflow_compat.write_record(marked, {**RECORD, "number": 7, "stage": "open"})
+    in_state(marked, "success")
+    found = airflow_compat.stored_by_failed_tasks("shop", "manual", "test_runs")
+    assert sorted(record["number"] for _task, record in found) == [0, 1, 7]
     assert airflow_compat.stored_by_failed_tasks("shop", "other", "test_runs") == []
 
 

@@ -26,6 +26,8 @@ _HELD: Final = frozenset({"dag_id", "run_id", "task_id", "map_index", "stored_at
 #: before it has committed the user's change.
 COMMITTED_AFTER = 3.0
 _ENDED_BADLY: Final = ("failed", "skipped")
+#: A task that succeeds concludes its record. A user who marks a task can leave an open one.
+_OPEN: Final = "open"
 #: The prefix of the names of Variables with records (before 3.3).
 _VARIABLES: Final = "testerarmy_runs_"
 
@@ -132,13 +134,16 @@ def stored_task_state(ti: Any, key: str) -> Any:
 
 
 def stored_by_failed_tasks(dag_id: str, run_id: str, key: str) -> list[tuple[TaskName, Any]]:
-    """What the failed and skipped tasks of a DAG run stored under a key; takes one or two queries."""
+    """What tasks of a DAG run stored under a key, if they failed, were skipped, or succeeded with an open record.
+
+    It takes one or two queries.
+    """
     if not TASK_STATE_STORE.available:
         return _held_of_failed_tasks(dag_id, run_id)
     from airflow.models.task_state_store import TaskStateStoreModel as Stored
     from airflow.models.taskinstance import TaskInstance
     from airflow.utils.session import create_session
-    from sqlalchemy import and_, select
+    from sqlalchemy import and_, or_, select
 
     same_task = and_(
         TaskInstance.dag_id == Stored.dag_id,
@@ -147,49 +152,60 @@ def stored_by_failed_tasks(dag_id: str, run_id: str, key: str) -> list[tuple[Tas
         TaskInstance.map_index == Stored.map_index,
     )
     query = (
-        select(Stored.task_id, Stored.map_index, Stored.value)
+        select(Stored.task_id, Stored.map_index, TaskInstance.state, Stored.value)
         .join(TaskInstance, same_task)
         .where(
             Stored.dag_id == dag_id,
             Stored.run_id == run_id,
             Stored.key == key,
-            TaskInstance.state.in_(_ENDED_BADLY),
+            or_(
+                TaskInstance.state.in_(_ENDED_BADLY),
+                # A DAG run may have a thousand successful tasks, each with a long record that is not needed.
+                and_(TaskInstance.state == "success", Stored.value.contains(f'"{_OPEN}"')),
+            ),
         )
     )
     with create_session() as session:
         found = [
-            (TaskName(dag_id, run_id, task_id, map_index), _own_record(value))
-            for task_id, map_index, value in session.execute(query)
+            (TaskName(dag_id, run_id, task_id, map_index), state, _own_record(value))
+            for task_id, map_index, state, value in session.execute(query)
         ]
-    return [(task, record) for task, record in found if record is not None]
+    return [(task, record) for task, state, record in found if record and _is_left(state, record)]
+
+
+def _is_left(state: str | None, record: Mapping[str, Any]) -> bool:
+    return state in _ENDED_BADLY or record.get("stage") == _OPEN
 
 
 def _held_of_failed_tasks(dag_id: str, run_id: str) -> list[tuple[TaskName, Any]]:
     held = {(each["task_id"], each["map_index"]): each for each in _held_records(_run_prefix(dag_id, run_id))}
-    failed = _failed_of(dag_id, run_id, held)
-    # Not all tasks with a record have failed: their states may not be committed yet, so read them again.
-    if len(failed) < len(held):
+    ended = _ended_of(dag_id, run_id, held)
+    # Not all tasks with a record have ended: their states may not be committed yet, so read them again.
+    if len(ended) < len(held):
         time.sleep(COMMITTED_AFTER)
-        failed |= _failed_of(dag_id, run_id, held)
+        ended |= _ended_of(dag_id, run_id, held)
     return [
-        (TaskName(dag_id, run_id, *task), each["record"]) for task, each in held.items() if task in failed
+        (TaskName(dag_id, run_id, *task), each["record"])
+        for task, each in held.items()
+        if task in ended and _is_left(ended[task], each["record"])
     ]
 
 
-def _failed_of(dag_id: str, run_id: str, tasks: Collection[tuple[str, int]]) -> set[tuple[str, int]]:
+def _ended_of(dag_id: str, run_id: str, tasks: Collection[tuple[str, int]]) -> dict[tuple[str, int], str]:
+    """The final states of those tasks that have one."""
     from airflow.models.taskinstance import TaskInstance
     from sqlalchemy import select
 
     if not tasks:
-        return set()
-    query = select(TaskInstance.task_id, TaskInstance.map_index).where(
+        return {}
+    query = select(TaskInstance.task_id, TaskInstance.map_index, TaskInstance.state).where(
         TaskInstance.dag_id == dag_id,
         TaskInstance.run_id == run_id,
         TaskInstance.task_id.in_({task_id for task_id, _ in tasks}),
-        TaskInstance.state.in_(_ENDED_BADLY),
+        TaskInstance.state.in_((*_ENDED_BADLY, "success")),
     )
     with own_session() as session:
-        return {(task_id, map_index) for task_id, map_index in session.execute(query)}
+        return {(task_id, map_index): state for task_id, map_index, state in session.execute(query)}
 
 
 def _own_record(stored: str | None) -> Any:

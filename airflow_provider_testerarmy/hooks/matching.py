@@ -35,6 +35,8 @@ def match(run: wire.Run, request: RunRequest) -> Match:
 
 
 def _target(run: wire.Run, given: Mapping[str, Any], request: RunRequest) -> Match:
+    if request.kind in ("test", "group") and given.get("prompt") and not run.test_id:
+        return Match.NO
     if request.kind == "test":
         return Match.YES if _silent_or_same(run.test_id, request.target) else Match.NO
     if request.kind == "group":

@@ -12,15 +12,16 @@ from airflow.providers.common.compat.sdk import AirflowFailException, AirflowTas
 from airflow_provider_testerarmy.exceptions import (
     RunErrored,
     RunInterrupted,
-    RunsForgotten,
     TestRunError,
     TestsFailed,
     verdict_error,
     wait_error,
 )
+from airflow_provider_testerarmy.lifecycle.adoption import adopt
 from airflow_provider_testerarmy.lifecycle.cancellation import name_active
 from airflow_provider_testerarmy.lifecycle.claims import claims_of
 from airflow_provider_testerarmy.lifecycle.conclusion import Finisher
+from airflow_provider_testerarmy.lifecycle.confirmation import Confirmer
 from airflow_provider_testerarmy.lifecycle.interrupts import Interrupted, Interrupts
 from airflow_provider_testerarmy.lifecycle.options import Options
 from airflow_provider_testerarmy.lifecycle.record_store import RecordStore, identity_of
@@ -35,11 +36,8 @@ from airflow_provider_testerarmy.runs.service import RunRequest, Submission
 from airflow_provider_testerarmy.runs.submission.asked import asked_for
 from airflow_provider_testerarmy.runs.submission.cancel import StopResult
 from airflow_provider_testerarmy.runs.submission.decision import Ending
-from airflow_provider_testerarmy.runs.submission.record import Part, PartState, Record
-from airflow_provider_testerarmy.runs.submission.rounds import (
-    WHOLE,
-    closed,
-)
+from airflow_provider_testerarmy.runs.submission.record import Record
+from airflow_provider_testerarmy.runs.submission.rounds import closed
 from airflow_provider_testerarmy.runs.text import name_runs, one_line
 
 if TYPE_CHECKING:
@@ -50,10 +48,6 @@ _ENDINGS: Final = {
     WaitEnd.UNAVAILABLE: Ending.OUTAGE,
     WaitEnd.LOST: Ending.TRIGGER_LOST,
 }
-_FORGOTTEN: Final = (
-    "The ids of the runs that this task waited for are lost: neither its record nor its trigger has them. Check "
-    "the dashboard for the runs."
-)
 _STOPPED: Final = {
     StopResult.STOPPED: "cancelled",
     StopResult.RUNNING: "not cancelled",
@@ -80,7 +74,7 @@ class Lifecycle:
         log: Any,
     ) -> None:
         self._options = options
-        self._request = request
+        self.request = request
         self._log = log
         ti = context["ti"]
         self._interrupts = Interrupts()
@@ -116,6 +110,7 @@ class Lifecycle:
             self._interrupts,
             log,
         )
+        self._confirmer = Confirmer(self._session, self._store, self._starter, self._judge, log)
         #: Polls the runs, and knows their deadline.
         self.waiter = Waiter(self._session, self._store, options, context["task"], ti, self._interrupts, log)
         #: Whether the runs have been judged, or need no judgement. A kill then changes nothing.
@@ -144,7 +139,7 @@ class Lifecycle:
     @property
     def label(self) -> str:
         """The submitted target in the vendor's terms, for messages; empty for a sensor."""
-        return one_line(self._request.label, 200) if self._request else ""
+        return one_line(self.request.label, 200) if self.request else ""
 
     @property
     def title(self) -> str:
@@ -206,50 +201,15 @@ class Lifecycle:
 
         :raises TestRunError: if no run was started, or if that is unknown.
         """
-        assert self._request is not None  # noqa: S101
-        self._starter.start(self._request)
+        assert self.request is not None  # noqa: S101
+        self._starter.start(self.request)
         self.waiter.start_timeout()
         self._interrupts.check()
         return self.record
 
     def adopt(self, started: Callable[[], Submission], trusted: frozenset[RunId] = frozenset()) -> Record:
-        """Take over the runs from before a deferral, or the runs that a sensor got as an argument.
-
-        :param started: returns the runs if there is no record.
-        :param trusted: the runs that the trigger waited for. Users cannot edit these.
-        :raises RunsForgotten: if neither names any run, or the runs of a request are missing.
-        """
-        record = self._reader.resumed(trusted)
-        if record is not None and record.unknown:
-            record = self._with_unrecorded(record, started(), trusted)
-        if record is not None and (record.run_ids or record.carried):
-            self._store.record = record
-            if not record.generation.same(self._store.generation):
-                # ``clear_number`` goes up with every clear in the DAG run. A task that resumes was not cleared
-                # itself, so another task was.
-                self._store.keep(replace(record, generation=self._store.generation))
-            return self.record
-        submission = started()
-        if not self._reader.can_be_ours(submission.run_ids, trusted):
-            submission = Submission(())
-        part = Part(self._request, PartState.STARTED, submission=submission)
-        self._store.record = self._store.fresh.with_part(WHOLE, part)
-        if not self.record.run_ids:
-            raise RunsForgotten(_FORGOTTEN)
-        return self.record
-
-    def _with_unrecorded(self, record: Record, started: Submission, trusted: frozenset[RunId]) -> Record:
-        """The record with runs that Airflow did not store. Without them, kept passes could pass the gate alone."""
-        missing = tuple(run_id for run_id in started.run_ids if run_id not in record.all_run_ids)
-        if not missing or not self._reader.can_be_ours(missing, trusted):
-            raise RunsForgotten(_FORGOTTEN)
-        first, *others = [name for name, part in record.parts.items() if part.unknown]
-        submission = replace(started, run_ids=missing)
-        parts = {first: replace(record.parts[first], state=PartState.STARTED, submission=submission)}
-        for name in others:
-            reason = f"its runs are recorded with those of {first}"
-            parts[name] = replace(record.parts[name], state=PartState.REFUSED, reason=reason)
-        return replace(record, parts={**record.parts, **parts})
+        """Take over the runs from before a deferral; see :func:`adopt`."""
+        return adopt(self._reader, self._store, self.request, started, trusted)
 
     def check_wanted(self) -> None:
         """Stop here if a user has ended the task since it began.
@@ -263,6 +223,19 @@ class Lifecycle:
             raise Interrupted
 
     # -- end
+
+    def confirm(self, waited: Waited, build_request: Callable[[], RunRequest | None]) -> bool:
+        """Run failed tests again if the gate confirms failures. If it starts runs, the task has to wait for them.
+
+        :param build_request: builds the whole request, which a try that resumes does not have yet.
+        :return: whether runs were started.
+        :raises TestRunError: if it is unknown whether a run was started.
+        """
+        if self._judge.rule is None or waited.end is not WaitEnd.FINISHED:
+            return False
+        self.check_wanted()
+        deadline = self.waiter.pace().deadline
+        return self._confirmer.start_round(waited.results, self.run_ids, deadline, build_request)
 
     def stop_earlier(self) -> str:
         """Stop the runs of earlier tries, because this try cannot continue.
@@ -359,11 +332,12 @@ class Lifecycle:
         raise error
 
     def _judge_final(self, known: Mapping[RunId, RunResult], run_ids: Sequence[RunId]) -> dict[str, Any]:
-        verdict, results, summary = self._judge.judge(known, self.record, run_ids)
+        why_not = self._confirmer.why_not
+        verdict, results, summary = self._judge.judge(known, self.record, run_ids, why_not)
         error = verdict_error(
             verdict,
             run_ids,
-            all_rejected=self.submission.all_rejected,
+            all_rejected=self.submission.all_rejected and not self.record.confirming,
             retry_failed_tests=self._options.retry_failed_tests,
         )
         # Airflow retries only these two verdicts. All others end the task, and a later try comes from a clear.

@@ -108,6 +108,13 @@ class TaskMemory:
         except Exception as error:
             return judged, _said(error)
 
+    def preview(self, gate: QualityGate, results: Sequence[RunResult], *, now: float) -> Judged:
+        """As :meth:`judge`, without remembering the night."""
+        if self._storage is None:
+            return self._judge(gate, results, Memory(), NightRef.of(self._night, now))
+        _, tonight, memory = self._read(self._storage, now)
+        return self._judge(gate, results, memory, tonight)
+
     def _judge(
         self,
         gate: QualityGate,

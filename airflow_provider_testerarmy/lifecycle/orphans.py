@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pkgutil import resolve_name
 from typing import Any
@@ -76,18 +77,30 @@ def _is_plausible(record: Record, task: airflow_compat.TaskName, session: Servic
     Version 0.1 signed no records, and a key may have changed since the record was signed.
     """
     # Users can edit task state through Airflow's API, but not the rendered fields of a task.
-    fields = " ".join(map(str, airflow_compat.rendered_fields(task).values()))
+    rendered = airflow_compat.rendered_fields(task)
+    fields = " ".join(map(str, rendered.values()))
     named = [record.asked.conn_id, *record.asked.target.split(", ")]
     if not all(name in fields for name in named if name):
         return False
     run_ids = tuple(
         run_id for part in record.unsettled if part.submission for run_id in part.submission.run_ids
     )
-    request = next(
-        (part.request for part in record.unsettled if part.request), RunRequest("", "", whole=False)
-    )
+    request = next((part.request for part in record.unsettled if part.request), None)
+    if request is None:
+        request = _rendered_request(rendered)
+    if request is None:
+        return False
     began = airflow_compat.beginning_of(task)
     if began is not None and began.tzinfo is None:
         began = began.replace(tzinfo=UTC)
     answers = session.drive_to_the_end(examine(session, run_ids, request))
     return all(is_ours(answer, began or datetime.min.replace(tzinfo=UTC)) for answer in answers)
+
+
+def _rendered_request(fields: Mapping[str, Any]) -> RunRequest | None:
+    """The request that a task's rendered fields describe, because version 0.1 recorded none; None if none does."""
+    for kind in ("test", "group"):
+        if target := fields.get(f"{kind}_id"):
+            return RunRequest(kind, str(target), whole=False)
+    prompt = fields.get("prompt")
+    return RunRequest("prompt", "", {"prompt": str(prompt)}, whole=False) if prompt else None

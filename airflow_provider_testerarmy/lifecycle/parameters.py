@@ -34,6 +34,9 @@ NO_TARGET: Final = (
     'A sensor has no memory of earlier nights, so its gate cannot have fail_on "new" or quarantine. Set them on '
     "the operator that starts the runs."
 )
+NO_RERUNS: Final = (
+    "A sensor starts no runs, so its gate cannot have confirm. Set it on the operator that starts the runs."
+)
 
 
 class Deferred(Protocol):

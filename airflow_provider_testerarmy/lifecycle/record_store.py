@@ -183,10 +183,21 @@ class PartJournal:
 
         Neither vendor has an idempotency key, so a POST without a stored intent could not be found again.
         """
+        before = self._store.record
         part = Part(self._request, PartState.SENDING, intent.since, intent.known, until=intent.until)
-        self._store.keep_for_certain(self._store.record.with_part(self._name, part))
-        self._store.assure_current()
+        try:
+            self._store.keep_for_certain(before.with_part(self._name, part))
+            self._store.assure_current()
+        except BaseException:
+            # Nothing is sent then, so nothing may be looked for: it would be the run of another task.
+            self._store.record = before
+            raise
         self.sending = True
+
+    def not_sent(self) -> None:
+        """The request had no effect, and is about to be sent again."""
+        self.sending = False
+        self._keep(Part(self._request))
 
     def submitted(self, submission: Submission) -> None:
         """The service accepted the request."""

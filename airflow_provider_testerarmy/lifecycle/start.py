@@ -73,6 +73,10 @@ class Starter:
         """
         self._interrupts.check()
         self._restore(request)
+        self.submit_parts(request)
+
+    def submit_parts(self, request: RunRequest) -> None:
+        """Submit the parts of the record that have started nothing yet; errors as of :meth:`start`."""
         for name in list(self._store.record.parts):
             part = self._store.record.parts[name]
             if part.unknown or part.state is PartState.PLANNED:

@@ -8,8 +8,6 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from airflow.providers.common.compat.sdk import BaseOperatorLink
-
 from airflow_provider_testerarmy import airflow_compat
 from airflow_provider_testerarmy.lifecycle import parameters
 from airflow_provider_testerarmy.lifecycle.mapped_serialization import stable_fields, stable_partial
@@ -25,6 +23,7 @@ if TYPE_CHECKING:
     from airflow_provider_testerarmy.lifecycle.attempt import Lifecycle
     from airflow_provider_testerarmy.lifecycle.memory import TaskMemory
     from airflow_provider_testerarmy.lifecycle.options import Options
+    from airflow_provider_testerarmy.runs.awaiting.watchlist import Waited
     from airflow_provider_testerarmy.runs.results import RunId
     from airflow_provider_testerarmy.runs.service import RunRequest, Submission
     from airflow_provider_testerarmy.runs.verdict.gate import QualityGate
@@ -116,6 +115,8 @@ class LifecycleTask(BaseOperator):
                 check(value)
         if _needs_memory(self.gate):
             self._find_memory()
+        if not self._remembers and _confirms(self.gate):
+            raise ValueError(parameters.NO_RERUNS)
 
     def _find_memory(self) -> None:
         """Give a gate that remembers a place for its memory.
@@ -165,7 +166,7 @@ class LifecycleTask(BaseOperator):
                     # During an upgrade, worker and triggerer run different versions of the provider. The runs
                     # are fine and only the event is unreadable, so the worker waits for them itself.
                     waited = lifecycle.waiter.wait(run_ids)
-            return lifecycle.conclude(waited, run_ids)
+            return self._conclude(context, lifecycle, waited)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Any) -> Any:
         """As in Airflow. If the deferral ended without an event, judge the known results before failing.
@@ -182,7 +183,7 @@ class LifecycleTask(BaseOperator):
             run_ids = lifecycle.run_ids
             checked = lifecycle.waiter.check_once(run_ids)
             if checked is not None and checked.end is WaitEnd.FINISHED and not timed_out:
-                return lifecycle.conclude(checked, run_ids)
+                return self._conclude(context, lifecycle, checked)
             known = lifecycle.waiter.known(run_ids)
             if timed_out:
                 waited = Waited(WaitEnd.DEADLINE, known, "the trigger did not respond by the deadline")
@@ -190,6 +191,18 @@ class LifecycleTask(BaseOperator):
                 why = airflow_compat.trigger_failure(next_kwargs)
                 waited = Waited(WaitEnd.LOST, known, f"the trigger failed ({why})")
             return lifecycle.conclude(waited, run_ids)
+
+    def _conclude(self, context: Any, lifecycle: Lifecycle, waited: Waited) -> dict[str, Any]:
+        """Judge the runs of a try, once its failures are confirmed. It defers again for that.
+
+        :raises TestRunError, TestsSkipped: see the class.
+        """
+        while lifecycle.confirm(waited, self._whole_request):
+            self._push_started(context, lifecycle)
+            if self.deferrable and lifecycle.can_be_active:
+                self._defer(lifecycle)
+            waited = lifecycle.waiter.wait(lifecycle.run_ids)
+        return lifecycle.conclude(waited, lifecycle.run_ids)
 
     def on_kill(self) -> None:
         """Stop the task. If a user killed it, cancel its runs as well."""
@@ -278,13 +291,13 @@ class LifecycleTask(BaseOperator):
 
         :raises RequestInvalid: if there is no place for it, or if the quarantine file is not valid.
         """
-        if not parameters.needs_memory(gate) and not gate.quarantine_file:
+        if not (parameters.needs_memory(gate) or gate.quarantine_file or gate.confirm):
             return None
         from airflow_provider_testerarmy.client.http.errors import RequestInvalid
         from airflow_provider_testerarmy.lifecycle.memory import open_memory
 
-        if parameters.needs_memory(gate) and not self._remembers:
-            raise RequestInvalid(parameters.NO_TARGET)
+        if not self._remembers and (gate.confirm or parameters.needs_memory(gate)):
+            raise RequestInvalid(parameters.NO_RERUNS if gate.confirm else parameters.NO_TARGET)
         starting = build_request != self._outline
         path, owner = parameters.memory_path(self.memory_path), f"{self.hook.path} {self.hook.conn_id}"
         return open_memory(gate, path, context, owner, self._whole_request, starting=starting)
@@ -304,51 +317,15 @@ class LifecycleTask(BaseOperator):
             return None
         return parameters.seconds(self._or_default("timeout"), "timeout")
 
-    def _push_ids_and_url(self, context: Any, lifecycle: Lifecycle) -> None:
-        ti, submission = context["ti"], lifecycle.submission
-        url = self._push_note(context, lifecycle)
-        ti.xcom_push(key="run_ids", value=list(submission.run_ids))
-        if submission.batch_id:
-            ti.xcom_push(key="batch_id", value=submission.batch_id)
-        for link in self.operator_extra_links:
-            # Push an empty string rather than nothing: Airflow reads the key at the end and logs a missing one as
-            # an error.
-            if isinstance(link, BaseOperatorLink):
-                ti.xcom_push(key=link.xcom_key, value=url)
-        if url:
-            self.log.info("Dashboard: %s", url)
+    def _push_started(self, context: Any, lifecycle: Lifecycle) -> None:
+        from airflow_provider_testerarmy.lifecycle.task_note import push_started
 
-    def _push_note(self, context: Any, lifecycle: Lifecycle) -> str:
-        """Push what the history page shows of a task before it ends; returns the dashboard address."""
-        from airflow_provider_testerarmy.runs.verdict.summary import NOTE
-
-        url = lifecycle.url(lifecycle.submission.run_ids)
-        context["ti"].xcom_push(key=NOTE, value=self._note(lifecycle, url))
-        return url
-
-    @staticmethod
-    def _note(lifecycle: Lifecycle, url: str) -> dict[str, Any]:
-        from airflow_provider_testerarmy.runs.verdict.summary import note
-
-        return {**note(lifecycle.label, lifecycle.title, url), "batch_id": lifecycle.submission.batch_id}
+        push_started(self, lifecycle, context["ti"])
 
     def _known_submission(self, context: Any, seen: Sequence[RunId]) -> Submission:
-        """The runs of this try if there is no record of them.
+        from airflow_provider_testerarmy.lifecycle.task_note import known_submission
 
-        :param seen: the runs that the trigger waited for. Without them the XComs are read. Users can edit XComs, so
-            the caller checks that the runs match the target.
-        """
-        from airflow_provider_testerarmy.runs.service import Submission
-        from airflow_provider_testerarmy.runs.verdict.summary import NOTE
-
-        ti = context["ti"]
-        run_ids = seen or ti.xcom_pull(task_ids=self.task_id, key="run_ids", map_indexes=ti.map_index)
-        # Airflow logs a warning for each missing XCom, and not every run has a batch.
-        known = ti.xcom_pull(task_ids=self.task_id, key=NOTE, map_indexes=ti.map_index) or {}
-        batch_id = known.get("batch_id")
-        if batch_id is None:
-            batch_id = ti.xcom_pull(task_ids=self.task_id, key="batch_id", map_indexes=ti.map_index)
-        return Submission(tuple(run_ids or ()), batch_id=str(batch_id or ""))
+        return known_submission(self, context["ti"], seen)
 
     def _defer(self, lifecycle: Lifecycle) -> None:
         from airflow_provider_testerarmy.triggers.runs import AwaitRunsTrigger
@@ -382,13 +359,24 @@ class LifecycleTask(BaseOperator):
 
 def _needs_memory(gate: Any) -> bool:
     """Whether a gate as written in the DAG file needs a memory; False for a template."""
+    written = _written(gate)
+    return written is not None and parameters.needs_memory(written)
+
+
+def _confirms(gate: Any) -> bool:
+    """Whether a gate as written in the DAG file confirms failures; False for a template."""
+    written = _written(gate)
+    return written is not None and written.confirm is not None
+
+
+def _written(gate: Any) -> QualityGate | None:
     if is_nothing(gate) or parameters.is_template(gate):
-        return False
+        return None
     # An invalid gate is reported by the check of the parameter.
     try:
-        return parameters.needs_memory(parameters.gate(gate))
+        return parameters.gate(gate)
     except ValueError:
-        return False
+        return None
 
 
 def with_common_fields(*own: str) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from airflow_provider_testerarmy.lifecycle.service_session import ServiceSession
 from airflow_provider_testerarmy.runs.memory.judge import Finding
 from airflow_provider_testerarmy.runs.results import Outcome, Phase, RunId, RunResult
 from airflow_provider_testerarmy.runs.service import RunRequest, ServiceFault, Submission
+from airflow_provider_testerarmy.runs.submission.confirming import Plan, Rule, plan, settled
 from airflow_provider_testerarmy.runs.submission.record import Record
 from airflow_provider_testerarmy.runs.submission.rounds import titles_used, with_rounds
 from airflow_provider_testerarmy.runs.text import one_line
@@ -50,17 +51,54 @@ class Judge:
         self._interrupts = interrupts
 
     def judge(
-        self, known: Mapping[RunId, RunResult], record: Record, run_ids: Sequence[RunId]
+        self,
+        known: Mapping[RunId, RunResult],
+        record: Record,
+        run_ids: Sequence[RunId],
+        unconfirmed: str = "",
     ) -> tuple[Verdict, list[RunResult], dict[str, Any]]:
         """Judge runs that have all ended, and write the reports.
 
         :param known: the results by run id.
+        :param unconfirmed: why failures were not confirmed; empty if they were, or need not be.
         :return: the verdict, the results in order, and the summary.
         """
-        results = with_rounds(self._with_titles(_in_order(known, run_ids)), record)
+        results = self._together(self._with_titles(_in_order(known, run_ids)), record)
         verdict, known_tests = self._judge_night(results)
+        if unconfirmed:
+            said = f"Failures were not confirmed: {unconfirmed}."
+            verdict = replace(verdict, reasons=(*verdict.reasons, said))
         summary = self._report(verdict, results, record, run_ids, known_tests)
         return verdict, results, summary
+
+    def plan(self, known: Mapping[RunId, RunResult], record: Record, run_ids: Sequence[RunId]) -> Plan:
+        """Which failed tests the gate wants to run again before the verdict, now that all runs have ended."""
+        rule = self.rule
+        if rule is None:
+            return Plan()
+        results = _in_order(known, run_ids)
+        return plan(results, record, rule, self._counted(results))
+
+    @property
+    def rule(self) -> Rule | None:
+        """When the gate confirms a failure; None if it never does."""
+        gate = self._options.gate
+        if gate.confirm is None or self._request is None:
+            return None
+        rule = gate.confirm
+        return Rule(rule.times, rule.of, rule.unless_failing, rule.max_reruns, gate.blocks)
+
+    def _counted(self, results: Sequence[RunResult]) -> frozenset[str]:
+        """The tests whose failures count. Confirming a known failure would be a waste."""
+        tests, memory = frozenset(run.test_id for run in results), self._options.memory
+        if memory is None:
+            return tests
+        judged = memory.preview(self._options.gate, results, now=self._session.clock())
+        return tests - {one.test_id for one in judged.findings if not one.judged}
+
+    def _together(self, results: Sequence[RunResult], record: Record) -> list[RunResult]:
+        """The results that count, as all rounds together show them."""
+        return with_rounds(settled(results, record, self.rule), record)
 
     def _judge_night(self, results: Sequence[RunResult]) -> tuple[Verdict, list[dict[str, Any]] | None]:
         """The verdict, and the tests that earlier nights keep out of it; None if the gate needs no memory."""
@@ -95,7 +133,7 @@ class Judge:
         found = [known.get(run_id) or _unseen(run_id) for run_id in dict.fromkeys(run_ids)]
         if stopped:
             found = [run if run.finished else _cancelled(run) for run in found]
-        results = with_rounds(found if brief else self._with_titles(found), record)
+        results = self._together(found if brief else self._with_titles(found), record)
         verdict = self._options.gate.judge(results)
         # A gate may hold without the missing runs, for example with a low ``min_pass_rate``. That is no pass.
         kind = verdict.kind if verdict.kind in _NOT_PASSED else VerdictKind.ERRORED

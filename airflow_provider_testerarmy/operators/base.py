@@ -107,11 +107,31 @@ class RunOperator(LifecycleTask, BaseOperator):
 
         :raises TestRunError, TestsSkipped: see the class.
         """
+        from airflow_provider_testerarmy.lifecycle.task_note import failure_noted
+
+        with failure_noted(self, context):
+            return self._run(context)
+
+    def execute_complete(self, context: Any, event: Any = None) -> dict[str, Any]:
+        """Collect and judge the runs that the trigger waited for; see the base class."""
+        from airflow_provider_testerarmy.lifecycle.task_note import failure_noted
+
+        with failure_noted(self, context, resumed=True):
+            return super().execute_complete(context, event)
+
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Any) -> Any:
+        """As in Airflow; see the base class."""
+        from airflow_provider_testerarmy.lifecycle.task_note import failure_noted
+
+        with failure_noted(self, context, resumed=True):
+            return super().resume_execution(next_method, next_kwargs, context)
+
+    def _run(self, context: Any) -> dict[str, Any]:
         if self.deferrable and self.wait_for_completion:
             self._check_hook(context)
         with self._open(context, self.build_request).guarded() as lifecycle:
             lifecycle.submit()
-            self._push_ids_and_url(context, lifecycle)
+            self._push_started(context, lifecycle)
             if not self.wait_for_completion:
                 return lifecycle.unjudged()
             waited, run_ids = None, lifecycle.run_ids
@@ -122,4 +142,4 @@ class RunOperator(LifecycleTask, BaseOperator):
                 waited = lifecycle.waiter.check_once(run_ids) if lifecycle.reconnected else None
                 if waited is None:
                     self._defer(lifecycle)
-            return lifecycle.conclude(waited or lifecycle.waiter.wait(run_ids), run_ids)
+            return self._conclude(context, lifecycle, waited or lifecycle.waiter.wait(run_ids))

@@ -36,7 +36,7 @@ from airflow_provider_testerarmy.reports.text import (
 )
 from airflow_provider_testerarmy.reports.view import Timeline, severity_rank
 from airflow_provider_testerarmy.runs.results import Issue, Outcome, RunResult, Step
-from airflow_provider_testerarmy.runs.verdict.explanation import describe_issue, explain
+from airflow_provider_testerarmy.runs.verdict.explanation import describe_issue, explain, shown_attempts
 
 #: Limits in characters: of the text of all runs together, and of one run.
 _ALL_TEXT: Final = 8_000_000
@@ -169,6 +169,7 @@ def _output(run: RunResult, room: int) -> Iterator[str]:
         "status": line(run.status, 60),
         "outcome": str(outcome_of(run)),
         "flaky": "true" if run.flaky else "",
+        "attempts": shown_attempts(run),
         "error_code": line(run.error_code, 60),
         "url": https(run.url),
         "video_url": https(run.video_url),

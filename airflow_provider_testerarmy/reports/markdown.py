@@ -13,7 +13,7 @@ from typing import Any, Final
 from airflow_provider_testerarmy.reports.text import format_duration, https, issue_label, line, outcome_of
 from airflow_provider_testerarmy.reports.view import ORDER, severity_rank
 from airflow_provider_testerarmy.runs.results import Issue, Outcome, RunResult
-from airflow_provider_testerarmy.runs.verdict.explanation import explain
+from airflow_provider_testerarmy.runs.verdict.explanation import explain, shown_attempts
 from airflow_provider_testerarmy.runs.verdict.gate import Verdict
 
 #: Limit in characters. GitHub answers 422 "Body is too long (maximum is 65536 characters)" to longer comments.
@@ -157,7 +157,7 @@ def _fill(sheet: _Sheet, reasons: Sequence[str], results: Sequence[RunResult]) -
     flaky = [run for run in ranked if run.flaky]
     sheet.section(_HEAD, [_row(run) for run in broken], "runs that did not pass", 0.6 if found else 1.0)
     sheet.section(("", "**Issues**", ""), [_issue(run, issue) for run, issue in found], "issues")
-    sheet.section(("", "**Flaky**", ""), [f"- {_name(run)}" for run in flaky], "flaky runs")
+    sheet.section(("", "**Flaky**", ""), [_flaky(run) for run in flaky], "flaky runs")
 
 
 def _row(run: RunResult) -> str:
@@ -171,6 +171,10 @@ def _issue(run: RunResult, issue: Issue) -> str:
     links = f" · {picture}" if picture else ""
     label = issue_label(issue.confirmed, issue.severity)
     return f"- **{label}** {escape(issue.name)}, in {_name(run)}{links}"
+
+
+def _flaky(run: RunResult) -> str:
+    return f"- {_name(run)}" + (f" (attempts: {shown_attempts(run)})" if run.attempts else "")
 
 
 def _name(run: RunResult) -> str:

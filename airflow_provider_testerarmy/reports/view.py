@@ -18,6 +18,7 @@ from airflow_provider_testerarmy.reports.text import (
 )
 from airflow_provider_testerarmy.runs.results import Issue, Outcome, RunResult, Step
 from airflow_provider_testerarmy.runs.text import plural
+from airflow_provider_testerarmy.runs.verdict.explanation import shown_attempts
 
 #: The order in which runs are shown: those that need attention come first.
 ORDER: Final = (
@@ -93,6 +94,7 @@ class IssueView:
 class RunView:
     """One run as it is displayed.
 
+    :param attempts: the outcomes of all runs of the test, if the gate has confirmed it.
     :param left_out: what was truncated, e.g. ``2 issues, 10 steps``.
     """
 
@@ -107,6 +109,7 @@ class RunView:
     url: str
     video: str
     flaky: bool
+    attempts: str
     issue_count: int
     worst: int | None
     time: str
@@ -202,6 +205,7 @@ def view_run(
         url=run.url if len(https(run.url)) <= 400 and https(run.url) else budget.link(run.url),
         video=budget.link(run.video_url),
         flaky=run.flaky,
+        attempts=shown_attempts(run),
         issue_count=len(run.issues),
         worst=max((issue.severity for issue in run.issues if issue.severity is not None), default=None),
         time=format_duration(run.duration),

@@ -77,6 +77,18 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
+class Attempt:
+    """One of several runs of a test that a gate has confirmed.
+
+    :param outcome: None if the run is not known to have ended.
+    """
+
+    run_id: RunId
+    outcome: Outcome | None
+    url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class RunResult:
     """The state of one run, and its outcome when it is finished.
 
@@ -86,6 +98,7 @@ class RunResult:
     :param duration: seconds.
     :param flaky: whether it passed, but not on the first attempt.
     :param video_url: its recording. Like the URLs of screenshots, it may be signed and expire.
+    :param attempts: all runs of the test in the order of their rounds, this one included; empty if there is one.
     """
 
     run_id: RunId
@@ -107,6 +120,7 @@ class RunResult:
     finished_at: datetime | None = None
     flaky: bool = False
     video_url: str = ""
+    attempts: tuple[Attempt, ...] = ()
 
     @property
     def finished(self) -> bool:

@@ -121,12 +121,15 @@ class RunSensor(LifecycleTask, BaseSensorOperator):
         if self.reschedule and not self.deferrable:
             return self._reschedule(context)
         if self.deferrable:
-            self._check_hook(context)
-        return self._fail_as_sensor(lambda: self._wait(context))
+            from airflow_provider_testerarmy.lifecycle.task_note import failure_noted
+
+            with failure_noted(self, context):
+                self._check_hook(context)
+        return self._fail_as_sensor(context, lambda: self._wait(context))
 
     def _wait(self, context: Any) -> Any:
         with self._adopt_runs(context).guarded() as lifecycle:
-            self._push_ids_and_url(context, lifecycle)
+            self._push_started(context, lifecycle)
             run_ids = lifecycle.record.run_ids
             waited = None
             # A trigger that fires at once can resume the task before the scheduler has seen its worker exit. The
@@ -138,20 +141,26 @@ class RunSensor(LifecycleTask, BaseSensorOperator):
 
     def execute_complete(self, context: Any, event: Any = None) -> Any:
         """As in the operators, except that a time-out is a sensor's time-out, which Airflow does not retry."""
-        return self._fail_as_sensor(lambda: super(RunSensor, self).execute_complete(context, event))
+        return self._fail_as_sensor(
+            context, lambda: super(RunSensor, self).execute_complete(context, event), resumed=True
+        )
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Any) -> Any:
         """As in the operators, except that a time-out is a sensor's time-out, which Airflow does not retry."""
         return self._fail_as_sensor(
-            lambda: super(RunSensor, self).resume_execution(next_method, next_kwargs, context)
+            context,
+            lambda: super(RunSensor, self).resume_execution(next_method, next_kwargs, context),
+            resumed=True,
         )
 
-    def _fail_as_sensor(self, work: Callable[[], Any]) -> Any:
+    def _fail_as_sensor(self, context: Any, work: Callable[[], Any], *, resumed: bool = False) -> Any:
         """Run ``work``, and turn its errors into those that Airflow expects of a sensor."""
         from airflow_provider_testerarmy.exceptions import TestRunError, WaitTimedOut
+        from airflow_provider_testerarmy.lifecycle.task_note import failure_noted
 
         try:
-            return work()
+            with failure_noted(self, context, resumed=resumed):
+                return work()
         except WaitTimedOut as error:
             raise self._soften(AirflowSensorTimeout(str(error))) from error
         except TestRunError as error:
@@ -159,8 +168,10 @@ class RunSensor(LifecycleTask, BaseSensorOperator):
 
     def poke(self, context: Any) -> PokeReturnValue:
         """Check the runs once. If all have ended, judge them."""
-        with self._adopt_runs(context).guarded() as lifecycle:
-            self._push_note(context, lifecycle)
+        from airflow_provider_testerarmy.lifecycle.task_note import failure_noted, push_note
+
+        with failure_noted(self, context), self._adopt_runs(context).guarded() as lifecycle:
+            push_note(lifecycle, context["ti"])
             run_ids = lifecycle.record.run_ids
             waited = lifecycle.waiter.check_once(run_ids)
             if waited is None:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import itertools
 import statistics
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 from airflow_provider_testerarmy.reports.text import line
-from airflow_provider_testerarmy.ui.payloads import Json, shown_summary, stamp, summary_rows
+from airflow_provider_testerarmy.ui.payloads import Json, shown_summary, stamp, summary_rows, with_rejected
+from airflow_provider_testerarmy.ui.run_ownership import rejected_keys
 from airflow_provider_testerarmy.ui.store import StoredTask
 
 #: How many of a test's latest outcomes count, and how many tests are listed.
@@ -35,20 +35,35 @@ class Filter:
         return all(not value or entry[name] == value for value, name in wanted)
 
 
+class _Result(NamedTuple):
+    """One result of a test. `when` is in seconds since the epoch; the address is empty if it is unknown."""
+
+    when: float
+    outcome: str
+    seconds: float | None
+    flaky: bool
+    address: str
+
+
 @dataclass(slots=True)
 class _TestHistory:
-    """One test's results, the oldest first: start time, outcome, seconds, flaky."""
+    """One test's results in one place, the oldest first."""
 
     title: str = ""
     group: str = ""
     dag_id: str = ""
-    results: list[tuple[float, str, float | None, bool]] = field(default_factory=list)
+    environment: str = ""
+    results: list[_Result] = field(default_factory=list)
 
 
 def entry_of(task: StoredTask) -> Json:
     """One test task as a list entry."""
     summary = shown_summary(task.summary)
     counts = summary["counts"]
+    with_rejected((), rejected_keys(task), counts)
+    reasons = summary["reasons"]
+    if not summary["verdict"] and (reason := reason_of(task)):
+        reasons = [reason]
     judged = sum(counts.get(kind, 0) for kind in _JUDGED)
     started, ended = summary["started"], summary["ended"]
     seconds = ended - started if started is not None and ended is not None and ended >= started else None
@@ -61,8 +76,8 @@ def entry_of(task: StoredTask) -> Json:
         "finished": task.finished,
         "when": stamp(task.started),
         "verdict": summary["verdict"],
-        "reasons": summary["reasons"][:MAX_REASONS],
-        "more_reasons": len(summary["reasons"][MAX_REASONS:]) + summary["more_reasons"],
+        "reasons": reasons[:MAX_REASONS],
+        "more_reasons": len(reasons[MAX_REASONS:]) + summary["more_reasons"],
         "counts": counts,
         "flaky": summary["flaky"],
         "issues": len(summary["issues"]) + summary["more_issues"],
@@ -82,6 +97,11 @@ def group_of(task: StoredTask) -> Json:
     }
 
 
+def reason_of(task: StoredTask) -> str:
+    """Why the task has no verdict; empty if it has one, and for tasks of versions that did not say so."""
+    return line(task.note.get("reason", ""), 500)
+
+
 def history(tasks: Sequence[StoredTask], wanted: Filter) -> Json:
     """The history page's payload: matching tasks, their tests, and the filter choices.
 
@@ -96,9 +116,11 @@ def history(tasks: Sequence[StoredTask], wanted: Filter) -> Json:
     for entry in entries:
         entry["group_title"] = titles.get(entry["group"], entry["group_title"])
     shown = [(task, entry) for task, entry in zip(tasks, entries, strict=True) if wanted.matches(entry)]
+    tests = _tests(reversed(shown))
     return {
         "runs": [entry for _, entry in shown],
-        "tests": _tests(reversed(shown)),
+        "tests": tests[:MAX_TESTS],
+        "more_tests": len(tests[MAX_TESTS:]),
         "choices": {
             "dags": sorted({entry["dag_id"] for entry in entries}),
             "groups": sorted(
@@ -117,42 +139,48 @@ def _groups(entries: Iterable[Json]) -> dict[str, str]:
 def _tests(shown: Iterable[tuple[StoredTask, Json]]) -> list[Json]:
     """The tests, the flakiest first. The summary of a large group is truncated, so some tests may be missing.
 
-    The task is part of a test's key. One task may test staging and another production, and a test that fails only
-    in production is not flaky.
+    The task and its environment are part of a test's key: a test that fails only in production is not flaky.
     """
     tests: defaultdict[tuple[object, ...], _TestHistory] = defaultdict(_TestHistory)
     for task, entry in shown:
-        for row in summary_rows(task.summary):
-            test = tests[(*_place(task), entry["group"], row["test_id"] or row["title"])]
+        environment, address = _where(task)
+        for row in with_rejected(summary_rows(task.summary), rejected_keys(task), {}):
+            test = tests[(*_place(task), entry["group"], environment, row["test_id"] or row["title"])]
             test.title, test.group, test.dag_id = row["title"], entry["group_title"], task.dag_id
-            test.results.append((entry["when"] or 0.0, row["outcome"], row["seconds"], row["flaky"]))
+            test.environment = environment
+            test.results.append(
+                _Result(entry["when"] or 0.0, row["outcome"], row["seconds"], row["flaky"], address)
+            )
     rows = [_test(test) for test in tests.values()]
     rows.sort(
         key=lambda row: (-row["flakiness"], row["rate"] if row["rate"] is not None else 1, row["title"])
     )
-    return rows[:MAX_TESTS]
+    return rows
 
 
 def _place(task: StoredTask) -> tuple[object, ...]:
     return task.dag_id, task.task_id, task.map_index
 
 
+def _where(task: StoredTask) -> tuple[str, str]:
+    """The environment and the address that the task tested; empty if unknown."""
+    return line(task.note.get("environment", ""), 200), line(task.note.get("address", ""), 200)
+
+
 def _test(test: _TestHistory) -> Json:
     recent = test.results[-RECENT:]
-    outcomes = [outcome for _, outcome, _, _ in recent]
-    counts = Counter(outcomes)
+    counts = Counter(each.outcome for each in recent)
     judged = sum(counts[kind] for kind in _JUDGED)
-    # Only passed and failed count for flakiness: an error of the service says nothing about the test.
-    settled = [outcome for outcome in outcomes if outcome in ("passed", "failed")]
-    changes = sum(one != next_one for one, next_one in itertools.pairwise(settled))
-    flaky = sum(each[3] for each in recent)
-    durations = [seconds for _, _, seconds, _ in recent]
+    changes = _changes(recent)
+    flaky = sum(each.flaky for each in recent)
+    durations = [each.seconds for each in recent]
     known = [seconds for seconds in durations if seconds is not None]
     return {
         "title": test.title,
         "group_title": test.group,
         "dag_id": test.dag_id,
-        "outcomes": [[when, outcome, was_flaky] for when, outcome, _, was_flaky in recent],
+        "environment": test.environment,
+        "outcomes": [[each.when, each.outcome, each.flaky] for each in recent],
         "rate": counts["passed"] / judged if judged else None,
         "flaky": flaky,
         "changes": changes,
@@ -161,3 +189,17 @@ def _test(test: _TestHistory) -> Json:
         "seconds": statistics.median(known) if known else None,
         "durations": durations,
     }
+
+
+def _changes(results: Sequence[_Result]) -> int:
+    """How often the outcome changed between consecutive runs at the same address.
+
+    Another address, such as that of a preview, may be another version of the product.
+    """
+    changes, last = 0, dict[str, str]()
+    for each in results:
+        # An error of the service says nothing about the test.
+        if each.outcome in ("passed", "failed"):
+            changes += last.get(each.address, each.outcome) != each.outcome
+            last[each.address] = each.outcome
+    return changes

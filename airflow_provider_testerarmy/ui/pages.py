@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -14,10 +15,11 @@ from airflow_provider_testerarmy.runs.results import RunId, RunResult
 from airflow_provider_testerarmy.runs.submission.stored import runs_named
 from airflow_provider_testerarmy.ui import report_files
 from airflow_provider_testerarmy.ui.answer_cache import CoalescingCache
-from airflow_provider_testerarmy.ui.history import group_of
+from airflow_provider_testerarmy.ui.history import group_of, reason_of
 from airflow_provider_testerarmy.ui.payloads import (
     Json,
     ids_of,
+    marked_rejected,
     outcome_of,
     run_detail,
     run_key,
@@ -26,6 +28,7 @@ from airflow_provider_testerarmy.ui.payloads import (
     stamp,
     summary_rows,
     with_copies,
+    with_rejected,
 )
 from airflow_provider_testerarmy.ui.reader_threads import Readers
 from airflow_provider_testerarmy.ui.run_ownership import given_ids, own_keys, rejected_keys
@@ -81,7 +84,7 @@ class Pages:
         # With `do_xcom_push=False` only the report has the summary.
         given = task.summary or (report.summary if report is not None else {})
         summary = shown_summary(given)
-        rows = _with_rejected(rows, rejected_keys(task.record), summary["counts"])
+        rows = with_rejected(rows, rejected_keys(task), summary["counts"])
         return {
             "kind": "tests",
             "task": _task_facts(task),
@@ -91,6 +94,7 @@ class Pages:
             "source": source,
             # Marks a sensor. A missing label does not: an operator whose request was refused has none either.
             "given": bool(given_ids(task)),
+            "reason": reason_of(task),
             "url": https(given.get("url")) or https(task.note.get("url")),
             "reports": await self._reports_of(task),
             **group_of(task),
@@ -101,9 +105,11 @@ class Pages:
         copies = await self._copies_of(task)
         names = {stem: name for stem, (_, name) in copies.items()}
         found, notice = await self._found(task, set(wanted))
-        rejected = rejected_keys(task.record)
+        rejected = rejected_keys(task)
         return {
-            "runs": {key: with_copies(_rejected(detail, rejected), names) for key, detail in found.items()},
+            "runs": {
+                key: with_copies(marked_rejected(detail, rejected), names) for key, detail in found.items()
+            },
             "notice": notice,
         }
 
@@ -214,25 +220,20 @@ def _rows(task: StoredTask, ids: Sequence[RunId]) -> list[Json]:
     rows = summary_rows(task.summary)
     listed = {row["id"] for row in rows}
     rest = [key for key in map(run_key, ids) if key not in listed]
-    blank: Json = {"title": "", "outcome": "", "seconds": None, "flaky": False}
+    outcome = _outcome_of_rest(rows, len(rest), shown_summary(task.summary)["counts"])
+    blank: Json = {"title": "", "outcome": outcome, "seconds": None, "flaky": False}
     return [*rows, *({"id": run_id, **blank} for run_id in rest)]
 
 
-def _with_rejected(rows: Sequence[Json], rejected: frozenset[str], counts: Json) -> list[Json]:
-    """The rows, with rejected runs marked; moves them from `cancelled` to `rejected` in `counts` as well.
+def _outcome_of_rest(rows: Sequence[Json], rest: int, counts: Json) -> str:
+    """The outcome of the runs that a truncated summary counts but does not list; empty unless it is certain.
 
-    To the service, a run that it rejects at once (a duplicate, a quota) is a cancelled run.
+    A summary lists the runs that did not pass first, so the rest of a large group has usually passed.
     """
-    shown = [_rejected(row, rejected) for row in rows]
-    moved = min(len(rejected), counts.get("cancelled", 0))
-    if moved:
-        counts["cancelled"] -= moved
-        counts["rejected"] = moved
-    return shown
-
-
-def _rejected(row: Json, rejected: frozenset[str]) -> Json:
-    return {**row, "outcome": "rejected"} if row["id"] in rejected and row["outcome"] == "cancelled" else row
+    listed = Counter(row["outcome"] for row in rows)
+    left = {kind: count - listed[kind] for kind, count in counts.items() if kind != "total"}
+    kinds = [kind for kind, count in left.items() if count]
+    return kinds[0] if len(kinds) == 1 and left[kinds[0]] == rest else ""
 
 
 def _task_facts(task: StoredTask) -> Json:

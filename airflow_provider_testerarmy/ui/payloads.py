@@ -6,7 +6,7 @@ No input is trusted: users can edit an XCom, a report can be replaced, and the s
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -185,6 +185,25 @@ def summary_rows(summary: Mapping[str, Any]) -> list[Json]:
             }
         )
     return rows
+
+
+def with_rejected(rows: Sequence[Json], rejected: Collection[str], counts: Json) -> list[Json]:
+    """The rows, with rejected runs marked; moves them from `cancelled` to `rejected` in `counts` as well.
+
+    To the service, a run that it rejects at once (a duplicate, a quota) is a cancelled run.
+
+    :param rejected: the keys of the runs that the service rejected on submission.
+    """
+    moved = min(len(rejected), counts.get("cancelled", 0))
+    if moved:
+        counts["cancelled"] -= moved
+        counts["rejected"] = moved
+    return [marked_rejected(row, rejected) for row in rows]
+
+
+def marked_rejected(row: Json, rejected: Collection[str]) -> Json:
+    """The row, with the outcome `rejected` in place of `cancelled` if the run was rejected."""
+    return {**row, "outcome": "rejected"} if row["id"] in rejected and row["outcome"] == "cancelled" else row
 
 
 def verdict_of(summary: Mapping[str, Any]) -> str:

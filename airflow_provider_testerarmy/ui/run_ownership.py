@@ -25,9 +25,14 @@ def own_keys(task: StoredTask, *, recorded: bool = True) -> frozenset[str]:
     return frozenset(map(run_key, [*named, *given_ids(task)]))
 
 
-def rejected_keys(stored: object) -> frozenset[str]:
-    """The keys of the runs that the service rejected on submission: they never ran."""
-    return frozenset(map(run_key, rejected_runs(stored)))
+def rejected_keys(task: StoredTask) -> frozenset[str]:
+    """The keys of the runs that the service rejected on submission: they never ran.
+
+    Lists of tasks read no records. There, and where Airflow has none, the task's note names these runs.
+    """
+    noted = task.note.get("rejected")
+    named = ids_of(noted[:1000]) if isinstance(noted, list) else []
+    return frozenset(map(run_key, [*rejected_runs(task.record), *named]))
 
 
 def given_ids(task: StoredTask) -> list[RunId]:

@@ -42,6 +42,9 @@ class Journal:
     def intent(self, intent):
         self.lines.append(("intent", intent.since))
 
+    def not_sent(self):
+        self.lines.append(("not sent",))
+
     def submitted(self, submission):
         self.lines.append(("submitted", submission))
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import certifi
 import httpx
 import pytest
+from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
 
 from airflow_provider_testerarmy.client.docket import operations as docket
 from airflow_provider_testerarmy.client.http.endpoint import Timeouts
@@ -76,6 +77,11 @@ def connect(monkeypatch):
     def make(vendor, *, hasty=False, **fields):
         connection = {"conn_type": vendor, "password": "sk_key_of_a_test", **fields}
         monkeypatch.setenv(f"AIRFLOW_CONN_{vendor.upper()}_DEFAULT", json.dumps(connection))
+        try:
+            BaseHook.get_connection(f"{vendor}_default")
+        except AirflowNotFoundException:
+            # So do 3.0 and 3.1 if the extra is no JSON object.
+            pytest.skip("this Airflow reports the connection as not defined")
         return VENDORS[vendor][1 if hasty else 0]()
 
     return make

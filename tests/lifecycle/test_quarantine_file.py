@@ -210,3 +210,15 @@ def test_the_path_keeps_its_case_and_a_gate_without_one_its_digest(tmp_path):
     assert QualityGate.of({"quarantine_file": "None"}).quarantine_file is None
     assert "quarantine_file" not in str(QualityGate())
     assert QualityGate(quarantine_file="q.yaml").digest() != QualityGate().digest()
+
+
+def test_a_quarantined_test_is_not_confirmed(nights, service, beside):
+    """A failure that does not count is not worth another run; one that counts is."""
+    gate = GATE | {"confirm": 2}
+    beside(entry())
+    fail(service, catalog.TEST_CART)
+    assert nights.night(group(gate=gate))["verdict"] == "passed"
+    assert posts(service) == 1
+    beside("[]")
+    assert isinstance(nights.night(group(gate=gate)), TestsFailed)
+    assert posts(service) == 3

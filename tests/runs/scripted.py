@@ -203,6 +203,9 @@ class Notes:
     def intent(self, intent: Intent) -> None:
         self._note("intent", intent)
 
+    def not_sent(self) -> None:
+        self._note("not_sent")
+
     def submitted(self, submission: Submission) -> None:
         self._note("submitted", submission)
 

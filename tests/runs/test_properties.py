@@ -185,6 +185,9 @@ class Worker:
     def intent(self, intent: Intent) -> None:
         self._keep(Part(None, PartState.SENDING, intent.since, intent.known, until=intent.until))
 
+    def not_sent(self) -> None:
+        self._keep(Part())
+
     def submitted(self, submission: Submission) -> None:
         self._keep(replace(self._part, state=PartState.STARTED, submission=submission))
 

@@ -114,7 +114,9 @@ class _Judge:
         reasons = [when for other in siblings for when in self.deeds(other, "clear", "clear_other", "edit")]
         entries = [entry for entry in self.submissions(task) if not self._is_stale(task, entry)]
         for before, entry in pairwise(entries):
-            asked = any(before.at - 5.0 <= when <= entry.at for when in reasons)
+            # A request may take effect long after it was sent, and the clear have come between.
+            since = min(before.at, self.began[before.peer]) - 5.0
+            asked = any(since <= when <= entry.at for when in reasons)
             ends = {self.ended_by(run_id, entry.at) for run_id in before.run_ids}
             limit = min(planned.timeout, planned.execution_timeout or planned.timeout)
             timed_out = entry.at > before.at + limit
@@ -158,9 +160,6 @@ class _Judge:
         if errors[-1:] == ["SubmissionUnclear"]:
             # The task says which runs may be its own, and a person decides.
             return True
-        # The version before did not write down what it had asked for, so the listener cannot tell its runs.
-        if "upgrade" in incidents and (killed or self.deeds(task, "mark_failed", "mark_success")):
-            return True
         # A record of another target that the current key has not signed may be forged, so nothing is touched.
         if {"rotate_key", "edit_target"} <= incidents:
             return True
@@ -184,12 +183,15 @@ class _Judge:
                 entry
                 for entry in self.submissions(task)
                 if since <= self.began[entry.peer] and entry.at <= change.at
+                if not self._is_stale(task, entry)
             ]
             if planned.kind == "sensor":
                 run_ids = list(task.spec.parameters["run_ids"])
             else:
                 run_ids = [run_id for entry in entries for run_id in entry.run_ids]
-            if not run_ids and not self._ambiguous:
+            # A record of the version before counts no clears: a retry takes its runs for those of its own.
+            upgraded = any(each.what == "upgrade" for each in self.outcome.plan.incidents)
+            if not run_ids and not self._ambiguous and not (upgraded and clears):
                 what = f"passed at {change.at:.2f}, nothing was submitted"
                 yield Violation("never passed without a pass", task.name, what)
             if not run_ids:
@@ -219,10 +221,16 @@ class _Judge:
         passed = entries and all(self.vendor.state_of(run_id) == "passed" for run_id in entries[-1].run_ids)
         in_time = ends and max(ends) < entries[-1].at + planned.timeout - MARGIN
         errors = [worker.error for worker in self.outcome.workers if worker.task is task]
+        if errors[-1:] == ["WaitTimedOut"] and self._is_silent(entries[-1].at + planned.timeout):
+            return
         if passed and in_time and errors[-1:] != ["SubmissionUnclear"]:
             yield Violation(
                 "never failed by a hiccup", task.name, f"its runs passed, it failed: {errors[-1:]}"
             )
+
+    def _is_silent(self, when: float) -> bool:
+        """Whether the service did not answer at a moment, so that nobody could tell what had ended by then."""
+        return any(fault.since <= when <= fault.until + MARGIN for fault in self.outcome.faults)
 
     def _ends(self, planned: PlannedTask, task: TaskInstance) -> Iterator[Violation]:
         if task.state not in TERMINAL:
@@ -242,8 +250,11 @@ class _Judge:
             )
 
     def _keeps_its_deadline(self, planned: PlannedTask, task: TaskInstance) -> Iterator[Violation]:
+        # The time-out begins when the task has the answer to its request.
+        incidents = self.outcome.plan.incidents
+        paused = sum(each.details["seconds"] for each in incidents if each.what == "pause_worker")
         for entry in self.submissions(task):
-            deadline = entry.at + planned.timeout
+            deadline = entry.at + planned.timeout + paused
             # A run that a later try found has a deadline from then on.
             if deadline < self.outcome.calm_since or not self._is_newest_try(task, entry):
                 continue

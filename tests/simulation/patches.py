@@ -188,13 +188,14 @@ class _Airflow:
         self._worker().ask(write)
 
     def stored_by_failed_tasks(self, dag_id: str, run_id: str, key: str) -> list[tuple[Any, Any]]:
-        """What failed and skipped tasks of a DAG run have stored; looked at again once all is committed."""
+        """What ended tasks of a DAG run have left; looked at again once all is committed."""
         self._world.sleep(3.0)
         return [
             (TaskName(dag_id, run_id, task.spec.task_id, task.spec.map_index), stored)
             for task in self._database.tasks
-            if task.dag_run.run_id == run_id and task.state in ("failed", "skipped")
+            if task.dag_run.run_id == run_id and task.state in ("failed", "skipped", "success")
             if (stored := self._stored(task, key)) is not None
+            if task.state != "success" or stored["stage"] == "open"
         ]
 
     def in_background(self, work: Callable[..., None], *arguments: Any) -> None:

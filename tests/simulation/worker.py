@@ -236,6 +236,10 @@ class Worker:
     def _beat(self) -> None:
         if not self.process.alive:
             return
+        if self._operator is None:
+            # The supervisor sends no heartbeat before Airflow has answered that the try may begin.
+            self.world.after(HEARTBEAT, self.supervisor, self._beat)
+            return
         self.world.current = self.supervisor
         try:
             self.api.call(lambda: self.api.heartbeat(self.task, self.id), self._beaten)
@@ -243,7 +247,7 @@ class Worker:
             self.world.current = None
 
     def _beaten(self, result: Any) -> None:
-        if isinstance(result, Refused) and self._operator is not None:
+        if isinstance(result, Refused):
             self._stop_task()
             return
         self._failed_heartbeats = self._failed_heartbeats + 1 if isinstance(result, Unreachable) else 0

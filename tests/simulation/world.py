@@ -49,6 +49,7 @@ class Outcome:
     database: Database
     triggerers: list[Triggerer]
     workers: list[Worker]
+    faults: list[Fault]
     deeds: list[Deed] = field(default_factory=list)
     #: The time from which on nothing was out of order.
     calm_since: float = 0.0
@@ -71,7 +72,9 @@ class Simulation:
         self.triggerers: list[Triggerer] = []
         for _ in range(plan.triggerers):
             self._new_triggerer()
-        self.outcome = Outcome(plan, world, self.vendor, self.database, self.triggerers, self.workers)
+        self.outcome = Outcome(
+            plan, world, self.vendor, self.database, self.triggerers, self.workers, self.network.faults
+        )
         with installed(world, self.database, self.network):
             self._add_tasks()
         for incident in plan.incidents:

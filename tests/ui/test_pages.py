@@ -192,6 +192,35 @@ def test_a_rejected_run_was_not_cancelled():
     assert (counts["cancelled"], counts["rejected"], counts["passed"]) == (1, 1, 1)
 
 
+def test_a_rejected_run_is_known_without_a_record():
+    """Before Airflow 3.3, and with `durable=False`, the task's note says which runs were rejected."""
+    results = [finished("a", Outcome.CANCELLED), finished("b", Outcome.CANCELLED)]
+    page = overview(stored(summary_of(results), {"rejected": ["a"]}))
+    assert {row["id"]: row["outcome"] for row in page["runs"]} == {"a": "rejected", "b": "cancelled"}
+
+
+def test_why_there_is_no_verdict():
+    """A task of an earlier version has no reason."""
+    reason = "The test x was not started: not found."
+    assert overview(stored(None, {"reason": reason}))["reason"] == reason
+    assert overview(stored(None))["reason"] == ""
+
+
+@pytest.mark.parametrize(("failed", "rest"), [(0, "passed"), (20, "passed"), (60, "passed"), (61, "")])
+def test_the_runs_beyond_a_truncated_summary(failed, rest):
+    """The list has as many passed runs as the counts say, where the summary lists all others."""
+    results = [
+        finished(str(number), Outcome.FAILED if number < failed else Outcome.PASSED) for number in range(100)
+    ]
+    task = stored(summary_of(results))
+    task = replace(task, xcoms={**task.xcoms, "run_ids": [run.run_id for run in results]})
+    rows = overview(task)["runs"]
+    assert (len(task.summary["tests"]), len(rows)) == (60, 100)
+    assert {row["outcome"] for row in rows[60:]} == {rest}
+    if rest:
+        assert sum(row["outcome"] == "passed" for row in rows) == task.summary["counts"]["passed"]
+
+
 class Asked:
     """A stand-in for the service that notes which runs are fetched."""
 

@@ -52,10 +52,13 @@ def stored(summary, note=None, **fields):
     return StoredTask(**{**usual, **fields}, xcoms=xcoms)
 
 
+NOTED = ("label", "title", "reason", "environment", "address", "rejected")
+
+
 @given(st.fixed_dictionaries(dict.fromkeys(FIELDS, ANYTHING)), ANYTHING)
 def test_any_summary_can_be_shown(summary, note):
     """Users can write any value into an XCom; the page still renders."""
-    task = stored(summary, {"label": note, "title": note})
+    task = stored(summary, dict.fromkeys(NOTED, note))
     shown = [
         payloads.shown_summary(task.summary),
         payloads.summary_rows(task.summary),
@@ -206,3 +209,63 @@ def test_a_line_of_a_list_has_the_reasons_that_name_tests():
     summary = {**summary_of(NIGHT), "reasons": ["4 of 5 runs passed", "Checkout failed", "c", "d"]}
     (entry,) = history([stored({**summary, "truncated": {"reasons": 2}})], Filter())["runs"]
     assert (entry["reasons"], entry["more_reasons"]) == (["4 of 5 runs passed", "Checkout failed", "c"], 3)
+
+
+def test_a_task_without_a_verdict_says_why():
+    """A refused task is listed with its reason; a verdict has reasons of its own."""
+    note = {"label": "test t", "reason": "The test t was not started: not found."}
+    (entry,) = history([stored(None, note, state="failed")], Filter())["runs"]
+    assert (entry["reasons"], entry["more_reasons"]) == ([note["reason"]], 0)
+    (entry,) = history([stored(summary_of(NIGHT), note)], Filter())["runs"]
+    assert note["reason"] not in entry["reasons"]
+
+
+def test_lists_tell_rejected_runs_from_cancelled_ones():
+    """In a DAG run's list, in the history's rows and in a test's outcomes."""
+    results = [finished(each, Outcome.CANCELLED, title=each, test_id=each) for each in "ab"]
+    found = history([stored(summary_of(results), {"rejected": ["a"]})], Filter())
+    (entry,) = found["runs"]
+    assert (entry["counts"]["cancelled"], entry["counts"]["rejected"], entry["counts"]["total"]) == (1, 1, 2)
+    assert {test["title"]: test["outcomes"][0][1] for test in found["tests"]} == {
+        "a": "rejected",
+        "b": "cancelled",
+    }
+
+
+def of_one_test(outcomes, places):
+    """The history of one test with these outcomes, the newest last, each in its place."""
+    tasks = [
+        stored(
+            summary_of([finished("a", outcome, title="Checkout", test_id="t1")]),
+            {"label": "group g", **dict(zip(("environment", "address"), place, strict=True))},
+        )
+        for outcome, place in zip(outcomes, places, strict=True)
+    ]
+    return history(tasks[::-1], Filter())["tests"]
+
+
+def test_a_test_is_flaky_in_its_own_environment_alone():
+    """One task may test staging and production in turn, for example by a DAG parameter."""
+    shown = of_one_test([P, F] * 3, [("staging", ""), ("production", "")] * 3)
+    assert {test["environment"]: (test["flakiness"], test["rate"]) for test in shown} == {
+        "staging": (0.0, 1.0),
+        "production": (0.0, 0.0),
+    }
+
+
+def test_an_outcome_at_another_address_is_no_change():
+    """Each preview has its own address, and a test may fail in one of them alone."""
+    one, other = ("", "https://one.test/"), ("", "https://other.test/")
+    (test,) = of_one_test([P, F] * 3, [one, other] * 3)
+    assert (test["changes"], test["flakiness"], len(test["outcomes"])) == (0, 0.0, 6)
+    (test,) = of_one_test([P, F, F, P], [one, one, other, other])
+    assert test["changes"] == 2
+    (test,) = of_one_test([P, F, P], [("", "")] * 3)
+    assert test["changes"] == 2
+
+
+def test_the_number_of_tests_is_that_of_all(monkeypatch):
+    """The list is limited, and its heading counts what is left out too."""
+    monkeypatch.setattr("airflow_provider_testerarmy.ui.history.MAX_TESTS", 2)
+    found = history(NIGHTS, Filter())
+    assert (len(found["tests"]), found["more_tests"]) == (2, 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from importlib import metadata
 
 import httpx
 import pytest
@@ -17,6 +18,8 @@ from airflow_provider_testerarmy.sandbox.state import DEFAULT_API_KEY
 from airflow_provider_testerarmy.sandbox.testerarmy import catalog
 from airflow_provider_testerarmy.ui.service import FINISHED_TTL, PAUSE, Owner, RunDetails, owner_of
 from airflow_provider_testerarmy.ui.store import StoredTask
+
+VERSION = tuple(map(int, metadata.version("apache-airflow").split(".")[:2]))
 
 OWNER = Owner(TesterArmyHook, "testerarmy_default")
 
@@ -148,6 +151,7 @@ def test_whom_to_ask():
     assert owner_of({"http_conn_id": "c", "hook": "os.system", "testerarmy_conn_id": ""}) is None
 
 
+@pytest.mark.skipif(VERSION < (3, 2), reason="connections have teams from Airflow 3.2 on")
 def test_a_connection_of_the_dags_team(service, details, runs, monkeypatch):
     """With `[core] multi_team` a connection may belong to one team, and no other team reads it."""
     monkeypatch.setenv("AIRFLOW__CORE__MULTI_TEAM", "True")

@@ -131,6 +131,8 @@ class Record:
     :param carried: runs of earlier rounds whose results still count.
     :param cancels: whether killing the task cancels its runs.
     :param leftovers: parts of earlier generations that are not settled.
+    :param confirming: for each confirming round of this try, the tests whose failures it confirms. The last is this
+        round. The others, and the round before them, are the last of ``rounds``.
     """
 
     asked: Asked
@@ -143,6 +145,7 @@ class Record:
     carried: tuple[RunId, ...] = ()
     cancels: bool = True
     leftovers: tuple[Part, ...] = ()
+    confirming: tuple[tuple[str, ...], ...] = ()
 
     def with_part(self, name: str, part: Part) -> Record:
         """A copy of the record with one part replaced."""

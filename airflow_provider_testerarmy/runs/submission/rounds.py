@@ -57,7 +57,7 @@ def next_round(
         the service cannot run these tests on their own, everything runs again.
     :param same_gate: whether the current gate is the one by which the earlier rounds were judged.
     """
-    fresh = replace(record, parts={}, stage=Stage.OPEN, deadline=None, again=(), carried=())
+    fresh = replace(record, parts={}, stage=Stage.OPEN, deadline=None, again=(), carried=(), confirming=())
     latest = _latest(record)
     again = tuple(test_id for test_id, entry in latest.items() if entry.blocks)
     known = bool(again) and all(latest) and len(again) <= MAX_SINGLE
@@ -117,7 +117,8 @@ def removed_tests(record: Record) -> frozenset[str]:
 
 def with_rounds(results: Iterable[RunResult], record: Record) -> list[RunResult]:
     """The results with flaky tests marked and removed tests skipped, as computed from all rounds."""
-    removed = removed_tests(record)
+    # A failure that was to be confirmed stands, whatever has become of its test.
+    removed = frozenset[str]() if record.confirming else removed_tests(record)
     return [_marked(run, record, removed) for run in results]
 
 

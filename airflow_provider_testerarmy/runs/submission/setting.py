@@ -40,6 +40,9 @@ class Journal(Protocol):
         :raises Exception: if another try has taken over, or the intent cannot be stored. Nothing is sent then.
         """
 
+    def not_sent(self) -> None:
+        """Store that the request had no effect. The same request follows."""
+
     def submitted(self, submission: Submission) -> None:
         """Store that the service started these runs."""
 

@@ -49,6 +49,9 @@ def to_json(record: Record) -> dict[str, Any]:
     # Airflow's task state store refuses null, so an absent field stands for None.
     if record.deadline is not None:
         data["deadline"] = record.deadline
+    # A version that does not know confirming rounds takes such a round for one that repeats failed tests.
+    if record.confirming:
+        data["confirming"] = [pack(tests) for tests in record.confirming]
     return data
 
 
@@ -147,6 +150,7 @@ def _read(data: Mapping[str, Any]) -> Record:
         tuple(unpack(data["carried"])),
         bool(data["cancels"]),
         tuple(_part_from_json(part) for part in data["leftovers"]),
+        tuple(tuple(map(str, unpack(tests))) for tests in data.get("confirming", ())),
     )
 
 

@@ -27,6 +27,8 @@ from airflow_provider_testerarmy.runs.submission.setting import (
 
 #: The maximum number of POSTs of one submission that the service loses.
 MAX_SENDS: Final = 5
+#: Faults after which the same request is sent again.
+_REPEATED: Final = (FaultKind.TRANSIENT, FaultKind.RATE_LIMITED, FaultKind.DENIED)
 
 
 def submit(setting: Setting, intent: Intent | None = None) -> Flow[Submitted]:
@@ -48,7 +50,7 @@ def submit(setting: Setting, intent: Intent | None = None) -> Flow[Submitted]:
     known = yield from _newest(setting, scope)
     if isinstance(known, ServiceFault):
         return not_started(known)
-    sent = yield from _send(setting, scope, Intent(server_time, server_time, known))
+    sent = yield from _send(setting, scope, Intent(server_time, server_time, known), first=intent is None)
     return replace(sent, title=scope.title)
 
 
@@ -74,10 +76,10 @@ def _not_looked(ended: Submitted) -> Submitted:
     return Submitted(SubmitEnd.UNCLEAR, message=message, look_again=ended.end is SubmitEnd.UNAVAILABLE)
 
 
-def _send(setting: Setting, scope: Scope, intent: Intent) -> Flow[Submitted]:
+def _send(setting: Setting, scope: Scope, intent: Intent, *, first: bool) -> Flow[Submitted]:
     began = setting.clock()
-    for _ in range(MAX_SENDS):
-        reply = yield from _post(setting, intent, began)
+    for number in range(MAX_SENDS):
+        reply = yield from _post(setting, intent, began, first=first and not number)
         if not isinstance(reply, ServiceFault):
             return _noted(setting, Submitted(SubmitEnd.SUBMITTED, reply))
         refused = reply.kind in (FaultKind.NOT_FOUND, FaultKind.REFUSED)
@@ -100,8 +102,10 @@ def _send(setting: Setting, scope: Scope, intent: Intent) -> Flow[Submitted]:
     return Submitted(SubmitEnd.UNAVAILABLE, message=message)
 
 
-def _post(setting: Setting, intent: Intent, began: float) -> Flow[Submission | ServiceFault]:
+def _post(setting: Setting, intent: Intent, began: float, *, first: bool) -> Flow[Submission | ServiceFault]:
     """Send the request, with retries while it cannot have had an effect. Stores the intent before each request.
+
+    :param first: whether no earlier request of this submission may have had an effect.
 
     During a pause, Airflow may take this try for lost and start another one, which sends the request. Storing the
     intent fails then (measured: a paused worker continued 47 s later and submitted a second time).
@@ -110,7 +114,13 @@ def _post(setting: Setting, intent: Intent, began: float) -> Flow[Submission | S
     def send() -> Flow[Submission]:
         # Stored before the POST: a worker killed after it would otherwise leave a run that no later try knows of.
         _journal(setting).intent(_until(setting, intent, began))
-        reply = yield from ask(setting.service.submit(setting.request))
+        try:
+            reply = yield from ask(setting.service.submit(setting.request))
+        except ServiceFault as fault:
+            # A task that ends during the pause must not look for runs, and take those of another task for its own.
+            if first and not fault.may_have_effect and fault.kind in _REPEATED:
+                _journal(setting).not_sent()
+            raise
         return reply.value
 
     return (yield from with_retries(setting, send))

@@ -39,6 +39,8 @@ def explain(run: RunResult) -> str:
     if outcome is Outcome.UNKNOWN:
         return f"ended in the unknown state {one_line(run.status, 60)!r}, which is not a pass"
     details = list(_details(run))
+    if run.attempts:
+        details.append(f"attempts: {shown_attempts(run)}")
     return f"{outcome}{': ' if details else ''}{'; '.join(details)}"
 
 
@@ -56,3 +58,8 @@ def _details(run: RunResult) -> Iterator[str]:
     code = f"{one_line(run.error_code, 60)}: " if run.error_code else ""
     if run.reason and (run.outcome is not Outcome.FAILED or not (confirmed or step)):
         yield f"{code}{one_line(run.reason)}"
+
+
+def shown_attempts(run: RunResult) -> str:
+    """The outcomes of all runs of a confirmed test, e.g. ``failed, passed``; empty for any other test."""
+    return ", ".join(str(one.outcome or "not ended") for one in run.attempts)

@@ -1,4 +1,4 @@
-"""Settings of a gate that remembers earlier nights: durations, and the rule that quarantines flaky tests."""
+"""Settings of a gate for flaky tests: when it confirms a failure, when it quarantines a test, and durations."""
 
 from __future__ import annotations
 
@@ -40,6 +40,52 @@ SUFFIXES: Final = (".yaml", ".yml", ".json")
 Span = Annotated[timedelta, BeforeValidator(_span), Field(gt=timedelta(0), le=_LONGEST)]
 
 
+def _given(fields: Any) -> Any:
+    """What rendered to nothing keeps its default, and a boolean is no number."""
+    if not isinstance(fields, Mapping):
+        return fields
+    plain = {
+        name: str(value) if isinstance(value, bool) else value.strip() if isinstance(value, str) else value
+        for name, value in fields.items()
+    }
+    return {name: value for name, value in plain.items() if not is_nothing(value)}
+
+
+class ConfirmRule(BaseModel):
+    """When a failed test runs again before it counts as failed. A plain dict of the same fields does as well.
+
+    A number ``n`` means ``{"times": n, "of": n}``.
+
+    :param times: the failures that make a test failed; the first run counts.
+    :param of: the runs of a test at most, the first one included. A run that errors does not count.
+    :param unless_failing: the share of failed tests, 0.0 to 1.0, above which nothing is confirmed.
+    :param max_reruns: the confirming runs of one try at most. The failures that are left count.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
+
+    times: Annotated[int, Field(ge=2, le=10)] = 2
+    of: Annotated[int, Field(ge=2, le=10)] = 3
+    unless_failing: Annotated[float, Field(ge=0.0, le=1.0)] = 0.5
+    max_reruns: Annotated[int, Field(ge=1, le=500)] = 50
+
+    _given = model_validator(mode="before")(_given)
+
+    @model_validator(mode="after")
+    def _reachable(self) -> ConfirmRule:
+        if self.times > self.of:
+            raise ValueError(f"times must not be above of ({self.of}), or no test ever counts as failed")
+        return self
+
+
+def confirm_rule(value: Any) -> Any:
+    """The rule from a dict or a number, or from the text of one."""
+    found = literal(value) if isinstance(value, str) else value
+    if isinstance(found, int) and not isinstance(found, bool):
+        return {"times": found, "of": found}
+    return value if found is None else found
+
+
 class QuarantineRule(BaseModel):
     """When the gate quarantines a flaky test by itself. A plain dict of the same fields does as well.
 
@@ -54,21 +100,7 @@ class QuarantineRule(BaseModel):
     of: Annotated[int, Field(ge=2, le=20)] = 10
     for_: Annotated[Span, Field(alias="for")] = timedelta(days=14)
 
-    @model_validator(mode="before")
-    @classmethod
-    def _given(cls, fields: Any) -> Any:
-        """What rendered to nothing keeps its default, and a boolean is no number."""
-        if not isinstance(fields, Mapping):
-            return fields
-        plain = {
-            name: str(value)
-            if isinstance(value, bool)
-            else value.strip()
-            if isinstance(value, str)
-            else value
-            for name, value in fields.items()
-        }
-        return {name: value for name, value in plain.items() if not is_nothing(value)}
+    _given = model_validator(mode="before")(_given)
 
     @model_validator(mode="after")
     def _reachable(self) -> QuarantineRule:

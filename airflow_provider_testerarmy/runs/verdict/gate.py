@@ -32,8 +32,10 @@ from airflow_provider_testerarmy.runs.verdict.explanation import (
     shown_name,
 )
 from airflow_provider_testerarmy.runs.verdict.flaky import (
+    ConfirmRule,
     QuarantineRule,
     Span,
+    confirm_rule,
     quarantine_path,
     quarantine_rule,
 )
@@ -69,7 +71,7 @@ class Verdict:
 #: The maximum number of unmatched ids in a reason.
 SHOWN_IDS: Final = 5
 #: Fields left out of the text while they have their defaults, so that gates from before them keep their digest.
-_LATER: Final = ("fail_on", "known_for", "baseline", "on_flaky", "quarantine", "quarantine_file")
+_LATER: Final = ("fail_on", "known_for", "baseline", "on_flaky", "quarantine", "confirm", "quarantine_file")
 
 
 class GateInvalid(ValueError):
@@ -121,6 +123,8 @@ class QualityGate(BaseModel):
     :param quarantine: which flaky tests are left out: ``{"after_transitions": 4, "of": 10, "for": "14d"}`` leaves
         out, for 14 days, a test that changed 4 times between passed and failed in 10 nights. None: no test.
     :param quarantine_file: a YAML or JSON file of tests that people quarantine; a path relative to the DAG file.
+    :param confirm: runs a failed test again before it counts: ``{"times": 2, "of": 3}`` needs two failures in three
+        runs, and a number so many failures in as many runs. None: the first failure counts.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
@@ -139,6 +143,7 @@ class QualityGate(BaseModel):
     on_flaky: Literal["pass", "fail"] = "pass"
     quarantine: Annotated[QuarantineRule | None, BeforeValidator(quarantine_rule)] = None
     quarantine_file: Annotated[str | None, BeforeValidator(quarantine_path)] = None
+    confirm: Annotated[ConfirmRule | None, BeforeValidator(confirm_rule)] = None
 
     @model_validator(mode="before")
     @classmethod
@@ -329,6 +334,9 @@ class _Tally:
         violating = (run for run in self._passed if run.run_id in self._violations)
         for run in (*violating, *self._failed, *self._broken, *self._cancelled, *self._skipped):
             yield self._said(run) + (f" ({note})" if (note := self._notes.get(run.run_id)) else "")
+        for run in self._passed:
+            if run.attempts and run.run_id not in self._violations:
+                yield f"{self._said(run)} (flaky)"
         for run in self._reported:
             if self._reported_outcome(run) is not Outcome.PASSED:
                 why = self._notes.get(run.run_id) if run.run_id in self._set_aside else None

@@ -20,18 +20,31 @@ MAX_ENTRIES: Final = {"reasons": 20, "issues": 20, "tests": 60, "run_ids": 150, 
 NOTE: Final = "test_runs"
 
 
-def note(label: str, title: str = "", url: str = "") -> dict[str, Any]:
+def note(
+    label: str,
+    title: str = "",
+    url: str = "",
+    *,
+    environment: str = "",
+    address: str = "",
+    rejected: Sequence[RunId] = (),
+) -> dict[str, Any]:
     """What a task has started, as JSON values without secrets, for lists of tasks.
 
     :param label: what was started in the vendor's words; empty if something else started the runs.
     :param title: the title of the test or group.
     :param url: the dashboard page of the runs.
+    :param environment, address: where the product was tested; empty if the task does not say so.
+    :param rejected: the runs that the service rejected on submission.
     """
     return {
         "version": 1,
         "label": one_line(label, 200),
         "title": one_line(title, 200),
         "url": one_line(url, 2000),
+        "environment": one_line(environment, 200),
+        "address": one_line(address, 200),
+        "rejected": [_shown(run_id) for run_id in rejected[: MAX_ENTRIES["run_ids"]]],
     }
 
 
@@ -105,6 +118,11 @@ def _test_entry(run: RunResult) -> dict[str, Any]:
     }
     if run.duration is not None and math.isfinite(run.duration) and run.duration >= 0:
         entry["seconds"] = round(run.duration, 1)
+    if run.attempts:
+        entry["attempts"] = [
+            {"run_id": _shown(one.run_id), "outcome": str(one.outcome) if one.outcome else None}
+            for one in run.attempts
+        ]
     return {**entry, "flaky": True} if run.flaky else entry
 
 

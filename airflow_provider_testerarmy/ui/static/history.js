@@ -108,20 +108,21 @@ function charts() {
 }
 
 function tests() {
-  const { tests: all } = state.found;
+  const { tests: all, more_tests: unlisted } = state.found;
   if (!all.length) return null;
   const shown = all.slice(0, state.tests);
   return el("section", { "aria-labelledby": "tests" },
-    el("h2", { id: "tests" }, "Tests by flakiness ", el("span", { class: "dim" }, String(all.length))),
+    el("h2", { id: "tests" }, "Tests by flakiness ", el("span", { class: "dim" }, (all.length + unlisted).toLocaleString("en"))),
     el("div", { class: "scroll", tabindex: "0", role: "region", "aria-labelledby": "tests" }, el("table", { class: "wide" },
       el("thead", {}, el("tr", {}, ["Test", "Outcomes", "Passed", "Flakiness", "Duration"].map((text) => el("th", { scope: "col" }, text)))),
       el("tbody", {}, shown.map((test) => el("tr", {},
-        el("th", { scope: "row" }, el("span", { dir: "auto" }, test.title), el("span", { class: "dim block", dir: "auto" }, `${test.group_title} · ${test.dag_id}`)),
+        el("th", { scope: "row" }, el("span", { dir: "auto" }, test.title), el("span", { class: "dim block", dir: "auto" }, [test.group_title, test.dag_id, test.environment].filter(Boolean).join(" · "))),
         el("td", {}, strip(test.outcomes)),
         el("td", { class: "number" }, percent(test.rate)),
         el("td", { class: "number" }, flakiness(test)),
         el("td", { class: "number" }, el("span", { class: "pair" }, el("span", {}, took(test.seconds)), spark(test.durations)))))))),
-    more(all.length - shown.length, "test", "more-tests", () => { state.tests += SHOWN_AT_ONCE; draw(); }));
+    more(all.length - shown.length, "test", "more-tests", () => { state.tests += SHOWN_AT_ONCE; draw(); }),
+    unlisted ? el("p", { class: "dim" }, `The ${all.length} flakiest tests are listed. Use the filters to see others.`) : null);
 }
 
 function flakiness(test) {

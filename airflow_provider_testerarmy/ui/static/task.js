@@ -119,11 +119,25 @@ function matching() {
   });
 }
 
+/** The counts that the verdict is based on; without a verdict, those of the list. */
 function counted() {
+  const { summary } = state.overview;
+  return summary && summary.verdict ? summary.counts : listed();
+}
+
+/** The outcomes of the list. A run without a known outcome counts as "". */
+function listed() {
   const counts = {};
-  if (state.overview.summary && state.overview.summary.verdict) return state.overview.summary.counts;
   for (const row of rows()) counts[row.outcome] = (counts[row.outcome] || 0) + 1;
   return counts;
+}
+
+/** Runs may change after the verdict, for example those that a time-out left active. The list shows them as they are now. */
+function changed(counts) {
+  const now = listed();
+  if (now[""] || ORDER.every((kind) => (now[kind] || 0) === (counts[kind] || 0))) return null;
+  const words = ORDER.filter((kind) => now[kind]).map((kind) => `${now[kind].toLocaleString("en")} ${kind}`).join(", ");
+  return el("p", { class: "dim" }, `These outcomes were judged. Runs have changed since then, and are now: ${words.replaceAll("_", " ")}.`);
 }
 
 // -- drawing
@@ -165,7 +179,7 @@ function head() {
         " · ", el("span", { class: "what", dir: "auto" }, overview.group_title)),
       el("nav", { class: "links", "aria-label": "Links" }, links)),
     el("p", { class: "facts" }, facts.map((fact) => el("span", { dir: "auto" }, fact))),
-    Object.keys(counts).length ? [shares(counts), tally(counts)] : null,
+    Object.keys(counts).length ? [shares(counts), tally(counts), changed(counts)] : null,
     reportPaths(overview.reports));
 }
 
@@ -180,14 +194,22 @@ function reasons() {
     if (task.state === "success" && state.overview.total) {
       return notice("The task succeeded, but its verdict is unknown: it pushed no summary to XCom (do_xcom_push=False).");
     }
-    return task.finished ? notice(state.overview.total
-      ? "The task ended without a verdict: it was stopped, timed out or failed before the runs were judged. See its log for the reason."
-      : "Nothing was started. See the task's log for the reason.") : null;
+    return why();
   }
   if (!summary.reasons.length) return null;
   return el("section", { "aria-labelledby": "why" }, el("h2", { id: "why" }, "Reasons"),
     el("ul", { class: "reasons" }, summary.reasons.map((reason) => el("li", { dir: "auto" }, plain(reason)))),
     summary.more_reasons ? el("p", { class: "dim" }, `and ${plural(summary.more_reasons, "more reason")}`) : null);
+}
+
+/** Why there is no verdict. Tasks of earlier versions of the provider have not said it. */
+function why() {
+  const { reason, task, total } = state.overview;
+  if (!task.finished) return reason ? notice(`The last try failed: ${plain(reason)}`) : null;
+  if (reason) return notice(total ? `The task ended without a verdict: ${plain(reason)}` : plain(reason), "bad");
+  return notice(total
+    ? "The task ended without a verdict: it was stopped, timed out or failed before the runs were judged. See its log for the reason."
+    : "This task did not say which runs it started, if any. See its log for the reason.");
 }
 
 /** A reason ends with the run's URL; the run's row already links to it. */
@@ -259,11 +281,10 @@ function search() {
 }
 
 function filters() {
-  const counts = { flaky: 0 };
-  for (const row of rows()) {
-    counts[row.outcome] = (counts[row.outcome] || 0) + 1;
-    if (row.flaky) counts.flaky += 1;
-  }
+  const counts = { ...listed(), flaky: rows().filter((row) => row.flaky).length };
+  // Without a report, the outcomes of some runs of a large group are unknown until their details are loaded.
+  const all = counts[""] ? { ...counted(), flaky: state.overview.summary ? state.overview.summary.flaky : 0 } : {};
+  const number = (kind) => (all[kind] > counts[kind] ? `${counts[kind]} of ${all[kind]}` : String(counts[kind]));
   const kinds = [...ORDER.filter((kind) => kind && counts[kind]), ...(counts.flaky ? ["flaky"] : [])];
   if (kinds.length < 2) return null;
   const choice = (kind, text) => el("button", {
@@ -271,7 +292,7 @@ function filters() {
     on: { click: () => { state.only = kind; state.most = SHOWN_AT_ONCE; draw(); load(wanted()); } },
   }, text);
   return el("div", { class: "choices", role: "group", "aria-label": "Filter runs by outcome" },
-    choice("", "All"), kinds.map((kind) => choice(kind, `${capital(kind)} ${counts[kind]}`)));
+    choice("", "All"), kinds.map((kind) => choice(kind, `${capital(kind)} ${number(kind)}`)));
 }
 
 function timespan() {

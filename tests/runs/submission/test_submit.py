@@ -94,7 +94,10 @@ def test_a_key_that_is_rejected_twice_ends_the_submission():
     """Nothing was started, and nothing is looked for."""
     denied = fault(FaultKind.DENIED)
     ended, notes, world = start({"submit": denied})
-    assert (ended.end, notes.names) == (SubmitEnd.DENIED, ["intent", "intent", "nothing_started"])
+    assert (ended.end, notes.names) == (
+        SubmitEnd.DENIED,
+        ["intent", "not_sent", "intent", "not_sent", "nothing_started"],
+    )
     assert (world.count("submit"), world.count("list_candidates")) == (2, 0)
 
 
@@ -123,10 +126,13 @@ def test_a_refusal_that_may_have_had_an_effect_is_looked_into(kind):
 def test_what_was_not_sent_is_sent_again():
     """It is retried for ``max_outage``; no lookup is needed."""
     ended, notes, world = start({"submit": script(transient(), transient(), submission("a"))})
-    assert (ended.end, notes.names) == (SubmitEnd.SUBMITTED, ["intent"] * 3 + ["submitted"])
+    assert (ended.end, notes.names) == (
+        SubmitEnd.SUBMITTED,
+        ["intent", "not_sent", "intent", "not_sent", "intent", "submitted"],
+    )
     ended, notes, world = start({"submit": transient()})
     assert (ended.end, notes.names[-1]) == (SubmitEnd.UNAVAILABLE, "nothing_started")
-    assert set(notes.names[:-1]) == {"intent"}
+    assert set(notes.names[:-1]) == {"intent", "not_sent"}
     assert 600 <= sum(world.slept) < 660
     assert world.count("list_candidates") == 0
 

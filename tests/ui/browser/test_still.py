@@ -91,6 +91,7 @@ def task(**changes: Any) -> dict[str, Any]:
         "given": False,
         "url": "",
         "reports": [],
+        "reason": "",
         "group": "g",
         "group_title": "Checkout",
         "label": "group g",
@@ -235,10 +236,76 @@ def test_times_are_in_airflows_time_zone(site: Site, chosen: str | None, shown: 
 def test_an_operator_that_was_refused_did_not_wait(site: Site, given: bool, count: int) -> None:
     """A sensor waits for runs of another task; an operator without runs does not."""
     ended = {"task_id": "t", "state": "failed", "finished": True, "try_number": 1, "started": 1.77e9}
-    site.answer = lambda path, query: task(label="", given=given, runs=[], total=0, task=ended)
+    site.answer = lambda path, query: task(
+        label="", given=given, runs=[], total=0, task=ended, reason="The test was not started: not found."
+    )
     site.open("task/d/r/t/-1")
-    expect(site.page.get_by_text("Nothing was started.")).to_be_visible()
+    expect(site.page.get_by_role("status")).to_have_text("The test was not started: not found.")
     expect(site.page.get_by_text("Waited for runs")).to_have_count(count)
+
+
+@pytest.mark.parametrize(
+    ("state", "reason", "total", "said"),
+    [
+        ("failed", "", 0, "This task did not say which runs it started, if any. See its log for the reason."),
+        ("failed", "It may have started.", 0, "It may have started."),
+        ("failed", "It was stopped.", 2, "The task ended without a verdict: It was stopped."),
+        ("up_for_retry", "It was down.", 0, "The last try failed: It was down."),
+    ],
+)
+def test_why_there_is_no_verdict(site: Site, state: str, reason: str, total: int, said: str) -> None:
+    """The page never says that nothing was started unless the task has said so."""
+    ended = {
+        "task_id": "t",
+        "state": state,
+        "finished": state == "failed",
+        "try_number": 1,
+        "started": 1.77e9,
+    }
+    site.answer = lambda path, query: task(runs=[], total=total, task=ended, reason=reason, source="summary")
+    site.open("task/d/r/t/-1")
+    expect(site.page.get_by_role("status")).to_have_text(said)
+
+
+JUDGED = {
+    "verdict": "failed",
+    "reasons": [],
+    "more_reasons": 0,
+    "issues": [],
+    "more_issues": 0,
+    "flaky": 0,
+    "batch_id": "",
+    "started": None,
+    "ended": None,
+}
+
+
+def judged(counts: dict[str, int], outcomes: list[str]) -> dict[str, Any]:
+    """A judged task with these counts, and a list with these outcomes."""
+    ended = {"task_id": "t", "state": "failed", "finished": True, "try_number": 1, "started": 1.77e9}
+    rows = [
+        {"id": str(number), "title": str(number), "outcome": outcome, "seconds": None, "flaky": False}
+        for number, outcome in enumerate(outcomes)
+    ]
+    return task(
+        task=ended, summary={**JUDGED, "counts": counts}, runs=rows, total=len(rows), source="summary"
+    )
+
+
+def test_counts_are_those_of_the_list(site: Site) -> None:
+    """Where they differ, the page says why."""
+    counts = {"total": 4, "failed": 2, "passed": 2}
+    site.answer = lambda path, query: judged(counts, ["failed", "failed", "passed", "passed"])
+    site.open("task/d/r/t/-1")
+    choices = site.page.locator(".choices button")
+    expect(choices).to_have_text(["All", "Failed 2", "Passed 2"])
+    expect(site.page.get_by_text("These outcomes were judged")).to_have_count(0)
+    site.answer = lambda path, query: judged(counts, ["failed", "passed", "", ""])
+    site.open("task/d/r/t/-1")
+    expect(choices).to_have_text(["All", "Failed 1 of 2", "Passed 1 of 2"])
+    site.answer = lambda path, query: judged({"total": 2, "unknown": 1, "passed": 1}, ["running", "passed"])
+    site.open("task/d/r/t/-1")
+    expect(site.page.get_by_text("are now: 1 passed, 1 running.")).to_be_visible()
 
 
 def test_a_dag_runs_list_names_the_test(site: Site) -> None:

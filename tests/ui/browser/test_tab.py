@@ -73,10 +73,14 @@ def test_any_other_task(staged: Stage, runs: dict[str, str], visit: Visit) -> No
 
 
 def test_a_task_that_started_nothing(staged: Stage, runs: dict[str, str], visit: Visit) -> None:
-    """The tab points to the task's log, and the heading names the task."""
+    """The tab gives the log's reason, and so do the DAG run's list and the heading."""
     tab = visit().open(staged.task_page("refused", runs["refused"], "refused"))
-    expect(tab.get_by_role("heading", level=1)).to_have_text("No verdict · refused")
-    expect(tab.get_by_role("status")).to_contain_text("Nothing was started")
+    expect(tab.get_by_role("heading", level=1)).to_have_text(f"No verdict · test {catalog.UNKNOWN_ID}")
+    expect(tab.get_by_role("status")).to_contain_text("was not started: ")
+    expect(tab.get_by_role("status")).to_contain_text("not found")
+    expect(tab.get_by_text("Waited for runs")).to_have_count(0)
+    listed = visit().open(staged.dag_run_page("refused", runs["refused"]))
+    expect(listed.locator(".task .reasons")).to_contain_text("not found")
 
 
 def test_one_of_several_mapped_tasks(staged: Stage, runs: dict[str, str], visit: Visit) -> None:

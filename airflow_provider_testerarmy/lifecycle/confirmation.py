@@ -1,0 +1,111 @@
+"""Confirms failures: starts another round for failed tests before their try ends with a verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+from airflow_provider_testerarmy.exceptions import CredentialsRejected, RequestRefused, ServiceUnavailable
+from airflow_provider_testerarmy.lifecycle.record_backends import StoreUnavailable
+from airflow_provider_testerarmy.lifecycle.record_store import RecordStore
+from airflow_provider_testerarmy.lifecycle.service_session import ServiceSession
+from airflow_provider_testerarmy.lifecycle.start import Starter
+from airflow_provider_testerarmy.lifecycle.verdict import Judge
+from airflow_provider_testerarmy.runs.results import RunId, RunResult
+from airflow_provider_testerarmy.runs.service import RunRequest
+from airflow_provider_testerarmy.runs.submission.confirming import Plan, confirming_round
+from airflow_provider_testerarmy.runs.submission.record import PartState, Record
+from airflow_provider_testerarmy.runs.text import one_line, plural
+
+_TOO_LATE: Final = "the timeout has passed"
+_NOT_DURABLE: Final = "durable=False leaves no record of what was started"
+_TOO_MANY: Final = "the service can only run all tests again, which is more than max_reruns allows"
+
+
+class Confirmer:
+    """Confirms the failures of one try."""
+
+    def __init__(
+        self, session: ServiceSession, store: RecordStore, starter: Starter, judge: Judge, log: Any
+    ) -> None:
+        self._session = session
+        self._store = store
+        self._starter = starter
+        self._judge = judge
+        self._log = log
+        #: Why failures are not confirmed, for the verdict; empty if they are, or need not be.
+        self.why_not = ""
+
+    def start_round(
+        self,
+        known: Mapping[RunId, RunResult],
+        run_ids: Sequence[RunId],
+        deadline: float | None,
+        build_request: Callable[[], RunRequest | None],
+    ) -> bool:
+        """Start another round for the failures that the gate wants to confirm.
+
+        :param known: the results of all runs of this try.
+        :param deadline: when the wait ends, in seconds since the epoch; None for never.
+        :return: whether there are runs to wait for. If not, the verdict can be given.
+        :raises SubmissionUnclear: if it is unknown whether a run was started.
+        """
+        plan = self._judge.plan(known, self._store.record, run_ids)
+        self.why_not = plan.why_not
+        if not plan.tests:
+            return False
+        started = self._start(plan, known, run_ids, deadline, build_request)
+        if not started:
+            self._log.warning("The failures of %s stand: %s.", plural(len(plan.tests), "test"), self.why_not)
+        return started
+
+    def _start(
+        self,
+        plan: Plan,
+        known: Mapping[RunId, RunResult],
+        run_ids: Sequence[RunId],
+        deadline: float | None,
+        build_request: Callable[[], RunRequest | None],
+    ) -> bool:
+        before, rule, request = self._store.record, self._judge.rule, build_request()
+        if not self._store.remembered:
+            self.why_not = _NOT_DURABLE
+        elif deadline is not None and self._session.clock() >= deadline:
+            self.why_not = _TOO_LATE
+        elif rule is not None and request is not None:
+            results = [known[run_id] for run_id in dict.fromkeys(run_ids)]
+            record = confirming_round(self._session.service, request, before, results, plan.tests, rule)
+            if record is not None:
+                return self._submit(record, before, plan, request)
+            self.why_not = _TOO_MANY
+        return False
+
+    def _submit(self, record: Record, before: Record, plan: Plan, request: RunRequest) -> bool:
+        self._log.info(
+            "%s failed. Running %s again to confirm that.",
+            plural(len(plan.tests), "test").capitalize(),
+            "it" if len(plan.tests) == 1 else "them",
+        )
+        try:
+            # A later try that found only the runs of this round would take their passes for the verdict.
+            self._store.keep_for_certain(record)
+        except StoreUnavailable as error:
+            self._store.record, self.why_not = before, one_line(str(error), 200)
+            return False
+        try:
+            self._starter.submit_parts(request)
+        except (CredentialsRejected, RequestRefused, ServiceUnavailable) as error:
+            if self._store.record.unknown:
+                raise
+            self.why_not = one_line(str(error), 300)
+            self._give_up()
+        return any(part.active for part in self._store.record.parts.values())
+
+    def _give_up(self) -> None:
+        """Submit nothing more of this round, neither now nor in a later try."""
+        record = self._store.record
+        for name, part in record.parts.items():
+            if part.state is PartState.PLANNED:
+                record = record.with_part(name, replace(part, state=PartState.REFUSED, reason=self.why_not))
+        self._store.keep(record)
