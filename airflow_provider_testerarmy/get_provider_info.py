@@ -34,6 +34,7 @@ def get_provider_info() -> dict[str, Any]:
             _connection_type("TesterArmy", forms.TESTERARMY),
             _connection_type("Docket", forms.DOCKET),
         ],
+        "cli": [f"{_PACKAGE}.cli.definition.get_testerarmy_cli_commands"],
         "extra-links": [
             f"{_PACKAGE}.operators.testerarmy.TesterArmyRunLink",
             f"{_PACKAGE}.operators.docket.DocketRunLink",

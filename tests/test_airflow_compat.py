@@ -47,6 +47,7 @@ SEEN = {
     airflow_compat.KILL_WHILE_DEFERRED: lambda: hasattr(BaseTrigger, "on_kill"),
     airflow_compat.LISTENER: lambda: has_module("airflow.api_fastapi.core_api"),
     airflow_compat.FORM_FROM_INFO: lambda: "conn-fields" in providers_manager(),
+    airflow_compat.COMMANDS: lambda: "cli_command_functions" in providers_manager(),
     airflow_compat.UI_TAB: lambda: hasattr(AirflowPlugin, "external_views"),
     airflow_compat.ASYNC_CONNECTION: lambda: hasattr(BaseHook, "aget_connection"),
 }

@@ -33,6 +33,8 @@ ALLOWED = {
     "listener": {"runs", "lifecycle", "airflow_compat", "get_provider_info"},
     "plugin": {"listener", "ui", "airflow_compat"},
     "get_provider_info": {"hooks", ""},
+    "cli": {"runs", "lifecycle", "airflow_compat", ""},
+    "__main__": {"cli"},
     "sandbox": {""},
     "": set(),
 }

@@ -4,7 +4,8 @@ These internals are used because there is no public API for the purpose:
 
 * ``RuntimeTaskInstance.get_task_states`` (3.0+), in a worker or triggerer: reads the state of its own task. On
   2.11, both read it from the database.
-* ``airflow.state`` and its models (3.3+), in the API server and scheduler: reads what tasks have stored.
+* ``airflow.state`` and its models (3.3+), in the API server and scheduler: reads what tasks have stored. On the
+  command line: reads and writes the memories of gates.
 * ``SUPERVISOR_COMMS`` (3.0 to 3.2), in a worker: stores records in Airflow Variables. The public ``Variable`` only
   logs a failed write (https://github.com/apache/airflow/issues/68537), and reports a failed read as "not found",
   which would start a second run.
@@ -16,10 +17,12 @@ These internals are used because there is no public API for the purpose:
 
 from __future__ import annotations
 
+from airflow_provider_testerarmy.airflow_compat.asset_database import MemoryDatabase, NoMemoryStore
 from airflow_provider_testerarmy.airflow_compat.asset_states import memory_store, with_memory_inlet
 from airflow_provider_testerarmy.airflow_compat.features import (
     ASSET_STATE_STORE,
     ASYNC_CONNECTION,
+    COMMANDS,
     FEATURES,
     FORM_FROM_INFO,
     KILL_WHILE_DEFERRED,
@@ -68,6 +71,7 @@ from airflow_provider_testerarmy.airflow_compat.variables import (
 __all__ = [
     "ASSET_STATE_STORE",
     "ASYNC_CONNECTION",
+    "COMMANDS",
     "FEATURES",
     "FORM_FROM_INFO",
     "GONE",
@@ -76,6 +80,8 @@ __all__ = [
     "TASK_STATE_STORE",
     "UI_TAB",
     "Feature",
+    "MemoryDatabase",
+    "NoMemoryStore",
     "TaskName",
     "aget_connection",
     "aown_state",

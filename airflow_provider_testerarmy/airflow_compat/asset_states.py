@@ -31,6 +31,12 @@ def memory_store(context: Mapping[str, Any]) -> Any:
         return None
 
 
+def memory_asset() -> tuple[str, str]:
+    """The name and the URI of the asset as Airflow stores them; it adds a slash to the URI."""
+    asset = _asset()
+    return asset.name, asset.uri
+
+
 @cache
 def _asset() -> Any:
     from airflow.sdk import Asset

@@ -74,6 +74,12 @@ ASSET_STATE_STORE: Final = Feature(
     "the asset state store",
     "`memory_path`, a folder or a place in an object store",
 )
+COMMANDS: Final = Feature(
+    "`airflow testerarmy …` on the command line",
+    (3, 2),
+    "`cli` of the provider info",
+    "`python -m airflow_provider_testerarmy …`",
+)
 ASYNC_CONNECTION: Final = Feature(
     "The triggerer reads connections in its event loop",
     (3, 1),
@@ -87,6 +93,7 @@ FEATURES: Final = (
     ASSET_STATE_STORE,
     KILL_WHILE_DEFERRED,
     FORM_FROM_INFO,
+    COMMANDS,
     UI_TAB,
     ASYNC_CONNECTION,
     LISTENER,

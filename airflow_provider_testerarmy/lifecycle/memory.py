@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 from uuid import uuid4
 
 from airflow_provider_testerarmy import airflow_compat
 from airflow_provider_testerarmy.client.http.errors import RequestInvalid
 from airflow_provider_testerarmy.lifecycle.parameters import NO_PLACE, needs_memory
+from airflow_provider_testerarmy.lifecycle.quarantine_file import Declared, read_quarantines
 from airflow_provider_testerarmy.lifecycle.reporting import write_file
 from airflow_provider_testerarmy.runs.memory import ring
 from airflow_provider_testerarmy.runs.memory.codec import PART
+from airflow_provider_testerarmy.runs.memory.directory import describe
 from airflow_provider_testerarmy.runs.memory.judge import Judged, judge
 from airflow_provider_testerarmy.runs.memory.model import Memory, NightRef, Unreadable
 from airflow_provider_testerarmy.runs.memory.port import Scope, Storage, StorageFault
@@ -31,37 +34,58 @@ def open_memory(
     context: Mapping[str, Any],
     owner: str,
     build_request: Callable[[], RunRequest | None],
+    *,
+    starting: bool,
 ) -> TaskMemory | None:
-    """The memory that the gate of a task needs; None if it needs none. This reads nothing.
+    """The memory that the gate of a task needs; None if it needs none. This reads the quarantine file alone.
 
     :param path: the folder of the memory, None for Airflow's own store.
     :param owner: the service and connection, which tell apart targets with the same id.
     :param build_request: called when the runs are judged, because a resumed try has no request yet.
-    :raises RequestInvalid: if there is no place for the memory.
+    :param starting: whether runs may still be started. A file that is not valid must not hide the verdict on runs
+        that were started before.
+    :raises RequestInvalid: if there is no place for the memory, or if the quarantine file is not valid.
     """
+    declared = _declared(gate, context)
+    if declared.invalid and starting:
+        raise RequestInvalid(f"{declared.fault} Correct the file.")
+    ti = context["ti"]
+    night = f"{ti.dag_id}/{ti.run_id}"
     if not needs_memory(gate):
-        return None
+        return TaskMemory(None, owner, night, build_request, declared) if gate.quarantine_file else None
     store = None if path else airflow_compat.memory_store(context)
     if not path and store is None:
         raise RequestInvalid(NO_PLACE)
     storage: Storage = FolderStorage(path) if path else AirflowStorage(store)
-    ti = context["ti"]
-    return TaskMemory(storage, owner, f"{ti.dag_id}/{ti.run_id}", build_request)
+    return TaskMemory(storage, owner, night, build_request, declared)
+
+
+def _declared(gate: QualityGate, context: Mapping[str, Any]) -> Declared:
+    if not gate.quarantine_file:
+        return Declared()
+    return read_quarantines(gate.quarantine_file, getattr(context.get("dag"), "fileloc", None) or "")
 
 
 class TaskMemory:
-    """The memory of one task.
+    """The memory of one task, and what people have quarantined in a file.
 
+    :param storage: None for a gate that needs no earlier nights.
     :param night: names the DAG run. Every try and every task of it replaces the same night.
     """
 
     def __init__(
-        self, storage: Storage, owner: str, night: str, build_request: Callable[[], RunRequest | None]
+        self,
+        storage: Storage | None,
+        owner: str,
+        night: str,
+        build_request: Callable[[], RunRequest | None],
+        declared: Declared,
     ) -> None:
         self._storage = storage
         self._owner = owner
         self._night = night
         self._build_request = build_request
+        self._declared = declared
 
     def judge(
         self, gate: QualityGate, results: Sequence[RunResult], *, now: float
@@ -71,23 +95,40 @@ class TaskMemory:
         :param now: seconds since the epoch.
         :return: the judged night, and why it is not remembered (None if it is).
         """
-        scope, tonight, memory = self._read(now)
-        judged = judge(gate, results, memory, tonight)
+        if self._storage is None:
+            return self._judge(gate, results, Memory(), NightRef.of(self._night, now)), None
+        scope, tonight, memory = self._read(self._storage, now)
+        judged = self._judge(gate, results, memory, tonight)
         if scope is None:
             return judged, str(memory)
         # A storage may raise anything, and none of it may hide the verdict.
         try:
-            token = uuid4().hex
-            return judged, ring.remember(self._storage, scope, judged.night, now=now, token=token)
+            describe(self._storage, scope)
+            return judged, ring.remember(self._storage, scope, judged.night, now=now, token=uuid4().hex)
         except Exception as error:
             return judged, _said(error)
 
     def preview(self, gate: QualityGate, results: Sequence[RunResult], *, now: float) -> Judged:
         """As :meth:`judge`, without remembering the night."""
-        _, tonight, memory = self._read(now)
-        return judge(gate, results, memory, tonight)
+        if self._storage is None:
+            return self._judge(gate, results, Memory(), NightRef.of(self._night, now))
+        _, tonight, memory = self._read(self._storage, now)
+        return self._judge(gate, results, memory, tonight)
 
-    def _read(self, now: float) -> tuple[Scope | None, NightRef, Memory | Unreadable]:
+    def _judge(
+        self,
+        gate: QualityGate,
+        results: Sequence[RunResult],
+        memory: Memory | Unreadable,
+        tonight: NightRef,
+    ) -> Judged:
+        judged = judge(gate, results, memory, tonight, self._declared.quarantines)
+        if not self._declared.fault:
+            return judged
+        said = f"{self._declared.fault} It excludes no test from this verdict."
+        return replace(judged, verdict=replace(judged.verdict, reasons=(said, *judged.verdict.reasons)))
+
+    def _read(self, storage: Storage, now: float) -> tuple[Scope | None, NightRef, Memory | Unreadable]:
         tonight = NightRef.of(self._night, now)
         try:
             request = self._build_request()
@@ -95,7 +136,7 @@ class TaskMemory:
                 return None, tonight, Unreadable("the target is unknown")
             scope = _scope(self._owner, request)
             tonight = NightRef.of(self._night, now, *_tested(request))
-            return scope, tonight, ring.load(self._storage, scope, now=now)
+            return scope, tonight, ring.load(storage, scope, now=now)
         except Exception as error:
             return None, tonight, Unreadable(_said(error))
 
@@ -121,7 +162,7 @@ class AirflowStorage:
         try:
             found: str | None = self._store.get(key)
         except Exception as error:
-            raise StorageFault(_said(error)) from error
+            raise storage_fault(error) from error
         return found
 
     def set(self, key: str, text: str) -> None:
@@ -129,14 +170,14 @@ class AirflowStorage:
         try:
             self._store.set(key, text)
         except Exception as error:
-            raise StorageFault(_said(error)) from error
+            raise storage_fault(error) from error
 
     def delete(self, key: str) -> None:
         """Remove a text."""
         try:
             self._store.delete(key)
         except Exception as error:
-            raise StorageFault(_said(error)) from error
+            raise storage_fault(error) from error
 
 
 class FolderStorage:
@@ -154,7 +195,7 @@ class FolderStorage:
         except FileNotFoundError:
             return None
         except Exception as error:
-            raise StorageFault(_said(error)) from error
+            raise storage_fault(error) from error
         return content.decode("utf-8", "replace")
 
     def set(self, key: str, text: str) -> None:
@@ -162,7 +203,7 @@ class FolderStorage:
         try:
             write_file(f"{self._folder}/{key}.json", text.encode())
         except Exception as error:
-            raise StorageFault(_said(error)) from error
+            raise storage_fault(error) from error
 
     def delete(self, key: str) -> None:
         """Remove a text."""
@@ -171,12 +212,27 @@ class FolderStorage:
         except FileNotFoundError:
             return
         except Exception as error:
-            raise StorageFault(_said(error)) from error
+            raise storage_fault(error) from error
+
+    def keys(self) -> Iterator[str]:
+        """All keys."""
+        from airflow.providers.common.compat.sdk import ObjectStoragePath
+
+        try:
+            names = [each.name for each in ObjectStoragePath(self._folder).iterdir()]
+        except Exception as error:
+            raise storage_fault(error) from error
+        return (name.removesuffix(".json") for name in names if name.endswith(".json"))
 
     def _object(self, key: str) -> Any:
         from airflow.providers.common.compat.sdk import ObjectStoragePath
 
         return ObjectStoragePath(f"{self._folder}/{key}.json")
+
+
+def storage_fault(error: Exception) -> StorageFault:
+    """What a storage's client raised, as the fault that the memory expects."""
+    return StorageFault(_said(error))
 
 
 def _said(error: Exception) -> str:

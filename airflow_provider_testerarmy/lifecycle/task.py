@@ -226,7 +226,7 @@ class LifecycleTask(BaseOperator):
 
         try:
             options, request = self._options(), build_request()
-            options = replace(options, memory=self._memory(options.gate, context))
+            options = replace(options, memory=self._memory(options.gate, context, build_request))
             lifecycle = Lifecycle(self.hook, options, request, context, self.log)
         except (RequestInvalid, GateInvalid) as error:
             raise RequestRefused(f"{error} {self._stop_earlier(context)}") from error
@@ -286,20 +286,21 @@ class LifecycleTask(BaseOperator):
             softened=bool(getattr(self, "soft_fail", False) or getattr(self, "never_fail", False)),
         )
 
-    def _memory(self, gate: QualityGate, context: Any) -> TaskMemory | None:
+    def _memory(self, gate: QualityGate, context: Any, build_request: Any) -> TaskMemory | None:
         """The memory of the gate, None if it needs none.
 
-        :raises RequestInvalid: if there is no place for it.
+        :raises RequestInvalid: if there is no place for it, or if the quarantine file is not valid.
         """
-        if not parameters.needs_memory(gate) and gate.confirm is None:
+        if not (parameters.needs_memory(gate) or gate.quarantine_file or gate.confirm):
             return None
         from airflow_provider_testerarmy.client.http.errors import RequestInvalid
         from airflow_provider_testerarmy.lifecycle.memory import open_memory
 
-        if not self._remembers:
+        if not self._remembers and (gate.confirm or parameters.needs_memory(gate)):
             raise RequestInvalid(parameters.NO_RERUNS if gate.confirm else parameters.NO_TARGET)
-        hook, path = self.hook, parameters.memory_path(self.memory_path)
-        return open_memory(gate, path, context, f"{hook.path} {hook.conn_id}", self._whole_request)
+        starting = build_request != self._outline
+        path, owner = parameters.memory_path(self.memory_path), f"{self.hook.path} {self.hook.conn_id}"
+        return open_memory(gate, path, context, owner, self._whole_request, starting=starting)
 
     def _whole_request(self) -> RunRequest | None:
         """The request with its body, also for a try that only resumes; None if the task starts no runs."""

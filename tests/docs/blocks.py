@@ -26,7 +26,7 @@ NOT_RUN = {
 #: Languages whose blocks are not executed, and why.
 NOT_CODE = {
     "": "a drawing",
-    "yaml": "a workflow of GitHub, which only GitHub can run; it is parsed",
+    "yaml": "a workflow of GitHub, which only GitHub can run, or a quarantine file; both are parsed",
 }
 
 

@@ -23,7 +23,7 @@ FLOORS = (
     {"client", "runs"},
     {"hooks", "triggers", "reports", "exceptions"},
     {"lifecycle"},
-    {"operators", "sensors", "ui", "listener", "plugin"},
+    {"operators", "sensors", "ui", "cli", "listener", "plugin"},
 )
 
 Graph = Mapping[str, set[str]]

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from airflow_provider_testerarmy.lifecycle.quarantine_file import read_quarantines
 from tests.client.docket.test_webhooks import BODY, SECRET, sign
 from tests.docs.blocks import ALL, NOT_CODE, REPOSITORY, Block, why_not_run
 from tests.rig.database import SQLiteDatabase, run_migration
@@ -67,9 +68,15 @@ def test_there_is_no_other_kind_of_block():
 
 
 @pytest.mark.parametrize("block", [block for block in ALL if block.language == "yaml"], ids=str)
-def test_a_workflow_is_yaml(block: Block):
-    """With jobs in it."""
-    assert yaml.safe_load(block.text)["jobs"]
+def test_yaml_is_a_workflow_or_a_quarantine_file(block: Block, tmp_path: Path):
+    """A workflow has jobs; the gate reads a quarantine file."""
+    document = yaml.safe_load(block.text)
+    if not isinstance(document, list):
+        assert document["jobs"]
+        return
+    (tmp_path / "quarantine.yaml").write_text(block.text)
+    declared = read_quarantines("quarantine.yaml", str(tmp_path / "dag.py"))
+    assert (declared.fault, len(declared.quarantines)) == ("", len(document))
 
 
 @pytest.mark.integration

@@ -81,15 +81,16 @@ def decode_night(parts: Sequence[object]) -> Night | Unreadable:
     return _guarded(lambda: _night(parts))
 
 
-def loads(text: object) -> Any:
+def loads(text: object, limit: int = PART) -> Any:
     """A JSON document, strictly: bounded, without repeated names, without what is no JSON number.
 
+    :param limit: the most bytes that it may have.
     :raises Mistrust: for anything else.
     """
     if not isinstance(text, str):
         _wrong(f"a {type(text).__name__} instead of text")
-    if len(text) > PART or len(text.encode("utf-8", "surrogatepass")) > PART:
-        _wrong(f"a document of more than {PART} bytes")
+    if len(text) > limit or len(text.encode("utf-8", "surrogatepass")) > limit:
+        _wrong(f"a document of more than {limit} bytes")
     try:
         return json.loads(text, object_pairs_hook=_unique, parse_constant=_no_number)
     except Mistrust:

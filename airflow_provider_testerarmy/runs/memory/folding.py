@@ -26,6 +26,7 @@ from airflow_provider_testerarmy.runs.memory.model import (
     Streak,
     TestMemory,
     plain,
+    test_key,
 )
 
 #: Seconds after its end for which a quarantine that nobody lifted stays in the memory of a test that is gone.
@@ -68,6 +69,23 @@ def without_night(memory: Memory, key: str) -> Memory:
         return memory
     tests = {test_id: _without(test, place) for test_id, test in memory.tests.items()}
     return Memory(memory.nights[:place] + memory.nights[place + 1 :], tests)
+
+
+def without_test(memory: Memory, test_id: str, now: int) -> Memory:
+    """The memory without what is known of one test.
+
+    A note of its quarantine may still be in a cell, and be folded in again. A later note that lifts it prevents
+    that.
+
+    :param now: seconds since the epoch.
+    """
+    key = test_key(test_id)
+    tests = {each: test for each, test in memory.tests.items() if each != key}
+    if (held := memory.test(test_id).quarantine) is not None:
+        since = max(now, held.since)
+        lifted = Quarantine.of(held.owner, "forgotten", since, since, lifted=True)
+        tests[key] = TestMemory(ABSENT * len(memory.nights), quarantine=lifted)
+    return Memory(memory.nights, dict(sorted(tests.items())))
 
 
 def chosen(test_ids: Iterable[str]) -> frozenset[str]:

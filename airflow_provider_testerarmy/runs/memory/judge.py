@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Final
 
 from airflow_provider_testerarmy.runs.memory.folding import chosen, without_night
@@ -28,6 +29,7 @@ from airflow_provider_testerarmy.runs.memory.model import (
     Memory,
     Night,
     NightRef,
+    Quarantine,
     Seen,
     TestMemory,
     Unreadable,
@@ -126,7 +128,11 @@ class _Test:
 
 
 def judge(
-    gate: QualityGate, results: Sequence[RunResult], memory: Memory | Unreadable, tonight: NightRef
+    gate: QualityGate,
+    results: Sequence[RunResult],
+    memory: Memory | Unreadable,
+    tonight: NightRef,
+    declared: Mapping[str, Quarantine] = MappingProxyType({}),
 ) -> Judged:
     """The verdict on a night's results, by what is remembered.
 
@@ -134,9 +140,10 @@ def judge(
     changes that where there is no memory yet, and not where it cannot be read.
 
     :param results: of runs that are all finished.
+    :param declared: a file's quarantines by the keys of their tests.
     """
     past = None if isinstance(memory, Unreadable) else without_night(memory, tonight.key)
-    tests = _by_test(gate, results, past or Memory(), tonight)
+    tests = _by_test(gate, results, past or Memory(), tonight, declared)
     found = {
         key: _finding(gate, past, test, tonight)
         for key, test in tests.items()
@@ -148,7 +155,11 @@ def judge(
     notes = {run.run_id: one.text for key, one in found.items() for run in tests[key].runs if one.text}
     verdict = gate.judge(results, set_aside, notes)
     kind = VerdictKind.FAILED if any(test.ruling.overdue for test in tests.values()) else verdict.kind
-    said = (*_first_lines(gate, memory, past, found.values()), *_quarantine_lines(tests.values()))
+    said = (
+        *_first_lines(gate, memory, past, found.values()),
+        *_quarantine_lines(tests.values()),
+        *_unmatched(declared.keys() - tests.keys()),
+    )
     verdict = replace(verdict, kind=kind, reasons=(*said, *verdict.reasons))
     return Judged(verdict, _night(tonight, tests), tuple(found.values()))
 
@@ -157,7 +168,11 @@ def judge(
 
 
 def _by_test(
-    gate: QualityGate, results: Sequence[RunResult], past: Memory, tonight: NightRef
+    gate: QualityGate,
+    results: Sequence[RunResult],
+    past: Memory,
+    tonight: NightRef,
+    declared: Mapping[str, Quarantine],
 ) -> dict[str, _Test]:
     """The tests that the gate may judge or leave out, and those that it only reports."""
     runs: dict[str, list[RunResult]] = {}
@@ -168,7 +183,9 @@ def _by_test(
     for key, own in runs.items():
         seen, before = _seen(gate, own), past.test(key)
         blocking = gate.is_blocking(own[0])
-        ruling = rule_on(gate.quarantine, past, before, seen.letter, tonight.at) if blocking else Ruling()
+        ruling = Ruling()
+        if blocking:
+            ruling = rule_on(gate.quarantine, past, before, seen.letter, tonight.at, declared.get(key))
         tests[key] = _Test(tuple(own), seen, blocking, before, ruling)
     return tests
 
@@ -297,9 +314,20 @@ def _first_lines(
 def _quarantine_lines(tests: Iterable[_Test]) -> Iterator[str]:
     for test in tests:
         if test.ruling.overdue:
-            yield (
-                f"{test.title}: the quarantine is past its end ({test.ruling.note}). Fix the test: the "
-                f"gate fails until it has passed {IN_A_ROW} nights in a row."
+            further = (
+                "extend or remove its entry in the quarantine file."
+                if test.ruling.in_file
+                else "extend or lift the quarantine. The gate fails until then, or until the test has passed "
+                f"{IN_A_ROW} nights in a row."
             )
+            yield f"{test.title}: the quarantine is past its end ({test.ruling.note}). Fix the test, or {further}"
         elif test.ruling.nearing:
             yield f"Warning: {test.title}: {test.ruling.note}."
+
+
+def _unmatched(keys: Collection[str]) -> Iterator[str]:
+    """Report ids that match no run, because nothing else shows a typo in the file."""
+    if keys:
+        shown = ", ".join(one_line(each, 60) for each in sorted(keys)[:_SHOWN])
+        more = f", and {len(keys) - _SHOWN} more" if len(keys) > _SHOWN else ""
+        yield f"Warning: the quarantine file has tests that match no run: {shown}{more}. Check them."

@@ -24,6 +24,14 @@ class Storage(Protocol):
         """Remove a text; one that is not there is no error."""
 
 
+class Prefixed(Protocol):
+    """What names the keys of a memory: a :class:`Scope`, or an entry of a list."""
+
+    @property
+    def prefix(self) -> str:
+        """What every key of it begins with."""
+
+
 class StorageFault(Exception):
     """A storage that did not answer; the memory counts as one that cannot be read."""
 

@@ -36,6 +36,7 @@ class Ruling:
     :param overdue: whether its end has passed and nobody has decided.
     :param change: what is to be remembered of it, None where nothing changes.
     :param note: what is said of it.
+    :param in_file: whether a file beside the DAG declares it.
     """
 
     held: bool = False
@@ -43,15 +44,28 @@ class Ruling:
     overdue: bool = False
     change: Quarantine | None = None
     note: str = ""
+    in_file: bool = False
 
 
-def rule_on(rule: QuarantineRule | None, memory: Memory, test: TestMemory, letter: str, now: int) -> Ruling:
+def rule_on(
+    rule: QuarantineRule | None,
+    memory: Memory,
+    test: TestMemory,
+    letter: str,
+    now: int,
+    declared: Quarantine | None = None,
+) -> Ruling:
     """What a test's quarantine means this night.
+
+    A file's quarantine comes before a person's in the memory, and that one before the gate's.
 
     :param memory, test: as they were before this night.
     :param letter: the test's outcome of this night, as if it were judged.
+    :param declared: the quarantine of a file.
     """
     held = test.quarantine if test.quarantine and not test.quarantine.lifted else None
+    if declared is not None:
+        return _declared(declared, held, now)
     if held is None:
         return _enter(rule, memory, test, letter, now)
     last = [letter.upper(), *(each.upper() for _, each in memory.conclusive(test))][:IN_A_ROW]
@@ -63,12 +77,23 @@ def rule_on(rule: QuarantineRule | None, memory: Memory, test: TestMemory, lette
     if full and by_gate and FAILING.issuperset(last):
         said = f"left quarantine: it failed {IN_A_ROW} nights in a row, so it is broken and not flaky"
         return Ruling(change=_lifted(held, said, now), note=said)
+    return _in_force(held, now)
+
+
+def _in_force(held: Quarantine, now: int) -> Ruling:
     whose = f"in quarantine by {held.owner or 'nobody'}: {held.reason or 'no reason given'}"
-    if overdue:
+    if held.until <= now:
         return Ruling(overdue=True, note=whose)
     days = -(-(held.until - now) // 86_400)
     nearing = held.until - now <= NEARING
     return Ruling(True, nearing, note=f"{whose}; ends in {plural(days, 'day')}" if nearing else whose)
+
+
+def _declared(declared: Quarantine, held: Quarantine | None, now: int) -> Ruling:
+    """A person has decided, so what the gate decided by itself ends; else it would be overdue after the file's."""
+    by_gate = held is not None and held.owner == GATE
+    change = _lifted(held, "a file quarantines it", now) if held and by_gate else None
+    return replace(_in_force(declared, now), in_file=True, change=change)
 
 
 def transitions(letters: Iterable[str]) -> int:

@@ -39,7 +39,8 @@ from airflow_provider_testerarmy.runs.memory.codec import (
     fields,
     whole,
 )
-from airflow_provider_testerarmy.runs.memory.folding import fold, fold_all
+from airflow_provider_testerarmy.runs.memory.directory import name_key
+from airflow_provider_testerarmy.runs.memory.folding import fold, fold_all, without_test
 from airflow_provider_testerarmy.runs.memory.model import (
     LATEST,
     NIGHTS,
@@ -49,7 +50,7 @@ from airflow_provider_testerarmy.runs.memory.model import (
     Unreadable,
     plain,
 )
-from airflow_provider_testerarmy.runs.memory.port import Scope, Storage, StorageFault
+from airflow_provider_testerarmy.runs.memory.port import Prefixed, Scope, Storage, StorageFault
 
 T = TypeVar("T")
 
@@ -103,7 +104,7 @@ class _Changed(Exception):
     """Another run has written meanwhile, so what was read may not belong together."""
 
 
-def load(storage: Storage, scope: Scope, *, now: float) -> Memory | Unreadable:
+def load(storage: Storage, scope: Prefixed, *, now: float) -> Memory | Unreadable:
     """The memory; an empty one where there is none, and why where it cannot be read.
 
     :param now: seconds since the epoch.
@@ -122,7 +123,7 @@ def remember(storage: Storage, scope: Scope, night: Night, *, now: float, token:
     return _attempt(storage, remember_steps(scope, night, now, token))
 
 
-def forget(storage: Storage, scope: Scope, *, now: float) -> str | None:
+def forget(storage: Storage, scope: Prefixed, *, now: float) -> str | None:
     """Delete the memory, one that cannot be read too; None when that is done."""
     return _attempt(storage, forget_steps(scope, now))
 
@@ -133,7 +134,12 @@ def restore(storage: Storage, scope: Scope, memory: Memory, *, now: float, token
     return failed or _attempt(storage, restore_steps(scope, memory, now, token))
 
 
-def load_steps(scope: Scope, now: float) -> Steps[Memory | Unreadable]:
+def forget_test(storage: Storage, scope: Scope, test_id: str, *, now: float, token: str) -> str | None:
+    """Delete what is remembered of one test; None when that is done. No other run's night is lost by it."""
+    return _attempt(storage, forget_test_steps(scope, test_id, now, token))
+
+
+def load_steps(scope: Prefixed, now: float) -> Steps[Memory | Unreadable]:
     """As :func:`load`, step by step."""
     found = yield from _load(scope, _day(now))
     return found if isinstance(found, Unreadable) else found.memory
@@ -174,7 +180,23 @@ def restore_steps(scope: Scope, memory: Memory, now: float, token: str) -> Steps
     return None
 
 
-def forget_steps(scope: Scope, now: float) -> Steps[str | None]:
+def forget_test_steps(scope: Scope, test_id: str, now: float, token: str) -> Steps[str | None]:
+    """As :func:`forget_test`, step by step."""
+    loaded = yield from _load(scope, _day(now))
+    if isinstance(loaded, Unreadable):
+        return loaded.reason
+    owned = {cell for cell, label in loaded.labels.items() if label}
+    cell = yield from claim(scope.prefix, _day(now), token, owned)
+    if cell is None:
+        return f"there were more than {WRITERS} writes today"
+    memory = without_test(loaded.memory, test_id, int(now))
+    since = min(loaded.since, cell.day)
+    if not (yield from _publish(scope.prefix, cell, _Label(NightRef.of(token, now), 0, 0), memory, since)):
+        return "another run has written meanwhile"
+    return None
+
+
+def forget_steps(scope: Prefixed, now: float) -> Steps[str | None]:
     """As :func:`forget`, step by step."""
     prefix, today = scope.prefix, _day(now)
     try:
@@ -182,6 +204,7 @@ def forget_steps(scope: Scope, now: float) -> Steps[str | None]:
     except Mistrust:
         pointed = None
     yield Delete(_pointer_key(prefix))
+    yield Delete(name_key(prefix))
     cell, since = pointed or (Cell(today), today)
     first = max(min(since, cell.day - BEHIND, today - BEHIND), today - OLDEST - BEHIND)
     for day in sorted({cell.day, *range(first, today + _AHEAD + 1)}):
@@ -207,7 +230,7 @@ def _said(fault: StorageFault) -> str:
     return plain(str(fault), 200) or "the storage did not answer"
 
 
-def _load(scope: Scope, today: int) -> Steps[_Loaded | Unreadable]:
+def _load(scope: Prefixed, today: int) -> Steps[_Loaded | Unreadable]:
     # Each writer changes the pointer twice, so those of a whole day cannot keep a reader from its end.
     for _ in range(2 * WRITERS + 1):
         try:

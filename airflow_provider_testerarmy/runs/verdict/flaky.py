@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import timedelta
+from pathlib import PurePath
 from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -31,6 +32,9 @@ def _span(value: Any) -> Any:
         return float(text) if _NUMBER.fullmatch(text) else text.upper() if text.startswith("p") else text
     return value
 
+
+#: The suffixes of a quarantine file.
+SUFFIXES: Final = (".yaml", ".yml", ".json")
 
 #: A duration: a number of seconds, a ``timedelta``, or text such as ``7d``, ``12h``, ``90m``.
 Span = Annotated[timedelta, BeforeValidator(_span), Field(gt=timedelta(0), le=_LONGEST)]
@@ -111,3 +115,16 @@ def quarantine_rule(value: Any) -> Any:
     """The rule from a dict, or from the text of one."""
     found = literal(value) if isinstance(value, str) else None
     return value if found is None else found
+
+
+def quarantine_path(value: Any) -> Any:
+    """The path of a quarantine file as text; its suffix says how it is written."""
+    path = str(value) if isinstance(value, PurePath) else value
+    if not isinstance(path, str):
+        return path
+    path = path.strip()
+    if "://" in path:
+        raise ValueError("it must be a local path, relative to the folder of the DAG file")
+    if not path.lower().endswith(SUFFIXES):
+        raise ValueError(f"it must end in {', '.join(SUFFIXES)}")
+    return path

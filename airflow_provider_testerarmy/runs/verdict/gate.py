@@ -36,6 +36,7 @@ from airflow_provider_testerarmy.runs.verdict.flaky import (
     QuarantineRule,
     Span,
     confirm_rule,
+    quarantine_path,
     quarantine_rule,
 )
 
@@ -70,7 +71,7 @@ class Verdict:
 #: The maximum number of unmatched ids in a reason.
 SHOWN_IDS: Final = 5
 #: Fields left out of the text while they have their defaults, so that gates from before them keep their digest.
-_LATER: Final = ("fail_on", "known_for", "baseline", "on_flaky", "quarantine", "confirm")
+_LATER: Final = ("fail_on", "known_for", "baseline", "on_flaky", "quarantine", "confirm", "quarantine_file")
 
 
 class GateInvalid(ValueError):
@@ -92,7 +93,7 @@ def _plain(name: str, value: Any) -> Any:
     if isinstance(value, bool) and name in ("min_pass_rate", "max_severity"):
         # bool is a subclass of int, so True would be accepted as severity 1.
         return str(value)
-    if isinstance(value, str) and name != "non_blocking_tests":
+    if isinstance(value, str) and name not in ("non_blocking_tests", "quarantine_file"):
         return value.strip().lower()
     return value
 
@@ -121,6 +122,7 @@ class QualityGate(BaseModel):
     :param on_flaky: ``pass`` counts a test that failed first and then passed as passed, ``fail`` as failed.
     :param quarantine: which flaky tests are left out: ``{"after_transitions": 4, "of": 10, "for": "14d"}`` leaves
         out, for 14 days, a test that changed 4 times between passed and failed in 10 nights. None: no test.
+    :param quarantine_file: a YAML or JSON file of tests that people quarantine; a path relative to the DAG file.
     :param confirm: runs a failed test again before it counts: ``{"times": 2, "of": 3}`` needs two failures in three
         runs, and a number so many failures in as many runs. None: the first failure counts.
     """
@@ -140,6 +142,7 @@ class QualityGate(BaseModel):
     baseline: Literal["fail", "accept"] = "fail"
     on_flaky: Literal["pass", "fail"] = "pass"
     quarantine: Annotated[QuarantineRule | None, BeforeValidator(quarantine_rule)] = None
+    quarantine_file: Annotated[str | None, BeforeValidator(quarantine_path)] = None
     confirm: Annotated[ConfirmRule | None, BeforeValidator(confirm_rule)] = None
 
     @model_validator(mode="before")

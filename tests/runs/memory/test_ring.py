@@ -10,8 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_testerarmy.runs.memory import cells
-from airflow_provider_testerarmy.runs.memory.model import Memory, Unreadable
-from airflow_provider_testerarmy.runs.memory.ring import forget, load, remember, remember_steps, restore
+from airflow_provider_testerarmy.runs.memory.model import Memory, Night, NightRef, Quarantine, Unreadable
+from airflow_provider_testerarmy.runs.memory.ring import (
+    forget,
+    forget_test,
+    forget_test_steps,
+    load,
+    remember,
+    remember_steps,
+    restore,
+)
 from tests.runs.memory.store import DAY, SCOPE, START, Texts, Writer, keys, night
 
 
@@ -298,3 +306,39 @@ def test_what_was_exported_is_restored():
 def test_nothing_is_an_empty_memory():
     """Which is not one that cannot be read."""
     assert load(Texts(), SCOPE, now=START) == Memory()
+
+
+@given(data=st.data(), runs=st.integers(1, 5))
+@settings(max_examples=150, deadline=None)
+def test_forgetting_a_test_loses_no_night_of_a_run_that_writes_at_once(data, runs):
+    """Every order of their steps: at worst the test is still remembered."""
+    storage = Texts()
+    for number in range(2):
+        one = night(number, {"a": "P", "b": "F"}, key=f"before {number}")
+        remember(storage, SCOPE, one, now=START, token=f"before {number}")
+    steps = forget_test_steps(SCOPE, "b", START, "token of forget")
+    writers = [writer(f"r{number}", number + 2) for number in range(runs)]
+    interleaved(
+        storage,
+        [*writers, Writer("forget", steps)],
+        lambda active: data.draw(st.integers(0, active - 1)),
+    )
+    memory = load(storage, SCOPE, now=START)
+    assert sorted(keys(memory)) == sorted(["before 0", "before 1", *(each.name for each in writers)])
+    assert memory.tests["a"].letters.count("P") == runs + 2
+
+
+def test_a_forgotten_test_does_not_come_back():
+    """Neither its outcomes nor a note of its quarantine that is still in a cell; a later note does."""
+    storage = Texts()
+    remember(storage, SCOPE, night(0, {"a": "P", "b": "F"}), now=START, token="n")
+    note = Quarantine.of("ada", "why", START + 5, START + DAY)
+    remember(storage, SCOPE, Night(NightRef.of("note", START), {}, {"b": note}), now=START, token="o")
+    assert forget_test(storage, SCOPE, "B", now=START + 1, token="p") is None
+    memory = load(storage, SCOPE, now=START + 1)
+    assert memory.tests["a"].letters == "P"
+    assert (memory.tests["b"].letters, memory.tests["b"].quarantine.lifted) == (".", True)
+    later = Quarantine.of("ada", "why", START + 9, START + DAY)
+    one = Night(NightRef.of("later", START + 9), {}, {"b": later})
+    remember(storage, SCOPE, one, now=START + 9, token="q")
+    assert load(storage, SCOPE, now=START + 9).tests["b"].quarantine == later

@@ -1,0 +1,1 @@
+"""The command line: `airflow testerarmy …`, and `python -m airflow_provider_testerarmy …` on every Airflow."""
