@@ -20,8 +20,17 @@ async function start() {
   await page.start(...names);
 }
 
-start().catch((error) => {
+function fail(error) {
   const refused = error instanceof ApiError;
   show(empty(refused ? error.title : "Something went wrong", refused ? error.message : "The page could not be displayed. Reload it."));
   if (!refused) console.error(error);
+}
+
+// A later request may be refused as well, for example once the session has ended: what is shown may not be true any more.
+window.addEventListener("unhandledrejection", (event) => {
+  if (!(event.reason instanceof ApiError)) return;
+  event.preventDefault();
+  fail(event.reason);
 });
+
+start().catch(fail);

@@ -166,6 +166,50 @@ def test_nothing_moves_under_the_reader(site: Site) -> None:
     assert page.evaluate("document.querySelector('#run-a details') === window.kept && window.kept.open")
 
 
+def test_nothing_moves_in_the_list_of_a_dag_run(site: Site) -> None:
+    """A task that waits is asked for again; a new verdict changes its own line alone."""
+    waiting = stored(None, {"label": "group g", "title": "Orders"}, state="deferred", task_id="orders")
+    tasks = [stored(summary_of(NIGHT)), waiting]
+    now = {"tasks": history(tasks, Filter())["runs"], "most": 500}
+    site.answer = lambda path, query: now
+    page = site.page
+    page.clock.install()
+    site.open("dag-run/d/r")
+    page.evaluate("""() => {
+      const text = document.querySelector('.task .reasons li').firstChild;
+      getSelection().setBaseAndExtent(text, 0, text, 6);
+    }""")
+    page.get_by_role("link", name="orders").focus()
+    kept = page.evaluate("getSelection().toString()")
+    page.evaluate(WATCH)
+    with page.expect_response(lambda each: "/dag-run" in each.url):
+        page.clock.run_for(6_000)
+    page.wait_for_timeout(100)
+    assert (page.evaluate("window.changes"), len(kept)) == ([], 6)
+    tasks[1] = stored(summary_of(NIGHT), {"label": "group g", "title": "Orders"}, task_id="orders")
+    now = {"tasks": history(tasks, Filter())["runs"], "most": 500}
+    page.clock.run_for(6_000)
+    expect(page.locator(".task", has_text="orders").locator(".badge").first).to_contain_text("Failed")
+    assert page.evaluate("getSelection().toString()") == kept
+    assert page.evaluate("document.activeElement.textContent") == "orders"
+
+
+@pytest.mark.parametrize("view", ["task/d/r/t/-1", "dag-run/d/r"])
+def test_a_session_that_ends_while_the_page_is_open(site: Site, view: str) -> None:
+    """The page says so in place of statements that are no longer true."""
+    waiting = stored(None, {"label": "group g"}, state="deferred")
+    listed = {"tasks": history([waiting], Filter())["runs"], "most": 500}
+    site.answer = lambda path, query: (
+        {"runs": {}, "notice": ""} if path.endswith("/runs") else listed if "dag-run" in path else task()
+    )
+    page = site.page
+    page.clock.install()
+    site.open(view)
+    page.route("**/api/**", lambda route: route.fulfill(status=401))
+    page.clock.run_for(6_000)
+    expect(page.get_by_role("heading", name="You are signed out")).to_be_visible()
+
+
 def test_what_is_drawn_again_still_works(site: Site) -> None:
     """After an update, runs still open and close, and the filter still works."""
     site.answer = lambda path, query: (
