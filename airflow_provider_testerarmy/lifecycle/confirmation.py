@@ -23,6 +23,7 @@ _TOO_LATE: Final = "the timeout has passed"
 _NOT_DURABLE: Final = "durable=False leaves no record of what was started"
 _CHANGED: Final = "the task asks for something else now than when it started its runs"
 _LOST: Final = "the record of what the task requested is lost"
+_GONE: Final = "the service no longer has the test"
 _TOO_MANY: Final = "the service can only run all tests again, which is more than max_reruns allows"
 
 
@@ -112,7 +113,10 @@ class Confirmer:
                 raise
             self.why_not = one_line(str(error), 300)
             self._give_up()
-        return any(part.active for part in self._store.record.parts.values())
+        active = any(part.active for part in self._store.record.parts.values())
+        if not active and not self.why_not:
+            self.why_not = _GONE
+        return active
 
     def _give_up(self) -> None:
         """Submit nothing more of this round, neither now nor in a later try."""

@@ -203,6 +203,7 @@ def test_a_refused_round_leaves_the_failure(tries, service, status, no_pauses):
     service.control.faults.add("status", "trigger_test", status=status, times=-1)
     error = run(tries, group(FLAKY, gate=TWICE))
     assert "1 of 2 judged runs passed" in str(error)
+    assert "Failures were not confirmed: " in str(error)
     assert tries.summary["counts"] == {"total": 2, "passed": 1, "failed": 1}
 
 
