@@ -75,7 +75,8 @@ def _plants(names: list[str], jobs: int, page: Path | None) -> int:
         tally = runner.run_many(range(FOUND_WITHIN), jobs, name, lambda found: bool(found.failures))
         if tally.failures:
             seed, broken = tally.failures[0]
-            rows.append(f"| {planted.what} | {seed + 1:,} world{'s' if seed else ''} | {broken[0].partition(':')[0]} |")
+            worlds = f"{seed + 1:,} world{'s' if seed else ''}"
+            rows.append(f"| {planted.what} | {worlds} | {broken[0].partition(':')[0]} |")
         else:
             missed += 1
             rows.append(f"| {planted.what} | not within {FOUND_WITHIN:,} worlds | |")
