@@ -20,7 +20,7 @@ nox.options.envdir = ".local/matrix/envs"
 ALWAYS_NEW = ("apache-airflow-providers-common-compat",)
 #: Packages that only the unit tests need.
 TEST_TOOLS = ("hypothesis", "jsonschema", "junitparser", "lxml", "markdown-it-py", "pytest")
-#: Tests that start Airflow 3, need a database server, or check only the repository.
+#: Tests that start Airflow 3, need a database server, simulate the newest Airflow, or check only the repository.
 NOT_IN_A_CELL = (
     "airflow2",
     "chaos",
@@ -29,6 +29,7 @@ NOT_IN_A_CELL = (
     "integration",
     "matrix",
     "rig_tests",
+    "simulation",
     "ui/browser",
 )
 #: Folders of tests, and the first Airflow that has the feature they test.
