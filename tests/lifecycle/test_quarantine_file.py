@@ -15,7 +15,7 @@ from airflow_provider_testerarmy.runs.verdict.gate import GateInvalid, QualityGa
 from airflow_provider_testerarmy.sandbox.testerarmy import catalog
 from airflow_provider_testerarmy.sensors.testerarmy import TesterArmyRunSensor
 from tests.lifecycle.test_memory import Nights, fail
-from tests.lifecycle.tries import group, posts
+from tests.lifecycle.tries import group, posts, started
 
 pytestmark = pytest.mark.usefixtures("connections")
 
@@ -101,9 +101,16 @@ def test_a_file_beside_a_memory(nights, service, beside, tmp_path):
     assert standings == {catalog.TEST_CART: "known", catalog.TEST_LOGIN: "quarantined"}
 
 
-def test_a_sensor_has_a_file_too(beside, tmp_path):
-    """It needs no target for that."""
-    TesterArmyRunSensor(task_id="wait", run_ids=[catalog.TEST_CART], gate=GATE)
+def test_a_sensor_has_a_file_too(nights, service, beside):
+    """It judges runs that it did not start, and needs no target for that."""
+    beside(entry())
+    fail(service, catalog.TEST_CART)
+    assert isinstance(nights.night(group()), TestsFailed)
+    waits = {"task_id": "tests", "run_ids": started(service), "deferrable": False}
+    nights.night(TesterArmyRunSensor(**waits))
+    assert nights.summary["verdict"] == "failed"
+    judged = nights.night(TesterArmyRunSensor(**waits, gate=GATE))
+    assert judged["verdict"] == "passed"
 
 
 # -- a file that is wrong

@@ -1,0 +1,118 @@
+"""What a judge may know of a world: what the service accepted and from whom, how its runs ended, and every state
+that a task instance had, when, and through whom."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from tests.simulation.database import TERMINAL, TaskInstance
+from tests.simulation.vendor import Entry
+from tests.simulation.world import Outcome
+
+#: Seconds that a test's end may lie before its task's deadline and still count as in time.
+MARGIN = 30.0
+#: Seconds for which a request may be on its way, and a new run may be missing from lists, to be found by the look.
+LOOKS = 40.0
+
+
+class Evidence:
+    """The log of the service and the states of Airflow, with the questions that a judge asks of them."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        self.outcome = outcome
+        self.vendor = outcome.vendor
+        self.changes = outcome.database.changes
+        self.began = {worker.process.name: worker.began for worker in outcome.workers}
+
+    def submissions(self, task: TaskInstance) -> list[Entry]:
+        return [
+            entry
+            for entry in self.vendor.log
+            if entry.effect == "submitted" and entry.peer.startswith(f"{task.name} try")
+        ]
+
+    def owner_of(self, run_id: str) -> TaskInstance | None:
+        return next(
+            (
+                task
+                for task in self.outcome.database.tasks
+                if any(run_id in entry.run_ids for entry in self.submissions(task))
+            ),
+            None,
+        )
+
+    def deeds(self, task: TaskInstance, *what: str) -> list[float]:
+        """When users did something to a task, or to its DAG run."""
+        names = (task.name, task.dag_run.run_id)
+        return [deed.at for deed in self.outcome.deeds if deed.task in names and deed.what in what]
+
+    @property
+    def _ambiguous(self) -> bool:
+        """Whether somebody started runs that the service shows like a task's own."""
+        return any(each.details.get("source") == "structured_test" for each in self.outcome.plan.incidents)
+
+    @property
+    def _is_late(self) -> bool:
+        """Whether a lost request could take effect, and be listed, only after the look for it had ended."""
+        kept = max(
+            (fault.seconds for fault in self.outcome.faults if fault.kind == "slow_before"), default=0.0
+        )
+        return kept + self.outcome.plan.list_lag > LOOKS
+
+    def state_at(self, task: TaskInstance, when: float) -> str | None:
+        """The state that a task had just before a moment."""
+        states = [change.state for change in self.changes if change.task == task.name and change.at < when]
+        return states[-1] if states else None
+
+    def ended_by(self, run_id: str, when: float) -> str:
+        """How a run had ended by then; ``active`` if it had not."""
+        return "active" if self.vendor.ended_at(run_id) > when else self.vendor.state_of(run_id)
+
+    def _of_the_same_tests(self, entries: Sequence[Entry]) -> Iterator[tuple[Entry, set[str], Entry]]:
+        """Each submission, with the last one before it that has one of its tests, and their last runs."""
+        known = self.vendor.store.runs
+        before: dict[str, Entry] = {}
+        for entry in entries:
+            tests = {known[run_id].test.id for run_id in entry.run_ids}
+            earlier = [before[test] for test in tests if test in before]
+            if earlier:
+                run_ids = {run_id for each in earlier for run_id in each.run_ids}
+                yield max(earlier, key=lambda each: each.at), run_ids, entry
+            before.update(dict.fromkeys(tests, entry))
+
+    def _has_twin(self, task: TaskInstance) -> bool:
+        """Whether another task asks for the same tests."""
+        planned = self.outcome.plan.tasks
+        mine = planned[self.outcome.database.tasks.index(task)]
+        return sum(each.target == mine.target for each in planned) > 1
+
+    def _last_runs(self, entries: Sequence[Entry]) -> Iterable[str]:
+        """The last run of each test."""
+        known = self.vendor.store.runs
+        return {known[run_id].test.id: run_id for entry in entries for run_id in entry.run_ids}.values()
+
+    def _is_silent(self, when: float) -> bool:
+        """Whether the service did not answer at a moment, so that nobody could tell what had ended by then."""
+        return any(fault.since <= when <= fault.until + MARGIN for fault in self.outcome.faults)
+
+    def _is_stale(self, task: TaskInstance, entry: Entry) -> bool:
+        """Whether a try that was paused between its intent and its POST sent it after a later one had begun.
+
+        No service has an idempotency key and no process can look and send in one step, so that gap stays.
+        """
+        paused = any(incident.what == "pause_worker" for incident in self.outcome.plan.incidents)
+        begun = [
+            worker for worker in self.outcome.workers if worker.task is task and worker.began <= entry.at
+        ]
+        return paused and bool(begun) and begun[-1].process.name != entry.peer
+
+    def _is_newest_try(self, task: TaskInstance, entry: Entry) -> bool:
+        names = [worker.process.name for worker in self.outcome.workers if worker.task is task]
+        return names[-1] == entry.peer
+
+    def _deferred_or_running(self, task: TaskInstance, when: float) -> bool:
+        """Whether it has only waited since, without another try."""
+        later = [change for change in self.changes if change.task == task.name and change.at > when]
+        return all(change.state in ("scheduled", "queued", "running", *TERMINAL) for change in later) and (
+            len({change.try_number for change in later}) <= 1
+        )
