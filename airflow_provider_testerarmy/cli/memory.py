@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import functools
 import json
-import os
-import secrets
 import sys
 import time
 from argparse import Namespace
@@ -25,6 +23,7 @@ from airflow_provider_testerarmy.cli.selection import (
     select,
     select_one,
 )
+from airflow_provider_testerarmy.lifecycle.reporting import write_local
 from airflow_provider_testerarmy.runs.memory import ring
 from airflow_provider_testerarmy.runs.memory.declared import DeclarationInvalid, declare, end_of
 from airflow_provider_testerarmy.runs.memory.directory import ListedStorage, describe
@@ -87,7 +86,8 @@ def export_command(options: Namespace) -> None:
         sys.stdout.write(text)
         return
     try:
-        _write_private(Path(options.file).expanduser(), text.encode())
+        # Addresses and commits may be secret, so only the owner reads the file.
+        write_local(Path(options.file).expanduser(), text.encode(), mode=0o600)
     except OSError as error:
         raise CommandFailed(f"{options.file} cannot be written ({error.strerror or error}).") from error
     _say(f"Exported {_memories(len(memories))} to {options.file}.")
@@ -236,16 +236,3 @@ def _read_text(name: str) -> str:
         return content.decode()
     except UnicodeDecodeError:
         raise CommandFailed(f"{name} is not UTF-8 text.") from None
-
-
-def _write_private(place: Path, content: bytes) -> None:
-    """Write a file completely or not at all, readable by its owner alone: addresses and commits may be secret."""
-    draft = place.with_name(f".{secrets.token_hex(8)}.tmp")
-    try:
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(place)
-    finally:
-        draft.unlink(missing_ok=True)

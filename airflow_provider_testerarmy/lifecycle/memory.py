@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any
 from uuid import uuid4
 
 from airflow_provider_testerarmy import airflow_compat
@@ -18,14 +18,11 @@ from airflow_provider_testerarmy.runs.memory.codec import PART
 from airflow_provider_testerarmy.runs.memory.directory import describe
 from airflow_provider_testerarmy.runs.memory.judge import Judged, judge
 from airflow_provider_testerarmy.runs.memory.model import Memory, NightRef, Unreadable
-from airflow_provider_testerarmy.runs.memory.port import Scope, Storage, StorageFault
+from airflow_provider_testerarmy.runs.memory.port import ENVIRONMENT, Scope, Storage, StorageFault
 from airflow_provider_testerarmy.runs.results import RunResult
 from airflow_provider_testerarmy.runs.service import RunRequest
 from airflow_provider_testerarmy.runs.text import one_line
 from airflow_provider_testerarmy.runs.verdict.gate import QualityGate
-
-#: Fields of a request's body that tell one environment from another.
-_ENVIRONMENT: Final = ("projectEnvironmentId", "environment", "platform", "deviceModel")
 
 
 def open_memory(
@@ -142,7 +139,7 @@ class TaskMemory:
 
 
 def _scope(owner: str, request: RunRequest) -> Scope:
-    where = {name: request.body[name] for name in _ENVIRONMENT if request.body.get(name)}
+    where = {name: request.body[name] for name in ENVIRONMENT if request.body.get(name)}
     return Scope(f"{owner} {request.label}", json.dumps(where, sort_keys=True, default=str))
 
 

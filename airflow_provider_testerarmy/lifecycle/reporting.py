@@ -120,7 +120,9 @@ def write_file(path: str, content: bytes) -> None:
 
     target = ObjectStoragePath(path)
     if target.protocol in ("", "file", "local"):
-        _write_local(Path(target.path), content)
+        local = Path(target.path)
+        local.parent.mkdir(parents=True, exist_ok=True)
+        write_local(local, content)
         return
     # An object store shows an object only when it is complete, so no draft is needed. Folders are created only
     # after an error: buckets have none, and creating one can need more rights than writing an object.
@@ -131,12 +133,14 @@ def write_file(path: str, content: bytes) -> None:
         target.write_bytes(content)
 
 
-def _write_local(path: Path, content: bytes) -> None:
-    """Write a draft and rename it, so that a reader sees the old report or the new one, never a part."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+def write_local(path: Path, content: bytes, mode: int = 0o666) -> None:
+    """Write a draft and rename it, so that a reader sees the old file or the new one, never a part.
+
+    :param mode: the permissions of the file, before the umask of the process.
+    """
     draft = path.with_name(f".{secrets.token_hex(8)}.tmp")
     try:
-        with draft.open("xb") as file:
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())

@@ -14,6 +14,7 @@ from airflow.providers.common.compat.sdk import (
 
 from airflow_provider_testerarmy.exceptions import TestRunError
 from airflow_provider_testerarmy.runs.memory.model import NightRef
+from airflow_provider_testerarmy.runs.memory.port import ENVIRONMENT
 from airflow_provider_testerarmy.runs.results import RunId
 from airflow_provider_testerarmy.runs.service import Submission
 from airflow_provider_testerarmy.runs.text import one_line
@@ -22,8 +23,6 @@ from airflow_provider_testerarmy.runs.verdict.summary import NOTE, note
 if TYPE_CHECKING:
     from airflow_provider_testerarmy.lifecycle.attempt import Lifecycle
 
-#: Fields of a request's body that tell one environment from another, as in the gate's memory.
-_ENVIRONMENT: Final = ("environment", "projectEnvironmentId", "platform", "deviceModel")
 #: Errors whose message has no secrets. Any other error is named only: the log masks secrets, but XComs do not.
 _OWN: Final = (TestRunError, AirflowNotFoundException)
 #: The most characters of a reason.
@@ -41,7 +40,7 @@ def note_of(lifecycle: Lifecycle, url: str) -> dict[str, Any]:
             lifecycle.label,
             lifecycle.title,
             url,
-            environment=", ".join(str(body[name]) for name in _ENVIRONMENT if body.get(name)),
+            environment=", ".join(str(body[name]) for name in ENVIRONMENT if body.get(name)),
             # As in the gate's memory: without user, password and query, which may be secret.
             address=NightRef.of("", 0, address=str(body.get("targetUrl") or "")).address,
             rejected=lifecycle.submission.rejected_run_ids,

@@ -5,7 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
+
+#: Fields of a request's body that tell one environment from another.
+ENVIRONMENT: Final = ("environment", "projectEnvironmentId", "platform", "deviceModel")
 
 
 class Storage(Protocol):

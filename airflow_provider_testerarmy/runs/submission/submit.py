@@ -105,10 +105,10 @@ def _send(setting: Setting, scope: Scope, intent: Intent, *, first: bool) -> Flo
 def _post(setting: Setting, intent: Intent, began: float, *, first: bool) -> Flow[Submission | ServiceFault]:
     """Send the request, with retries while it cannot have had an effect. Stores the intent before each request.
 
-    :param first: whether no earlier request of this submission may have had an effect.
-
     During a pause, Airflow may take this try for lost and start another one, which sends the request. Storing the
     intent fails then (measured: a paused worker continued 47 s later and submitted a second time).
+
+    :param first: whether no earlier request of this submission may have had an effect.
     """
 
     def send() -> Flow[Submission]:
