@@ -160,6 +160,13 @@ def test_a_group_that_can_only_run_as_a_whole():
     assert (night.settled()["a"].flaky, night.settled()["b"].flaky) == (True, False)
 
 
+def test_a_decided_test_that_runs_again_with_its_group():
+    """Another test needs one more round. What the decided one does in it changes nothing."""
+    night = Night({"a": [F, P, P, F], "b": [F, E, P, P], "c": [P], "d": [P]}, alone=False)
+    assert len(night.record.confirming) == 3
+    assert (night.settled()["a"].outcome, night.attempts("a")) == (P, "fpp")
+
+
 def test_a_whole_group_that_is_too_large_is_not_run_again():
     """Its size counts against max_reruns."""
     night = Night({"a": [F], "b": [P], "c": [P]}, rule=replace(RULE, max_reruns=2), alone=False)
