@@ -132,7 +132,7 @@ class TaskMemory:
             if request is None:
                 return None, tonight, Unreadable("the target is unknown")
             scope = _scope(self._owner, request)
-            tonight = NightRef.of(self._night, now, *_tested(request))
+            tonight = NightRef.of(self._night, now, request.commit, request.address)
             return scope, tonight, ring.load(storage, scope, now=now)
         except Exception as error:
             return None, tonight, Unreadable(_said(error))
@@ -141,11 +141,6 @@ class TaskMemory:
 def _scope(owner: str, request: RunRequest) -> Scope:
     where = {name: request.body[name] for name in ENVIRONMENT if request.body.get(name)}
     return Scope(f"{owner} {request.label}", json.dumps(where, sort_keys=True, default=str))
-
-
-def _tested(request: RunRequest) -> tuple[str, str]:
-    """The commit and the address of what is tested, empty where they are unknown."""
-    return str(request.body.get("commitSha") or ""), str(request.body.get("targetUrl") or "")
 
 
 class AirflowStorage:

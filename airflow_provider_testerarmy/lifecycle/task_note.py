@@ -34,7 +34,9 @@ def note_of(lifecycle: Lifecycle, url: str) -> dict[str, Any]:
 
     :param url: the dashboard page of the runs.
     """
-    body: Mapping[str, Any] = {} if lifecycle.request is None else lifecycle.request.body
+    request = lifecycle.request
+    body: Mapping[str, Any] = {} if request is None else request.body
+    address = "" if request is None else request.address
     known: dict[str, Any] = {
         **note(
             lifecycle.label,
@@ -42,7 +44,7 @@ def note_of(lifecycle: Lifecycle, url: str) -> dict[str, Any]:
             url,
             environment=", ".join(str(body[name]) for name in ENVIRONMENT if body.get(name)),
             # As in the gate's memory: without user, password and query, which may be secret.
-            address=NightRef.of("", 0, address=str(body.get("targetUrl") or "")).address,
+            address=NightRef.of("", 0, address=address).address,
             rejected=lifecycle.submission.rejected_run_ids,
         ),
         "batch_id": lifecycle.submission.batch_id,

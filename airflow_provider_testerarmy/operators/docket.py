@@ -135,4 +135,6 @@ class DocketRunTestsOperator(RunOperator):
             operation = docket.trigger_run(**tests)
         else:
             operation = docket.trigger_ci_run(mapping(self.github_context, "github_context"), **tests)
-        return replace(target, body=operation.body or {})
+        body = operation.body or {}
+        commit = str(body.get("github_context", {}).get("commit_sha", ""))
+        return replace(target, body=body, commit=commit)

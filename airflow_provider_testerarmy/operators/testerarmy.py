@@ -218,7 +218,9 @@ class TesterArmyRunGroupOperator(TesterArmyOperator):
             # The OpenAPI document allows no fields in ``mobile`` beside those of ``MobileBuild``.
             mobile=None if is_nothing(self.mobile) else mapping(self.mobile, "mobile"),
         )
-        return replace(self.target(), body=request.body())
+        body = request.body()
+        commit, address = str(body.get("commitSha", "")), str(body.get("targetUrl", ""))
+        return replace(self.target(), body=body, commit=commit, address=address)
 
 
 class TesterArmyRunPromptOperator(TesterArmyOperator):

@@ -85,12 +85,16 @@ class RunRequest:
     :param body: the request's body; not shown in ``repr``, because it may hold credentials.
     :param whole: False if the request comes from a record that did not store its body. Runs cannot be matched
         with such a request.
+    :param commit: the commit that is tested, or an empty string if it is unknown. A record does not store it.
+    :param address: the URL that is tested, or an empty string if the service knows it. A record does not store it.
     """
 
     kind: str
     target: str
     body: Mapping[str, Any] = field(default_factory=dict, repr=False)
     whole: bool = field(default=True, repr=False)
+    commit: str = field(default="", repr=False, compare=False)
+    address: str = field(default="", repr=False, compare=False)
 
     @property
     def label(self) -> str:

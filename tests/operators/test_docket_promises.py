@@ -20,7 +20,7 @@ from airflow_provider_testerarmy.exceptions import (
 from airflow_provider_testerarmy.operators.docket import DocketRunTestsOperator
 from airflow_provider_testerarmy.sandbox.docket import catalog
 from airflow_provider_testerarmy.sandbox.state import DEFAULT_API_KEY
-from tests.lifecycle.tries import Died, Tries
+from tests.lifecycle.tries import Died, TaskInstance, Tries
 
 TRIGGER = "docket_trigger_run"
 RUNS = "test_group_run.test_runs"
@@ -348,3 +348,18 @@ def test_a_ci_run_is_retried_as_a_whole(ending, service):
     assert isinstance(ending(max_tries=2, **parameters), TestsFailed)
     assert ending(try_number=2, max_tries=2, **parameters)["verdict"] == "passed"
     assert asked(service) == [ids, ids]
+
+
+def test_a_known_failure_names_the_commit_of_its_first_night(ending, service, tmp_path, monkeypatch):
+    """The commit is that of the CI run in which the test failed first."""
+    service.control.docket.override_script(catalog.BLUEPRINT_CART, "fails")
+    gate = {"fail_on": "new"}
+    ids = [catalog.BLUEPRINT_PASSES, catalog.BLUEPRINT_CART]
+    parameters = {"test_blueprint_ids": ids, "gate": gate, "memory_path": tmp_path}
+    for night, commit in enumerate(("4f2d1c9aa", "5e3d1c9aa")):
+        monkeypatch.setattr(TaskInstance, "run_id", f"night {night}")
+        context = {"repository": "acme/shop", "commit_sha": commit}
+        came = ending(github_context=context, **parameters)
+    assert came["verdict"] == "passed"
+    assert came["known"][0]["commit"] == "4f2d1c9aa"
+    assert "first on commit 4f2d1c9" in came["reasons"][0]
