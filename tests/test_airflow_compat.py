@@ -53,6 +53,18 @@ SEEN = {
 }
 
 
+@pytest.mark.parametrize("name", airflow_compat.__all__)
+def test_every_name_is_there(name):
+    """Most are loaded on first use, from the module that has them."""
+    found = getattr(airflow_compat, name)
+    assert getattr(found, "__name__", name) == name
+
+
+def test_an_unknown_name_is_an_error():
+    """As of any other module."""
+    assert not hasattr(airflow_compat, "no_such_name")
+
+
 def test_every_feature_is_looked_for():
     """A feature that is new in the table needs a check here."""
     assert set(SEEN) == set(FEATURES)

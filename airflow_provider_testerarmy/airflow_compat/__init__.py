@@ -17,8 +17,9 @@ These internals are used because there is no public API for the purpose:
 
 from __future__ import annotations
 
-from airflow_provider_testerarmy.airflow_compat.asset_database import MemoryDatabase, NoMemoryStore
-from airflow_provider_testerarmy.airflow_compat.asset_states import memory_store, with_memory_inlet
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
 from airflow_provider_testerarmy.airflow_compat.features import (
     ASSET_STATE_STORE,
     ASYNC_CONNECTION,
@@ -31,42 +32,105 @@ from airflow_provider_testerarmy.airflow_compat.features import (
     UI_TAB,
     Feature,
 )
-from airflow_provider_testerarmy.airflow_compat.records import (
-    delete_record,
-    has_own_state_backend,
-    prune_records,
-    read_record,
-    stored_by_failed_tasks,
-    stored_task_state,
-    task_state_store,
-    write_record,
-)
-from airflow_provider_testerarmy.airflow_compat.tasks import (
-    GONE,
-    TaskName,
-    aget_connection,
-    aown_state,
-    beginning_of,
-    dag_folders,
-    earliest_of,
-    get_connection_for,
-    import_ahead,
-    is_deferral_timeout,
-    is_trigger_failure,
-    lost_for_good,
-    named,
-    own_state,
-    rendered_fields,
-    retry_follows,
-    trigger_failure,
-)
-from airflow_provider_testerarmy.airflow_compat.variables import (
-    get_variable,
-    has_variables,
-    prune_variables,
-    set_variable,
-    stored_variable,
-)
+
+if TYPE_CHECKING:
+    from airflow_provider_testerarmy.airflow_compat.asset_database import MemoryDatabase, NoMemoryStore
+    from airflow_provider_testerarmy.airflow_compat.asset_states import memory_store, with_memory_inlet
+    from airflow_provider_testerarmy.airflow_compat.records import (
+        delete_record,
+        has_own_state_backend,
+        prune_records,
+        read_record,
+        stored_by_failed_tasks,
+        stored_task_state,
+        task_state_store,
+        write_record,
+    )
+    from airflow_provider_testerarmy.airflow_compat.tasks import (
+        GONE,
+        TaskName,
+        aget_connection,
+        aown_state,
+        beginning_of,
+        dag_folders,
+        earliest_of,
+        get_connection_for,
+        import_ahead,
+        is_deferral_timeout,
+        is_trigger_failure,
+        lost_for_good,
+        named,
+        own_state,
+        rendered_fields,
+        retry_follows,
+        trigger_failure,
+    )
+    from airflow_provider_testerarmy.airflow_compat.variables import (
+        get_variable,
+        has_variables,
+        prune_variables,
+        set_variable,
+        stored_variable,
+    )
+
+#: The modules whose names are loaded on first use. A DAG file needs the features only, and is parsed often.
+_LATER: Final = {
+    "asset_database": (
+        "MemoryDatabase",
+        "NoMemoryStore",
+    ),
+    "asset_states": (
+        "memory_store",
+        "with_memory_inlet",
+    ),
+    "records": (
+        "delete_record",
+        "has_own_state_backend",
+        "prune_records",
+        "read_record",
+        "stored_by_failed_tasks",
+        "stored_task_state",
+        "task_state_store",
+        "write_record",
+    ),
+    "tasks": (
+        "GONE",
+        "TaskName",
+        "aget_connection",
+        "aown_state",
+        "beginning_of",
+        "dag_folders",
+        "earliest_of",
+        "get_connection_for",
+        "import_ahead",
+        "is_deferral_timeout",
+        "is_trigger_failure",
+        "lost_for_good",
+        "named",
+        "own_state",
+        "rendered_fields",
+        "retry_follows",
+        "trigger_failure",
+    ),
+    "variables": (
+        "get_variable",
+        "has_variables",
+        "prune_variables",
+        "set_variable",
+        "stored_variable",
+    ),
+}
+_MODULE_OF: Final = {name: module for module, names in _LATER.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    """Load the module of a name on its first use."""
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
+    globals()[name] = value
+    return value
+
 
 __all__ = [
     "ASSET_STATE_STORE",
