@@ -7,15 +7,21 @@ from __future__ import annotations
 
 import random
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from airflow_provider_testerarmy.hooks.testerarmy import TesterArmyService
 from airflow_provider_testerarmy.runs.memory.folding import fold
-from airflow_provider_testerarmy.runs.memory.judge import Finding, Judged, Standing, judge
+from airflow_provider_testerarmy.runs.memory.judge import Judged, Standing, judge
 from airflow_provider_testerarmy.runs.memory.model import Memory, Night, NightRef
 from airflow_provider_testerarmy.runs.memory.quarantine import NEARING
 from airflow_provider_testerarmy.runs.results import Issue, Outcome, Phase, RunResult, Step
+from airflow_provider_testerarmy.runs.service import RunRequest, Submission
+from airflow_provider_testerarmy.runs.submission.asked import Asked, Generation
+from airflow_provider_testerarmy.runs.submission.confirming import Rule, confirming_round, plan, settled
+from airflow_provider_testerarmy.runs.submission.record import Part, PartState, Record
+from airflow_provider_testerarmy.runs.submission.rounds import WHOLE
 from airflow_provider_testerarmy.runs.verdict.gate import QualityGate, VerdictKind
 
 DAY: Final = 86_400
@@ -36,24 +42,22 @@ STEPS: Final = ("Open", "Sign in", "Search", "Add to cart", "Pay")
 
 @dataclass(frozen=True)
 class Policy:
-    """How a night is judged.
-
-    :param confirm: run a failed test again, up to twice: it counts when it fails in two of three runs.
-    """
+    """How a night is judged."""
 
     name: str
     gate: QualityGate
-    confirm: bool = False
 
 
 RULE: Final = {"after_transitions": 4, "of": 10, "for": "14d"}
-POLICIES: Final = (
-    Policy("all", QualityGate()),
-    Policy("new", QualityGate(fail_on="new")),
-    Policy("new, quarantine", QualityGate.of({"fail_on": "new", "quarantine": RULE})),
-    Policy("new, confirm", QualityGate(fail_on="new"), confirm=True),
-    Policy("new, confirm, quarantine", QualityGate.of({"fail_on": "new", "quarantine": RULE}), confirm=True),
-)
+CONFIRM: Final = {"times": 2, "of": 3}
+GATES: Final[Mapping[str, Mapping[str, object]]] = {
+    "all": {},
+    "new": {"fail_on": "new"},
+    "new, quarantine": {"fail_on": "new", "quarantine": RULE},
+    "new, confirm": {"fail_on": "new", "confirm": CONFIRM},
+    "new, confirm, quarantine": {"fail_on": "new", "confirm": CONFIRM, "quarantine": RULE},
+}
+POLICIES: Final = tuple(Policy(name, QualityGate.of(fields)) for name, fields in GATES.items())
 
 
 @dataclass
@@ -162,8 +166,8 @@ def quarter(suite: Suite, policy: Policy) -> Quarter:
         ref = NightRef.of(f"night-{night}", START + night * DAY, f"{night:07x}")
         results = [suite.run(test, night, 0, breakages) for test in range(TESTS)]
         judged = judge(policy.gate, results, memory, ref)
-        if policy.confirm:
-            results, extra = confirmed(suite, night, results, judged, breakages)
+        if policy.gate.confirm:
+            results, extra = confirmed(suite, night, policy.gate, results, judged, breakages)
             found.extra += extra
             judged = judge(policy.gate, results, memory, ref)
         found.nights += _night(night, judged, breakages)
@@ -177,29 +181,44 @@ def quarter(suite: Suite, policy: Policy) -> Quarter:
 
 
 def confirmed(
-    suite: Suite, night: int, results: Sequence[RunResult], judged: Judged, breakages: Sequence[Breakage]
+    suite: Suite,
+    night: int,
+    gate: QualityGate,
+    results: Sequence[RunResult],
+    judged: Judged,
+    breakages: Sequence[Breakage],
 ) -> tuple[list[RunResult], int]:
-    """The results after judged failures ran again, and how many runs that took."""
-    failing = {one.test_id for one in judged.findings if one.judged}
-    if len(failing) > TESTS / 2:
-        return list(results), 0
-    extra, found = 0, []
-    for test, run in enumerate(results):
-        fails, passes = 1, 0
-        while run.test_id in failing and fails < 2 and passes < 2:
-            extra += 1
-            again = suite.run(test, night, fails + passes, breakages)
-            fails += again.outcome is Outcome.FAILED
-            passes += again.outcome is Outcome.PASSED
-        flaky = passes == 2
-        found.append(replace(run, outcome=Outcome.PASSED, issues=(), steps=(), flaky=True) if flaky else run)
-    return found, extra
+    """The results after the gate's confirming rounds, and how many runs these took.
+
+    The provider plans the rounds and settles the results; here are only the runs that the service would start.
+    """
+    assert gate.confirm is not None  # noqa: S101
+    fields = gate.confirm
+    rule = Rule(fields.times, fields.of, fields.unless_failing, fields.max_reruns, gate.blocks)
+    counted = {one.test_id for one in judged.findings if one.judged}
+    service, request = TesterArmyService(), RunRequest("group", "shop")
+    record = Record(Asked("", ""), Generation(0), {WHOLE: _ended(Part(request), results)})
+    runs = list(results)
+    while tests := plan(runs, record, rule, counted).tests:
+        planned = confirming_round(service, request, record, runs, tests, rule)
+        assert planned is not None  # noqa: S101
+        record = planned
+        for name, part in planned.parts.items():
+            assert part.request is not None  # noqa: S101
+            again = suite.run(_number(part.request.target), night, len(record.confirming), breakages)
+            record = record.with_part(name, _ended(part, [again]))
+            runs.append(again)
+    return settled(runs, record, rule), len(runs) - len(results)
+
+
+def _ended(part: Part, results: Sequence[RunResult]) -> Part:
+    return replace(part, state=PartState.ENDED, submission=Submission(tuple(run.run_id for run in results)))
 
 
 def _night(night: int, judged: Judged, breakages: Sequence[Breakage]) -> str:
     if judged.verdict.kind is not VerdictKind.FAILED:
         return "."
-    said = {_number(one): one.standing for one in judged.findings if one.judged}
+    said = {_number(one.test_id): one.standing for one in judged.findings if one.judged}
     there = [each for each in breakages if each.broken(night) and each.tests & said.keys()]
     new = [each for each in there if each.reported is None]
     for each in new:
@@ -210,8 +229,8 @@ def _night(night: int, judged: Judged, breakages: Sequence[Breakage]) -> str:
     return "k" if said.keys() <= broken else "f"
 
 
-def _number(finding: Finding) -> int:
-    return int(finding.test_id.rpartition("-")[2])
+def _number(test_id: str) -> int:
+    return int(test_id.rpartition("-")[2])
 
 
 def _extended(memory: Memory, ref: NightRef) -> Night:
