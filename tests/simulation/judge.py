@@ -70,8 +70,7 @@ class _Judge(Evidence):
             since = min(before.at, self.began[before.peer]) - 5.0
             asked = any(since <= when <= entry.at for when in reasons)
             ends = {self.ended_by(run_id, entry.at) for run_id in run_ids}
-            limit = min(planned.timeout, planned.execution_timeout or planned.timeout)
-            timed_out = entry.at > before.at + limit
+            timed_out = entry.at > before.at + _limit(planned)
             if "active" in ends and self._is_late:
                 continue
             worth = {"errored", "cancelled", "unknown"}
@@ -87,9 +86,12 @@ class _Judge(Evidence):
 
     def _confirms_once(self, planned: PlannedTask, task: TaskInstance) -> Iterator[Violation]:
         """A gate that asks for two failures gives each test two runs, unless something else asks for more."""
-        known = self.vendor.store.runs
-        runs = [known[run_id] for entry in self.submissions(task) for run_id in entry.run_ids]
+        known, entries = self.vendor.store.runs, self.submissions(task)
+        runs = [known[run_id] for entry in entries for run_id in entry.run_ids]
         ended = {self.vendor.state_of(run.id) for run in runs}
+        # The runs of a try that timed out may have ended since. Its next try starts and confirms anew.
+        if any(entry.at > entries[0].at + _limit(planned) for entry in entries):
+            return
         if not planned.confirm or planned.retry_failed_tests or ended - {"passed", "failed"}:
             return
         if _AGAIN & {each.what for each in self.outcome.plan.incidents}:
@@ -292,3 +294,8 @@ def _is_tolerable(incident: Incident) -> bool:
     if incident.what == "rotate_key":
         return bool(incident.details["overlap"] >= 0)
     return incident.what in _BRIEF
+
+
+def _limit(planned: PlannedTask) -> float:
+    """Seconds after which a try times out."""
+    return min(planned.timeout, planned.execution_timeout or planned.timeout)
