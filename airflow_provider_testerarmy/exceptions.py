@@ -156,7 +156,7 @@ def wait_error(waited: Waited, run_ids: Sequence[RunId], stopped: StopResult | N
     finished = {run_id for run_id, run in waited.results.items() if run.finished}
     active = [run_id for run_id in run_ids if run_id not in finished]
     if waited.end is WaitEnd.DEADLINE:
-        return WaitTimedOut(f"Timed out: {waited.message}. {_STOPPED[stopped or StopResult.UNKNOWN]}", active)
+        return WaitTimedOut(f"Timed out: {waited.message}. {stop_text(stopped)}", active)
     if waited.end is WaitEnd.DENIED:
         return CredentialsRejected(
             f"The service rejected the key while {name_runs(active)} ran: {waited.message}. {_CHECK_KEY}",
@@ -167,10 +167,15 @@ def wait_error(waited: Waited, run_ids: Sequence[RunId], stopped: StopResult | N
             f"Stopped waiting: {waited.message}. Check the run ids, and use the connection that started the runs.",
             active,
         )
-    said = "The next try waits for the same runs." if stopped is None else _STOPPED[stopped]
+    said = "The next try waits for the same runs." if stopped is None else stop_text(stopped)
     if waited.end is WaitEnd.LOST:
         return TriggerFailed(f"Gave up waiting: {waited.message}. {said}", active)
     return ServiceUnavailable(f"Gave up waiting: {waited.message}. {said}", active)
+
+
+def stop_text(stopped: StopResult | None) -> str:
+    """A sentence on the runs that had not ended, for a message."""
+    return _STOPPED[stopped or StopResult.UNKNOWN]
 
 
 _STOPPED = {

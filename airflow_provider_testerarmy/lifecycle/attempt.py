@@ -14,6 +14,8 @@ from airflow_provider_testerarmy.exceptions import (
     RunInterrupted,
     TestRunError,
     TestsFailed,
+    TestsSkipped,
+    stop_text,
     verdict_error,
     wait_error,
 )
@@ -22,13 +24,14 @@ from airflow_provider_testerarmy.lifecycle.cancellation import name_active
 from airflow_provider_testerarmy.lifecycle.claims import claims_of
 from airflow_provider_testerarmy.lifecycle.conclusion import Finisher
 from airflow_provider_testerarmy.lifecycle.confirmation import Confirmer
+from airflow_provider_testerarmy.lifecycle.early_stop import EarlyStop
 from airflow_provider_testerarmy.lifecycle.interrupts import Interrupted, Interrupts
 from airflow_provider_testerarmy.lifecycle.options import Options
 from airflow_provider_testerarmy.lifecycle.record_store import RecordStore, identity_of
 from airflow_provider_testerarmy.lifecycle.record_trust import RecordReader
 from airflow_provider_testerarmy.lifecycle.service_session import ServiceSession
 from airflow_provider_testerarmy.lifecycle.start import Starter
-from airflow_provider_testerarmy.lifecycle.verdict import Judge, submission_of
+from airflow_provider_testerarmy.lifecycle.verdict import Judge, complete, submission_of
 from airflow_provider_testerarmy.lifecycle.worker_wait import Waiter
 from airflow_provider_testerarmy.runs.awaiting.watchlist import Waited, WaitEnd
 from airflow_provider_testerarmy.runs.results import Outcome, RunId, RunResult
@@ -113,6 +116,8 @@ class Lifecycle:
         self._confirmer = Confirmer(self._session, self._store, self._starter, self._judge, log)
         #: Polls the runs, and knows their deadline.
         self.waiter = Waiter(self._session, self._store, options, context["task"], ti, self._interrupts, log)
+        #: Whether enough tests have failed to cancel the rest.
+        self.early_stop = EarlyStop(options, self._judge, self.waiter)
         #: Whether the runs have been judged, or need no judgement. A kill then changes nothing.
         self.judged = False
 
@@ -291,7 +296,7 @@ class Lifecycle:
         known = self.waiter.known(self.run_ids)
         stopped = fate is StopResult.STOPPED
         _, results, summary = self._judge.judge_early(
-            known, self.record, self.run_ids, why, stopped=stopped, brief=True
+            known, self.record, self.run_ids, why, cancelled=stopped, brief=True
         )
         self._judge.push(summary)
         return results
@@ -305,6 +310,8 @@ class Lifecycle:
             waited = self.waiter.after_deadline(waited, run_ids)
         if waited.end is WaitEnd.FINISHED:
             return self._judge_final(waited.results, run_ids)
+        if waited.end is WaitEnd.ENOUGH:
+            return self._stop_early(waited, run_ids)
         return self._end_early(waited, run_ids)
 
     def _end_early(self, waited: Waited, run_ids: Sequence[RunId]) -> dict[str, Any]:
@@ -322,7 +329,7 @@ class Lifecycle:
         error = wait_error(replace(waited, results=known), run_ids, fate)
         stopped, brief = fate is StopResult.STOPPED, ending is not Ending.DEADLINE
         _, results, summary = self._judge.judge_early(
-            known, self.record, run_ids, str(error), stopped=stopped, brief=brief
+            known, self.record, run_ids, str(error), cancelled=stopped, brief=brief
         )
         # Tests that passed before the deadline do not run again.
         if ending is Ending.DEADLINE and follows and stopped:
@@ -330,6 +337,26 @@ class Lifecycle:
         self.judged = True
         self._judge.push(summary)
         raise error
+
+    def _stop_early(self, waited: Waited, run_ids: Sequence[RunId]) -> dict[str, Any]:
+        """Cancel the active runs after enough failures, and judge what has ended.
+
+        :return: the summary, with ``report_only`` in the gate.
+        :raises TestsFailed: otherwise.
+        """
+        self._log.info("Enough tests have failed (stop_after_failures). Cancelling the active runs.")
+        retried = self._options.retry_failed_tests and not self._options.gate.report_only
+        fate = self._finisher.end(Ending.ENOUGH, follows=retried and self._finisher.retry_follows())
+        # A run that ended before it was cancelled keeps its outcome.
+        self.waiter.check_once(run_ids)
+        known = {**waited.results, **self.waiter.known(run_ids)}
+        if fate is StopResult.STOPPED:
+            return self._judge_final(complete(known, run_ids, cancelled=True), run_ids)
+        why = f"Stopped early: enough tests failed (stop_after_failures). {stop_text(fate)}"
+        verdict, _, summary = self._judge.judge_early(
+            known, self.record, run_ids, why, failed=True, brief=True
+        )
+        return self._end(verdict_error(verdict, run_ids, retry_failed_tests=retried), summary)
 
     def _judge_final(self, known: Mapping[RunId, RunResult], run_ids: Sequence[RunId]) -> dict[str, Any]:
         why_not = self._confirmer.why_not
@@ -343,9 +370,13 @@ class Lifecycle:
         # Airflow retries only these two verdicts. All others end the task, and a later try comes from a clear.
         retried = isinstance(error, RunErrored | TestsFailed) and not isinstance(error, AirflowFailException)
         if retried and self._finisher.retry_follows(error) and not self._options.gate.report_only:
-            self._store.keep(closed(self.record, results, self._options.gate.blocks))
+            self._store.keep(closed(self.record, results, self.early_stop.runs_again))
         else:
             self._finisher.conclude_judged()
+        return self._end(error, summary)
+
+    def _end(self, error: TestRunError | TestsSkipped | None, summary: dict[str, Any]) -> dict[str, Any]:
+        """Return the summary, or raise the error of the verdict."""
         self.judged = True
         if error is None:
             return summary

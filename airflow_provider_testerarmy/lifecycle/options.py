@@ -17,6 +17,8 @@ class Options:
     :param timeout: seconds from the submission to the deadline, None for no deadline.
     :param max_outage: seconds without a successful request that end a wait.
     :param durable: whether the record is kept for the next try.
+    :param stop_after_failures: how many tests have to fail for good until the active runs are cancelled, None for
+        never.
     :param softened: whether Airflow turns a failure into a skip (``soft_fail``, ``never_fail`` of sensors).
     :param memory: the gate's memory of earlier nights, None if the gate needs none.
     """
@@ -30,5 +32,6 @@ class Options:
     report_path: str | Sequence[str] | None = None
     copy_screenshots: bool = False
     retry_failed_tests: bool = False
+    stop_after_failures: int | None = None
     softened: bool = False
     memory: TaskMemory | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence, Set
 from contextlib import suppress
 from datetime import timedelta
@@ -24,6 +25,9 @@ Text: TypeAlias = "str | int | UUID | Deferred"
 Paths: TypeAlias = "str | PathLike[str] | Sequence[str | PathLike[str]] | Deferred"
 Gate: TypeAlias = "QualityGate | Mapping[str, Any] | str | Deferred"
 Ids: TypeAlias = "Iterable[Any] | str | int | UUID | Deferred"
+
+#: A positive whole number of at most six digits.
+_COUNT: Final = re.compile(r"[1-9][0-9]{0,5}")
 
 NO_PLACE: Final = (
     'The gate remembers earlier nights (fail_on "new" or quarantine), and there is no place for its memory. Set '
@@ -62,6 +66,22 @@ def seconds(value: object, name: str) -> float:
     if not math.isfinite(number) or number <= 0:
         raise RequestInvalid(f"{name} must be a positive number of seconds or a timedelta, not {value!r}.")
     return number
+
+
+def count(value: object, name: str) -> int | None:
+    """A positive whole number, from a number or rendered text; None for what rendered to nothing.
+
+    :param name: the parameter's name, for the message.
+    :raises RequestInvalid: for anything else.
+    """
+    from airflow_provider_testerarmy.runs.rendered import is_nothing
+
+    if is_nothing(value):
+        return None
+    text = str(value).strip()
+    if isinstance(value, int | str) and not isinstance(value, bool) and _COUNT.fullmatch(text):
+        return int(text)
+    raise RequestInvalid(f"{name} must be a positive whole number, not {value!r}.")
 
 
 def flag(value: object, name: str) -> bool:

@@ -56,6 +56,7 @@ class LifecycleTask(BaseOperator):
     template_fields_renderers: ClassVar[dict[str, str]] = {"gate": "json"}
 
     retry_failed_tests: bool = False
+    stop_after_failures: Any = None
     memory_path: Any = None
     #: Whether the task knows its target, without which there is no memory of earlier nights.
     _remembers: ClassVar[bool] = False
@@ -157,6 +158,8 @@ class LifecycleTask(BaseOperator):
             if waited.end is WaitEnd.FINISHED:
                 self.log.info("The trigger saw the end of %s; collecting the results.", name_runs(run_ids))
                 waited = lifecycle.waiter.collect(run_ids)
+            elif waited.end is WaitEnd.ENOUGH:
+                waited = lifecycle.waiter.check_once(run_ids) or waited
             elif waited.end is WaitEnd.LOST:
                 self.log.warning("%s", waited.message)
                 checked = lifecycle.waiter.check_once(run_ids)
@@ -197,8 +200,11 @@ class LifecycleTask(BaseOperator):
 
         :raises TestRunError, TestsSkipped: see the class.
         """
-        while lifecycle.confirm(waited, self._whole_request):
-            self._push_started(context, lifecycle)
+        while (goes_on := lifecycle.early_stop.goes_on(waited)) or lifecycle.confirm(
+            waited, self._whole_request
+        ):
+            if not goes_on:
+                self._push_started(context, lifecycle)
             if self.deferrable and lifecycle.can_be_active:
                 self._defer(lifecycle)
             waited = lifecycle.waiter.wait(lifecycle.run_ids)
@@ -283,6 +289,7 @@ class LifecycleTask(BaseOperator):
             report_path=parameters.report_path(self.report_path),
             copy_screenshots=self.copy_screenshots,
             retry_failed_tests=self.retry_failed_tests,
+            stop_after_failures=parameters.count(self.stop_after_failures, "stop_after_failures"),
             softened=bool(getattr(self, "soft_fail", False) or getattr(self, "never_fail", False)),
         )
 
@@ -349,6 +356,7 @@ class LifecycleTask(BaseOperator):
             max_outage=pace.max_outage,
             deadline=pace.deadline,
             cancel_on_kill=self.cancel_on_kill,
+            stop_at=pace.stop_at,
         )
         self.defer(
             trigger=trigger,

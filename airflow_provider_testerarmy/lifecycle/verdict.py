@@ -18,6 +18,7 @@ from airflow_provider_testerarmy.runs.submission.confirming import Plan, Rule, p
 from airflow_provider_testerarmy.runs.submission.record import Record
 from airflow_provider_testerarmy.runs.submission.rounds import titles_used, with_rounds
 from airflow_provider_testerarmy.runs.text import one_line
+from airflow_provider_testerarmy.runs.verdict.early_stop import count_failed, stopped
 from airflow_provider_testerarmy.runs.verdict.gate import Verdict, VerdictKind
 from airflow_provider_testerarmy.runs.verdict.summary import summarize
 from airflow_provider_testerarmy.runs.verdict.titles import titles_of
@@ -64,12 +65,22 @@ class Judge:
         :return: the verdict, the results in order, and the summary.
         """
         results = self._together(self._with_titles(_in_order(known, run_ids)), record)
+        failed = self.count_failed(results)
         verdict, known_tests = self._judge_night(results)
+        if (limit := self._options.stop_after_failures) is not None:
+            rejected = submission_of(record).rejected_run_ids
+            verdict = stopped(verdict, [run for run in results if run.run_id not in rejected], failed, limit)
         if unconfirmed:
             said = f"Failures were not confirmed: {unconfirmed}."
             verdict = replace(verdict, reasons=(*verdict.reasons, said))
         summary = self._report(verdict, results, record, run_ids, known_tests)
         return verdict, results, summary
+
+    def count_failed(self, results: Sequence[RunResult]) -> int:
+        """How many tests have failed for good; 0 if the task does not stop early."""
+        if self._options.stop_after_failures is None:
+            return 0
+        return count_failed(results, self._options.gate.blocks, self._counted(results))
 
     def plan(self, known: Mapping[RunId, RunResult], record: Record, run_ids: Sequence[RunId]) -> Plan:
         """Which failed tests the gate wants to run again before the verdict, now that all runs have ended."""
@@ -86,7 +97,8 @@ class Judge:
         if gate.confirm is None or self._request is None:
             return None
         rule = gate.confirm
-        return Rule(rule.times, rule.of, rule.unless_failing, rule.max_reruns, gate.blocks)
+        stop_after = self._options.stop_after_failures
+        return Rule(rule.times, rule.of, rule.unless_failing, rule.max_reruns, gate.blocks, stop_after)
 
     def _counted(self, results: Sequence[RunResult]) -> frozenset[str]:
         """The tests whose failures count. Confirming a known failure would be a waste."""
@@ -120,23 +132,23 @@ class Judge:
         run_ids: Sequence[RunId],
         why: str,
         *,
-        stopped: bool = False,
+        cancelled: bool = False,
+        failed: bool = False,
         brief: bool = False,
     ) -> tuple[Verdict, list[RunResult], dict[str, Any]]:
         """As :meth:`judge`, for runs of which some may not have ended. The verdict is never *passed*.
 
         :param why: why the try ended; the first reason of the verdict.
-        :param stopped: whether the active runs were cancelled.
+        :param cancelled: whether the active runs were cancelled.
+        :param failed: whether enough tests have failed, so that the verdict is *failed* in any case.
         :param brief: True sends no further request to the service.
         """
-        # A run without a result stays in the list, so that the counts cover all runs.
-        found = [known.get(run_id) or _unseen(run_id) for run_id in dict.fromkeys(run_ids)]
-        if stopped:
-            found = [run if run.finished else _cancelled(run) for run in found]
+        found = list(complete(known, run_ids, cancelled=cancelled).values())
         results = self._together(found if brief else self._with_titles(found), record)
         verdict = self._options.gate.judge(results)
         # A gate may hold without the missing runs, for example with a low ``min_pass_rate``. That is no pass.
         kind = verdict.kind if verdict.kind in _NOT_PASSED else VerdictKind.ERRORED
+        kind = VerdictKind.FAILED if failed else kind
         verdict = replace(verdict, kind=kind, reasons=(why, *verdict.reasons))
         return verdict, results, self._report(verdict, results, record, run_ids)
 
@@ -230,6 +242,19 @@ def submission_of(record: Record) -> Submission:
         tuple(run_id for part in parts for run_id in part.rejected_run_ids),
         batches.pop() if len(batches) == 1 else "",
     )
+
+
+def complete(
+    known: Mapping[RunId, RunResult], run_ids: Sequence[RunId], *, cancelled: bool
+) -> dict[RunId, RunResult]:
+    """A result for each run, so that the counts cover all of them.
+
+    :param cancelled: whether the active runs were cancelled.
+    """
+    found = {run_id: known.get(run_id) or _unseen(run_id) for run_id in dict.fromkeys(run_ids)}
+    if not cancelled:
+        return found
+    return {run_id: run if run.finished else _cancelled(run) for run_id, run in found.items()}
 
 
 def _in_order(known: Mapping[RunId, RunResult], run_ids: Sequence[RunId]) -> list[RunResult]:

@@ -46,6 +46,8 @@ class Waiter:
         self._ti = ti
         self._interrupts = interrupts
         self._log = log
+        #: The number of failed runs at which a wait ends, although others are active; None for never.
+        self.stop_at: int | None = None
 
     def start_timeout(self) -> None:
         """Store the deadline, unless an earlier try has stored one: ``timeout`` counts across retries."""
@@ -54,10 +56,11 @@ class Waiter:
             self._store.keep(replace(record, deadline=self._session.clock() + self._options.timeout))
 
     def pace(self) -> Pace:
-        """The poll interval, the longest outage, and the earlier of the task's two deadlines."""
+        """The poll interval, the longest outage, the earlier of the task's two deadlines, and ``stop_at``."""
         deadlines = [self._store.record.deadline, self._execution_deadline()]
         known = [deadline for deadline in deadlines if deadline is not None]
-        return Pace(self._options.poll_interval, self._options.max_outage, min(known, default=None))
+        deadline = min(known, default=None)
+        return Pace(self._options.poll_interval, self._options.max_outage, deadline, self.stop_at)
 
     def _execution_deadline(self) -> float | None:
         # Airflow documents execution_timeout as the total run time, but enforces it only inside the worker process:
@@ -87,14 +90,14 @@ class Waiter:
 
     def collect(self, run_ids: Sequence[RunId]) -> Waited:
         """Fetch the results of runs that have ended, also after the deadline, which limits only the wait."""
-        pace = replace(self.pace(), deadline=self._session.clock() + self._options.max_outage)
+        pace = replace(self.pace(), deadline=self._session.clock() + self._options.max_outage, stop_at=None)
         waited = self._run_flow(run_ids, pace, await_runs)
         if waited is not None and waited.end is not WaitEnd.DEADLINE:
             return waited
         return Waited(WaitEnd.UNAVAILABLE, self.known(run_ids), "the results could not be fetched")
 
     def check_once(self, run_ids: Sequence[RunId]) -> Waited | None:
-        """Poll each run once, also after the deadline; None if a run is still active."""
+        """Poll each run once, also after the deadline; None if the wait has to go on."""
         return self._run_flow(run_ids, replace(self.pace(), deadline=None), look)
 
     def after_deadline(self, waited: Waited, run_ids: Sequence[RunId]) -> Waited:

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseHook, BaseOperatorLink, XCom
 
-from airflow_provider_testerarmy.lifecycle.parameters import Deferred, Ids, Text, mapping, stable
+from airflow_provider_testerarmy.lifecycle.parameters import (
+    Deferred,
+    Ids,
+    Text,
+    count,
+    is_template,
+    mapping,
+    stable,
+)
 from airflow_provider_testerarmy.lifecycle.task import with_common_fields
 from airflow_provider_testerarmy.operators.base import RunOperator
 from airflow_provider_testerarmy.runs.rendered import given, is_nothing, listed
@@ -146,6 +154,9 @@ class TesterArmyRunGroupOperator(TesterArmyOperator):
     :param project_environment_id: UUID, its text or None; the id of the project environment to test in.
     :param mobile: dict, JSON text or None; the mobile build to test, with the optional fields ``app_id``
         (UUID), ``bundle_id``, ``artifact_url`` (http or https), ``artifact_filename`` and ``build_id``.
+    :param stop_after_failures: positive int, its text or None; the number of tests that have to fail for good. Then
+        the task cancels the active runs and fails. None waits for all runs. It needs ``cancel_on_kill`` and
+        ``wait_for_completion``.
     :raises RequestRefused: when the task runs, for a parameter that is invalid after rendering. No run is
         started.
 
@@ -163,6 +174,7 @@ class TesterArmyRunGroupOperator(TesterArmyOperator):
         "device_model",
         "project_environment_id",
         "mobile",
+        "stop_after_failures",
         "memory_path",
     )
 
@@ -178,9 +190,12 @@ class TesterArmyRunGroupOperator(TesterArmyOperator):
         device_model: Text | None = None,
         project_environment_id: Text | None = None,
         mobile: Mapping[str, Any] | Deferred | str | None = None,
+        stop_after_failures: int | str | Deferred | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        self.stop_after_failures = stop_after_failures
+        self._check_early_stop()
         self.group_id = group_id
         self.target_url = target_url
         self.environment = environment
@@ -190,6 +205,14 @@ class TesterArmyRunGroupOperator(TesterArmyOperator):
         self.device_model = device_model
         self.project_environment_id = project_environment_id
         self.mobile = mobile
+
+    def _check_early_stop(self) -> None:
+        if is_nothing(self.stop_after_failures):
+            return
+        if not (self.cancel_on_kill and self.wait_for_completion):
+            raise ValueError("stop_after_failures needs cancel_on_kill=True and wait_for_completion=True.")
+        if not is_template(self.stop_after_failures):
+            count(self.stop_after_failures, "stop_after_failures")
 
     def target(self) -> RunRequest:
         """The group, without the other parameters."""

@@ -45,7 +45,7 @@ _detached: set[asyncio.Task[Any]] = set()
 
 
 class AwaitRunsTrigger(BaseTrigger):
-    """Waits until all runs are finished, the deadline passes, or an outage lasts too long.
+    """Waits until all runs are finished, enough failed, the deadline passes, or an outage lasts too long.
 
     Airflow stores these arguments in its database in plain text, so they contain no secrets. All triggers of a
     process that use the same connection share one poller and its requests.
@@ -59,6 +59,7 @@ class AwaitRunsTrigger(BaseTrigger):
     :param max_outage: seconds without a successful request after which the wait ends.
     :param deadline: the absolute time (seconds since the epoch) at which the wait ends; None for never.
     :param cancel_on_kill: whether a kill and the deadline cancel the runs.
+    :param stop_at: the number of failed runs at which the wait ends, although others are active; None for never.
     :param unknown: arguments that a newer version of this package stored; ignored.
     """
 
@@ -73,6 +74,7 @@ class AwaitRunsTrigger(BaseTrigger):
         max_outage: float = 600.0,
         deadline: float | None = None,
         cancel_on_kill: bool = True,
+        stop_at: int | None = None,
         **unknown: Any,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -89,6 +91,7 @@ class AwaitRunsTrigger(BaseTrigger):
         self.max_outage = max_outage
         self.deadline = deadline
         self.cancel_on_kill = cancel_on_kill
+        self.stop_at = stop_at
         self._hook: Any = None
         self._done = False
 
@@ -103,6 +106,7 @@ class AwaitRunsTrigger(BaseTrigger):
             "max_outage": self.max_outage,
             "deadline": self.deadline,
             "cancel_on_kill": self.cancel_on_kill,
+            **({} if self.stop_at is None else {"stop_at": self.stop_at}),
         }
 
     def _pack(self) -> dict[str, Any]:
@@ -149,7 +153,7 @@ class AwaitRunsTrigger(BaseTrigger):
             return lost(f"the trigger's stored arguments have {self._unreadable}")
         self._hook = await self._load_hook()
         self.log.info("Waiting for %s.", name_runs(self.run_ids))
-        pace = Pace(self.poll_interval, self.max_outage, self.deadline)
+        pace = Pace(self.poll_interval, self.max_outage, self.deadline, self.stop_at)
         while True:
             waited = await wait_together(self._hook, self.run_ids, pace, self.log.info)
             if waited.end is not WaitEnd.DENIED or not await self._has_another_key():

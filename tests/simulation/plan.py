@@ -22,6 +22,7 @@ class PlannedTask:
     :param kind: ``test``, ``group``, or ``sensor``, which waits for a run that somebody started before.
     :param target: the index of the test or group that it runs.
     :param confirm: whether its gate runs a failed test a second time before the verdict.
+    :param stop_after: how many failed tests have it cancel its active runs; None for no number.
     """
 
     kind: str
@@ -38,6 +39,7 @@ class PlannedTask:
     poll_interval: float | None = None
     retry_failed_tests: bool = False
     confirm: bool = False
+    stop_after: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +143,7 @@ def draw(seed: int) -> Plan:
         list_lag=chance.choice((0.0, 0.0, 0.0, 2.0)),
         worker_skew=chance.choice((0.0, 0.0, 30.0, -30.0)),
     )
-    return _confirming(plan)
+    return _stopping(_confirming(plan))
 
 
 def _confirming(plan: Plan) -> Plan:
@@ -154,6 +156,20 @@ def _confirming(plan: Plan) -> Plan:
         plan,
         tests=(replace(first, script=chance.choice(("flaky", "flaky", "fails"))), *others),
         tasks=tuple(replace(task, confirm=task.kind != "sensor") for task in plan.tasks),
+    )
+
+
+def _stopping(plan: Plan) -> Plan:
+    """Some worlds have groups that stop at their first failure, which comes early, while another test runs long."""
+    chance = random.Random(f"{plan.seed} stop")
+    if chance.random() < 0.8 or all(task.kind != "group" for task in plan.tasks):
+        return plan
+    first, second, *others = plan.tests
+    failing, slow = replace(first, script="fails", seconds=3.0), replace(second, seconds=70.0)
+    return replace(
+        plan,
+        tests=(failing, slow, *others),
+        tasks=tuple(replace(task, stop_after=1 if task.kind == "group" else None) for task in plan.tasks),
     )
 
 

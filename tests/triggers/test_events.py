@@ -21,6 +21,13 @@ def test_a_row_of_version_0_1_0_is_continued(row):
     assert resolve_name(row["classpath"])(**row["kwargs"]).serialize() == (row["classpath"], row["kwargs"])
 
 
+@pytest.mark.parametrize("row", WRITTEN["rows"].values(), ids=WRITTEN["rows"])
+def test_only_a_task_that_stops_early_stores_more(row):
+    """A triggerer of an older version ignores the argument, and waits for all runs."""
+    kwargs = {**row["kwargs"], "stop_at": 3}
+    assert resolve_name(row["classpath"])(**kwargs).serialize() == (row["classpath"], kwargs)
+
+
 @pytest.mark.parametrize("event", WRITTEN["events"].values(), ids=WRITTEN["events"])
 def test_an_event_of_version_0_1_0_is_read(event):
     """Worker and triggerer are not upgraded at the same moment."""

@@ -30,11 +30,13 @@ class Pace:
     :param poll_interval: seconds between two polls of a run (shorter at first).
     :param max_outage: seconds without a successful request for a run after which the wait ends.
     :param deadline: the absolute time (seconds since the epoch) at which the wait ends; None for never.
+    :param stop_at: the number of failed runs at which the wait ends, although others are active; None for never.
     """
 
     poll_interval: float = 10.0
     max_outage: float = 600.0
     deadline: float | None = None
+    stop_at: int | None = None
 
     def next_pause(
         self, waited: float, now: float, *, retry_after: float = 0.0, jitter: float | None = None

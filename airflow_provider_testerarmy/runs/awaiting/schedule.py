@@ -30,6 +30,7 @@ class Subscription:
     :param alarm: the earliest time at which an outage of one of its runs may end the wait.
     :param unusable: why one of its ids cannot be a run id; empty if all are usable.
     :param turned_away: one of its runs that the service does not know, or to which it denies access.
+    :param failed: the number of its runs that have ended as failed.
     :param overdue_since: when the deadline was found to have passed, in monotonic seconds; infinite before.
     """
 
@@ -42,7 +43,13 @@ class Subscription:
     alarm: float = math.inf
     unusable: str = ""
     turned_away: RunId | None = None
+    failed: int = 0
     overdue_since: float = math.inf
+
+    @property
+    def has_enough(self) -> bool:
+        """Whether so many of its runs have failed that the wait ends."""
+        return self.pace.stop_at is not None and self.failed >= self.pace.stop_at
 
 
 @dataclass(slots=True, eq=False)

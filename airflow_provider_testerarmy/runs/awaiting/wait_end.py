@@ -12,12 +12,14 @@ from airflow_provider_testerarmy.runs.results import RunId, RunResult
 class WaitEnd(StrEnum):
     """Why a wait ended.
 
-    ``UNAVAILABLE``: an outage lasted longer than ``max_outage``. ``DENIED``: the service rejected the key more than
-    once. ``NOT_FOUND``: the service does not know one of the runs. ``LOST``: the waiting process could not
-    continue; this says nothing about the runs, and another process may wait for them.
+    ``ENOUGH``: as many runs failed as the wait was to end at, and others are active. ``UNAVAILABLE``: an outage
+    lasted longer than ``max_outage``. ``DENIED``: the service rejected the key more than once. ``NOT_FOUND``: the
+    service does not know one of the runs. ``LOST``: the waiting process could not continue; this says nothing about
+    the runs, and another process may wait for them.
     """
 
     FINISHED = "finished"
+    ENOUGH = "enough"
     DEADLINE = "deadline"
     UNAVAILABLE = "unavailable"
     DENIED = "denied"

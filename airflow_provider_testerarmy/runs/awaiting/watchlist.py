@@ -19,7 +19,7 @@ from airflow_provider_testerarmy.runs.awaiting.list_state import Lists
 from airflow_provider_testerarmy.runs.awaiting.pace import Pace, Rate
 from airflow_provider_testerarmy.runs.awaiting.schedule import Schedule, Subscription, Watched
 from airflow_provider_testerarmy.runs.awaiting.wait_end import Waited, WaitEnd
-from airflow_provider_testerarmy.runs.results import RunId, RunResult
+from airflow_provider_testerarmy.runs.results import Outcome, RunId, RunResult
 from airflow_provider_testerarmy.runs.service import Ask, FaultKind, RunService, ServiceFault
 from airflow_provider_testerarmy.runs.text import name_runs, one_line
 
@@ -270,6 +270,7 @@ class Watchlist:
                 self._changed[subscription] = None
             if run.finished:
                 subscription.active.pop(run_id, None)
+                subscription.failed += run.outcome is Outcome.FAILED
                 self._changed[subscription] = None
         if run.finished:
             self._forget(run_id)
@@ -318,8 +319,8 @@ class Watchlist:
         active, results = subscription.active, subscription.results
         if subscription.unusable:
             return Waited(WaitEnd.NOT_FOUND, results, subscription.unusable)
-        if not active:
-            return Waited(WaitEnd.FINISHED, results)
+        if not active or subscription.has_enough:
+            return Waited(WaitEnd.ENOUGH if active else WaitEnd.FINISHED, results)
         if self._health.denied:
             return Waited(WaitEnd.DENIED, results, self._health.denied.message)
         if subscription.turned_away is not None:

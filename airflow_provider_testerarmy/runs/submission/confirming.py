@@ -30,6 +30,7 @@ class Rule:
     :param unless_failing: the share of failed tests (0.0 to 1.0) above which nothing is confirmed.
     :param max_reruns: the confirming runs of one try at most.
     :param blocks: whether a run counts against the gate.
+    :param stop_after: the confirmed failures after which nothing more is confirmed; None for no limit.
     """
 
     times: int
@@ -37,6 +38,7 @@ class Rule:
     unless_failing: float
     max_reruns: int
     blocks: Callable[[RunResult], bool]
+    stop_after: int | None = None
 
     def failed(self, run: RunResult) -> bool:
         """Whether a run shows that its test fails the gate; an error of the service does not."""
@@ -67,7 +69,11 @@ def plan(results: Sequence[RunResult], record: Record, rule: Rule, counted: Coll
     :param counted: the tests whose failures count, e.g. not the known ones.
     """
     if record.confirming:
-        return _within(_undecided(results, record, rule), record, rule)
+        undecided = _undecided(results, record, rule)
+        confirmed = _confirmed(results, record, rule)
+        if undecided and rule.stop_after is not None and confirmed >= rule.stop_after:
+            return Plan((), f"{plural(confirmed, 'test')} failed for good (stop_after_failures)")
+        return _within(undecided, record, rule)
     failed = tuple(test for test in _failed(results, rule) if test in counted)
     tests = {run.test_id for run in results}
     # One failure is no sign of an outage, however few tests there are.
@@ -163,6 +169,12 @@ def _undecided(results: Sequence[RunResult], record: Record, rule: Rule) -> tupl
         for test in record.confirming[-1]
         if test in histories and _is_undecided(histories[test], rounds, rule)
     )
+
+
+def _confirmed(results: Sequence[RunResult], record: Record, rule: Rule) -> int:
+    """How many tests have failed as often as the rule requires."""
+    rounds, histories = _rounds(record), _histories(results, record)
+    return sum(_count(history, rounds, rule)[0] >= rule.times for history in histories.values())
 
 
 def _is_undecided(history: Sequence[RunResult], rounds: dict[RunId, int], rule: Rule) -> bool:

@@ -42,6 +42,7 @@ class Ending(StrEnum):
     UNCLEAR = "an unclear submission"
     OUTAGE = "an outage"
     DEADLINE = "the deadline"
+    ENOUGH = "enough failures"
     EXECUTION_TIMEOUT = "execution_timeout"
     KILLED = "a user"
     TAKEN_AWAY = "a lost worker"
@@ -50,7 +51,7 @@ class Ending(StrEnum):
 
 
 #: Endings after which the runs of this round are not needed, even if another try follows.
-_STOPS: Final = frozenset({Ending.KILLED, Ending.DEADLINE, Ending.EXECUTION_TIMEOUT})
+_STOPS: Final = frozenset({Ending.KILLED, Ending.DEADLINE, Ending.ENOUGH, Ending.EXECUTION_TIMEOUT})
 
 
 def decide(

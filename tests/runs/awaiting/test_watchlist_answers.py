@@ -7,6 +7,7 @@ import pytest
 from airflow_provider_testerarmy.runs.awaiting.pace import Pace
 from airflow_provider_testerarmy.runs.awaiting.watchlist import WIDTH, WaitEnd, Watchlist
 from airflow_provider_testerarmy.runs.cleaning import usable_id
+from airflow_provider_testerarmy.runs.results import Outcome
 from airflow_provider_testerarmy.runs.service import FaultKind
 from tests.runs.awaiting.test_watchlist import PACE, watching
 from tests.runs.scripted import START, Port, fault
@@ -55,6 +56,35 @@ def test_an_unusable_id_is_refused_each_time():
     watch.go_on(1)
     ends = [watch.list.over(one, account.now).end for one in (first, second)]
     assert ends == [WaitEnd.NOT_FOUND] * 2
+
+
+# -- enough failures
+
+
+def test_a_wait_ends_at_a_number_of_failed_runs():
+    """Neither passes nor errors count, nor those of another wait; and its neighbours wait on."""
+    account, watch, ids = watching(6)
+    mine, other = (watch.wait_for(ids, Pace(5, 600, stop_at=limit)) for limit in (2, 3))
+    account.end(ids[0], outcome=Outcome.FAILED)
+    account.end(ids[1], outcome=Outcome.PASSED)
+    account.end(ids[2], outcome=Outcome.ERRORED)
+    watch.go_on(10)
+    assert watch.list.over(mine, account.now) is None
+    account.end(ids[3], outcome=Outcome.FAILED)
+    watch.go_on(10)
+    ended = watch.list.over(mine, account.now)
+    assert ended.end is WaitEnd.ENOUGH
+    assert [run.finished for run in ended.results.values()].count(True) == 4
+    assert watch.list.over(other, account.now) is None
+
+
+def test_a_wait_whose_runs_have_all_ended_is_finished():
+    """However many failed."""
+    account, watch, ids = watching(2)
+    mine = watch.wait_for(ids, Pace(5, 600, stop_at=1))
+    account.end(*ids, outcome=Outcome.FAILED)
+    watch.go_on(10)
+    assert watch.list.over(mine, account.now).end is WaitEnd.FINISHED
 
 
 # -- the key
