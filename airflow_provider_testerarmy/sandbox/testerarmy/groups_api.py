@@ -32,7 +32,7 @@ async def create_group(request: Request) -> Response:
     """Create a group without tests."""
     body = await read_body(request, GroupBody)
     group = new_group(store_of(request).catalog, str(uuid.uuid4()), body)
-    return json_answer({"group": render.group_detail(group)}, 201)
+    return json_answer({"group": render.new_group(group)}, 201)
 
 
 @router.post("/groups/{groupId}/tests")
