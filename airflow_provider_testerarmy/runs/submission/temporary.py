@@ -65,19 +65,29 @@ def _made(
         return reply.value
 
     target = yield from with_retries(setting, send)
-    if isinstance(target, ServiceFault):
-        if not target.may_have_effect:
-            keep(None)
-            return target.message
-        setting.report(f"The creation of {intent.label} got no clear response ({target.message}).")
+    if isinstance(target, ServiceFault) and not target.may_have_effect:
+        keep(None)
+        return target.message
+    why = target.message if isinstance(target, ServiceFault) else (yield from _unlike(targets, target, name))
+    if why:
+        setting.report(f"The creation of {intent.label} got no clear response ({why}).")
         found = yield from _found(targets, intent, LOOKS)
         # An empty list may be late, so the name stays in the record and is looked up again at the end.
         if not found:
-            return target.message
+            return why
         target = found[0]
-    made = replace(intent, target=target)
+    made = replace(intent, target=str(target))
     keep(made)
     return made
+
+
+def _unlike(targets: TemporaryTargets, target: str, name: str) -> Flow[str]:
+    """Why a target may not be the one that was created; empty if it has the name. Tests are added to it next."""
+    try:
+        reply = yield from ask(targets.name_of_target(target))
+    except ServiceFault as fault:
+        return fault.message
+    return "" if reply.value == name else "the response names another group"
 
 
 def remove(
