@@ -19,6 +19,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache, lru_cache
 from importlib import import_module
 from typing import Any, Final
@@ -99,13 +100,14 @@ def _stop_orphans_of_dag_run(dag_id: str, run_id: str) -> None:
 
 def _stop_all(left: list[tuple[airflow_compat.TaskName, Any]], concluded: bool) -> None:
     """Stop the runs that tasks left behind, and retry until the service answers."""
-    for seconds in (0.0, *AGAIN_AFTER):
+    for number, seconds in enumerate((0.0, *AGAIN_AFTER)):
         if seconds:
             time.sleep(seconds)
             left = [(task, newest) for task, stored in left if (newest := _newest_of_try(task, stored))]
         # A try that was killed concludes its record itself, whether or not it could cancel its runs.
         sure = concluded or seconds > 0
-        left = [(task, stored) for task, stored in left if not _is_settled(task, stored, sure)]
+        last = number == len(AGAIN_AFTER)
+        left = [(task, stored) for task, stored in left if not _is_settled(task, stored, sure, last=last)]
         if not left:
             return
 
@@ -117,12 +119,12 @@ def _newest_of_try(task: airflow_compat.TaskName, stored: Any) -> Any:
     return newest if same else None
 
 
-def _is_settled(task: airflow_compat.TaskName, stored: Any, concluded: bool) -> bool:
+def _is_settled(task: airflow_compat.TaskName, stored: Any, concluded: bool, *, last: bool) -> bool:
     """Stop the runs that a task left behind; False if another attempt can help."""
     from airflow_provider_testerarmy.lifecycle.record_store import identity_of
 
     try:
-        return _stop_stored(stored, task, concluded)
+        return _stop_stored(stored, task, concluded, last=last)
     except Exception:
         log.exception("The test runs of %s could not be cancelled now.", identity_of(task))
         return False
@@ -138,7 +140,7 @@ def _prune(_hour: int) -> None:
     airflow_compat.prune_variables(PREFIX, older_than=KEPT)
 
 
-def _stop_stored(stored: Any, task: airflow_compat.TaskName, concluded: bool) -> bool:
+def _stop_stored(stored: Any, task: airflow_compat.TaskName, concluded: bool, *, last: bool = False) -> bool:
     from airflow_provider_testerarmy.lifecycle.orphans import stop_orphans
 
     try:
@@ -147,13 +149,15 @@ def _stop_stored(stored: Any, task: airflow_compat.TaskName, concluded: bool) ->
         named = f" It names {name_runs(error.run_ids)}: check the dashboard." if error.run_ids else ""
         log.warning("The record of test runs of an ended task cannot be read (%s).%s", error, named)
         return True
-    if record is None or not record.unsettled or (record.stage is Stage.CONCLUDED and not concluded):
+    if record is None or not record.to_clean_up or (record.stage is Stage.CONCLUDED and not concluded):
         return True
     action = decide(record, record.asked, record.generation, Ending.KILLED)
-    if action is Action.STOP and record.cancels:
-        return stop_orphans(record, stored, task, log) is not StopResult.UNKNOWN
-    log.info("Not cancelling %s of an ended task (cancel_on_kill=False).", name_active(record))
-    return True
+    if not record.cancels:
+        runs = name_active(replace(record, temporary=None))
+        log.info("Not cancelling %s of an ended task (cancel_on_kill=False).", runs or "any run")
+    if action is not Action.STOP or not (record.cancels or record.temporary):
+        return True
+    return stop_orphans(record, stored, task, log, last=last) is not StopResult.UNKNOWN
 
 
 def _in_background(work: Callable[..., None], *arguments: Any) -> None:

@@ -35,6 +35,7 @@ from airflow_provider_testerarmy.runs.service import (
     Submission,
     Tests,
 )
+from airflow_provider_testerarmy.runs.temporary import Blueprint
 from airflow_provider_testerarmy.runs.text import one_line, plural
 
 DASHBOARD: Final = "https://tester.army/dashboard"
@@ -244,6 +245,40 @@ class TesterArmyService:
             return None
         return tuple(RunRequest("test", test_id, request.body) for test_id in dict.fromkeys(test_ids))
 
+    def blueprint(self, request: RunRequest) -> Operation[Blueprint] | None:
+        """Read the project, the order and the preparation test of a group; None for a test or a prompt."""
+        if request.kind != "group" or not request.whole:
+            return None
+        return testerarmy.get_group(request.target).then(lambda group: _blueprint(group, request.target))
+
+    def create_target(self, blueprint: Blueprint, name: str) -> Operation[str]:
+        """Create a group without tests."""
+        return testerarmy.create_group(blueprint.project_id, name, **blueprint.details).then(
+            lambda group: _created(group, name)
+        )
+
+    def targets_named(self, project_id: str, name: str) -> Operation[tuple[str, ...]]:
+        """The ids of the project's groups with exactly this name."""
+        return testerarmy.list_groups(project_id).then(
+            lambda groups: tuple(group.id for group in groups if group.name == name)
+        )
+
+    def name_of_target(self, target: str) -> Operation[str]:
+        """The name of a group."""
+        return testerarmy.get_group(target).then(lambda group: group.name or "")
+
+    def add_test(self, target: str, test_id: str) -> Operation[Any]:
+        """Add a test to a group."""
+        return testerarmy.add_group_test(target, test_id)
+
+    def delete_target(self, target: str) -> Operation[Any]:
+        """Delete a group."""
+        return testerarmy.delete_group(target)
+
+    def on_target(self, request: RunRequest, target: str) -> RunRequest:
+        """The same request for another group."""
+        return replace(request, target=target)
+
     def submission_url(self, submission: Submission) -> str:
         """The dashboard page of the first run."""
         # Batches have no page on the dashboard, and the API has no `GET /batches/{id}`.
@@ -301,6 +336,24 @@ def _group_scope(group: wire.Group, group_id: str) -> Scope:
     # The service may run the preparation test in addition to the tests that it lists for the group.
     companions = frozenset((group.prep_test_id,) if group.prep_test_id else ())
     return Scope(one_line(group.project_id or ""), one_line(group.name or ""), companions)
+
+
+def _blueprint(group: wire.Group, group_id: str) -> Blueprint:
+    _same("group", group.id, group_id)
+    given = {"run_mode": group.run_mode, "prep_test_id": group.prep_test_id}
+    return Blueprint(
+        one_line(group.project_id or ""), {name: value for name, value in given.items() if value}
+    )
+
+
+def _created(group: wire.Group, name: str) -> str:
+    """The id of a new group.
+
+    :raises ValueError: if the response is about another group, or has an id that no group has.
+    """
+    if group.name is not None and group.name != name:
+        raise ValueError("created a group, received another one")
+    return testerarmy.check_id(group.id, "id")
 
 
 def _group_submission(queued: wire.GroupRunQueued, group_id: str) -> Submission:

@@ -31,6 +31,7 @@ from airflow_provider_testerarmy.lifecycle.record_store import RecordStore, iden
 from airflow_provider_testerarmy.lifecycle.record_trust import RecordReader
 from airflow_provider_testerarmy.lifecycle.service_session import ServiceSession
 from airflow_provider_testerarmy.lifecycle.start import Starter
+from airflow_provider_testerarmy.lifecycle.temporary import TemporaryMaker
 from airflow_provider_testerarmy.lifecycle.verdict import Judge, complete, submission_of
 from airflow_provider_testerarmy.lifecycle.worker_wait import Waiter
 from airflow_provider_testerarmy.runs.awaiting.watchlist import Waited, WaitEnd
@@ -113,7 +114,8 @@ class Lifecycle:
             self._interrupts,
             log,
         )
-        self._confirmer = Confirmer(self._session, self._store, self._starter, self._judge, log)
+        maker = TemporaryMaker(self._session, self._store, options, log)
+        self._confirmer = Confirmer(self._session, self._store, self._starter, self._judge, maker, log)
         #: Polls the runs, and knows their deadline.
         self.waiter = Waiter(self._session, self._store, options, context["task"], ti, self._interrupts, log)
         #: Whether enough tests have failed to cancel the rest.
@@ -248,7 +250,7 @@ class Lifecycle:
         :return: a sentence on the result, for an error message.
         """
         record, believed = self._reader.earlier()
-        if record is None or not believed or not record.unsettled:
+        if record is None or not believed or not record.to_clean_up:
             return "Nothing was started."
         what = name_active(record)
         self._store.record = record
@@ -369,6 +371,7 @@ class Lifecycle:
         )
         # Airflow retries only these two verdicts. All others end the task, and a later try comes from a clear.
         retried = isinstance(error, RunErrored | TestsFailed) and not isinstance(error, AirflowFailException)
+        self._finisher.clean_up()
         if retried and self._finisher.retry_follows(error) and not self._options.gate.report_only:
             self._store.keep(closed(self.record, results, self.early_stop.runs_again))
         else:
@@ -396,5 +399,6 @@ class Lifecycle:
             return self.conclude(self.waiter.wait(run_ids), run_ids)
         self.check_wanted()
         self.judged = True
+        self._finisher.clean_up()
         self._finisher.conclude(self.record)
         return self._judge.unjudged(self.record, run_ids)

@@ -110,10 +110,10 @@ class _Stopper:
 
 
 def name_active(record: Record) -> str:
-    """The runs of a record that are active or may be, for a message."""
+    """The runs of a record that are active or may be, and its temporary target, for a message."""
     ids = [run_id for part in record.unsettled if part.submission for run_id in part.submission.run_ids]
     unknown = [part.request.label for part in record.unsettled if part.unknown and part.request]
     said = ([name_runs(ids)] if ids else []) + [
         f"any runs that the unanswered request for {one} started" for one in unknown
     ]
-    return " and ".join(said)
+    return " and ".join([*said, *([record.temporary.label] if record.temporary else [])])

@@ -15,6 +15,7 @@ from airflow_provider_testerarmy.lifecycle.options import Options
 from airflow_provider_testerarmy.lifecycle.record_store import RecordStore
 from airflow_provider_testerarmy.lifecycle.record_trust import RecordReader
 from airflow_provider_testerarmy.lifecycle.service_session import ServiceSession
+from airflow_provider_testerarmy.lifecycle.temporary import without_temporary
 from airflow_provider_testerarmy.runs.service import RunRequest
 from airflow_provider_testerarmy.runs.submission.cancel import StopResult
 from airflow_provider_testerarmy.runs.submission.decision import Action, Ending, decide
@@ -138,10 +139,35 @@ class Finisher:
         self.conclude(replace(record, parts=ended))
 
     def stop(self, record: Record, *, patient: bool = False) -> tuple[Record, StopResult]:
-        """Stop the active runs of a record, unless ``cancel_on_kill`` is off.
+        """Stop the active runs of a record, unless ``cancel_on_kill`` is off, and delete its temporary target.
 
         :return: the updated record, and the result.
         """
+        stopped, fate = self._stop_runs(record, patient=patient)
+        return self._without_temporary(stopped), fate
+
+    def clean_up(self) -> None:
+        """Delete the temporary target of this try, once its runs have ended."""
+        self._store.record = self._without_temporary(self._store.record)
+
+    def _without_temporary(self, record: Record) -> Record:
+        if record.temporary is None:
+            return record
+        if record.sending and airflow_compat.LISTENER.available:
+            self._log.info("Not deleting %s yet: it may have active runs.", record.temporary.label)
+            return record
+        session = self._reader.session_for(record.asked)
+        if session is None:
+            return record
+        try:
+            return without_temporary(record, session, self._store.identity, self._log)
+        finally:
+            if session is self._session:
+                self._store.renew(session.secret)
+            else:
+                session.close()
+
+    def _stop_runs(self, record: Record, *, patient: bool) -> tuple[Record, StopResult]:
         if not record.unsettled:
             return record, StopResult.STOPPED
         if not self._options.cancel_on_kill:

@@ -11,11 +11,12 @@ from airflow_provider_testerarmy.lifecycle.record_backends import StoreUnavailab
 from airflow_provider_testerarmy.lifecycle.record_store import RecordStore
 from airflow_provider_testerarmy.lifecycle.service_session import ServiceSession
 from airflow_provider_testerarmy.lifecycle.start import Starter
+from airflow_provider_testerarmy.lifecycle.temporary import TemporaryMaker
 from airflow_provider_testerarmy.lifecycle.verdict import Judge
 from airflow_provider_testerarmy.runs.results import RunId, RunResult
 from airflow_provider_testerarmy.runs.service import RunRequest
 from airflow_provider_testerarmy.runs.submission.asked import asked_for
-from airflow_provider_testerarmy.runs.submission.confirming import Plan, confirming_round
+from airflow_provider_testerarmy.runs.submission.confirming import Plan, Rule, confirming_round, is_part
 from airflow_provider_testerarmy.runs.submission.record import PartState, Record
 from airflow_provider_testerarmy.runs.text import one_line, plural
 
@@ -31,15 +32,24 @@ class Confirmer:
     """Confirms the failures of one try."""
 
     def __init__(
-        self, session: ServiceSession, store: RecordStore, starter: Starter, judge: Judge, log: Any
+        self,
+        session: ServiceSession,
+        store: RecordStore,
+        starter: Starter,
+        judge: Judge,
+        temporaries: TemporaryMaker,
+        log: Any,
     ) -> None:
         self._session = session
         self._store = store
         self._starter = starter
         self._judge = judge
+        self._temporaries = temporaries
         self._log = log
         #: Why failures are not confirmed, for the verdict; empty if they are, or need not be.
         self.why_not = ""
+        #: Whether the service refused the last round, without any effect.
+        self._refused = False
 
     def start_round(
         self,
@@ -83,10 +93,33 @@ class Confirmer:
             self.why_not = _CHANGED
         elif rule is not None:
             results = [known[run_id] for run_id in dict.fromkeys(run_ids)]
-            record = confirming_round(self._session.service, request, before, results, plan.tests, rule)
-            if record is not None:
-                return self._submit(record, before, plan, request)
+            return self._run_again(plan, results, request, rule)
+        return False
+
+    def _run_again(self, plan: Plan, results: Sequence[RunResult], request: RunRequest, rule: Rule) -> bool:
+        """Run the tests alone, in a temporary target if need be, or else everything."""
+        before, service = self._store.record, self._session.service
+        alone = None
+        if service.some_tests(request, plan.tests) is None and is_part(before, results, plan.tests):
+            alone = self._temporaries.make(request, plan.tests)
+        before = replace(before, temporary=self._store.record.temporary)
+        record = confirming_round(service, request, before, results, plan.tests, rule, alone)
+        if record is None:
             self.why_not = _TOO_MANY
+            return False
+        started = self._submit(record, before, plan, request)
+        if started or alone is None or not self._refused:
+            return started
+        self._log.warning("The service does not run the temporary group: %s.", self.why_not)
+        self._temporaries.remove()
+        before = replace(before, temporary=self._store.record.temporary)
+        whole = confirming_round(service, request, before, results, plan.tests, rule)
+        if whole is not None:
+            self.why_not = ""
+            return self._submit(whole, before, plan, request)
+        # The record must not keep a round that never ran, or its tests would count as confirmed.
+        self._store.keep(before)
+        self.why_not = _TOO_MANY
         return False
 
     def _is_changed(self, request: RunRequest) -> bool:
@@ -111,11 +144,12 @@ class Confirmer:
         except (CredentialsRejected, RequestRefused, ServiceUnavailable) as error:
             if self._store.record.unknown:
                 raise
+            self._refused = isinstance(error, RequestRefused)
             self.why_not = one_line(str(error), 300)
             self._give_up()
         active = any(part.active for part in self._store.record.parts.values())
         if not active and not self.why_not:
-            self.why_not = _GONE
+            self.why_not, self._refused = _GONE, True
         return active
 
     def _give_up(self) -> None:

@@ -15,6 +15,7 @@ from airflow_provider_testerarmy.lifecycle.interrupts import Interrupts
 from airflow_provider_testerarmy.lifecycle.record_store import identity_of
 from airflow_provider_testerarmy.lifecycle.record_trust import examine, is_ours
 from airflow_provider_testerarmy.lifecycle.service_session import ServiceSession
+from airflow_provider_testerarmy.lifecycle.temporary import without_temporary
 from airflow_provider_testerarmy.runs.service import RunRequest
 from airflow_provider_testerarmy.runs.submission.cancel import StopResult
 from airflow_provider_testerarmy.runs.submission.record import Part, Record
@@ -22,13 +23,16 @@ from airflow_provider_testerarmy.runs.submission.setting import Setting
 from airflow_provider_testerarmy.runs.submission.stored import is_signed
 
 
-def stop_orphans(record: Record, stored: Any, task: airflow_compat.TaskName, log: Any) -> StopResult:
-    """Stop the active runs of a record, if the task itself wrote the record.
+def stop_orphans(
+    record: Record, stored: Any, task: airflow_compat.TaskName, log: Any, *, last: bool = False
+) -> StopResult:
+    """Stop the active runs of a record and delete its temporary target, if the task itself wrote the record.
 
     :param record: the parsed record.
     :param stored: the same as stored JSON, with its signature.
     :param task: the task instance that the record belongs to.
     :param log: receives one line per action.
+    :param last: whether no further attempt follows. Only then is a target deleted that may have unknown runs.
     :return: what became of them; runs that are not the task's own go on.
     """
     if record.asked.hook not in hook_classes():
@@ -56,11 +60,15 @@ def stop_orphans(record: Record, stored: Any, task: airflow_compat.TaskName, log
                 name_active(record),
             )
             return StopResult.RUNNING
-        claims = TaskClaims(identity_of(task), airflow_compat.stored_variable)
-        _, result = stop_record(
-            record, lambda part: _setting(part, session, claims, log), session.drive_to_the_end, log
-        )
-        return result
+        stopped, result = record, StopResult.STOPPED
+        if record.cancels:
+            claims = TaskClaims(identity_of(task), airflow_compat.stored_variable)
+            stopped, result = stop_record(
+                record, lambda part: _setting(part, session, claims, log), session.drive_to_the_end, log
+            )
+        if not stopped.sending or last or not record.cancels:
+            stopped = without_temporary(stopped, session, identity_of(task), log)
+        return result if stopped.temporary is None else StopResult.UNKNOWN
     finally:
         session.close()
 

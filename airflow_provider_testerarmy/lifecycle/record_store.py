@@ -88,7 +88,8 @@ class RecordStore:
     ) -> None:
         self._store: Store | None = open_store(context) if durable else None
         self._current = None if durable else airflow_compat.task_state_store(context)
-        self._identity = identity_of(context["ti"])
+        #: The identity of the task instance.
+        self.identity = identity_of(context["ti"])
         self._try_number = int(context["ti"].try_number or 0)
         self._secret = secret
         self.generation = generation_of(context)
@@ -112,7 +113,7 @@ class RecordStore:
 
     def trust(self, record: Record, secret_of: Callable[[Asked], str]) -> Trust:
         """How far the stored record is trusted."""
-        return assess(record, self._stored, self._identity, self.fresh.asked, secret_of)
+        return assess(record, self._stored, self.identity, self.fresh.asked, secret_of)
 
     def renew(self, secret: str) -> None:
         """Sign with another secret from now on."""
@@ -133,7 +134,7 @@ class RecordStore:
         self.record = record
         if self._store is None:
             return
-        if record.stage is Stage.CONCLUDED and not record.unsettled and not self._store.keeps_concluded:
+        if record.stage is Stage.CONCLUDED and not record.to_clean_up and not self._store.keeps_concluded:
             # Airflow never prunes Variables, so a concluded record goes at once.
             self._store.delete()
             return
@@ -142,7 +143,7 @@ class RecordStore:
             self._refuse_if_stale(self._store)
         data = {**to_json(record), "try": self._try_number}
         if self._secret:
-            data["signature"] = signature(data, self._identity, self._secret)
+            data["signature"] = signature(data, self.identity, self._secret)
         self._store.set(data)
 
     def _refuse_if_stale(self, store: Store) -> None:

@@ -25,6 +25,7 @@ from airflow_provider_testerarmy.runs.service import (
 )
 from airflow_provider_testerarmy.runs.submission.asked import Asked
 from airflow_provider_testerarmy.runs.submission.record import Record, RecordUnreadable
+from airflow_provider_testerarmy.runs.temporary import TemporaryTarget, TemporaryTargets, is_named_for
 from airflow_provider_testerarmy.runs.text import name_runs
 
 if TYPE_CHECKING:
@@ -55,6 +56,8 @@ class RecordReader:
         self._request = request
         self._began = _beginning(context)
         self._log = log
+        #: The temporary target that the stored record names; it is not trusted.
+        self._temporary: TemporaryTarget | None = None
         #: The runs of the trusted record.
         self.run_ids: tuple[RunId, ...] = ()
 
@@ -75,6 +78,7 @@ class RecordReader:
             ) from error
         if record is None:
             return None, True
+        self._temporary = record.temporary
         trust = self._store.trust(record, self._secret_of)
         if trust is Trust.PLAUSIBLE and not set(record.all_run_ids) <= trusted:
             trust = Trust.PLAUSIBLE if self._runs_are_plausible(record) else Trust.NONE
@@ -142,13 +146,33 @@ class RecordReader:
         if self._request is None or not doubtful:
             return True
         answers = self._session.drive(examine(self._session, doubtful, self._request))
-        if all(is_ours(answer, self._began) for answer in answers):
+        others = [
+            run_id
+            for run_id, answer in zip(doubtful, answers, strict=True)
+            if not is_ours(answer, self._began)
+        ]
+        if not others or self._ran_on_temporary(tuple(others)):
             return True
         self._log.warning(
             "This task cannot have started %s, so it does not touch them. Check its record and XComs.",
             name_runs(run_ids),
         )
         return False
+
+    def _ran_on_temporary(self, run_ids: tuple[RunId, ...]) -> bool:
+        """Whether the runs are of the record's temporary target, and the target has a name that this task gives."""
+        targets, named, request = self._session.service, self._temporary, self._request
+        if request is None or named is None or not isinstance(targets, TemporaryTargets):
+            return False
+        if not named.target or not is_named_for(self._store.identity, named.name):
+            return False
+        (name,) = self._session.drive(ask_together([targets.name_of_target(named.target)]))
+        if isinstance(name, ServiceFault) or name.value != named.name:
+            return False
+        answers = self._session.drive(
+            examine(self._session, run_ids, targets.on_target(request, named.target))
+        )
+        return all(is_ours(answer, self._began) for answer in answers)
 
 
 def is_ours(answer: Reply[ListedRun] | ServiceFault, began: datetime | None) -> bool:

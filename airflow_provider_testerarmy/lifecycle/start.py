@@ -102,13 +102,15 @@ class Starter:
     def _replace(self, record: Record, request: RunRequest) -> None:
         """Stop the runs of the earlier generation, and start from an empty record."""
         fresh = self._store.fresh
-        if record.unsettled:
+        if record.to_clean_up:
             self._log.info(
                 "The task was cleared or changed. Stopping what it started before: %s.", name_active(record)
             )
             # A clear leaves time for a full search, unlike a kill.
             stopped, _ = self._finisher.stop(record, patient=True)
-            fresh = replace(fresh, leftovers=self._leftovers(stopped))
+            reachable = stopped.asked.same_connection(fresh.asked)
+            temporary = stopped.temporary if reachable else None
+            fresh = replace(fresh, leftovers=self._leftovers(stopped), temporary=temporary)
         self._store.record = first_round(fresh, request)
 
     def _leftovers(self, stopped: Record) -> tuple[Part, ...]:
@@ -116,7 +118,7 @@ class Starter:
         # A later try reaches leftovers through its own connection only.
         if stopped.asked.same_connection(self._store.fresh.asked):
             return stopped.unsettled[-MOST_LEFTOVERS:]
-        if stopped.unsettled:
+        if stopped.to_clean_up:
             self._log.warning(
                 "The task uses another connection now, so a later try cannot stop %s. Check the dashboard of the "
                 "connection %r.",

@@ -74,14 +74,6 @@ def test_a_single_test_runs_again_whole(tries, service):
     assert (summary["verdict"], posts(service)) == ("passed", 2)
 
 
-def test_a_group_with_an_address_runs_again_whole(tries, service):
-    """A single test takes no address. The results of the other tests stay."""
-    task = group(FLAKY, gate=TWICE, target_url="https://preview.shop.example")
-    summary = run(tries, task)
-    assert (summary["verdict"], summary["counts"]) == ("passed", {"total": 2, "passed": 2})
-    assert [len(one.run_ids) for one in service.control.log.submissions()] == [2, 2]
-
-
 def test_too_many_failures_are_not_confirmed(tries, service):
     """The verdict says so."""
     error = run(tries, group(BROKEN, gate=TWICE | {"confirm": {"unless_failing": 0.0}}))

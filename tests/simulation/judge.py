@@ -51,6 +51,7 @@ class _Judge(Evidence):
         for planned, task in zip(self.outcome.plan.tasks, self.outcome.database.tasks, strict=True):
             yield from self._started_once(planned, task)
             yield from self._never_left_behind(task)
+            yield from self._leaves_no_group(task)
             yield from self._never_passed_without_a_pass(planned, task)
             yield from self._confirms_once(planned, task)
             yield from self._never_failed_by_a_hiccup(planned, task)
@@ -116,6 +117,33 @@ class _Judge(Evidence):
                         f"run {run_id[:8]}, submitted at {entry.at:.2f}, is active at {now:.0f}; the task is "
                         f"{task.state} since {task.end_date:.2f}",
                     )
+
+    def _leaves_no_group(self, task: TaskInstance) -> Iterator[Violation]:
+        """A temporary group is deleted, and by nobody but the task that created it, and the listener."""
+        log = self.vendor.group_log
+        own = {
+            each.group_id: each.at
+            for each in log
+            if each.effect == "created" and each.peer.startswith(f"{task.name} try")
+        }
+        for each in log:
+            if each.effect == "deleted" and each.group_id in own:
+                by = each.peer.partition(" try ")[0] if " try " in each.peer else task.name
+                if by != task.name:
+                    yield Violation("nobody else's", task.name, f"its group was deleted by {each.peer}")
+        if task.state not in TERMINAL or self._nobody_could_cancel(task) or self._cannot_delete(task):
+            return
+        left = sorted(own.keys() & self.vendor.store.catalog.groups.keys())
+        if left and self.outcome.world.now > max(task.end_date, self.outcome.calm_since) + PROMISED:
+            what = f"group {left[0][:8]}, created at {own[left[0]]:.2f}, is left; the task is {task.state}"
+            yield Violation("never left behind", task.name, f"{what} since {task.end_date:.2f}")
+
+    def _cannot_delete(self, task: TaskInstance) -> bool:
+        """Whether the service answered wrongly while a task ended; a later try deletes its group then."""
+        return any(
+            fault.since <= task.end_date + MARGIN and fault.until >= task.end_date - MARGIN
+            for fault in self.outcome.faults
+        )
 
     def _nobody_could_cancel(self, task: TaskInstance) -> bool:
         """Whether a world had one of the limits that docs/reliability.md lists for this promise."""

@@ -16,7 +16,7 @@ from airflow.providers.common.compat.sdk import AirflowNotFoundException
 from airflow_provider_testerarmy import airflow_compat, listener
 from airflow_provider_testerarmy.airflow_compat.tasks import TaskName
 from airflow_provider_testerarmy.hooks import base
-from airflow_provider_testerarmy.lifecycle import claims, service_session
+from airflow_provider_testerarmy.lifecycle import claims, service_session, temporary
 from airflow_provider_testerarmy.lifecycle.task import LifecycleTask
 from airflow_provider_testerarmy.runs.awaiting import pace, schedule
 from airflow_provider_testerarmy.runs.awaiting.watcher import Watcher
@@ -52,6 +52,7 @@ def installed(world: World, database: Database, network: Network) -> Iterator[No
         patch.object(service_session.ServiceSession, "sleep", staticmethod(world.sleep)),
         patch.object(Watcher.__init__, "__kwdefaults__", defaults),
         patch.object(vendor_store, "uuid", seeded),
+        patch.object(temporary, "uuid4", network.vendor.uuid4),
         *(patch.object(module, "random", world.stream("jitter")) for module in (pace, schedule)),
         *(
             patch.object(each, "log", log, create=True)

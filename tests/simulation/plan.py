@@ -23,6 +23,7 @@ class PlannedTask:
     :param target: the index of the test or group that it runs.
     :param confirm: whether its gate runs a failed test a second time before the verdict.
     :param stop_after: how many failed tests have it cancel its active runs; None for no number.
+    :param address: whether its group has an address, which a single test does not take.
     """
 
     kind: str
@@ -40,6 +41,7 @@ class PlannedTask:
     retry_failed_tests: bool = False
     confirm: bool = False
     stop_after: int | None = None
+    address: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,11 +154,37 @@ def _confirming(plan: Plan) -> Plan:
     if chance.random() < 0.75:
         return plan
     first, *others = plan.tests
-    return replace(
+    plan = replace(
         plan,
         tests=(replace(first, script=chance.choice(("flaky", "flaky", "fails"))), *others),
         tasks=tuple(replace(task, confirm=task.kind != "sensor") for task in plan.tasks),
     )
+    return _at_an_address(plan)
+
+
+_WHILE_CONFIRMING = (
+    *("kill_worker", "kill_task", "kill_supervisor", "evict", "clear", "clear"),
+    *("mark_failed", "mark_success", "fail_dag_run"),
+)
+
+
+def _at_an_address(plan: Plan) -> Plan:
+    """Half of these worlds run a group at an address, so that its failed tests run in a temporary group.
+
+    Most of them have another incident, which meets the task while the group exists.
+    """
+    chance = random.Random(f"{plan.seed} address")
+    if chance.random() < 0.5:
+        return plan
+    if chance.random() < 0.7:
+        what = chance.choice(_WHILE_CONFIRMING)
+        details = {"which": 0} if what in ("mark_failed", "mark_success", "clear") else {}
+        further = Incident(what, float(chance.randrange(15, 70)), "worker", details)
+        plan = replace(plan, incidents=(*plan.incidents, further))
+    tasks = tuple(
+        replace(task, kind="group", target=1, address=True) if task.confirm else task for task in plan.tasks
+    )
+    return replace(plan, tasks=tasks)
 
 
 def _stopping(plan: Plan) -> Plan:

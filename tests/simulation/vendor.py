@@ -14,9 +14,11 @@ from urllib.parse import unquote
 
 from airflow_provider_testerarmy.sandbox.core.errors import ApiError
 from airflow_provider_testerarmy.sandbox.testerarmy import outputs, render
+from airflow_provider_testerarmy.sandbox.testerarmy.bodies import GroupBody
 from airflow_provider_testerarmy.sandbox.testerarmy.calls import parse_cursor
 from airflow_provider_testerarmy.sandbox.testerarmy.catalog import PROJECTS, Catalog, Group, SavedTest
 from airflow_provider_testerarmy.sandbox.testerarmy.engine import ended_at, is_active, status_at
+from airflow_provider_testerarmy.sandbox.testerarmy.groups_api import add_member, new_group, remove_group
 from airflow_provider_testerarmy.sandbox.testerarmy.runs_api import _batch_document
 from airflow_provider_testerarmy.sandbox.testerarmy.store import RunRequest, RunStore
 from tests.simulation.kernel import EPOCH, World
@@ -47,6 +49,16 @@ class Entry:
     effect: str
     peer: str
     run_ids: list[str]
+
+
+@dataclass(slots=True)
+class GroupEntry:
+    """A line of the log of temporary groups: one was created or deleted."""
+
+    at: float
+    effect: str
+    peer: str
+    group_id: str
 
 
 @dataclass(slots=True)
@@ -81,6 +93,7 @@ class Vendor:
         self.store = RunStore(self.clock, Catalog(PROJECTS, tests, groups))  # type: ignore[arg-type]
         self.keys = {KEY}
         self.log: list[Entry] = []
+        self.group_log: list[GroupEntry] = []
         #: Seconds that lists lag behind, and that new runs stay hidden.
         self.list_lag = 0.0
         #: Seconds that new runs stay hidden, at least.
@@ -218,6 +231,29 @@ class Vendor:
             raise ApiError(404, "NOT_FOUND", "no such group")
         return self._json(render.group_detail(group))
 
+    def _list_groups(self, query: Any, body: Any) -> Reply:
+        groups = self.store.catalog.groups.values()
+        found = [render.group_summary(each) for each in groups if each.project_id == query["projectId"]]
+        return self._json({"groups": found})
+
+    def _create_group(self, query: Any, body: Any) -> Reply:
+        group = new_group(self.store.catalog, str(self.uuid4()), GroupBody.model_validate(body))
+        self._note_group("created", group.id)
+        return self._json({"group": render.new_group(group)}, 201)
+
+    def _add_test(self, group_id: str, query: Any, body: Any) -> Reply:
+        added = add_member(self.store.catalog, group_id, body["testId"])
+        return self._json({"groupId": group_id, "testId": body["testId"], "added": added}, 201)
+
+    def _delete_group(self, group_id: str, query: Any, body: Any) -> Reply:
+        remove_group(self.store.catalog, group_id)
+        self._note_group("deleted", group_id)
+        return self._json({"deleted": True, "id": group_id})
+
+    def _note_group(self, effect: str, group_id: str) -> None:
+        self.group_log.append(GroupEntry(self.world.now, effect, self._peer, group_id))
+        self.world.note("vendor", f"{effect} group {group_id[:8]} for {self._peer}")
+
     def _list_tests(self, query: Any, body: Any) -> Reply:
         known = self.store.catalog
         tests = known.tests_of(query["projectId"], query.get("groupId"))
@@ -253,6 +289,10 @@ _ROUTES: tuple[tuple[str, re.Pattern[str], _Handler], ...] = tuple(
         ("GET", r"/tests/([^/]+)", Vendor._get_test),
         ("GET", r"/tests", Vendor._list_tests),
         ("GET", r"/groups/([^/]+)", Vendor._get_group),
+        ("GET", r"/groups", Vendor._list_groups),
+        ("POST", r"/groups", Vendor._create_group),
+        ("POST", r"/groups/([^/]+)/tests", Vendor._add_test),
+        ("DELETE", r"/groups/([^/]+)", Vendor._delete_group),
         ("POST", r"/tests/([^/]+)/runs", Vendor._submit_test),
         ("POST", r"/groups/([^/]+)/runs", Vendor._submit_group),
         ("POST", r"/runs/([^/]+)/cancel", Vendor._cancel_run),

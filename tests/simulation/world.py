@@ -351,6 +351,8 @@ def _spec(planned: PlannedTask) -> TaskSpec:
     elif planned.kind == "group":
         make = TesterArmyRunGroupOperator
         parameters["group_id"] = id_of_group(planned.target)
+        if planned.address:
+            parameters["target_url"] = "https://preview.acme.example/"
     else:
         make = TesterArmyRunTestOperator
         parameters["test_id"] = id_of_test(planned.target)

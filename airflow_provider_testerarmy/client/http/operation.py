@@ -10,7 +10,7 @@ from typing import Any, Generic, Literal, TypeVar
 T = TypeVar("T")
 U = TypeVar("U")
 
-Method = Literal["GET", "POST"]
+Method = Literal["GET", "POST", "DELETE"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -241,6 +241,16 @@ class Group(WireModel):
     prep_test_id: Lenient[str] = None
 
 
+class GroupCreated(WireModel):
+    """The response of ``POST /groups``."""
+
+    group: Group
+
+
+class GroupChanged(WireModel):
+    """The response to a deleted group, or to a test that was added to a group; no field of it is needed."""
+
+
 class GroupList(WireModel):
     """The response of ``GET /groups``."""
 

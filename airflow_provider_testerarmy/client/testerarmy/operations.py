@@ -18,6 +18,8 @@ from airflow_provider_testerarmy.client.http.wire import NOTHING
 from airflow_provider_testerarmy.client.testerarmy.models import (
     BatchCancelled,
     Group,
+    GroupChanged,
+    GroupCreated,
     GroupList,
     GroupRunQueued,
     GroupRunRequest,
@@ -180,6 +182,29 @@ def list_groups(project_id: str) -> Operation[tuple[Group, ...]]:
     return Operation("list groups", "GET", "/groups", GroupList.model_validate, query=query).then(
         lambda answer: answer.groups
     )
+
+
+def create_group(
+    project_id: str, name: str, *, run_mode: str | None = None, prep_test_id: str | None = None
+) -> Operation[Group]:
+    """``POST /groups``: a new group without tests. Names need not be unique, so a repeat creates a second one."""
+    given = {"projectId": project_id, "name": name, "runMode": run_mode, "prepTestId": prep_test_id}
+    body = {field: value for field, value in given.items() if value is not None}
+    return Operation(
+        "create group", "POST", "/groups", GroupCreated.model_validate, body=body, repeatable=False
+    ).then(lambda answer: answer.group)
+
+
+def add_group_test(group_id: str, test_id: str) -> Operation[GroupChanged]:
+    """``POST /groups/{groupId}/tests``: idempotent."""
+    path, body = f"/groups/{check_id(group_id, 'group_id')}/tests", {"testId": check_id(test_id, "test_id")}
+    return Operation("add group test", "POST", path, GroupChanged.model_validate, body=body)
+
+
+def delete_group(group_id: str) -> Operation[GroupChanged]:
+    """``DELETE /groups/{groupId}``: 404 when it does not exist any more."""
+    path = f"/groups/{check_id(group_id, 'group_id')}"
+    return Operation("delete group", "DELETE", path, GroupChanged.model_validate)
 
 
 def _segment(given: str) -> str:

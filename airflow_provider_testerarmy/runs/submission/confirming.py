@@ -90,11 +90,13 @@ def confirming_round(
     results: Iterable[RunResult],
     tests: tuple[str, ...],
     rule: Rule,
+    alone: RunRequest | None = None,
 ) -> Record | None:
     """The record with another round that runs these tests again.
 
     If the service cannot run them on their own, everything runs again, and only these tests count.
 
+    :param alone: a request for a temporary target with these tests.
     :return: None if everything would have to run again, and that is more than the rule allows.
     """
     asked = record.confirming[-1] if record.confirming else None
@@ -104,7 +106,7 @@ def confirming_round(
         for run in results
         if run.run_id in own and (asked is None or run.test_id in asked)
     )
-    requests = service.some_tests(request, tests)
+    requests = service.some_tests(request, tests) if alone is None else (alone,)
     if requests is None and _size(record, entries) > rule.max_reruns - _spent(record):
         return None
     parts = {WHOLE: Part(request)} if requests is None else {one.label[:200]: Part(one) for one in requests}
@@ -116,6 +118,15 @@ def confirming_round(
         carried=tuple(dict.fromkeys((*record.carried, *(entry.run_id for entry in entries)))),
         confirming=(*record.confirming, tests),
     )
+
+
+def is_part(record: Record, results: Iterable[RunResult], tests: Collection[str]) -> bool:
+    """Whether these tests are only some of those that the first round of this try ran."""
+    if record.confirming:
+        first = record.rounds[-len(record.confirming)]
+        return any(entry.test_id not in tests for entry in first)
+    own = frozenset(record.run_ids)
+    return any(run.test_id not in tests for run in results if run.run_id in own)
 
 
 def settled(results: Sequence[RunResult], record: Record, rule: Rule | None) -> list[RunResult]:

@@ -15,6 +15,7 @@ from typing import Final
 from airflow_provider_testerarmy.runs.results import Outcome, RunId
 from airflow_provider_testerarmy.runs.service import RunRequest, Submission
 from airflow_provider_testerarmy.runs.submission.asked import Asked, Generation
+from airflow_provider_testerarmy.runs.temporary import TemporaryTarget
 
 #: The key of the record in the task state store.
 KEY: Final = "test_runs"
@@ -133,6 +134,7 @@ class Record:
     :param leftovers: parts of earlier generations that are not settled.
     :param confirming: for each confirming round of this try, the tests whose failures it confirms. The last is this
         round. The others, and the round before them, are the last of ``rounds``.
+    :param temporary: a temporary target that has to be deleted at the end of the try.
     """
 
     asked: Asked
@@ -146,6 +148,7 @@ class Record:
     cancels: bool = True
     leftovers: tuple[Part, ...] = ()
     confirming: tuple[tuple[str, ...], ...] = ()
+    temporary: TemporaryTarget | None = None
 
     def with_part(self, name: str, part: Part) -> Record:
         """A copy of the record with one part replaced."""
@@ -165,6 +168,16 @@ class Record:
     def unsettled(self) -> tuple[Part, ...]:
         """All parts that are or may be active, including those of earlier generations."""
         return tuple(part for part in (*self.leftovers, *self.parts.values()) if not part.settled)
+
+    @property
+    def sending(self) -> bool:
+        """Whether a later lookup may still find runs of a request without a response."""
+        return any(part.state is PartState.SENDING for part in self.unsettled)
+
+    @property
+    def to_clean_up(self) -> bool:
+        """Whether runs may be active, or a temporary target has to be deleted."""
+        return bool(self.unsettled) or self.temporary is not None
 
     @property
     def judged(self) -> bool:

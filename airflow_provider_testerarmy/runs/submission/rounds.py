@@ -78,6 +78,9 @@ def request_of(service: RunService, name: str, part: Part, whole: RunRequest) ->
     """
     if name == WHOLE:
         return whole
+    if part.request is not None and part.request.kind == whole.kind:
+        # A temporary target: the record may not have the whole body of its request.
+        return replace(whole, target=part.request.target)
     if part.request is not None:
         return part.request
     # Records of version 1 have only the name of the part, which ends with the test's id.

@@ -22,6 +22,7 @@ from airflow_provider_testerarmy.runs.submission.record import (
     RecordUnreadable,
     Stage,
 )
+from airflow_provider_testerarmy.runs.temporary import TemporaryTarget
 
 VERSION: Final = 2
 #: The maximum size of a stored request body in bytes. A larger one is omitted, so its runs cannot be matched later.
@@ -52,6 +53,9 @@ def to_json(record: Record) -> dict[str, Any]:
     # A version that does not know confirming rounds takes such a round for one that repeats failed tests.
     if record.confirming:
         data["confirming"] = [pack(tests) for tests in record.confirming]
+    # A version that does not know temporary targets ignores this field, and leaves the target.
+    if record.temporary is not None:
+        data["temporary"] = asdict(record.temporary)
     return data
 
 
@@ -157,7 +161,15 @@ def _read(data: Mapping[str, Any]) -> Record:
         bool(data["cancels"]),
         tuple(_part_from_json(part) for part in data["leftovers"]),
         tuple(tuple(map(str, unpack(tests))) for tests in data.get("confirming", ())),
+        _temporary_from_json(data.get("temporary")),
     )
+
+
+def _temporary_from_json(data: Mapping[str, Any] | None) -> TemporaryTarget | None:
+    if data is None:
+        return None
+    # A newer version may write further fields.
+    return TemporaryTarget(str(data["name"]), str(data["project_id"]), str(data.get("target", "")))
 
 
 def _read_first_version(data: Mapping[str, Any]) -> Record:

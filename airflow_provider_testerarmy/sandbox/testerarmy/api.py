@@ -9,7 +9,7 @@ from airflow_provider_testerarmy.sandbox.core.errors import ApiError
 from airflow_provider_testerarmy.sandbox.core.http import add_error_handlers, sandbox_of
 from airflow_provider_testerarmy.sandbox.core.service import FORBIDDEN_KEY_PREFIX
 from airflow_provider_testerarmy.sandbox.core.vendor import Operation, Vendor
-from airflow_provider_testerarmy.sandbox.testerarmy import catalog_api, runs_api
+from airflow_provider_testerarmy.sandbox.testerarmy import catalog_api, groups_api, runs_api
 
 PREFIX = "/api/v1"
 OPERATIONS = (
@@ -27,6 +27,9 @@ OPERATIONS = (
     Operation("get_test", "GET", "/tests/{testId}"),
     Operation("list_groups", "GET", "/groups"),
     Operation("get_group", "GET", "/groups/{groupId}"),
+    Operation("create_group", "POST", "/groups"),
+    Operation("delete_group", "DELETE", "/groups/{groupId}"),
+    Operation("add_group_test", "POST", "/groups/{groupId}/tests"),
 )
 
 
@@ -44,7 +47,7 @@ async def authorize(request: Request) -> None:
 def create_vendor() -> Vendor:
     """Return TesterArmy's API for the gateway. It is shared; each request carries its sandbox's state."""
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
-    for router in (runs_api.router, catalog_api.router):
+    for router in (runs_api.router, catalog_api.router, groups_api.router):
         app.include_router(router, dependencies=[Depends(authorize)])
     add_error_handlers(app)
     return Vendor(PREFIX, app, OPERATIONS)

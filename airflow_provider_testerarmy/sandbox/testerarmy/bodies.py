@@ -1,10 +1,10 @@
 """The request bodies of the TesterArmy API, validated as strictly as its OpenAPI document requires."""
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, ConfigDict, Field
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 
 from airflow_provider_testerarmy.sandbox.core.body import UUID_PATTERN, Body
@@ -64,6 +64,29 @@ class GroupRunBody(Body):
     mobile: MobileBuild | None = None
     commit_sha: Text | None = None
     pr_number: Annotated[int, Field(gt=0)] | None = None
+
+
+class GroupBody(Body):
+    """The body of `POST /groups`; `prepTestId` is the only field of the API that may be null."""
+
+    project_id: str
+    name: Annotated[str, Field(min_length=1, max_length=255)]
+    run_mode: Literal["concurrent", "sequential"] | None = None
+    prep_test_id: Uuid | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_null(cls, values: Any) -> Any:
+        """Drop a null preparation test, before null is rejected."""
+        if isinstance(values, dict) and values.get("prepTestId", "") is None:
+            return {name: value for name, value in values.items() if name != "prepTestId"}
+        return values
+
+
+class MemberBody(Body):
+    """The body of `POST /groups/{groupId}/tests`."""
+
+    test_id: Uuid
 
 
 class Credential(Body):

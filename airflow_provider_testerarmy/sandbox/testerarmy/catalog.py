@@ -351,6 +351,16 @@ class Catalog:
         self.groups[group_id] = replace(self.groups[group_id], test_ids=tuple(test_ids))
         self.__dict__.pop("_groups_by_test", None)
 
+    def create_group(self, group: Group) -> None:
+        """Add a group, until `restore`."""
+        self.groups[group.id] = group
+        self.__dict__.pop("_groups_by_test", None)
+
+    def delete_group(self, group_id: str) -> None:
+        """Delete a group, until `restore`. Its runs continue."""
+        del self.groups[group_id]
+        self.__dict__.pop("_groups_by_test", None)
+
     def restore(self) -> None:
         """Restore the initial tests and groups."""
         self.tests = dict(self._saved_tests)

@@ -133,6 +133,12 @@ def group_summary(group: Group) -> Json:
     }
 
 
+def new_group(group: Group) -> Json:
+    """Return a group as the response to its creation, which has no times."""
+    times = ("createdAt", "updatedAt")
+    return {name: value for name, value in group_detail(group).items() if name not in times}
+
+
 def group_detail(group: Group) -> Json:
     """Return a group."""
     return {

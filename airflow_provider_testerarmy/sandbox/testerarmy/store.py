@@ -98,6 +98,7 @@ class RunStore:
     def submit_group(self, group: Group, request: RunRequest) -> Batch:
         """Start every runnable test of a group, the preparation test first."""
         members = (group.prep_test_id, *group.test_ids) if group.prep_test_id else group.test_ids
+        members = tuple(dict.fromkeys(members))
         tests = [self.catalog.tests[test_id] for test_id in members]
         return self._submit_batch(group, [test for test in tests if test.enabled], request)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -29,6 +30,7 @@ from airflow_provider_testerarmy.runs.submission.stored import (
     signature,
     to_json,
 )
+from airflow_provider_testerarmy.runs.temporary import TemporaryTarget
 
 RUN_IDS = st.lists(st.text(max_size=5) | st.integers() | st.uuids().map(str), max_size=30).map(tuple)
 SUBMISSIONS = st.builds(Submission, RUN_IDS, RUN_IDS, st.text(max_size=5), st.booleans())
@@ -65,6 +67,7 @@ RECORDS = st.builds(
     carried=RUN_IDS,
     cancels=st.booleans(),
     leftovers=st.lists(PARTS, max_size=2).map(tuple),
+    temporary=st.none() | st.builds(TemporaryTarget, *[st.text(max_size=5)] * 3),
 )
 FIXTURES = json.loads((Path(__file__).parent / "records_0_1_0.json").read_text())
 
@@ -82,6 +85,14 @@ def test_a_record_survives_json(record):
     data = json.loads(json.dumps(to_json(record)))
     assert from_json(data) == record
     assert nulls(data) == 0
+
+
+def test_a_record_without_a_temporary_target_is_as_before():
+    """An older version reads it, and a newer one may add fields to the target."""
+    record = Record(Asked("hook", "conn"), Generation(0))
+    assert "temporary" not in to_json(record)
+    newer = to_json(record) | {"temporary": {"name": "n", "project_id": "p", "more": 1}}
+    assert from_json(newer) == replace(record, temporary=TemporaryTarget("n", "p"))
 
 
 def test_nothing_is_no_record():

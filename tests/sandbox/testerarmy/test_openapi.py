@@ -180,7 +180,22 @@ def test_the_catalog_conforms(check):
         check("GET", "/groups/{groupId}", 200, path=f"/groups/{group.id}")
 
 
+def test_changes_of_groups_conform(check):
+    """A group is created, gets a test twice, and is deleted; the default group and a full project refuse."""
+    body = {"projectId": catalog.PROJECT_SHOP, "name": "Mine", "runMode": "sequential"}
+    group_id = check("POST", "/groups", 201, json=body)["group"]["id"]
+    member, path = {"testId": catalog.TEST_PASSES}, f"/groups/{group_id}/tests"
+    check("POST", "/groups/{groupId}/tests", 201, path=path, json=member)
+    check("POST", "/groups/{groupId}/tests", 200, path=path, json=member)
+    check("GET", "/groups/{groupId}", 200, path=f"/groups/{group_id}")
+    check("DELETE", "/groups/{groupId}", 200, path=f"/groups/{group_id}")
+    check("DELETE", "/groups/{groupId}", 400, path=f"/groups/{catalog.GROUP_ALL}")
+    check("POST", "/groups", 400, json={})
+    check("POST", "/groups", 404, json=body | {"projectId": "nobody"})
+
+
 ROUTES = [
+    ("DELETE", "/groups/{groupId}"),
     ("GET", "/runs/{id}"),
     ("POST", "/runs/{id}/cancel"),
     ("POST", "/batches/{batchId}/cancel"),
