@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
@@ -233,6 +233,7 @@ class Lifecycle:
         """
         if self._judge.rule is None or waited.end is not WaitEnd.FINISHED:
             return False
+        self._book_time(waited.results.values())
         self.check_wanted()
         deadline = self.waiter.pace().deadline
         return self._confirmer.start_round(waited.results, self.run_ids, deadline, build_request)
@@ -317,6 +318,7 @@ class Lifecycle:
         follows = self._finisher.retry_follows(wait_error(waited, run_ids))
         fate = self._finisher.end(ending, follows=follows)
         known = {**waited.results, **self.waiter.known(run_ids)}
+        self._book_time(known.values())
         if self.waiter.ended_in_time(known, run_ids):
             return self._judge_final(known, run_ids)
         error = wait_error(replace(waited, results=known), run_ids, fate)
@@ -331,7 +333,13 @@ class Lifecycle:
         self._judge.push(summary)
         raise error
 
+    def _book_time(self, results: Iterable[RunResult]) -> None:
+        """Count the time of the runs of this round against the budget."""
+        if self._options.budget is not None:
+            self._options.budget.book_time(self.record, results, self._session.clock(), self._log)
+
     def _judge_final(self, known: Mapping[RunId, RunResult], run_ids: Sequence[RunId]) -> dict[str, Any]:
+        self._book_time(known.values())
         why_not = self._confirmer.why_not
         verdict, results, summary = self._judge.judge(known, self.record, run_ids, why_not)
         error = verdict_error(

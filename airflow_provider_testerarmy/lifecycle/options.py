@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from airflow_provider_testerarmy.lifecycle.budget import TaskBudget
 from airflow_provider_testerarmy.lifecycle.memory import TaskMemory
 from airflow_provider_testerarmy.runs.verdict.gate import QualityGate
 
@@ -19,6 +20,7 @@ class Options:
     :param durable: whether the record is kept for the next try.
     :param softened: whether Airflow turns a failure into a skip (``soft_fail``, ``never_fail`` of sensors).
     :param memory: the gate's memory of earlier nights, None if the gate needs none.
+    :param budget: the budget of the task's pool, None if the task has none.
     """
 
     gate: QualityGate
@@ -32,3 +34,4 @@ class Options:
     retry_failed_tests: bool = False
     softened: bool = False
     memory: TaskMemory | None = None
+    budget: TaskBudget | None = None

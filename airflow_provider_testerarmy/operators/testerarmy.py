@@ -82,6 +82,7 @@ class TesterArmyRunTestOperator(TesterArmyOperator):
         "app_id",
         "project_environment_id",
         "memory_path",
+        "budget",
     )
 
     def __init__(
@@ -164,6 +165,7 @@ class TesterArmyRunGroupOperator(TesterArmyOperator):
         "project_environment_id",
         "mobile",
         "memory_path",
+        "budget",
     )
 
     def __init__(
@@ -236,7 +238,7 @@ class TesterArmyRunPromptOperator(TesterArmyOperator):
     """
 
     template_fields = with_common_fields(
-        "testerarmy_conn_id", "prompt", "credentials_conn_id", "webhook_url", "memory_path"
+        "testerarmy_conn_id", "prompt", "credentials_conn_id", "webhook_url", "memory_path", "budget"
     )
 
     def __init__(
