@@ -64,7 +64,7 @@ class BudgetRule(BaseModel):
     @property
     def limits(self) -> Limits:
         """The limits in the ledger's units."""
-        return Limits(self.runs, None if self.minutes is None else math.floor(self.minutes * 60))
+        return Limits(self.runs, None if self.minutes is None else math.ceil(self.minutes * 60))
 
 
 @dataclass(frozen=True, slots=True)
