@@ -26,7 +26,7 @@ from airflow_provider_testerarmy.lifecycle.memory import AirflowStorage, FolderS
 from airflow_provider_testerarmy.lifecycle.record_store import identity_of
 from airflow_provider_testerarmy.lifecycle.service_session import ServiceSession
 from airflow_provider_testerarmy.runs.budget import ledger
-from airflow_provider_testerarmy.runs.budget.entries import ENTRY, LedgerUnreadable, State, entry_of
+from airflow_provider_testerarmy.runs.budget.entries import ENTRY, LedgerUnreadable, entry_of
 from airflow_provider_testerarmy.runs.budget.rule import BudgetRule, period_of, spent
 from airflow_provider_testerarmy.runs.flow import Flow, pause
 from airflow_provider_testerarmy.runs.memory.cells import Delete, Get, Set, apply
@@ -213,9 +213,8 @@ class RoundAllowance:
 
     def _withdraw(self) -> None:
         """Take back an announcement that was interrupted. It would count until the end of the period."""
-        if self._announced is None or entry_of(self._announced.text).state is not State.PENDING:
-            return
-        _attempt(self._budget.storage, ledger.withdraw(self._announced.key, self._owner))
+        if self._announced is not None and entry_of(self._announced.text).open:
+            _attempt(self._budget.storage, ledger.withdraw(self._announced.key, self._owner))
 
     def _on_storage(self, steps: ledger.Steps[R]) -> Flow[R]:
         answer: str | None = None

@@ -116,7 +116,7 @@ class Confirmer:
         except (BudgetExhausted, CredentialsRejected, RequestRefused, ServiceUnavailable) as error:
             if self._store.record.unknown:
                 raise
-            self.why_not = one_line(str(error), 300)
+            self.why_not = one_line(str(error), 300).rstrip(".")
             self._store.keep(given_up(self._store.record, self.why_not))
         active = any(part.active for part in self._store.record.parts.values())
         if not active and not self.why_not:

@@ -1,11 +1,9 @@
-"""A budget: beyond it nothing is started, in either mode, for either vendor, in every kind of try."""
+"""A budget: beyond it nothing is started, in either mode, and for either vendor."""
 
 from __future__ import annotations
 
-import json
-
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException, TaskDeferred
+from airflow.providers.common.compat.sdk import DAG, AirflowFailException
 
 from airflow_provider_testerarmy import airflow_compat
 from airflow_provider_testerarmy.airflow_compat import asset_states
@@ -13,87 +11,24 @@ from airflow_provider_testerarmy.exceptions import (
     BudgetExhausted,
     BudgetUnavailable,
     RequestRefused,
-    RunErrored,
-    ServiceUnavailable,
-    SubmissionUnclear,
     TestsFailed,
     TestsSkipped,
 )
-from airflow_provider_testerarmy.lifecycle import budget as budgets
-from airflow_provider_testerarmy.lifecycle.memory import FolderStorage
-from airflow_provider_testerarmy.lifecycle.service_session import ServiceSession
 from airflow_provider_testerarmy.operators.docket import DocketRunTestsOperator
 from airflow_provider_testerarmy.operators.testerarmy import TesterArmyRunPromptOperator
-from airflow_provider_testerarmy.runs.budget import ledger
-from airflow_provider_testerarmy.runs.budget.rule import period_of
-from airflow_provider_testerarmy.runs.memory.port import StorageFault
 from airflow_provider_testerarmy.sandbox.docket.catalog import (
     BLUEPRINT_FAILS,
     BLUEPRINT_PASSES,
     CATEGORY_CHECKOUT,
 )
-from airflow_provider_testerarmy.sandbox.state import DEFAULT_API_KEY
 from airflow_provider_testerarmy.sandbox.testerarmy import catalog
+from airflow_provider_testerarmy.sensors.testerarmy import TesterArmyRunSensor
 from tests.lifecycle import tries as tries_module
+from tests.lifecycle.budgeted import PAIR, docket_tests, limited, run, used
 from tests.lifecycle.test_memory import NEEDS_ASSETS, AssetStates
-from tests.lifecycle.tries import Died, Tries, cancelled, group, posts, single, started
+from tests.lifecycle.tries import Tries, cancelled, group, posts, single, started
 
-pytestmark = pytest.mark.usefixtures("connections", "no_pauses")
-
-#: Groups of two and of three tests.
-PAIR, TRIO = catalog.GROUP_FLAKY, catalog.GROUP_SEQUENTIAL
-
-
-@pytest.fixture(autouse=True)
-def docket(service, monkeypatch):
-    """The connection `docket_default` to the sandbox."""
-    fields = {"conn_type": "docket", "host": service.docket_url, "password": DEFAULT_API_KEY}
-    monkeypatch.setenv("AIRFLOW_CONN_DOCKET_DEFAULT", json.dumps(fields))
-
-
-@pytest.fixture
-def night(service, monkeypatch):
-    """Starts another task instance of the same DAG."""
-    number = iter(range(1, 100))
-
-    def start():
-        monkeypatch.setattr(tries_module.TaskInstance, "run_id", f"night {next(number)}")
-        tries = Tries(service)
-        tries.clear_number = 0
-        return tries
-
-    return start
-
-
-def limited(tmp_path, runs=5, make=group, target=PAIR, **parameters):
-    """An operator with a budget."""
-    budget = {"runs": runs} | parameters.pop("budget", {})
-    return make(target, memory_path=str(tmp_path), budget=budget, **parameters)
-
-
-def docket_tests(*ids, **parameters):
-    fixed = {"task_id": "tests", "deferrable": False, "poll_interval": 0.05, "test_blueprint_ids": list(ids)}
-    return DocketRunTestsOperator(**fixed | parameters)
-
-
-def run(tries, task, **options):
-    """Run a try to its end, through the triggerer wherever it defers."""
-    result = tries.execute(task, **options)
-    while isinstance(result, TaskDeferred):
-        result = tries.through_trigger(task)
-    return result
-
-
-def used(tmp_path, pool="dag"):
-    """What the ledger of a pool counts today."""
-    now = ServiceSession.clock()
-    book = ledger.Book(pool, period_of("day", now), int(now // 86_400))
-    storage, answer, steps = FolderStorage(str(tmp_path)), None, ledger.usage(book)
-    try:
-        while True:
-            answer = budgets.apply(storage, steps.send(answer))
-    except StopIteration as end:
-        return end.value
+pytestmark = pytest.mark.usefixtures("connections", "docket_connection", "no_pauses")
 
 
 # -- what is started, and what is not
@@ -260,256 +195,6 @@ def test_minutes_are_counted_once_when_a_try_judges_again(night, service, tmp_pa
     assert (used(tmp_path), posts(service)) == (before, 1)
 
 
-# -- tries
-
-
-def test_a_try_that_reconnects_reserves_nothing(night, service, tmp_path):
-    """The budget may be used up by then."""
-    tries = night()
-    tries.execute(limited(tmp_path, 2, retries=1, deferrable=True), max_tries=1)
-    assert posts(service) == 1
-    ending = run(tries, limited(tmp_path, 2, retries=1), try_number=2, max_tries=1)
-    assert not isinstance(ending, BudgetExhausted)
-    assert (posts(service), used(tmp_path).runs) == (1, 2)
-
-
-def test_a_clear_starts_again_and_reserves_again(night, service, tmp_path):
-    """It costs as much as the first time."""
-    tries = night()
-    run(tries, limited(tmp_path, 3))
-    tries.clear_number = 1
-    error = run(tries, limited(tmp_path, 3), try_number=2, max_tries=1)
-    assert isinstance(error, BudgetExhausted)
-    assert (posts(service), used(tmp_path).runs) == (1, 2)
-
-
-def test_a_retry_reserves_its_round_alone(night, service, tmp_path):
-    """The group has three tests, of which one failed."""
-    service.control.store.override_script(catalog.TEST_CART, "fails")
-    tries, options = night(), {"target": TRIO, "retry_failed_tests": True, "retries": 1}
-    assert isinstance(run(tries, limited(tmp_path, 4, **options), max_tries=1), TestsFailed)
-    before = used(tmp_path).runs
-    service.control.store.override_script(catalog.TEST_CART, None)
-    summary = run(tries, limited(tmp_path, before + 1, **options), try_number=2, max_tries=1)
-    assert (summary["verdict"], used(tmp_path).runs) == ("passed", before + 1)
-
-
-@pytest.mark.parametrize("on_exhausted", ["fail", "skip"])
-def test_a_skip_hides_no_failure(night, service, tmp_path, on_exhausted):
-    """The first round has failed, and there is no room for the second."""
-    service.control.store.override_script(catalog.TEST_CART, "fails")
-    options = {
-        "target": TRIO,
-        "retry_failed_tests": True,
-        "retries": 1,
-        "budget": {"on_exhausted": on_exhausted},
-    }
-    tries = night()
-    assert isinstance(run(tries, limited(tmp_path, 100, **options), max_tries=1), TestsFailed)
-    size = used(tmp_path).runs
-    error = run(tries, limited(tmp_path, size, **options), try_number=2, max_tries=1)
-    assert isinstance(error, BudgetExhausted)
-    assert posts(service) == 1
-
-
-@pytest.mark.parametrize("key", ["test_runs"])
-def test_a_worker_lost_before_the_request(night, service, tmp_path, key):
-    """It has reserved and stored its intent. The next try finds nothing, sends the request, and counts it once."""
-    tries = night()
-
-    def die(record):
-        if any(part["state"] == "sending" for part in record["parts"].values()):
-            raise Died
-
-    tries.store.on_set = die
-    assert isinstance(tries.execute(limited(tmp_path, 2, retries=1), max_tries=1), Died)
-    assert (posts(service), used(tmp_path).runs) == (0, 2)
-    tries.store.on_set = lambda record: None
-    ending = run(tries, limited(tmp_path, 2, retries=1), try_number=2, max_tries=1)
-    assert not isinstance(ending, BudgetExhausted)
-    assert (posts(service), used(tmp_path).runs) == (1, 2)
-
-
-def test_a_worker_lost_after_the_request(night, service, tmp_path):
-    """The runs exist. The next try takes them though the budget has no room, and counts them once."""
-    tries = night()
-
-    def die(record):
-        if any(part["state"] == "started" for part in record["parts"].values()):
-            del tries.store["test_runs"]
-            tries.store["test_runs"] = before[-1]
-            raise Died
-        before.append(record)
-
-    before = []
-    tries.store.on_set = die
-    assert isinstance(tries.execute(limited(tmp_path, 2, retries=1), max_tries=1), Died)
-    tries.store.on_set = lambda record: None
-    ending = run(tries, limited(tmp_path, 0, retries=1), try_number=2, max_tries=1)
-    assert not isinstance(ending, BudgetExhausted)
-    assert (posts(service), used(tmp_path).runs) == (1, 2)
-
-
-def test_without_a_record_every_try_reserves(night, service, tmp_path):
-    """`durable=False` starts new runs on every try."""
-    tries = night()
-    task = limited(tmp_path, 2, single, catalog.TEST_BREAKS, durable=False, retries=2)
-    for number in (1, 2):
-        assert isinstance(run(tries, task, try_number=number, max_tries=2), RunErrored)
-    assert isinstance(run(tries, task, try_number=3, max_tries=2), BudgetExhausted)
-    assert posts(service) == 2
-
-
-def test_a_refused_request_gives_its_reservation_back(night, service, tmp_path):
-    """The service has certainly started nothing."""
-    service.control.faults.add("status", "trigger_*", status=422)
-    assert isinstance(run(night(), limited(tmp_path, 2)), RequestRefused)
-    assert used(tmp_path).runs == 0
-    service.control.faults.clear()
-    assert not isinstance(run(night(), limited(tmp_path, 2)), BudgetExhausted)
-
-
-def test_an_unclear_request_keeps_its_reservation(night, service, tmp_path):
-    """Docket cannot tell what a lost request has started."""
-    service.control.faults.add("reset_after", "docket_trigger_run")
-    task = docket_tests(BLUEPRINT_PASSES, memory_path=str(tmp_path), budget={"runs": 1})
-    assert isinstance(run(night(), task), SubmissionUnclear)
-    assert used(tmp_path).runs == 1
-
-
-def test_rejected_runs_do_not_count(night, service, tmp_path):
-    """The service has cancelled them at once."""
-    run(night(), limited(tmp_path, 10, target=catalog.GROUP_ALL_REJECTED))
-    assert (posts(service), used(tmp_path).runs) == (1, 0)
-    run(night(), limited(tmp_path, 10, target=catalog.GROUP_SOME_REJECTED))
-    assert 0 < used(tmp_path).runs < len(started(service))
-
-
-# -- confirming rounds
-
-
-@pytest.mark.parametrize("deferrable", [False, True])
-def test_a_confirming_round_reserves_as_well(night, service, tmp_path, deferrable):
-    """Two runs, and one that confirms the failure."""
-    summary = run(night(), limited(tmp_path, 3, gate={"confirm": 2}, deferrable=deferrable))
-    assert (summary["verdict"], used(tmp_path).runs) == ("passed", 3)
-
-
-@pytest.mark.parametrize("on_exhausted", ["fail", "skip"])
-@pytest.mark.parametrize("deferrable", [False, True])
-def test_a_failure_stands_when_the_budget_ends(night, service, tmp_path, deferrable, on_exhausted):
-    """It is not confirmed, and the reasons say why."""
-    tries, budget = night(), {"on_exhausted": on_exhausted}
-    error = run(tries, limited(tmp_path, 2, gate={"confirm": 2}, deferrable=deferrable, budget=budget))
-    assert isinstance(error, TestsFailed)
-    assert "Failures were not confirmed: The budget of pool 'dag' has no room left" in str(error)
-    assert (posts(service), used(tmp_path).runs) == (1, 2)
-
-
-def test_the_minutes_of_the_first_round_count_before_it_is_confirmed(night, service, tmp_path):
-    """Over the minutes nothing further is started."""
-    budget = {"runs": None, "minutes": 0.01}
-    error = run(night(), limited(tmp_path, gate={"confirm": 2}, budget=budget))
-    assert isinstance(error, TestsFailed)
-    assert "not confirmed" in str(error)
-    assert posts(service) == 1
-
-
-def test_a_worker_lost_before_a_confirming_round_without_room(night, service, tmp_path):
-    """The next try lets the failure stand as well."""
-    tries = night()
-
-    def die(record):
-        if record.get("confirming"):
-            raise Died
-
-    tries.store.on_set = die
-    options = {"gate": {"confirm": 2}, "retries": 1}
-    assert isinstance(tries.execute(limited(tmp_path, 2, **options), max_tries=1), Died)
-    tries.store.on_set = lambda record: None
-    error = run(tries, limited(tmp_path, 2, **options), try_number=2, max_tries=1)
-    assert isinstance(error, TestsFailed)
-    assert "not confirmed" in str(error)
-    assert posts(service) == 1
-
-
-# -- a ledger that does not answer
-
-
-class Broken:
-    """A storage that fails the next calls of a kind."""
-
-    def __init__(self, folder, kind, times):
-        self.storage, self.kind, self.left = FolderStorage(folder), kind, times
-
-    def __getattr__(self, name):
-        def call(*arguments):
-            if name == self.kind and self.left:
-                self.left -= 1
-                raise StorageFault("the disk is away")
-            return getattr(self.storage, name)(*arguments)
-
-        return call
-
-
-@pytest.mark.parametrize("kind", ["get", "set"])
-@pytest.mark.parametrize("deferrable", [False, True])
-def test_a_ledger_that_does_not_answer_lets_nothing_start(
-    night, service, tmp_path, monkeypatch, kind, deferrable
-):
-    """Airflow retries the task, and the next try goes on."""
-    broken = Broken(str(tmp_path), kind, 10_000)
-    monkeypatch.setattr(budgets, "FolderStorage", lambda _folder: broken)
-    tries = night()
-    error = run(tries, limited(tmp_path, deferrable=deferrable, retries=1), max_tries=1)
-    assert isinstance(error, BudgetUnavailable)
-    assert isinstance(error, ServiceUnavailable)
-    assert not isinstance(error, AirflowFailException)
-    assert posts(service) == 0
-    assert "the disk is away" in str(error)
-    assert f"group {PAIR} (2 runs)" in str(error)
-    broken.left = 0
-    run(tries, limited(tmp_path, deferrable=deferrable, retries=1), try_number=2, max_tries=1)
-    assert (posts(service), used(tmp_path).runs) == (1, 2)
-
-
-@pytest.mark.parametrize("kind", ["get", "set"])
-def test_a_hiccup_of_the_ledger_fails_no_task(night, service, tmp_path, monkeypatch, kind):
-    """Three calls fail, and each is repeated."""
-    broken = Broken(str(tmp_path), kind, 3)
-    monkeypatch.setattr(budgets, "FolderStorage", lambda _folder: broken)
-    run(night(), limited(tmp_path))
-    assert (posts(service), used(tmp_path).runs) == (1, 2)
-
-
-def test_a_ledger_that_breaks_after_the_start_hides_no_verdict(night, service, tmp_path, monkeypatch, capsys):
-    """The log says what is not counted."""
-    broken = Broken(str(tmp_path), "set", 0)
-    monkeypatch.setattr(budgets, "FolderStorage", lambda _folder: broken)
-    tries = night()
-
-    def break_it(record):
-        broken.left = 10_000
-
-    tries.store.on_set = break_it
-    summary = run(tries, limited(tmp_path, make=single, target=catalog.TEST_PASSES))
-    assert summary["verdict"] == "passed"
-    said = capsys.readouterr().out
-    assert "still counts the 1 run that were reserved" in said or "still counts" in said
-    assert "are not counted in the budget" in said
-
-
-def test_a_changed_ledger_lets_nothing_start(night, service, tmp_path):
-    """Somebody has edited an entry."""
-    run(night(), limited(tmp_path))
-    (entry,) = tmp_path.glob("budget-*-entry.json")
-    entry.write_text("{")
-    error = run(night(), limited(tmp_path))
-    assert isinstance(error, BudgetUnavailable)
-    assert "is not valid" in str(error)
-    assert posts(service) == 1
-
-
 # -- how it is written
 
 
@@ -540,6 +225,26 @@ def test_text_from_expand_is_checked_when_the_task_runs(night, service, tmp_path
     assert isinstance(error, RequestRefused)
     assert "tojson" in str(error)
     assert started(service) == []
+
+
+def test_a_dag_gives_its_budget_to_all_of_its_tasks(tmp_path):
+    """By its default arguments; a sensor ignores it."""
+    shared = {"budget": {"runs": 1}, "memory_path": str(tmp_path)}
+    with DAG("dag", default_args=shared, schedule=None):
+        tasks = (
+            single(),
+            docket_tests(BLUEPRINT_PASSES, task_id="docket"),
+            TesterArmyRunSensor(task_id="wait", run_ids="a"),
+        )
+    assert [task.budget for task in tasks] == [{"runs": 1}, {"runs": 1}, None]
+
+
+@NEEDS_ASSETS
+def test_a_mapped_task_has_the_inlet_as_well():
+    """With a budget in `partial()`."""
+    mapped = DocketRunTestsOperator.partial(task_id="a", budget={"runs": 1})
+    mapped = mapped.expand(test_blueprint_ids=[[1], [2]])
+    assert [each.name for each in mapped.partial_kwargs["inlets"]] == ["testerarmy-memory"]
 
 
 @NEEDS_ASSETS
