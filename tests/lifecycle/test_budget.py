@@ -11,6 +11,8 @@ from airflow_provider_testerarmy.exceptions import (
     BudgetExhausted,
     BudgetUnavailable,
     RequestRefused,
+    ServiceUnavailable,
+    TestRunError,
     TestsFailed,
     TestsSkipped,
 )
@@ -108,6 +110,37 @@ def test_a_category_is_corrected_from_the_answer(night, service, tmp_path):
     run(night(), task)
     (begun,) = service.control.docket.group_runs.values()
     assert used(tmp_path).runs == len(begun.runs) > 1
+
+
+def test_a_ci_run_of_docket_has_the_same_budget(night, service, tmp_path):
+    """It starts the same tests."""
+    commit = {"repository": "acme/shop", "commit_sha": "4f2d1c9aa"}
+    shared = {"memory_path": str(tmp_path), "budget": {"runs": 1}, "github_context": commit}
+    error = run(night(), docket_tests(BLUEPRINT_PASSES, BLUEPRINT_FAILS, **shared))
+    assert isinstance(error, BudgetExhausted)
+    assert run(night(), docket_tests(BLUEPRINT_PASSES, **shared))["verdict"] == "passed"
+    assert used(tmp_path).runs == 1
+
+
+def test_a_group_without_tests_uses_nothing(night, service, tmp_path):
+    """There was nothing to run."""
+    assert isinstance(run(night(), limited(tmp_path, target=catalog.GROUP_EMPTY)), TestRunError)
+    assert used(tmp_path).runs == 0
+
+
+def test_tests_that_cannot_be_counted_now_are_not_started(night, service, tmp_path):
+    """The service is down. Airflow retries the task."""
+    service.control.faults.add("status", "list_tests", status=503, times=-1)
+    error = run(night(), limited(tmp_path))
+    assert type(error) is ServiceUnavailable
+    assert (posts(service), used(tmp_path).runs) == (0, 0)
+
+
+def test_tests_that_the_service_does_not_list_are_counted_afterwards(night, service, tmp_path):
+    """One run is reserved, and the answer corrects it."""
+    service.control.faults.add("status", "list_tests", status=404, times=-1)
+    run(night(), limited(tmp_path, 1))
+    assert (posts(service), used(tmp_path).runs) == (1, 2)
 
 
 def test_pools_and_dags(night, service, tmp_path, monkeypatch):

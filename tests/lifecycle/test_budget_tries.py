@@ -25,11 +25,12 @@ from airflow_provider_testerarmy.runs.budget import ledger
 from airflow_provider_testerarmy.runs.budget.rule import Limits, period_of
 from airflow_provider_testerarmy.runs.memory.cells import Set, apply
 from airflow_provider_testerarmy.sandbox.docket.catalog import (
+    BLUEPRINT_FAILS,
     BLUEPRINT_PASSES,
 )
 from airflow_provider_testerarmy.sandbox.testerarmy import catalog
 from tests.lifecycle.budgeted import PAIR, TRIO, Broken, docket_tests, limited, run, used
-from tests.lifecycle.tries import Died, posts, single, started
+from tests.lifecycle.tries import Died, cancelled, posts, single, started
 
 pytestmark = pytest.mark.usefixtures("connections", "docket_connection", "no_pauses")
 
@@ -211,6 +212,29 @@ def test_a_failure_stands_when_the_budget_ends(night, service, tmp_path, deferra
     error = run(tries, limited(tmp_path, 2, gate={"confirm": 2}, deferrable=deferrable, budget=budget))
     assert isinstance(error, TestsFailed)
     assert "Failures were not confirmed: The budget of pool 'dag' has no room left" in str(error)
+    assert (posts(service), used(tmp_path).runs) == (1, 2)
+
+
+@pytest.mark.parametrize("deferrable", [False, True])
+def test_docket_confirms_within_the_budget(night, service, tmp_path, deferrable):
+    """The second run of the test has room, or not."""
+    parameters = {"memory_path": str(tmp_path), "deferrable": deferrable, "gate": {"confirm": 2}}
+    error = run(night(), docket_tests(BLUEPRINT_FAILS, budget={"runs": 2}, **parameters))
+    assert isinstance(error, TestsFailed)
+    assert (len(service.control.docket.group_runs), used(tmp_path).runs) == (2, 2)
+    error = run(night(), docket_tests(BLUEPRINT_FAILS, budget={"runs": 3}, **parameters))
+    assert "not confirmed: The budget of pool" in str(error)
+    assert (len(service.control.docket.group_runs), used(tmp_path).runs) == (3, 3)
+
+
+def test_an_edited_task_reserves_again(night, service, tmp_path):
+    """Its retry cancels the runs of the old target, which were started all the same."""
+    tries = night()
+    tries.seconds = 0
+    tries.execute(limited(tmp_path, 3, retries=1, deferrable=True), max_tries=1)
+    error = run(tries, limited(tmp_path, 3, target=TRIO, retries=1), try_number=2, max_tries=1)
+    assert isinstance(error, BudgetExhausted)
+    assert set(cancelled(service)) == set(started(service))
     assert (posts(service), used(tmp_path).runs) == (1, 2)
 
 
