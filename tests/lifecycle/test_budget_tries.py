@@ -69,6 +69,32 @@ def test_a_retry_reserves_its_round_alone(night, service, tmp_path):
     assert (summary["verdict"], used(tmp_path).runs) == ("passed", before + 1)
 
 
+@pytest.mark.parametrize("lost", [False, True])
+def test_a_round_that_two_tries_start_counts_once(night, service, tmp_path, lost):
+    """The first one starts one of two tests: then Airflow is down, or the worker is lost."""
+    for test in (catalog.TEST_CART, catalog.TEST_LOGIN):
+        service.control.store.override_script(test, "fails")
+    options = {"target": TRIO, "retry_failed_tests": True, "retries": 2}
+    tries = night()
+    assert isinstance(run(tries, limited(tmp_path, 100, **options), max_tries=2), TestsFailed)
+    before = used(tmp_path).runs
+
+    def die(record):
+        states = [part["state"] for part in record["parts"].values()] if record["again"] else []
+        if lost and "started" in states:
+            raise Died
+        if "started" in states and "sending" in states:
+            raise RuntimeError("the API server is away")
+
+    tries.store.on_set = die
+    ending = run(tries, limited(tmp_path, 100, **options), try_number=2, max_tries=2)
+    assert isinstance(ending, Died if lost else Exception)
+    assert (posts(service), used(tmp_path).runs) == (2, before + (2 if lost else 1))
+    tries.store.on_set = lambda record: None
+    run(tries, limited(tmp_path, before + 2, **options), try_number=3, max_tries=2)
+    assert (posts(service), used(tmp_path).runs) == (3, before + 2)
+
+
 @pytest.mark.parametrize("on_exhausted", ["fail", "skip"])
 def test_a_skip_hides_no_failure(night, service, tmp_path, on_exhausted):
     """The first round has failed, and there is no room for the second."""
