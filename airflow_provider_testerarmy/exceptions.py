@@ -11,10 +11,12 @@
     ├── WaitTimedOut                not finished in time, so cancelled: retry
     ├── RunNotFound                 the service does not know the run: no retry
     ├── ServiceUnavailable          no successful request for ``max_outage``: retry, which reconnects
+    │   └── BudgetUnavailable       the budget could not be read or stored: retry
     ├── TriggerFailed               the triggerer could not wait: retry, which reconnects
     ├── RunInterrupted              the worker was stopped: retry, which reconnects
     ├── CredentialsRejected         the key is wrong, revoked or lacks the permission: no retry
     ├── RequestRefused              the service or this package refused the request: no retry
+    ├── BudgetExhausted             the budget has no room for the runs: no retry
     ├── SubmissionUnclear           a run with an unknown id may exist: no retry
     └── RunsForgotten               a resumed task does not know its run ids: no retry
 
@@ -106,6 +108,14 @@ class CredentialsRejected(TestRunError, AirflowFailException):
 
 class RequestRefused(TestRunError, AirflowFailException):
     """The request is invalid, or the service refused it. Nothing was started."""
+
+
+class BudgetExhausted(TestRunError, AirflowFailException):
+    """The budget of the task's pool has no room for its runs. Nothing was started."""
+
+
+class BudgetUnavailable(ServiceUnavailable):
+    """The budget could not be read or stored. Nothing was started; the next try reads it again."""
 
 
 class SubmissionUnclear(TestRunError, AirflowFailException):

@@ -8,6 +8,8 @@ from airflow.providers.common.compat.sdk import AirflowException, AirflowFailExc
 
 from airflow_provider_testerarmy import exceptions
 from airflow_provider_testerarmy.exceptions import (
+    BudgetExhausted,
+    BudgetUnavailable,
     CredentialsRejected,
     NothingTested,
     RequestRefused,
@@ -51,6 +53,8 @@ DISPOSITIONS = {
     RunInterrupted: "retry",
     CredentialsRejected: "fail",
     RequestRefused: "fail",
+    BudgetExhausted: "fail",
+    BudgetUnavailable: "retry",
     SubmissionUnclear: "fail",
     RunsForgotten: "fail",
     TestsSkipped: "skip",

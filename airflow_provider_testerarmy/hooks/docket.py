@@ -171,6 +171,11 @@ class DocketService:
     def list_tests(self, request: RunRequest, scope: Scope, cursor: str) -> None:
         """The API cannot list the tests of a category; each run contains the title of its test."""
 
+    def known_runs(self, request: RunRequest) -> int | None:
+        """The number of the tests; None for a category. A login that a test needs is a run in addition."""
+        ids = request.body.get("test_blueprint_ids")
+        return len(ids) if isinstance(ids, list) else None
+
     def cancel_run(self, run_id: RunId) -> NoReturn:
         """Never called, because ``can_cancel`` is False."""
         raise NotImplementedError("Docket cannot cancel runs.")

@@ -226,6 +226,10 @@ class TesterArmyService:
         listing = testerarmy.list_tests(scope.project_id, group_id=request.target, cursor=cursor or None)
         return listing.then(_tests)
 
+    def known_runs(self, request: RunRequest) -> int | None:
+        """One; None for a group, of which :meth:`list_tests` tells."""
+        return None if request.kind == "group" else 1
+
     def cancel_run(self, run_id: RunId) -> Operation[Any]:
         """Cancel one run."""
         return testerarmy.cancel_run(str(run_id))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
@@ -20,7 +20,7 @@ from airflow_provider_testerarmy.exceptions import (
     wait_error,
 )
 from airflow_provider_testerarmy.lifecycle.adoption import adopt
-from airflow_provider_testerarmy.lifecycle.cancellation import name_active
+from airflow_provider_testerarmy.lifecycle.cancellation import STOPPED, describe_interruption, name_active
 from airflow_provider_testerarmy.lifecycle.claims import claims_of
 from airflow_provider_testerarmy.lifecycle.conclusion import Finisher
 from airflow_provider_testerarmy.lifecycle.confirmation import Confirmer
@@ -42,7 +42,7 @@ from airflow_provider_testerarmy.runs.submission.cancel import StopResult
 from airflow_provider_testerarmy.runs.submission.decision import Ending
 from airflow_provider_testerarmy.runs.submission.record import Record
 from airflow_provider_testerarmy.runs.submission.rounds import closed
-from airflow_provider_testerarmy.runs.text import name_runs, one_line
+from airflow_provider_testerarmy.runs.text import one_line
 
 if TYPE_CHECKING:
     from airflow_provider_testerarmy.hooks.base import ServiceHook
@@ -51,11 +51,6 @@ _ENDINGS: Final = {
     WaitEnd.DEADLINE: Ending.DEADLINE,
     WaitEnd.UNAVAILABLE: Ending.OUTAGE,
     WaitEnd.LOST: Ending.TRIGGER_LOST,
-}
-_STOPPED: Final = {
-    StopResult.STOPPED: "cancelled",
-    StopResult.RUNNING: "not cancelled",
-    StopResult.UNKNOWN: "possibly not cancelled",
 }
 
 
@@ -240,6 +235,7 @@ class Lifecycle:
         """
         if self._judge.rule is None or waited.end is not WaitEnd.FINISHED:
             return False
+        self._book_time(waited.results.values())
         self.check_wanted()
         deadline = self.waiter.pace().deadline
         return self._confirmer.start_round(waited.results, self.run_ids, deadline, build_request)
@@ -255,24 +251,14 @@ class Lifecycle:
         what = name_active(record)
         self._store.record = record
         fate = self._finisher.end(Ending.REFUSED, follows=False)
-        return (
-            f"Nothing new was started. From an earlier try, {what}: {_STOPPED[fate or StopResult.UNKNOWN]}."
-        )
+        return f"Nothing new was started. From an earlier try, {what}: {STOPPED[fate or StopResult.UNKNOWN]}."
 
     def _end_interrupted(self) -> RunInterrupted:
         """Cancel the runs if a user killed the task. Keep them if only the worker went away."""
         ids = self.record.run_ids
         ending, follows = self._finisher.why_interrupted()
         fate = self._finisher.end(ending, follows=follows)
-        if fate is None:
-            what = name_runs(ids) if ids else "no run yet"
-            message = f"The worker was stopped. The next try reconnects ({what})."
-        else:
-            # Name only the runs that were active: the others were not stopped and need no attention.
-            known = self.waiter.known(ids)
-            active = tuple(run_id for run_id in ids if run_id not in known or not known[run_id].finished)
-            what = name_runs(active) if active else "all had ended" if ids else "no run yet"
-            message, ids = f"The task was stopped. Its runs were {_STOPPED[fate]} ({what}).", active
+        message, ids = describe_interruption(ids, self.waiter.known(ids), fate)
         self._push_known(message, fate)
         return RunInterrupted(message, ids)
 
@@ -326,6 +312,7 @@ class Lifecycle:
         follows = self._finisher.retry_follows(wait_error(waited, run_ids))
         fate = self._finisher.end(ending, follows=follows)
         known = {**waited.results, **self.waiter.known(run_ids)}
+        self._book_time(known.values())
         if self.waiter.ended_in_time(known, run_ids):
             return self._judge_final(known, run_ids)
         error = wait_error(replace(waited, results=known), run_ids, fate)
@@ -360,7 +347,13 @@ class Lifecycle:
         )
         return self._end(verdict_error(verdict, run_ids, retry_failed_tests=retried), summary)
 
+    def _book_time(self, results: Iterable[RunResult]) -> None:
+        """Count the time of the runs of this round against the budget."""
+        if self._options.budget is not None:
+            self._options.budget.book_time(self.record, results, self._session.clock(), self._log)
+
     def _judge_final(self, known: Mapping[RunId, RunResult], run_ids: Sequence[RunId]) -> dict[str, Any]:
+        self._book_time(known.values())
         why_not = self._confirmer.why_not
         verdict, results, summary = self._judge.judge(known, self.record, run_ids, why_not)
         error = verdict_error(

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Set
+from collections.abc import Callable, Mapping, Set
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 from airflow_provider_testerarmy.runs.flow import Flow
-from airflow_provider_testerarmy.runs.results import RunId
+from airflow_provider_testerarmy.runs.results import RunId, RunResult
 from airflow_provider_testerarmy.runs.service import Submission
 from airflow_provider_testerarmy.runs.submission.cancel import StopResult, cancel
 from airflow_provider_testerarmy.runs.submission.lookup import BRIEF_LOOKS, LOOKS, find
 from airflow_provider_testerarmy.runs.submission.record import Part, PartState, Record
 from airflow_provider_testerarmy.runs.submission.setting import Setting
 from airflow_provider_testerarmy.runs.text import name_runs
+
+#: What happened to runs that were to be stopped, in messages.
+STOPPED: Final = {
+    StopResult.STOPPED: "cancelled",
+    StopResult.RUNNING: "not cancelled",
+    StopResult.UNKNOWN: "possibly not cancelled",
+}
 
 
 def stop_record(
@@ -117,3 +124,20 @@ def name_active(record: Record) -> str:
         f"any runs that the unanswered request for {one} started" for one in unknown
     ]
     return " and ".join([*said, *([record.temporary.label] if record.temporary else [])])
+
+
+def describe_interruption(
+    ids: tuple[RunId, ...], known: Mapping[RunId, RunResult], fate: StopResult | None
+) -> tuple[str, tuple[RunId, ...]]:
+    """A message on a task that was stopped, and the runs that need attention.
+
+    :param ids: the runs of this round.
+    :param fate: the result of stopping them, None if they are kept for the next try.
+    """
+    if fate is None:
+        what = name_runs(ids) if ids else "no run yet"
+        return f"The worker was stopped. The next try reconnects ({what}).", ids
+    # Name only the runs that were active: the others were not stopped and need no attention.
+    active = tuple(run_id for run_id in ids if run_id not in known or not known[run_id].finished)
+    what = name_runs(active) if active else "all had ended" if ids else "no run yet"
+    return f"The task was stopped. Its runs were {STOPPED[fate]} ({what}).", active

@@ -6,7 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from airflow_provider_testerarmy.exceptions import CredentialsRejected, RequestRefused, ServiceUnavailable
+from airflow_provider_testerarmy.exceptions import (
+    BudgetExhausted,
+    CredentialsRejected,
+    RequestRefused,
+    ServiceUnavailable,
+)
 from airflow_provider_testerarmy.lifecycle.record_backends import StoreUnavailable
 from airflow_provider_testerarmy.lifecycle.record_store import RecordStore
 from airflow_provider_testerarmy.lifecycle.service_session import ServiceSession
@@ -17,7 +22,8 @@ from airflow_provider_testerarmy.runs.results import RunId, RunResult
 from airflow_provider_testerarmy.runs.service import RunRequest
 from airflow_provider_testerarmy.runs.submission.asked import asked_for
 from airflow_provider_testerarmy.runs.submission.confirming import Plan, Rule, confirming_round, is_part
-from airflow_provider_testerarmy.runs.submission.record import PartState, Record
+from airflow_provider_testerarmy.runs.submission.record import Record
+from airflow_provider_testerarmy.runs.submission.rounds import given_up
 from airflow_provider_testerarmy.runs.text import one_line, plural
 
 _TOO_LATE: Final = "the timeout has passed"
@@ -141,24 +147,16 @@ class Confirmer:
             return False
         try:
             self._starter.submit_parts(request)
-        except (CredentialsRejected, RequestRefused, ServiceUnavailable) as error:
+        except (BudgetExhausted, CredentialsRejected, RequestRefused, ServiceUnavailable) as error:
             if self._store.record.unknown:
                 raise
             self._refused = isinstance(error, RequestRefused)
-            self.why_not = one_line(str(error), 300)
-            self._give_up()
+            self.why_not = one_line(str(error), 300).rstrip(".")
+            self._store.keep(given_up(self._store.record, self.why_not))
         active = any(part.active for part in self._store.record.parts.values())
         if not active and not self.why_not:
             self.why_not, self._refused = _GONE, True
         return active
-
-    def _give_up(self) -> None:
-        """Submit nothing more of this round, neither now nor in a later try."""
-        record = self._store.record
-        for name, part in record.parts.items():
-            if part.state is PartState.PLANNED:
-                record = record.with_part(name, replace(part, state=PartState.REFUSED, reason=self.why_not))
-        self._store.keep(record)
 
 
 def _is_known(record: Record) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from airflow_provider_testerarmy.lifecycle.budget import TaskBudget
 from airflow_provider_testerarmy.lifecycle.memory import TaskMemory
 from airflow_provider_testerarmy.runs.verdict.gate import QualityGate
 
@@ -21,6 +22,7 @@ class Options:
         never.
     :param softened: whether Airflow turns a failure into a skip (``soft_fail``, ``never_fail`` of sensors).
     :param memory: the gate's memory of earlier nights, None if the gate needs none.
+    :param budget: the budget of the task's pool, None if the task has none.
     """
 
     gate: QualityGate
@@ -35,3 +37,4 @@ class Options:
     stop_after_failures: int | None = None
     softened: bool = False
     memory: TaskMemory | None = None
+    budget: TaskBudget | None = None

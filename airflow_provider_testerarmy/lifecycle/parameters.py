@@ -16,6 +16,7 @@ from airflow_provider_testerarmy import airflow_compat
 from airflow_provider_testerarmy.client.http.errors import RequestInvalid
 
 if TYPE_CHECKING:
+    from airflow_provider_testerarmy.runs.budget.rule import BudgetRule
     from airflow_provider_testerarmy.runs.verdict.gate import QualityGate
 
 #: The types that a DAG author may pass: the value itself, a template, or another task's output. The protocol
@@ -24,6 +25,7 @@ Seconds: TypeAlias = "float | int | timedelta | str | Deferred"
 Text: TypeAlias = "str | int | UUID | Deferred"
 Paths: TypeAlias = "str | PathLike[str] | Sequence[str | PathLike[str]] | Deferred"
 Gate: TypeAlias = "QualityGate | Mapping[str, Any] | str | Deferred"
+Budget: TypeAlias = "BudgetRule | Mapping[str, Any] | str | Deferred"
 Ids: TypeAlias = "Iterable[Any] | str | int | UUID | Deferred"
 
 #: A positive whole number of at most six digits.
@@ -33,6 +35,10 @@ NO_PLACE: Final = (
     'The gate remembers earlier nights (fail_on "new" or quarantine), and there is no place for its memory. Set '
     f"memory_path. On Airflow {airflow_compat.ASSET_STATE_STORE.version} and later, a gate that is not a template "
     "needs no memory_path."
+)
+NO_LEDGER: Final = (
+    "The budget needs a place where tasks count their runs. Set memory_path. On Airflow "
+    f"{airflow_compat.ASSET_STATE_STORE.version} and later, a budget outside of expand() needs no memory_path."
 )
 NO_TARGET: Final = (
     'A sensor has no memory of earlier nights, so its gate cannot have fail_on "new" or quarantine. Set them on '
@@ -117,6 +123,19 @@ def gate(value: object) -> QualityGate:
             "with | tojson."
         )
     return QualityGate.of(fields)
+
+
+def budget(value: object) -> BudgetRule | None:
+    """The budget, from an object, a dict, or rendered text; None for no budget.
+
+    :raises RequestInvalid: with the field and what is wrong with it.
+    """
+    from airflow_provider_testerarmy.runs.budget.rule import BudgetInvalid, budget_rule
+
+    try:
+        return budget_rule(value)
+    except BudgetInvalid as error:
+        raise RequestInvalid(str(error)) from None
 
 
 def needs_memory(gate: QualityGate) -> bool:

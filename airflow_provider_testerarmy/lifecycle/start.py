@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Final
 
-from airflow_provider_testerarmy.exceptions import RequestRefused, submit_error
+from airflow_provider_testerarmy.exceptions import BudgetExhausted, RequestRefused, TestsSkipped, submit_error
+from airflow_provider_testerarmy.lifecycle.budget import RoundAllowance
 from airflow_provider_testerarmy.lifecycle.cancellation import name_active
 from airflow_provider_testerarmy.lifecycle.claims import TaskClaims
 from airflow_provider_testerarmy.lifecycle.conclusion import Finisher
@@ -20,6 +21,7 @@ from airflow_provider_testerarmy.runs.submission.record import Part, PartState, 
 from airflow_provider_testerarmy.runs.submission.rounds import (
     WHOLE,
     first_round,
+    given_up,
     next_round,
     request_of,
     without_test,
@@ -55,6 +57,7 @@ class Starter:
         self._interrupts = interrupts
         self._log = log
         self._journal: PartJournal | None = None
+        self._round: RoundAllowance | None = None
         #: The title of the test or group at the service, empty if this try has not read it.
         self.title = ""
         #: Whether this try waits for runs of an earlier one.
@@ -73,10 +76,36 @@ class Starter:
         """
         self._interrupts.check()
         self._restore(request)
-        self.submit_parts(request)
+        try:
+            self.submit_parts(request)
+        except BudgetExhausted as error:
+            self._without_budget(error)
+
+    def _without_budget(self, error: BudgetExhausted) -> None:
+        """Go on with a failure that is not confirmed; else skip or fail, as the budget says."""
+        record, budget = self._store.record, self._options.budget
+        if record.confirming and not record.unknown:
+            self._log.warning("%s", error)
+            self._store.keep(given_up(record, one_line(str(error), 300)))
+            return
+        # A skip must not hide what an earlier round has found.
+        if budget is not None and budget.skips and not record.all_run_ids:
+            raise TestsSkipped(str(error)) from error
+        raise error
 
     def submit_parts(self, request: RunRequest) -> None:
-        """Submit the parts of the record that have started nothing yet; errors as of :meth:`start`."""
+        """Submit the parts of the record that have started nothing yet; errors as of :meth:`start`.
+
+        :raises BudgetExhausted: if the budget has no room for them.
+        """
+        if self._options.budget is None:
+            self._submit_each(request)
+            return
+        self._round = self._options.budget.round(self._store.record, self._session, self._log)
+        with self._round.settled(lambda: self._store.record):
+            self._submit_each(request)
+
+    def _submit_each(self, request: RunRequest) -> None:
         for name in list(self._store.record.parts):
             part = self._store.record.parts[name]
             if part.unknown or part.state is PartState.PLANNED:
@@ -151,7 +180,7 @@ class Starter:
             )
         self._journal = self._store.journal(name, request)
         ended = self._session.drive(
-            submit(self._setting(request, self._journal), part.intent if part.unknown else None)
+            submit(self._setting(name, request, self._journal), part.intent if part.unknown else None)
         )
         if ended.submission is None:
             if ended.gone and self._store.record.again and name != WHOLE:
@@ -169,7 +198,7 @@ class Starter:
         if rejected := ended.submission.rejected_run_ids:
             self._log.warning("%s rejected %s at once.", self._session.service.vendor, name_runs(rejected))
 
-    def _setting(self, request: RunRequest, journal: PartJournal) -> Setting:
+    def _setting(self, name: str, request: RunRequest, journal: PartJournal) -> Setting:
         known = frozenset((*self._store.record.all_run_ids, *self._reader.run_ids))
         return Setting(
             self._session.service,
@@ -180,4 +209,5 @@ class Starter:
             self._log.info,
             known,
             self._claims,
+            None if self._round is None else self._round.part(name),
         )

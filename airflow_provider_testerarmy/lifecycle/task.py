@@ -58,6 +58,7 @@ class LifecycleTask(BaseOperator):
     retry_failed_tests: bool = False
     stop_after_failures: Any = None
     memory_path: Any = None
+    budget: Any = None
     #: Whether the task knows its target, without which there is no memory of earlier nights.
     _remembers: ClassVar[bool] = False
     _lifecycle: Lifecycle | None = None
@@ -67,7 +68,8 @@ class LifecycleTask(BaseOperator):
     def partial(cls, **kwargs: Any) -> Any:
         """As in Airflow, with parameters that serialize the same in every process."""
         fields = stable_fields(kwargs, cls.template_fields)
-        if cls._remembers and is_nothing(fields.get("memory_path")) and _needs_memory(fields.get("gate")):
+        needed = _needs_memory(fields.get("gate")) or not is_nothing(fields.get("budget"))
+        if cls._remembers and is_nothing(fields.get("memory_path")) and needed:
             fields["inlets"] = airflow_compat.with_memory_inlet(fields.get("inlets"))
         return stable_partial(super().partial(**fields))
 
@@ -109,18 +111,21 @@ class LifecycleTask(BaseOperator):
             "max_outage": lambda value: parameters.seconds(value, "max_outage"),
             "report_path": parameters.report_path,
             "memory_path": parameters.memory_path,
+            "budget": parameters.budget,
         }
         for name, check in checks.items():
             value = getattr(self, name)
             if not is_nothing(value) and not parameters.is_template(value):
                 check(value)
         if _needs_memory(self.gate):
-            self._find_memory()
+            self._find_memory(parameters.NO_PLACE)
+        if not is_nothing(self.budget):
+            self._find_memory(parameters.NO_LEDGER)
         if not self._remembers and _confirms(self.gate):
             raise ValueError(parameters.NO_RERUNS)
 
-    def _find_memory(self) -> None:
-        """Give a gate that remembers a place for its memory.
+    def _find_memory(self, no_place: str) -> None:
+        """Give a gate that remembers, or a budget, a place in Airflow.
 
         :raises ValueError: if there is none.
         """
@@ -129,7 +134,7 @@ class LifecycleTask(BaseOperator):
         if not is_nothing(self.memory_path):
             return
         if not airflow_compat.ASSET_STATE_STORE.available:
-            raise ValueError(parameters.NO_PLACE)
+            raise ValueError(no_place)
         self.inlets = airflow_compat.with_memory_inlet(self.inlets)
 
     @property
@@ -228,11 +233,13 @@ class LifecycleTask(BaseOperator):
         from airflow_provider_testerarmy.client.http.errors import RequestInvalid
         from airflow_provider_testerarmy.exceptions import RequestRefused
         from airflow_provider_testerarmy.lifecycle.attempt import Lifecycle
+        from airflow_provider_testerarmy.lifecycle.budget import open_budget
         from airflow_provider_testerarmy.runs.verdict.gate import GateInvalid
 
         try:
             options, request = self._options(), build_request()
-            options = replace(options, memory=self._memory(options.gate, context, build_request))
+            memory, budget = self._memory(options.gate, context, build_request), open_budget(self, context)
+            options = replace(options, memory=memory, budget=budget)
             lifecycle = Lifecycle(self.hook, options, request, context, self.log)
         except (RequestInvalid, GateInvalid) as error:
             raise RequestRefused(f"{error} {self._stop_earlier(context)}") from error

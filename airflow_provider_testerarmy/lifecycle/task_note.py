@@ -12,7 +12,7 @@ from airflow.providers.common.compat.sdk import (
     BaseOperatorLink,
 )
 
-from airflow_provider_testerarmy.exceptions import TestRunError
+from airflow_provider_testerarmy.exceptions import TestRunError, TestsSkipped
 from airflow_provider_testerarmy.runs.memory.model import NightRef
 from airflow_provider_testerarmy.runs.memory.port import ENVIRONMENT
 from airflow_provider_testerarmy.runs.results import RunId
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from airflow_provider_testerarmy.lifecycle.attempt import Lifecycle
 
 #: Errors whose message has no secrets. Any other error is named only: the log masks secrets, but XComs do not.
-_OWN: Final = (TestRunError, AirflowNotFoundException)
+_OWN: Final = (TestRunError, TestsSkipped, AirflowNotFoundException)
 #: The most characters of a reason.
 MAX_REASON: Final = 500
 

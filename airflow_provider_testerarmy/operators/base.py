@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.common.compat.sdk import BaseOperator, conf
 
-from airflow_provider_testerarmy.lifecycle.parameters import Gate, Paths, Seconds, flag, stable
+from airflow_provider_testerarmy.lifecycle.parameters import Budget, Gate, Paths, Seconds, flag, stable
 from airflow_provider_testerarmy.lifecycle.task import LifecycleTask
 
 if TYPE_CHECKING:
@@ -42,6 +42,9 @@ class RunOperator(LifecycleTask, BaseOperator):
     :param memory_path: str, PathLike, object-store URL or None; the folder where a gate with ``fail_on="new"`` or
         ``quarantine`` remembers earlier nights. None means Airflow's asset state store, which needs Airflow 3.3
         and a gate that is not a template.
+    :param budget: :class:`~airflow_provider_testerarmy.runs.budget.rule.BudgetRule`, a dict of its fields, JSON
+        text or None; how many runs the tasks of a pool may start in a day, week or month. It is kept in
+        ``memory_path``, or in Airflow 3.3 and later without one.
     :param report_path: str, PathLike, object-store URL, a list of these, or None; where to write the reports.
         The suffix selects the format: ``.json``, ``.xml`` (JUnit), ``.html`` or ``.md``.
     :param copy_screenshots: bool. True copies the runs' screenshots beside the reports, because the service's
@@ -54,7 +57,11 @@ class RunOperator(LifecycleTask, BaseOperator):
         that. Airflow marks the task as skipped.
     """
 
-    common_template_fields = (*LifecycleTask.common_template_fields, "memory_path")
+    common_template_fields = (*LifecycleTask.common_template_fields, "memory_path", "budget")
+    template_fields_renderers: ClassVar[dict[str, str]] = {
+        **LifecycleTask.template_fields_renderers,
+        "budget": "json",
+    }
     ui_color = "#eef2e6"
     _remembers = True
 
@@ -72,6 +79,7 @@ class RunOperator(LifecycleTask, BaseOperator):
         durable: bool = True,
         retry_failed_tests: bool = False,
         memory_path: Paths | None = None,
+        budget: Budget | None = None,
         report_path: Paths | None = None,
         copy_screenshots: bool = False,
         **kwargs: Any,
@@ -80,6 +88,7 @@ class RunOperator(LifecycleTask, BaseOperator):
         self.wait_for_completion = flag(wait_for_completion, "wait_for_completion")
         self.retry_failed_tests = flag(retry_failed_tests, "retry_failed_tests")
         self.memory_path: Any = stable(memory_path)
+        self.budget: Any = stable(budget)
         self._set_common(
             deferrable=deferrable,
             poll_interval=poll_interval,

@@ -54,7 +54,12 @@ class DocketRunTestsOperator(RunOperator):
     """
 
     template_fields = with_common_fields(
-        "docket_conn_id", "test_blueprint_ids", "test_blueprint_category_id", "github_context", "memory_path"
+        "docket_conn_id",
+        "test_blueprint_ids",
+        "test_blueprint_category_id",
+        "github_context",
+        "memory_path",
+        "budget",
     )
     template_fields_renderers: ClassVar[dict[str, str]] = {
         **RunOperator.template_fields_renderers,

@@ -90,6 +90,7 @@ class TesterArmyRunTestOperator(TesterArmyOperator):
         "app_id",
         "project_environment_id",
         "memory_path",
+        "budget",
     )
 
     def __init__(
@@ -176,6 +177,7 @@ class TesterArmyRunGroupOperator(TesterArmyOperator):
         "mobile",
         "stop_after_failures",
         "memory_path",
+        "budget",
     )
 
     def __init__(
@@ -261,7 +263,7 @@ class TesterArmyRunPromptOperator(TesterArmyOperator):
     """
 
     template_fields = with_common_fields(
-        "testerarmy_conn_id", "prompt", "credentials_conn_id", "webhook_url", "memory_path"
+        "testerarmy_conn_id", "prompt", "credentials_conn_id", "webhook_url", "memory_path", "budget"
     )
 
     def __init__(

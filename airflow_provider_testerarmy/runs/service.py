@@ -250,6 +250,9 @@ class RunService(Protocol):
     def list_tests(self, request: RunRequest, scope: Scope, cursor: str) -> Ask[Tests] | None:
         """The tests of a target that has several, e.g. a group; None for a target that starts one run."""
 
+    def known_runs(self, request: RunRequest) -> int | None:
+        """How many runs a request starts; None if the request alone does not tell."""
+
     def cancel_run(self, run_id: RunId) -> Ask[Any]:
         """Cancel one run."""
 

@@ -43,6 +43,7 @@ PUBLIC = {
         "sensors.base.RunSensor",
     ),
     "Gate": ("runs.gate.QualityGate",),
+    "Budget": ("runs.budget.rule.BudgetRule",),
     "Hooks": ("hooks.testerarmy.TesterArmyHook", "hooks.docket.DocketHook", "hooks.base.ServiceHook"),
     "Trigger": ("triggers.runs.AwaitRunsTrigger",),
     "Webhooks": ("client.docket_webhooks.verify",),

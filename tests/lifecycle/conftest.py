@@ -10,7 +10,7 @@ import pytest
 from airflow_provider_testerarmy import airflow_compat
 from airflow_provider_testerarmy.lifecycle.service_session import ServiceSession
 from airflow_provider_testerarmy.sandbox.state import DEFAULT_API_KEY
-from tests.lifecycle.tries import Tries
+from tests.lifecycle.tries import TaskInstance, Tries
 
 LOGIN = {"conn_type": "generic", "login": "jane@acme.example", "password": "battery-staple"}
 
@@ -69,3 +69,24 @@ def no_pauses(monkeypatch, service):
     monkeypatch.setattr(ServiceSession, "sleep", staticmethod(sleep))
     monkeypatch.setattr(ServiceSession, "clock", staticmethod(lambda: began + passed[0]))
     return passed
+
+
+@pytest.fixture
+def docket_connection(service, monkeypatch):
+    """The connection `docket_default` to the sandbox."""
+    fields = {"conn_type": "docket", "host": service.docket_url, "password": DEFAULT_API_KEY}
+    monkeypatch.setenv("AIRFLOW_CONN_DOCKET_DEFAULT", json.dumps(fields))
+
+
+@pytest.fixture
+def night(service, monkeypatch):
+    """Starts another task instance of the same DAG."""
+    number = iter(range(1, 100))
+
+    def start():
+        monkeypatch.setattr(TaskInstance, "run_id", f"night {next(number)}")
+        tries = Tries(service)
+        tries.clear_number = 0
+        return tries
+
+    return start

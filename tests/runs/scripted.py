@@ -90,6 +90,9 @@ class Port:
     def list_tests(self, request: RunRequest, scope: Scope, cursor: str) -> Question | None:
         return Question("list_tests", (cursor,)) if self._group else None
 
+    def known_runs(self, request: RunRequest) -> int | None:
+        return None if self._group else 1
+
     def cancel_run(self, run_id: RunId) -> Question:
         return Question("cancel_run", (run_id,))
 

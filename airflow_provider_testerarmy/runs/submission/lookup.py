@@ -100,7 +100,7 @@ def look_up(
         batch = f" (group run {fault.batch_id})" if fault and fault.batch_id else ""
         why = f"{setting.service.vendor}'s API cannot look up what was started{batch}"
         return _unclear(f"{fault.message}; {why}" if fault else why, named)
-    expected = yield from _expected_tests(setting, scope)
+    expected = yield from expected_tests(setting, scope)
     if isinstance(expected, ServiceFault):
         return _no_look(expected)
     looks = tuple(looks)
@@ -216,7 +216,8 @@ def _no_look(fault: ServiceFault) -> Submitted:
     return _unclear(f"what was started could not be looked up: {fault.message}", look_again=transient)
 
 
-def _expected_tests(setting: Setting, scope: Scope) -> Flow[frozenset[str] | ServiceFault | None]:
+def expected_tests(setting: Setting, scope: Scope) -> Flow[frozenset[str] | ServiceFault | None]:
+    """The tests that a run of the target includes; None for a target that starts one run."""
     runnable: frozenset[str] = frozenset()
     cursor = ""
     seen = {cursor}

@@ -112,6 +112,14 @@ def without_test(record: Record, name: str) -> Record:
     return replace(record.with_part(name, replace(part, state=PartState.REFUSED)), carried=carried)
 
 
+def given_up(record: Record, reason: str) -> Record:
+    """The record without the parts that have not been sent. Neither this nor a later try sends them."""
+    for name, part in record.parts.items():
+        if part.state is PartState.PLANNED:
+            record = record.with_part(name, replace(part, state=PartState.REFUSED, reason=reason))
+    return record
+
+
 def removed_tests(record: Record) -> frozenset[str]:
     """The tests of this round that the service no longer has."""
     refused = [part.request for part in record.parts.values() if part.state is PartState.REFUSED]

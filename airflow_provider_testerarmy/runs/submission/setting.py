@@ -63,6 +63,16 @@ class Claims(Protocol):
         """Claim the runs for this task."""
 
 
+class Allowance(Protocol):
+    """Permits a request before it is sent, e.g. because a budget has room for its runs."""
+
+    def reserve(self, runs: int) -> Flow[None]:
+        """Reserve runs for the request. Another call for the same submission has no effect.
+
+        :raises Exception: if they are not permitted. Nothing is sent then.
+        """
+
+
 class SubmitEnd(StrEnum):
     """The result of a submission; ``UNCLEAR``: it is unknown whether it started runs."""
 
@@ -104,6 +114,7 @@ class Setting:
     :param report: receives one line about each event.
     :param known: ids of runs that are known to have another origin.
     :param claims: the claims of all tasks; None if this process cannot read them.
+    :param allowance: permits the request; None if every request is permitted.
     """
 
     service: RunService
@@ -114,6 +125,7 @@ class Setting:
     report: Callable[[str], None]
     known: frozenset[RunId] = field(default_factory=frozenset)
     claims: Claims | None = None
+    allowance: Allowance | None = None
 
 
 def prepare(setting: Setting) -> Flow[Submitted | tuple[Scope, datetime]]:

@@ -13,7 +13,7 @@ from typing import Final
 from airflow_provider_testerarmy.runs.flow import Flow, ask
 from airflow_provider_testerarmy.runs.results import RunId
 from airflow_provider_testerarmy.runs.service import FaultKind, Scope, ServiceFault, Submission
-from airflow_provider_testerarmy.runs.submission.lookup import LOOKS, look_up
+from airflow_provider_testerarmy.runs.submission.lookup import LOOKS, expected_tests, look_up
 from airflow_provider_testerarmy.runs.submission.record import Intent
 from airflow_provider_testerarmy.runs.submission.setting import (
     Journal,
@@ -46,12 +46,34 @@ def submit(setting: Setting, intent: Intent | None = None) -> Flow[Submitted]:
         if found is not None:
             return replace(_noted(setting, found), title=scope.title)
         setting.report("It started nothing; submitting.")
+    if (fault := (yield from _permitted(setting, scope))) is not None:
+        return not_started(fault)
     # Without the list, a lost response could not be reconciled. So nothing is sent while it cannot be read.
     known = yield from _newest(setting, scope)
     if isinstance(known, ServiceFault):
         return not_started(known)
     sent = yield from _send(setting, scope, Intent(server_time, server_time, known), first=intent is None)
     return replace(sent, title=scope.title)
+
+
+def _permitted(setting: Setting, scope: Scope) -> Flow[ServiceFault | None]:
+    """Reserve the runs of the request, and return the fault that keeps the task from counting them.
+
+    It comes after the lookup: runs that exist need no permission.
+    """
+    if setting.allowance is None:
+        return None
+    runs = setting.service.known_runs(setting.request)
+    if runs is None:
+        tests = yield from expected_tests(setting, scope)
+        if isinstance(tests, ServiceFault):
+            if tests.kind in _REPEATED:
+                return tests
+            setting.report(f"The tests cannot be counted ({tests.message}).")
+        # The answer to the request corrects the number.
+        runs = len(tests | scope.companions) if isinstance(tests, frozenset) else 1
+    yield from setting.allowance.reserve(runs)
+    return None
 
 
 def _newest(setting: Setting, scope: Scope) -> Flow[tuple[RunId, ...] | ServiceFault]:
