@@ -54,7 +54,7 @@ async def read_standings(readers: Readers, task: StoredTask, *, may_edit: bool, 
         **found,
         "may_edit": may_edit,
         "owner": owner_name(user.get_name()) if may_edit else "",
-        "command": command(task) if may_edit and found["why"] else "",
+        "command": command(task) if may_edit and found["why"] and _should_remember(task) else "",
     }
 
 
@@ -136,6 +136,11 @@ def _read(task: StoredTask) -> Json:
             "tests": {},
             "why": f"The memory cannot be read ({type(error).__name__}). See the API server's log.",
         }
+
+
+def _should_remember(task: StoredTask) -> bool:
+    """Whether a memory was to be expected. Most tasks have none, and their editors need no notice of it."""
+    return "known" in task.summary or bool(place_of_memory(task))
 
 
 def _place(task: StoredTask) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -16,7 +17,7 @@ from airflow_provider_testerarmy.ui import app as module
 from airflow_provider_testerarmy.ui import quarantines
 from airflow_provider_testerarmy.ui.quarantines import MAX_BODY, Rejected, parse
 from airflow_provider_testerarmy.ui.same_origin import is_same_origin
-from tests.ui.test_payloads import ANYTHING
+from tests.ui.test_payloads import ANYTHING, stored
 from tests.ui.test_task_memory import GROUP, TEST, held, place
 
 __all__ = ["place"]
@@ -81,6 +82,24 @@ def test_a_reader_sees_it_and_cannot_change_it(client):
     lift = json.dumps({"test_id": TEST, "lift": True, "seen": before.since})
     assert client.post(PATH, content=lift, headers=SAME).status_code == 403
     assert client.held() == before
+
+
+@pytest.mark.parametrize(
+    ("rendered", "summary", "hint"),
+    [
+        ({}, {}, False),
+        ({"memory_path": "/not/here"}, {}, True),
+        ({"memory_path": None}, {"known": []}, True),
+        ({}, {"known": []}, True),
+    ],
+)
+def test_a_command_where_a_memory_was_to_be_expected(client, rendered, summary, hint):
+    """A task that never remembers shows editors nothing; another one shows the command to run."""
+    given = {"verdict": "failed", "run_ids": [], "counts": {}, **summary}
+    task = replace(stored(given), rendered={"group_id": GROUP, **rendered})
+    module.app.dependency_overrides[module._task] = lambda: task
+    seen = client.get("/api/dags/d/memory?run_id=r&task_id=t").json()
+    assert (seen["tests"], bool(seen["why"]), bool(seen["command"])) == ({}, True, hint)
 
 
 FOREIGN = [
