@@ -29,7 +29,7 @@ ALLOWED = {
     | {"hooks", "triggers", "reports", "airflow_compat", "exceptions", "get_provider_info"},
     "operators": GROUND | {"hooks", "lifecycle", "airflow_compat", "exceptions"},
     "sensors": GROUND | {"hooks", "lifecycle", "operators", "airflow_compat", "exceptions"},
-    "ui": GROUND | {"reports", "hooks", "airflow_compat", "get_provider_info", ""},
+    "ui": GROUND | {"reports", "hooks", "lifecycle", "airflow_compat", "get_provider_info", ""},
     "listener": {"runs", "lifecycle", "airflow_compat", "get_provider_info"},
     "plugin": {"listener", "ui", "airflow_compat"},
     "get_provider_info": {"hooks", ""},

@@ -8,39 +8,33 @@ import sys
 import time
 from argparse import Namespace
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
-from typing import Final
 from uuid import uuid4
 
 from airflow_provider_testerarmy.cli import tables
-from airflow_provider_testerarmy.cli.selection import (
-    CommandFailed,
+from airflow_provider_testerarmy.cli.selection import CommandFailed, select, select_one
+from airflow_provider_testerarmy.lifecycle.memory_list import (
     Found,
+    MemoryRefused,
     has_test,
     load,
     open_storage,
-    select,
-    select_one,
+)
+from airflow_provider_testerarmy.lifecycle.memory_quarantine import (
+    check,
+    known_test,
+    lift,
+    quarantine,
+    readable,
 )
 from airflow_provider_testerarmy.lifecycle.reporting import write_local
 from airflow_provider_testerarmy.runs.memory import ring
 from airflow_provider_testerarmy.runs.memory.declared import DeclarationInvalid, declare, end_of
 from airflow_provider_testerarmy.runs.memory.directory import ListedStorage, describe
-from airflow_provider_testerarmy.runs.memory.model import (
-    Memory,
-    Night,
-    NightRef,
-    Quarantine,
-    Unreadable,
-    test_key,
-)
+from airflow_provider_testerarmy.runs.memory.model import Memory, test_key
 from airflow_provider_testerarmy.runs.memory.port import Scope
 from airflow_provider_testerarmy.runs.memory.transfer import LIMIT, ExportInvalid, read_export, write_export
 from airflow_provider_testerarmy.runs.text import one_line
-
-#: Seconds from now at which a person's note begins. No night that is judged without it may count as later.
-_LATER: Final = 30
 
 
 def _command(action: Callable[[Namespace], None]) -> Callable[[Namespace], None]:
@@ -48,7 +42,7 @@ def _command(action: Callable[[Namespace], None]) -> Callable[[Namespace], None]
     def run(options: Namespace) -> None:
         try:
             action(options)
-        except (CommandFailed, DeclarationInvalid, ExportInvalid) as error:
+        except (MemoryRefused, DeclarationInvalid, ExportInvalid) as error:
             raise SystemExit(f"Error: {error}") from error
 
     return run
@@ -71,7 +65,7 @@ def show_command(options: Namespace) -> None:
         _say(tables.memories_table(loaded))
     else:
         found, memory = loaded[0]
-        _say(tables.tests_table(found, tables.memory_value(found, _readable(memory), wanted)))
+        _say(tables.tests_table(found, tables.memory_value(found, readable(memory), wanted)))
 
 
 @_command
@@ -79,7 +73,7 @@ def export_command(options: Namespace) -> None:
     """Write memories to a JSON file."""
     storage, now = open_storage(options.memory_path), time.time()
     memories = [
-        (_scope(found), _readable(load(storage, found, now=now))) for found in select(storage, options)
+        (_scope(found), readable(load(storage, found, now=now))) for found in select(storage, options)
     ]
     text = write_export(memories, now=now)
     if options.file == "-":
@@ -119,12 +113,12 @@ def forget_command(options: Namespace) -> None:
     found = select_one(storage, options, now=now)
     if not options.test:
         _confirm(f"Delete the memory {found.entry.id}, {found.name}?", options)
-        _check(ring.forget(storage, found.entry, now=now))
+        check(ring.forget(storage, found.entry, now=now))
         _say(f"Deleted the memory {found.entry.id}.")
         return
     test = _known_test(storage, found, options.test, now=now)
     _confirm(f"Delete what the memory {found.entry.id} holds of the test {test}?", options)
-    _check(ring.forget_test(storage, _scope(found), test, now=now, token=uuid4().hex))
+    check(ring.forget_test(storage, _scope(found), test, now=now, token=uuid4().hex))
     if has_test(load(storage, found, now=now), test):
         raise CommandFailed("Another run wrote the memory meanwhile. Run the command again.")
     _say(f"Deleted what the memory {found.entry.id} holds of the test {test}.")
@@ -144,19 +138,12 @@ def quarantine_command(options: Namespace) -> None:
     )
     found = select_one(storage, options, now=now)
     test = _known_test(storage, found, options.test, now=now)
-    held = _readable(load(storage, found, now=now)).test(test).quarantine
-    # Of two notes the one with the later begin counts. A gate that judges at this moment does not know this one.
-    since = max(int(now) + _LATER, held.since + 1 if held else 0)
-    note = (
-        replace(wanted, since=since, until=max(since, wanted.until))
-        if wanted
-        else _lifting(held, test, options, since)
-    )
-    token = uuid4().hex
-    night = Night(NightRef.of(f"note-{token}", now), {}, {test: note})
-    _check(ring.remember(storage, _scope(found), night, now=now, token=token))
-    if _readable(load(storage, found, now=now)).test(test).quarantine != note:
-        raise CommandFailed("Another run wrote the memory meanwhile. Run the command again.")
+    memory = readable(load(storage, found, now=now))
+    if wanted:
+        note = quarantine(storage, _scope(found), memory, test, wanted, now=now)
+    else:
+        owner, reason = options.owner or "", options.reason or ""
+        note = lift(storage, _scope(found), memory, test, owner, reason, now=now)
     ending = tables.until_text(note.until)
     _say(f"{test} is judged again." if options.lift else f"{test} is in quarantine until {ending}.")
 
@@ -165,28 +152,10 @@ def _say(text: str) -> None:
     sys.stdout.write(f"{text}\n")
 
 
-def _lifting(held: Quarantine | None, test: str, options: Namespace, since: int) -> Quarantine:
-    if held is None or held.lifted:
-        raise CommandFailed(
-            f"The memory has no quarantine of the test {test}. A quarantine in a file ends when its entry is "
-            "removed."
-        )
-    return Quarantine.of(options.owner or held.owner, options.reason or "lifted", since, since, lifted=True)
-
-
 def _known_test(storage: ListedStorage, found: Found, test_id: str, *, now: float) -> str:
-    """The key of a test of the memory. A typo must not look as if it had an effect."""
-    if not has_test(_readable(load(storage, found, now=now)), test_id):
-        raise CommandFailed(
-            f"The memory {found.entry.id} has no test {one_line(test_id, 80)}. The command `show` lists its tests."
-        )
-    return test_key(test_id)
-
-
-def _readable(memory: Memory | Unreadable) -> Memory:
-    if isinstance(memory, Unreadable):
-        raise CommandFailed(f"{memory}. Import an export of it, or delete it with `forget`.")
-    return memory
+    memory = readable(load(storage, found, now=now))
+    name = f"The memory {found.entry.id}"
+    return known_test(memory, test_id, name, "The command `show` lists its tests.")
 
 
 def _scope(found: Found) -> Scope:
@@ -195,11 +164,6 @@ def _scope(found: Found) -> Scope:
             f"The memory {found.entry.id} has no name yet. The next night of its task adds it."
         )
     return found.entry.scope
-
-
-def _check(fault: str | None) -> None:
-    if fault is not None:
-        raise CommandFailed(f"The memory is not changed ({fault}).")
 
 
 def _is_blank(memory: Memory) -> bool:

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from airflow_provider_testerarmy.cli.selection import Found, is_known
-from airflow_provider_testerarmy.runs.memory.model import Memory, NightRef, Quarantine, TestMemory, Unreadable
+from airflow_provider_testerarmy.lifecycle.memory_list import Found, is_known
+from airflow_provider_testerarmy.lifecycle.memory_quarantine import in_force
+from airflow_provider_testerarmy.runs.memory.model import Memory, NightRef, TestMemory, Unreadable
 from airflow_provider_testerarmy.runs.text import plural
 
 LEGEND: Final = (
@@ -70,7 +71,7 @@ def _summary(memory: Memory | Unreadable) -> tuple[str, str, str, str, str]:
     if isinstance(memory, Unreadable):
         return "?", "?", "?", "?", f"unreadable: {memory.reason}"
     failing = sum(memory.streak(test) is not None for test in memory.tests.values())
-    held = sum(_in_force(test) is not None for test in memory.tests.values())
+    held = sum(in_force(test) is not None for test in memory.tests.values())
     last = _day(_iso(memory.nights[-1].at)) if memory.nights else "-"
     return (
         str(len(memory.nights)),
@@ -82,7 +83,7 @@ def _summary(memory: Memory | Unreadable) -> tuple[str, str, str, str, str]:
 
 
 def _test_value(memory: Memory, test_id: str, test: TestMemory) -> dict[str, Any]:
-    streak, passed, held = memory.streak(test), memory.last_pass(test), _in_force(test)
+    streak, passed, held = memory.streak(test), memory.last_pass(test), in_force(test)
     failing = streak and {
         "since": _iso(streak.first.at),
         "nights": streak.nights,
@@ -101,10 +102,6 @@ def _test_value(memory: Memory, test_id: str, test: TestMemory) -> dict[str, Any
             "until": _iso(held.until),
         },
     }
-
-
-def _in_force(test: TestMemory) -> Quarantine | None:
-    return test.quarantine if test.quarantine and not test.quarantine.lifted else None
 
 
 def _mark_value(ref: NightRef) -> dict[str, str]:

@@ -131,14 +131,18 @@ class TaskMemory:
             request = self._build_request()
             if request is None:
                 return None, tonight, Unreadable("the target is unknown")
-            scope = _scope(self._owner, request)
+            scope = scope_of(self._owner, request)
             tonight = NightRef.of(self._night, now, request.commit, request.address)
             return scope, tonight, ring.load(storage, scope, now=now)
         except Exception as error:
             return None, tonight, Unreadable(_said(error))
 
 
-def _scope(owner: str, request: RunRequest) -> Scope:
+def scope_of(owner: str, request: RunRequest) -> Scope:
+    """Whose memory a request uses.
+
+    :param owner: the path of the hook and the id of the connection.
+    """
     where = {name: request.body[name] for name in ENVIRONMENT if request.body.get(name)}
     return Scope(f"{owner} {request.label}", json.dumps(where, sort_keys=True, default=str))
 

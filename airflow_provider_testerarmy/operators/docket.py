@@ -18,9 +18,6 @@ if TYPE_CHECKING:
     from airflow_provider_testerarmy.hooks.docket import DocketHook
     from airflow_provider_testerarmy.runs.service import RunRequest
 
-#: The most ids that a label shows. A group run may have hundreds of tests.
-SHOWN_IDS = 5
-
 
 class DocketRunLink(BaseOperatorLink):
     """The button on the task's page that opens the group run on the Docket dashboard, also while it runs."""
@@ -110,17 +107,12 @@ class DocketRunTestsOperator(RunOperator):
 
     def target(self) -> RunRequest:
         """The tests or the category, as a label. One request starts all of them."""
-        from airflow_provider_testerarmy.client.docket import operations as docket
-        from airflow_provider_testerarmy.runs.service import RunRequest
+        from airflow_provider_testerarmy.hooks.docket_targets import category_target, tests_target
 
         self._check_choice()
         if given(self.test_blueprint_ids) is None:
-            name = "test_blueprint_category_id"
-            return RunRequest("category", str(docket.check_id(self.test_blueprint_category_id, name)))
-        ids = docket.check_ids(self._ids(), "test_blueprint_ids")
-        shown = ", ".join(map(str, ids[:SHOWN_IDS]))
-        more = f", ... ({len(ids)} in all)" if len(ids) > SHOWN_IDS else ""
-        return RunRequest("tests" if len(ids) > 1 else "test", f"{shown}{more}")
+            return category_target(self.test_blueprint_category_id)
+        return tests_target(self._ids())
 
     def build_request(self) -> RunRequest:
         """The request that starts the group run.

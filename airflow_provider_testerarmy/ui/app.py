@@ -17,6 +17,7 @@ from urllib.parse import urlencode
 from airflow.api_fastapi.app import get_auth_manager
 from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity, DagDetails
 from airflow.api_fastapi.core_api.security import GetUserDep, requires_access_dag
+from airflow.configuration import conf
 from fastapi import Depends, FastAPI, HTTPException, Query, Request
 from fastapi.responses import JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
@@ -26,6 +27,8 @@ from airflow_provider_testerarmy.ui import store
 from airflow_provider_testerarmy.ui.history import Filter, entry_of, history
 from airflow_provider_testerarmy.ui.pages import Pages
 from airflow_provider_testerarmy.ui.payloads import is_copy
+from airflow_provider_testerarmy.ui.quarantines import MAX_BODY, Rejected, apply_change, read_standings
+from airflow_provider_testerarmy.ui.same_origin import is_json, is_same_origin
 from airflow_provider_testerarmy.ui.store import StoredTask
 from airflow_provider_testerarmy.ui.xcoms import References
 
@@ -94,6 +97,16 @@ MapIndex = Annotated[int, Query(ge=-1)]
 #: Test results require the same permission as the DAG's XComs.
 can_read_xcoms = Depends(requires_access_dag("GET", DagAccessEntity.XCOM))
 
+#: A quarantine decides whether the DAG's task fails, as an edit of the DAG does.
+can_edit = Depends(requires_access_dag("PUT"))
+
+
+async def _same_origin(request: Request) -> None:
+    if not is_json(request.headers):
+        raise HTTPException(415, "The request must be JSON.")
+    if not is_same_origin(request.headers, conf.get("api", "base_url", fallback="") or ""):
+        raise HTTPException(403, "The request does not come from a page of this Airflow.")
+
 
 async def _task(dag_id: str, run_id: Text, task_id: Text, map_index: MapIndex = -1) -> StoredTask:
     task = await asyncio.to_thread(store.read_task, dag_id, run_id, task_id, map_index)
@@ -160,6 +173,38 @@ async def dag_run(dag_id: str, run_id: Text) -> JSONResponse:
     """The test tasks of a DAG run."""
     tasks = await references.resolved(await asyncio.to_thread(store.read_dag_run, dag_id, run_id))
     return JSONResponse({"tasks": [entry_of(task) for task in tasks], "most": store.MAX_TASKS})
+
+
+async def _may_edit(dag_id: str, user: GetUserDep) -> bool:
+    allowed = get_auth_manager().is_authorized_dag
+    details = await asyncio.to_thread(_details, dag_id)
+    return await asyncio.to_thread(allowed, method="PUT", details=details, user=user)
+
+
+@app.get("/api/dags/{dag_id}/memory", dependencies=[can_read_xcoms])
+async def memory_of_task(
+    task: CurrentTask, user: GetUserDep, may_edit: Annotated[bool, Depends(_may_edit)]
+) -> JSONResponse:
+    """What the gate's memory holds of the task's tests, and whether the user may change quarantines."""
+    return JSONResponse(await read_standings(pages.readers, task, may_edit=may_edit, user=user))
+
+
+@app.post("/api/dags/{dag_id}/quarantine", dependencies=[Depends(_same_origin), can_read_xcoms, can_edit])
+async def quarantine(task: CurrentTask, user: GetUserDep, request: Request) -> JSONResponse:
+    """Quarantine a test of the task, or lift its quarantine."""
+    try:
+        return JSONResponse(await apply_change(pages.readers, task, await _body_of(request), user))
+    except Rejected as error:
+        raise HTTPException(error.status, str(error)) from error
+
+
+async def _body_of(request: Request) -> bytes:
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_BODY:
+            break
+    return body
 
 
 @app.get("/api/history")

@@ -160,7 +160,9 @@ class Pages:
             runs = report.find(wanted)
             return await asyncio.to_thread(lambda: {run_key(run.run_id): run_detail(run) for run in runs}), ""
         owner = owner_of(task.rendered, task.team)
-        ids = [run_id for run_id in known_ids(task) if run_key(run_id) in wanted]
+        # The record also has the attempts of earlier rounds, which the list does not show as runs of their own.
+        listed = ids_of([*known_ids(task), *runs_named(task.record)])
+        ids = [run_id for run_id in listed if run_key(run_id) in wanted]
         if owner is None:
             # Airflow keeps them for the newest DAG runs only (`[core] num_dag_runs_to_retain_rendered_fields`).
             return {}, "Airflow no longer has this task's rendered fields, so only its summary is shown."

@@ -28,6 +28,8 @@ Json = dict[str, Any]
 
 #: How much of one run the tab shows; the report has the rest.
 _DETAIL: Final = DETAILS[1]
+#: Attempts of a test that the tab shows. A gate may ask for more, but hardly anybody does.
+MAX_ATTEMPTS: Final = 20
 _NO_LINE: Final = Timeline(())
 _OUTCOMES: Final = frozenset(map(str, Outcome))
 _VERDICTS: Final = frozenset(map(str, VerdictKind)) | _OUTCOMES
@@ -48,7 +50,16 @@ def run_row(run: RunResult) -> Json:
         "seconds": run.duration if is_valid_time(run.duration) else None,
         "flaky": run.flaky,
         "issues": len(run.issues),
+        "attempts": [
+            {
+                "id": run_key(one.run_id),
+                "outcome": str(one.outcome or Outcome.UNKNOWN),
+                "url": https(one.url),
+            }
+            for one in run.attempts[:MAX_ATTEMPTS]
+        ],
         "worst": max(severities, default=None),
+        "test_id": line(run.test_id, 200),
         "started": _instant(run.started_at),
         "ended": _instant(run.finished_at),
     }
@@ -160,6 +171,8 @@ def shown_summary(summary: Mapping[str, Any]) -> Json:
             }
             for issue in map(_mapping, _list(summary.get("issues"))[:20])
         ],
+        "known": known_tests(summary),
+        "more_known": _count(truncated.get("known")),
         "more_issues": _count(truncated.get("issues")),
         "started": _text_instant(summary.get("started_at")),
         "ended": _text_instant(summary.get("finished_at")),
@@ -187,9 +200,32 @@ def summary_rows(summary: Mapping[str, Any]) -> list[Json]:
                 "outcome": outcome if outcome in _OUTCOMES else "unknown",
                 "seconds": seconds if is_time else None,
                 "flaky": test.get("flaky") is True,
+                "attempts": [_attempt(one) for one in _list(test.get("attempts"))[:MAX_ATTEMPTS]],
             }
         )
     return rows
+
+
+def _attempt(value: Any) -> Json:
+    attempt = _mapping(value)
+    outcome = attempt.get("outcome")
+    known = isinstance(outcome, str) and outcome in _OUTCOMES
+    return {"id": line(attempt.get("run_id", ""), 200), "outcome": outcome if known else "unknown", "url": ""}
+
+
+def known_tests(summary: Mapping[str, Any]) -> list[Json]:
+    """The tests that earlier nights or a quarantine exclude, with their standing; none in earlier versions."""
+    return [
+        {
+            "test_id": line(test.get("test_id") or "", 200),
+            "title": line(test.get("title", ""), 160),
+            "standing": line(test.get("standing", ""), 60),
+            "nights": _count(test.get("nights")),
+            "since": _text_instant(test.get("since")),
+            "commit": line(test.get("commit") or "", 40),
+        }
+        for test in map(_mapping, _list(summary.get("known"))[:1000])
+    ]
 
 
 def with_rejected(summary: Json, rejected: Collection[str]) -> Json:

@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from airflow.models.dag import DagModel
+from airflow.models.log import Log
 from airflow.models.renderedtifields import RenderedTaskInstanceFields as Rendered
 from airflow.models.taskinstance import TaskInstance
 from airflow.models.xcom import XComModel
@@ -152,6 +153,26 @@ def _with_results(*conditions: Any, limit: int, offset: int | None = None) -> li
     with create_session() as session:
         rows = session.execute(query).all()
     return [_task(row[:-2], {NOTE: _plain(row[-2]), _RESULT: _plain(row[-1])}, {}) for row in rows]
+
+
+def write_audit(task: StoredTask, event: str, user: str, display_name: str, extra: str) -> None:
+    """Add a line to Airflow's audit log.
+
+    :param user: the name of the signed-in user.
+    """
+    entry = Log(
+        event=event,
+        owner=user,
+        owner_display_name=display_name,
+        extra=extra,
+        dag_id=task.dag_id,
+        run_id=task.run_id,
+        task_id=task.task_id,
+        map_index=task.map_index,
+        try_number=task.try_number,
+    )
+    with create_session() as session:
+        session.add(entry)
 
 
 def _is(model: Any, ours: tuple[str, str, str, int]) -> tuple[Any, ...]:

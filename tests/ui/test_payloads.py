@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_testerarmy.reports.pictures import stems
-from airflow_provider_testerarmy.runs.results import Issue, Outcome, Phase, RunResult
+from airflow_provider_testerarmy.runs.results import Attempt, Issue, Outcome, Phase, RunResult
 from airflow_provider_testerarmy.ui import payloads
 from airflow_provider_testerarmy.ui.history import Filter, history
 from airflow_provider_testerarmy.ui.store import StoredTask
@@ -34,6 +34,7 @@ FIELDS = (
     "truncated",
     "url",
     "started_at",
+    "known",
 )
 
 
@@ -293,3 +294,51 @@ def test_the_number_of_tests_is_that_of_all(monkeypatch):
     monkeypatch.setattr("airflow_provider_testerarmy.ui.history.MAX_TESTS", 2)
     found = history(NIGHTS, Filter())
     assert (len(found["tests"]), found["more_tests"]) == (2, 1)
+
+
+def test_attempts_and_known_tests_of_a_summary():
+    """A confirmed test has its attempts, and a known failure its standing."""
+    attempts = [
+        {"run_id": "a", "outcome": "failed"},
+        {"run_id": 7, "outcome": None},
+        "?",
+        {"outcome": ["failed"]},
+    ]
+    known = [
+        {
+            "test_id": "x",
+            "title": "X",
+            "standing": "known",
+            "nights": 3,
+            "since": "2026-11-23",
+            "commit": "4f2d1c9",
+        },
+        {"standing": None, "nights": -1},
+        3,
+    ]
+    summary = {"tests": [{"run_id": "a", "attempts": attempts}], "known": known, "truncated": {"known": 2}}
+    (row,) = payloads.summary_rows(summary)
+    assert [(one["id"], one["outcome"]) for one in row["attempts"]] == [
+        ("a", "failed"),
+        ("7", "unknown"),
+        ("", "unknown"),
+        ("", "unknown"),
+    ]
+    shown = payloads.shown_summary(summary)
+    assert shown["known"][0] == {**known[0], "since": datetime(2026, 11, 23, tzinfo=UTC).timestamp()}
+    assert (len(shown["known"]), shown["known"][1]["nights"], shown["more_known"]) == (3, 0, 2)
+
+
+def test_a_summary_of_the_version_before():
+    """Without these keys the page is as before."""
+    assert payloads.summary_rows({"tests": [{"run_id": "a"}]})[0]["attempts"] == []
+    assert payloads.shown_summary({})["known"] == []
+
+
+def test_attempts_of_a_report():
+    """A report has the links to all attempts; a link that is not https is left out."""
+    attempts = (Attempt("a", Outcome.FAILED, "https://x/a"), Attempt("b", None, "javascript:alert(1)"))
+    assert payloads.run_row(finished("b", Outcome.FAILED, attempts=attempts))["attempts"] == [
+        {"id": "a", "outcome": "failed", "url": "https://x/a"},
+        {"id": "b", "outcome": "unknown", "url": ""},
+    ]

@@ -32,6 +32,24 @@ export async function ask(path, query = {}, signal = undefined) {
   throw errorFor(response.status);
 }
 
+/** Sends a change. The server refuses it unless it is JSON from a page of this Airflow. */
+export async function send(path, query, change) {
+  let response;
+  try {
+    response = await fetch(address(path, query), {
+      method: "POST", credentials: "same-origin", headers: { "Content-Type": "application/json" }, body: JSON.stringify(change),
+    });
+  } catch {
+    throw new ApiError(0, "Airflow is not responding", "The API server could not be reached. Reload the page before you try again.");
+  }
+  if (response.ok) return response.json();
+  const said = await response.json().catch(() => ({}));
+  const text = typeof said.detail === "string" && ![401, 403].includes(response.status) ? said.detail : "";
+  if (text) throw new ApiError(response.status, "Nothing is changed", text);
+  if (response.status === 403) throw new ApiError(403, "You don't have access", "Only users who can edit this DAG can change quarantines.");
+  throw errorFor(response.status);
+}
+
 function errorFor(status) {
   if (status === 401) return new ApiError(401, "You are signed out", "Sign in to Airflow again, then reload this page.");
   if (status === 403) {

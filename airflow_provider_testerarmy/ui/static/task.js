@@ -4,6 +4,7 @@ import { address, ask, ApiError } from "./api.js";
 import {
   badge, capital, el, empty, moment, notice, opening, ORDER, outward, plural, severity, shares, show, SIGNS, tally, toAirflow, took,
 } from "./dom.js";
+import { attempts, chips, linked, loadMemory, memoryOf, unreachable } from "./memory.js";
 
 const PAGE = 50;
 const EVERY = 5000;
@@ -34,6 +35,7 @@ async function refresh() {
   clearTimeout(state.timer);
   state.turn += 1;
   const { turn } = state;
+  let fresh = false;
   try {
     const overview = await ask(`dags/${encodeURIComponent(state.dag)}/task`, state.query);
     // A later refresh has started, and its response is newer.
@@ -44,6 +46,7 @@ async function refresh() {
       state.stamp = stamp;
       state.asked.clear();
       state.answered.clear();
+      fresh = overview.kind === "tests";
     }
     state.overview = overview;
     state.failed = null;
@@ -55,6 +58,8 @@ async function refresh() {
     state.failed = error;
   }
   draw();
+  // Beside the details: the memory may be on a mount that is slow.
+  if (fresh) loadMemory(state.dag, state.query, draw);
   await load(wanted());
   if (turn === state.turn && (waits() || state.failed)) {
     state.timer = setTimeout(() => (document.hidden ? undefined : refresh()), EVERY);
@@ -107,7 +112,7 @@ function rows() {
     const known = state.details.get(row.id);
     if (!known) return row;
     // Prefer the summary's title: it is the test's name, which the service's run object may lack.
-    return { ...row, ...known, id: row.id, title: row.title || known.title, flaky: row.flaky || known.flaky };
+    return { ...row, ...known, id: row.id, title: row.title || known.title, test_id: row.test_id || known.test_id, attempts: row.attempts || known.attempts, flaky: row.flaky || known.flaky };
   });
 }
 
@@ -151,7 +156,7 @@ function draw() {
   }
   show(
     state.failed ? notice(`${state.failed.title}. ${state.failed.message}`, "bad") : null,
-    head(), reasons(), issues(), runs());
+    head(), unreachable(), reasons(), issues(), runs());
 }
 
 function head() {
@@ -313,7 +318,7 @@ function item(row, span) {
     el("span", { class: "fold", "aria-hidden": "true" }),
     badge(row.outcome, row.outcome ? "" : "Not loaded"),
     el("span", { class: "title", dir: "auto" }, row.title || `run ${row.id}`),
-    el("span", { class: "flags" }, row.flaky ? el("span", { class: "chip" }, "Flaky") : null,
+    el("span", { class: "flags" }, chips(row, knownTests()), row.flaky ? el("span", { class: "chip" }, "Flaky") : null,
       row.issues ? el("span", { class: "chip" }, plural(row.issues, "issue")) : null),
     el("span", { class: "took" }, took(row.seconds), track(row, span)))),
     open ? detail(row, known) : null);
@@ -333,15 +338,22 @@ async function toggle(id, open) {
   if (open) state.open.add(id);
   else state.open.delete(id);
   draw();
-  if (open && !state.details.has(id)) await load([id]);
+  if (!open) return;
+  const missing = linked(id, rows()).filter((one) => !state.details.has(one));
+  if (missing.length) await load(missing);
+}
+
+function knownTests() {
+  return state.overview.summary ? state.overview.summary.known : [];
 }
 
 function detail(row, known) {
   if (!known) {
-    return el("div", { class: "detail" }, el("p", { class: "dim" }, state.notice || (state.answered.has(row.id) ? "No details are available for this run." : "Loading…")), el("p", { class: "dim" }, `Run ${row.id}`));
+    return el("div", { class: "detail" }, memoryOf(row, knownTests()), attempts(row, state.details), el("p", { class: "dim" }, state.notice || (state.answered.has(row.id) ? "No details are available for this run." : "Loading…")), el("p", { class: "dim" }, `Run ${row.id}`));
   }
   return el("div", { class: "detail" },
     known.reason || known.code ? el("p", { class: "said", dir: "auto" }, known.code ? el("b", {}, `${known.code} `) : null, known.reason) : null,
+    memoryOf(row, knownTests()), attempts(row, state.details),
     known.findings.length ? [el("h4", {}, "Issues"), el("ul", { class: "cards" }, known.findings.map(finding))] : null,
     known.steps.length ? [el("h4", {}, "Steps"), el("ol", { class: "steps" }, known.steps.map(step))] : null,
     known.pictures.length ? [el("h4", {}, "Screenshots"), el("ul", { class: "pictures" }, known.pictures.map(picture))] : null,

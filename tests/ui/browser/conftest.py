@@ -12,7 +12,7 @@ from playwright.sync_api import Browser
 from tests.ui.browser.chromium import MISSING, Watched, browser, chromium, context, watch
 from tests.ui.browser.stage import Stage, stage
 
-DAGS = ("shop", "widgets", "reviews", "open_door", "refused")
+DAGS = ("shop", "widgets", "reviews", "open_door", "refused", "gates")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

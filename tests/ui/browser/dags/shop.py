@@ -40,6 +40,17 @@ with DAG("shop", **OPTIONS):
 with DAG("widgets", **OPTIONS):
     TesterArmyRunGroupOperator(task_id="widgets", group_id=catalog.GROUP_FLAKY)
 
+with DAG("gates", **OPTIONS):
+    TesterArmyRunGroupOperator(
+        task_id="night", group_id=catalog.GROUP_FAILING, gate={"fail_on": "new", "confirm": 2}, **REPORTED
+    )
+    TesterArmyRunGroupOperator(
+        task_id="elsewhere",
+        group_id=catalog.GROUP_FAILING,
+        gate={"fail_on": "new"},
+        memory_path=f"{os.environ['AIRFLOW_HOME']}/memory",
+    )
+
 with DAG("refused", **OPTIONS):
     TesterArmyRunTestOperator(task_id="refused", test_id=catalog.UNKNOWN_ID)
 
