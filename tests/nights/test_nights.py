@@ -107,6 +107,16 @@ def test_a_cleared_night_is_judged_beside_the_others(stage: Stage, number: int, 
     assert len(cleared.letters) == number
 
 
+@tasks
+@pytest.mark.parametrize(("number", "nights_failed"), [(16, 2), (17, 3)])
+def test_the_first_try_of_a_retried_night_is_no_night(
+    stage: Stage, number: int, nights_failed: int, task: str
+) -> None:
+    """The cart has failed since night 15. Night 16 has two tries, and counts once."""
+    (known,) = stage.seen[number, task].summary["known"]
+    assert known["nights"] == nights_failed
+
+
 @pytest.mark.parametrize("number", [17])
 def test_airflow_has_forgotten_nights_that_the_gate_remembers(stage: Stage, number: int) -> None:
     """`airflow db clean` deletes DAG runs, and the memory stays."""
