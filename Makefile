@@ -10,8 +10,9 @@ ARGS ?=
 VENDOR ?= docket
 CELLS ?=
 # Tests that need PostgreSQL belong to test-chaos, tests that need a browser to test-ui. The targets that README
-# mentions must need neither.
-WITHOUT_DATABASE := --ignore=tests/airflow2 --ignore=tests/chaos --ignore=tests/conformance --ignore=tests/ui/browser
+# mentions must need neither. The tests of test-nights take minutes.
+WITHOUT_DATABASE := --ignore=tests/airflow2 --ignore=tests/chaos --ignore=tests/conformance --ignore=tests/nights \
+	--ignore=tests/ui/browser
 
 VENV := .venv
 READY := $(VENV)/.ready
@@ -32,8 +33,8 @@ export UV_SYSTEM_CERTS := true
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo ui ui-pictures bench bench-bounds bench-ui gate-study test test-unit test-integration test-ui test-chaos test-random-kills test-chaos-version simulate simulate-replay simulate-plants test-matrix dist \
-	docs lint format lock vendor-lines clean
+.PHONY: help demo ui ui-pictures bench bench-bounds bench-ui gate-study test test-unit test-integration test-ui test-chaos test-nights \
+	test-random-kills test-chaos-version simulate simulate-replay simulate-plants test-matrix dist docs lint format lock vendor-lines clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -65,6 +66,9 @@ bench-ui: $(READY) ## Measure how long the tab takes to show 1,000 tests; needs 
 test-chaos: $(READY) ## Test both vendors' lifecycles and kill Airflow's processes; needs PostgreSQL and Redis.
 	$(RUN) -m pytest tests/conformance $(ARGS)
 	$(RUN) -m pytest tests/chaos $(ARGS)
+
+test-nights: $(READY) ## Play 30 nights of a gate that remembers, on a real Airflow; takes about 10 minutes.
+	$(RUN) -m pytest tests/nights $(ARGS)
 
 KILLS ?= 60
 SEED ?=

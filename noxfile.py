@@ -28,6 +28,7 @@ NOT_IN_A_CELL = (
     "docs",
     "integration",
     "matrix",
+    "nights",
     "rig_tests",
     "simulation",
     "ui/browser",
@@ -78,6 +79,9 @@ def _run(room: Room, result: Result) -> None:
         room.python("-m", "pytest", *words, cwd=REPOSITORY)
     with step("examples by dag.test()"):
         room.python("-P", REPOSITORY / "tests/matrix/check_examples.py", *room.examples)
+    with step("two nights with memory_path"):
+        matrix = REPOSITORY / "tests" / "matrix"
+        room.python("-P", matrix / "check_memory.py", matrix / "dags" / "remembers.py")
     with step("docs/getting-started.md"):
         room.python("-P", REPOSITORY / "tests/docs/follow.py", REPOSITORY / "docs/getting-started.md")
 

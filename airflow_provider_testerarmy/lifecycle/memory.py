@@ -214,8 +214,14 @@ class FolderStorage:
         """All keys."""
         from airflow.providers.common.compat.sdk import ObjectStoragePath
 
+        folder = ObjectStoragePath(self._folder)
         try:
-            names = [each.name for each in ObjectStoragePath(self._folder).iterdir()]
+            names = [each.name for each in folder.iterdir()]
+        except (FileNotFoundError, NotADirectoryError) as error:
+            # A local folder that is missing may be a typo. An object store has no folders, only names of objects.
+            if folder.protocol in ("", "file", "local"):
+                raise storage_fault(error) from error
+            return iter(())
         except Exception as error:
             raise storage_fault(error) from error
         return (name.removesuffix(".json") for name in names if name.endswith(".json"))

@@ -6,11 +6,14 @@ import io
 import json
 import sys
 import time
+from typing import ClassVar
 
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 
 from airflow_provider_testerarmy import airflow_compat
 from airflow_provider_testerarmy.airflow_compat import asset_database
+from airflow_provider_testerarmy.lifecycle.memory import FolderStorage
 from airflow_provider_testerarmy.runs.memory.judge import judge
 from airflow_provider_testerarmy.runs.memory.model import Night, NightRef, Quarantine, Unreadable
 from airflow_provider_testerarmy.runs.memory.ring import remember
@@ -126,6 +129,33 @@ def test_there_may_be_nothing(place, tmp_path):
 def test_a_folder_that_is_not_there(folder, tmp_path):
     folder.arguments = ["--memory-path", str(tmp_path / "nowhere")]
     assert "cannot be listed" in folder.refuse("show")
+
+
+def test_an_object_store_has_no_folders(folder):
+    """Nothing is there before the first night, and nothing after the last memory is forgotten."""
+    folder.storage = FolderStorage("memory://store@nights/gate")
+    folder.arguments = ["--memory-path", "memory://store@nights/gate"]
+    attach_to_memory()
+    assert "There is no memory yet" in folder.refuse("show")
+    folder.nights({"a": "PF"})
+    assert [test["outcomes"] for test in folder.show()[0]["tests"]] == ["PF"]
+    folder.run("forget", "--yes")
+    assert "There is no memory yet" in folder.refuse("show")
+
+
+def attach_to_memory():
+    """An empty object store in memory."""
+    try:
+        from airflow.sdk.io import attach
+    except ImportError:
+        from airflow.io.store import attach  # Airflow 2
+
+    class Store(MemoryFileSystem):
+        cachable = False
+        store: ClassVar[dict] = {}
+        pseudo_dirs: ClassVar[list] = [""]
+
+    attach(protocol="memory", conn_id="store", fs=Store())
 
 
 # -- quarantine
