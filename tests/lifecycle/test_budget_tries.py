@@ -63,10 +63,11 @@ def test_a_retry_reserves_its_round_alone(night, service, tmp_path):
     service.control.store.override_script(catalog.TEST_CART, "fails")
     tries, options = night(), {"target": TRIO, "retry_failed_tests": True, "retries": 1}
     assert isinstance(run(tries, limited(tmp_path, 4, **options), max_tries=1), TestsFailed)
-    before = used(tmp_path).runs
+    before, seconds = used(tmp_path).runs, used(tmp_path).seconds
     service.control.store.override_script(catalog.TEST_CART, None)
     summary = run(tries, limited(tmp_path, before + 1, **options), try_number=2, max_tries=1)
     assert (summary["verdict"], used(tmp_path).runs) == ("passed", before + 1)
+    assert used(tmp_path).seconds > seconds > 0
 
 
 @pytest.mark.parametrize("lost", [False, True])
@@ -155,8 +156,11 @@ def test_without_a_record_every_try_reserves(night, service, tmp_path):
     """`durable=False` starts new runs on every try."""
     tries = night()
     task = limited(tmp_path, 2, single, catalog.TEST_BREAKS, durable=False, retries=2)
+    seconds = [0]
     for number in (1, 2):
         assert isinstance(run(tries, task, try_number=number, max_tries=2), RunErrored)
+        seconds.append(used(tmp_path).seconds)
+    assert seconds == sorted(set(seconds))
     assert isinstance(run(tries, task, try_number=3, max_tries=2), BudgetExhausted)
     assert posts(service) == 2
 
