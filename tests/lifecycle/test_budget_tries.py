@@ -22,8 +22,9 @@ from airflow_provider_testerarmy.lifecycle.memory import FolderStorage
 from airflow_provider_testerarmy.lifecycle.record_store import PartJournal
 from airflow_provider_testerarmy.lifecycle.service_session import ServiceSession
 from airflow_provider_testerarmy.runs.budget import ledger
-from airflow_provider_testerarmy.runs.budget.rule import Limits, period_of
-from airflow_provider_testerarmy.runs.memory.cells import Set, apply
+from airflow_provider_testerarmy.runs.budget.entries import Entry, Place, State
+from airflow_provider_testerarmy.runs.budget.rule import period_of
+from airflow_provider_testerarmy.runs.memory.cells import Cell
 from airflow_provider_testerarmy.sandbox.docket.catalog import (
     BLUEPRINT_FAILS,
     BLUEPRINT_PASSES,
@@ -194,12 +195,9 @@ def test_a_kill_while_it_waits_for_other_tasks(night, service, tmp_path, monkeyp
     """It starts nothing, and takes its announcement back. That of the other task stays."""
     now = ServiceSession.clock()
     book = ledger.Book("dag", period_of("day", now), int(now // 86_400))
-    other, answer = ledger.reserve(book, Limits(2, None), "another task", 2, "token"), None
-    while True:
-        step = other.send(answer)
-        answer = apply(FolderStorage(str(tmp_path)), step)
-        if isinstance(step, Set) and "pending" in step.text:
-            break
+    # The cell of the other task is behind that of this one, which therefore does not step back.
+    place, other = Place(book.today, 0, Cell(book.today, 1)), Entry("other", State.PENDING, 2)
+    FolderStorage(str(tmp_path)).set(place.key(book.prefix), other.text())
     task = limited(tmp_path, 2)
     monkeypatch.setattr(ServiceSession, "sleep", staticmethod(lambda _seconds: task.on_kill()))
     error = night().execute(task)
