@@ -22,8 +22,9 @@ from airflow_provider_testerarmy.lifecycle.memory import FolderStorage
 from airflow_provider_testerarmy.lifecycle.record_store import PartJournal
 from airflow_provider_testerarmy.lifecycle.service_session import ServiceSession
 from airflow_provider_testerarmy.runs.budget import ledger
-from airflow_provider_testerarmy.runs.budget.rule import Limits, period_of
-from airflow_provider_testerarmy.runs.memory.cells import Set, apply
+from airflow_provider_testerarmy.runs.budget.entries import Entry, Place, State
+from airflow_provider_testerarmy.runs.budget.rule import period_of
+from airflow_provider_testerarmy.runs.memory.cells import Cell
 from airflow_provider_testerarmy.sandbox.docket.catalog import (
     BLUEPRINT_FAILS,
     BLUEPRINT_PASSES,
@@ -63,10 +64,11 @@ def test_a_retry_reserves_its_round_alone(night, service, tmp_path):
     service.control.store.override_script(catalog.TEST_CART, "fails")
     tries, options = night(), {"target": TRIO, "retry_failed_tests": True, "retries": 1}
     assert isinstance(run(tries, limited(tmp_path, 4, **options), max_tries=1), TestsFailed)
-    before = used(tmp_path).runs
+    before, seconds = used(tmp_path).runs, used(tmp_path).seconds
     service.control.store.override_script(catalog.TEST_CART, None)
     summary = run(tries, limited(tmp_path, before + 1, **options), try_number=2, max_tries=1)
     assert (summary["verdict"], used(tmp_path).runs) == ("passed", before + 1)
+    assert used(tmp_path).seconds > seconds > 0
 
 
 @pytest.mark.parametrize("lost", [False, True])
@@ -155,8 +157,11 @@ def test_without_a_record_every_try_reserves(night, service, tmp_path):
     """`durable=False` starts new runs on every try."""
     tries = night()
     task = limited(tmp_path, 2, single, catalog.TEST_BREAKS, durable=False, retries=2)
+    seconds = [0]
     for number in (1, 2):
         assert isinstance(run(tries, task, try_number=number, max_tries=2), RunErrored)
+        seconds.append(used(tmp_path).seconds)
+    assert seconds == sorted(set(seconds))
     assert isinstance(run(tries, task, try_number=3, max_tries=2), BudgetExhausted)
     assert posts(service) == 2
 
@@ -190,12 +195,9 @@ def test_a_kill_while_it_waits_for_other_tasks(night, service, tmp_path, monkeyp
     """It starts nothing, and takes its announcement back. That of the other task stays."""
     now = ServiceSession.clock()
     book = ledger.Book("dag", period_of("day", now), int(now // 86_400))
-    other, answer = ledger.reserve(book, Limits(2, None), "another task", 2, "token"), None
-    while True:
-        step = other.send(answer)
-        answer = apply(FolderStorage(str(tmp_path)), step)
-        if isinstance(step, Set) and "pending" in step.text:
-            break
+    # The cell of the other task is behind that of this one, which therefore does not step back.
+    place, other = Place(book.today, 0, Cell(book.today, 1)), Entry("other", State.PENDING, 2)
+    FolderStorage(str(tmp_path)).set(place.key(book.prefix), other.text())
     task = limited(tmp_path, 2)
     monkeypatch.setattr(ServiceSession, "sleep", staticmethod(lambda _seconds: task.on_kill()))
     error = night().execute(task)
