@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import signal
 
 import pytest
 from airflow.providers.common.compat.sdk import BaseHook, TaskDeferred
@@ -307,6 +308,10 @@ def test_a_kill_deletes_the_group(tries, service, airflow_says):
             tries.seconds = 0
 
     def kill():
+        if len(service.control.log.submissions()) < 2:
+            # The first round has not ended yet, so the signal comes again.
+            signal.setitimer(signal.ITIMER_REAL, 0.05)
+            return
         airflow_says("failed")
         one.on_kill()
 
@@ -334,6 +339,18 @@ def test_a_task_that_an_edit_broke_deletes_its_group(tries, service):
     assert temporary(service) == []
 
 
+def test_a_broken_task_deletes_a_group_that_was_left(tries, service, no_pauses):
+    """Its runs have ended long ago."""
+    tries.clear_number = 0
+    service.control.faults.add("status", "delete_group", status=500, times=-1)
+    run(tries, task())
+    service.control.faults.clear()
+    broken = task()
+    broken.target_url = "not an address"
+    tries.execute(broken, try_number=2, max_tries=1)
+    assert temporary(service) == []
+
+
 def rotate(service, monkeypatch):
     """Replace the connection's key; the service knows only the new one."""
     fields = json.loads(os.environ["AIRFLOW_CONN_TESTERARMY_DEFAULT"]) | {"password": "sk_second"}
@@ -351,6 +368,18 @@ def test_a_key_that_is_replaced_while_the_group_exists(tries, service, monkeypat
     rotate(service, monkeypatch)
     service.control.clock.advance(60)
     summary = run(tries, one, try_number=2, max_tries=1) if lost else tries.through_trigger(one)
+    assert (summary["verdict"], sizes(service), temporary(service)) == ("passed", [2, 1], [])
+
+
+def test_a_service_that_says_of_which_group_a_run_is(tries, service, monkeypatch):
+    """With a new key the runs count as the task's, because the group has a name that only this task gives."""
+    tries.clear_number = 0
+    one = task(deferrable=True, retries=1)
+    left = deferred_in_the_second_round(tries, service, one)
+    rotate(service, monkeypatch)
+    service.control.clock.advance(60)
+    service.control.faults.add("edit", "get_run", put={"input.groupId": left.id}, times=-1)
+    summary = run(tries, one, try_number=2, max_tries=1)
     assert (summary["verdict"], sizes(service), temporary(service)) == ("passed", [2, 1], [])
 
 

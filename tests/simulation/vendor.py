@@ -256,6 +256,8 @@ class Vendor:
 
     def _list_tests(self, query: Any, body: Any) -> Reply:
         known = self.store.catalog
+        if query.get("groupId") not in {None, *known.groups}:
+            raise ApiError(404, "NOT_FOUND", "no such group")
         tests = known.tests_of(query["projectId"], query.get("groupId"))
         documents = [render.test_document(test, known) for test in tests]
         return self._json({"tests": documents, "nextCursor": None})
