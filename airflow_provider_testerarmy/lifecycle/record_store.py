@@ -207,9 +207,9 @@ class PartJournal:
         self._keep(part)
 
     def nothing_started(self, reason: str = "") -> None:
-        """The request started no run."""
+        """The request started no run, so another try sends it again."""
         self.sending = False
-        self._keep(Part(self._request, PartState.REFUSED, reason=reason[:300]))
+        self._keep(Part(self._request, reason=reason[:300]))
 
     def unclear(self, reason: str, candidates: tuple[str | int, ...]) -> None:
         """The search for the runs of the request had no clear result."""

@@ -6,12 +6,14 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_testerarmy.exceptions import (
+    CredentialsRejected,
     RequestRefused,
     RunErrored,
+    ServiceUnavailable,
     TestsFailed,
 )
 from airflow_provider_testerarmy.sandbox.testerarmy import catalog
-from tests.lifecycle.tries import Died, cancelled, group, single, started
+from tests.lifecycle.tries import Died, cancelled, group, posts, single, started
 
 pytestmark = pytest.mark.usefixtures("connections")
 
@@ -176,3 +178,36 @@ def test_a_test_that_keeps_failing_stays_failed(tries):
     ending = tries.execute(group(catalog.GROUP_FAILING, **parameters), try_number=2, max_tries=1)
     assert type(ending) is TestsFailed
     assert tries.summary["counts"] == {"total": 5, "passed": 4, "failed": 1}
+
+
+# -- a submission that the service refused for a while
+
+
+@pytest.mark.parametrize("status", [429, 401])
+def test_a_submission_that_was_refused_for_a_while_is_sent_by_the_next_try(tries, service, status):
+    """It has started nothing, so nothing is left to reconnect to."""
+    refusing = service.control.faults.add("status", "trigger_*", status=status, times=-1)
+    error = tries.execute(group(max_outage=0.2), max_tries=2)
+    assert isinstance(error, ServiceUnavailable | CredentialsRejected)
+    refusing.times = 0
+    assert tries.execute(group(), try_number=2, max_tries=2)["verdict"] == "passed"
+    assert posts(service) == 1
+
+
+def test_no_test_of_a_round_is_lost_by_a_refused_submission(tries, service):
+    """Two tests run again, and their submissions are refused for a while. The verdict is on all five."""
+    failing = (catalog.TEST_FAILS, catalog.TEST_CART)
+    for test in failing:
+        service.control.store.override_script(test, "fails")
+    parameters = {"retry_failed_tests": True, "max_outage": 0.2}
+    assert isinstance(tries.execute(group(catalog.GROUP_FAILING, **parameters), max_tries=3), TestsFailed)
+    refusing = service.control.faults.add("status", "trigger_*", status=429, times=-1)
+    again = tries.execute(group(catalog.GROUP_FAILING, **parameters), try_number=2, max_tries=3)
+    assert isinstance(again, ServiceUnavailable)
+    refusing.times = 0
+    service.control.store.override_script(catalog.TEST_CART, "passes")
+    assert isinstance(
+        tries.execute(group(catalog.GROUP_FAILING, **parameters), try_number=3, max_tries=3), TestsFailed
+    )
+    assert tries.summary["counts"] == {"total": 5, "passed": 4, "failed": 1}
+    assert len(started(service)) == 5 + len(failing)

@@ -35,10 +35,11 @@ class Stage(StrEnum):
 
 
 class PartState(StrEnum):
-    """The state of a part; it only moves forward.
+    """The state of a part.
 
-    ``SENDING``: the intent is stored, and the effect of the request is unknown. ``UNCLEAR``: the lookup could not
-    determine the effect. ``REFUSED``: the service started nothing. ``ENDED``: all of its runs have ended.
+    ``PLANNED``: nothing has been started yet, so this or another try sends the request. ``SENDING``: the intent is
+    stored, and the effect of the request is unknown. ``UNCLEAR``: the lookup could not determine the effect.
+    ``REFUSED``: nothing was started, and nothing will be. ``ENDED``: all of its runs have ended.
     """
 
     PLANNED = "planned"
