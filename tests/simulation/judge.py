@@ -55,6 +55,7 @@ class _Judge(Evidence):
             yield from self._never_passed_without_a_pass(planned, task)
             yield from self._confirms_once(planned, task)
             yield from self._never_failed_by_a_hiccup(planned, task)
+            yield from self._asks_again(planned, task)
             yield from self._ends(planned, task)
             yield from self._keeps_its_deadline(planned, task)
         yield from self._nobody_elses()
@@ -225,6 +226,21 @@ class _Judge(Evidence):
             yield Violation(
                 "never failed by a hiccup", task.name, f"its runs passed, it failed: {errors[-1:]}"
             )
+
+    def _asks_again(self, planned: PlannedTask, task: TaskInstance) -> Iterator[Violation]:
+        """A retry starts what no earlier try could start, unless the service answers wrongly again."""
+        ended = [change for change in self.changes if change.task == task.name][-1:]
+        workers = [worker for worker in self.outcome.workers if worker.task is task]
+        if planned.kind == "sensor" or not workers or self.submissions(task):
+            return
+        if not ended or (ended[0].state, ended[0].cause) != ("failed", "itself"):
+            return
+        if any(each.what != "fault" for each in self.outcome.plan.incidents):
+            return
+        began = workers[-1].began
+        if not any(fault.since <= ended[0].at and fault.until >= began for fault in self.outcome.faults):
+            what = f"failed at {ended[0].at:.2f} without a request, though the service answered"
+            yield Violation("never failed by a hiccup", task.name, what)
 
     def _ends(self, planned: PlannedTask, task: TaskInstance) -> Iterator[Violation]:
         if task.state not in TERMINAL:

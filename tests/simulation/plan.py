@@ -145,7 +145,7 @@ def draw(seed: int) -> Plan:
         list_lag=chance.choice((0.0, 0.0, 0.0, 2.0)),
         worker_skew=chance.choice((0.0, 0.0, 30.0, -30.0)),
     )
-    return _stopping(_confirming(plan))
+    return _impatient(_stopping(_confirming(plan)))
 
 
 def _confirming(plan: Plan) -> Plan:
@@ -198,6 +198,23 @@ def _stopping(plan: Plan) -> Plan:
         plan,
         tests=(failing, slow, *others),
         tasks=tuple(replace(task, stop_after=1 if task.kind == "group" else None) for task in plan.tasks),
+    )
+
+
+def _impatient(plan: Plan) -> Plan:
+    """Some worlds refuse submissions for longer than their tasks wait, and then accept those of a retry."""
+    chance = random.Random(f"{plan.seed} impatient")
+    if chance.random() < 0.95:
+        return plan
+    refusing = {"kind": "status", "match": "post", "times": 1000, "lasting": 20.0, "retry_after": None}
+    at = chance.choice((0.0, chance.uniform(0.0, 120.0)))
+    return replace(
+        plan,
+        incidents=(Incident("fault", at, details={**refusing, "status": chance.choice((429, 503))}),),
+        tasks=tuple(
+            replace(task, max_outage=8.0, retries=max(1, task.retries), retry_delay=30.0)
+            for task in plan.tasks
+        ),
     )
 
 
