@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook, conf
@@ -181,6 +182,9 @@ def import_ahead() -> None:
     import airflow.models.variable
     from airflow.models import import_all_models
 
+    # The package loads its modules on first use.
+    for module in ("records", "variables"):
+        import_module(f"{__package__}.{module}")
     # The first query would configure all of Airflow's models, and import each one that a relationship refers to.
     import_all_models()
     if TASK_STATE_STORE.available:

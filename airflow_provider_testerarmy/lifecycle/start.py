@@ -172,7 +172,9 @@ class Starter:
     def _submit_part(self, name: str, part: Part, whole: RunRequest) -> None:
         # The last point at which a kill can still prevent the POST.
         self._interrupts.check()
-        request = request_of(self._session.service, name, part, whole)
+        temporary = self._store.record.temporary
+        target = temporary.target if temporary else ""
+        request = request_of(self._session.service, name, part, whole, target)
         if request is None:
             raise RequestRefused(
                 f"The {name} of an earlier round cannot be run on its own any more. Clear the task to run "

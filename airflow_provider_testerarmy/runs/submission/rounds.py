@@ -71,16 +71,19 @@ def next_round(
     return replace(fresh, parts=parts, again=again, carried=carried)
 
 
-def request_of(service: RunService, name: str, part: Part, whole: RunRequest) -> RunRequest | None:
+def request_of(
+    service: RunService, name: str, part: Part, whole: RunRequest, temporary: str = ""
+) -> RunRequest | None:
     """The request of a part, with its secrets; None if it can no longer be built.
 
     :param whole: the request of this try, because the record holds no secrets.
+    :param temporary: the id of the temporary target of this round; empty if there is none.
     """
     if name == WHOLE:
         return whole
-    if part.request is not None and part.request.kind == whole.kind:
-        # A temporary target: the record may not have the whole body of its request.
-        return replace(whole, target=part.request.target)
+    if part.request is not None and temporary and part.request.target == temporary:
+        # The record may not have the whole body of its request, which is that of the whole target.
+        return replace(whole, target=temporary)
     if part.request is not None:
         return part.request
     # Records of version 1 have only the name of the part, which ends with the test's id.

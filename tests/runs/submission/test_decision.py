@@ -39,7 +39,7 @@ def test_how_a_try_begins(row):
     assert row.action is (kept if same else Action.REPLACE)
 
 
-STOPS = {Ending.KILLED, Ending.DEADLINE, Ending.EXECUTION_TIMEOUT}
+STOPS = {Ending.KILLED, Ending.DEADLINE, Ending.ENOUGH, Ending.EXECUTION_TIMEOUT}
 
 
 @pytest.mark.parametrize("row", ENDS, ids=lambda row: f"{row.ending}, {row.follows}")
