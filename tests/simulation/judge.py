@@ -19,6 +19,8 @@ from tests.simulation.world import Outcome
 
 #: Seconds after the end of a task, and of all disorder, within which its runs have to be over.
 PROMISED = 120.0
+#: Seconds after which the listener has made its last attempt.
+LAST_ATTEMPT = 660.0
 #: Seconds from the end of the last run to the end of its task, where nothing was out of order.
 PROMPT = 60.0
 #: Seconds past its deadline for which a run may go on, where nothing is out of order.
@@ -135,7 +137,12 @@ class _Judge(Evidence):
         if task.state not in TERMINAL or self._nobody_could_cancel(task) or self._cannot_delete(task):
             return
         left = sorted(own.keys() & self.vendor.store.catalog.groups.keys())
-        if left and self.outcome.world.now > max(task.end_date, self.outcome.calm_since) + PROMISED:
+        # A worker that is lost during a request may have started runs of the group. The listener looks for them, and
+        # deletes the group with its last attempt.
+        killed = {"kill_worker", "kill_task", "kill_supervisor", "evict"}
+        lost = killed & {each.what for each in self.outcome.plan.incidents}
+        promised = LAST_ATTEMPT if lost else PROMISED
+        if left and self.outcome.world.now > max(task.end_date, self.outcome.calm_since) + promised:
             what = f"group {left[0][:8]}, created at {own[left[0]]:.2f}, is left; the task is {task.state}"
             yield Violation("never left behind", task.name, f"{what} since {task.end_date:.2f}")
 
