@@ -137,7 +137,7 @@ class _Judge(Evidence):
         if task.state not in TERMINAL or self._nobody_could_cancel(task) or self._cannot_delete(task):
             return
         left = sorted(own.keys() & self.vendor.store.catalog.groups.keys())
-        # A worker that is lost during a request may have started runs of the group. The listener looks for them, and
+        # A worker that is lost during a request may have started runs of the group. The listener searches them, and
         # deletes the group with its last attempt.
         killed = {"kill_worker", "kill_task", "kill_supervisor", "evict"}
         lost = killed & {each.what for each in self.outcome.plan.incidents}
