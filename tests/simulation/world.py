@@ -344,13 +344,12 @@ def _spec(planned: PlannedTask) -> TaskSpec:
         parameters["retry_failed_tests"] = planned.retry_failed_tests
     if planned.confirm:
         parameters["gate"] = {"confirm": {"times": 2, "of": 2, "unless_failing": 1.0}}
-    if planned.stop_after:
-        parameters["stop_after_failures"] = planned.stop_after
     if planned.kind == "sensor":
         make: Any = TesterArmyRunSensor
     elif planned.kind == "group":
         make = TesterArmyRunGroupOperator
         parameters["group_id"] = id_of_group(planned.target)
+        parameters["stop_after_failures"] = planned.stop_after
         if planned.address:
             parameters["target_url"] = "https://preview.acme.example/"
     else:
