@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import logging
 import time
 
 import pytest
+from airflow.providers.common.compat.sdk import BaseHook
 
 from airflow_provider_testerarmy import airflow_compat
+from airflow_provider_testerarmy.lifecycle.orphans import stop_orphans
 from airflow_provider_testerarmy.lifecycle.service_session import ServiceSession
+from airflow_provider_testerarmy.runs.submission.stored import from_json
 from airflow_provider_testerarmy.sandbox.state import DEFAULT_API_KEY
 from tests.lifecycle.tries import TaskInstance, Tries
 
@@ -90,3 +94,16 @@ def night(service, monkeypatch):
         return tries
 
     return start
+
+
+@pytest.fixture
+def listener(monkeypatch):
+    """What the listener does with the record of a task that has neither worker nor trigger."""
+    monkeypatch.setattr(airflow_compat, "rendered_fields", lambda _task: {})
+    monkeypatch.setattr(airflow_compat, "beginning_of", lambda _task: None)
+    monkeypatch.setattr(airflow_compat, "stored_variable", lambda _key: None)
+    monkeypatch.setattr(
+        airflow_compat, "get_connection_for", lambda _dag, conn_id: BaseHook.get_connection(conn_id)
+    )
+    task, log = airflow_compat.TaskName("dag", "manual", "tests", -1), logging.getLogger(__name__)
+    return lambda stored, last=True: stop_orphans(from_json(stored), stored, task, log, last=last)

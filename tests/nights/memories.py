@@ -14,7 +14,7 @@ from airflow_provider_testerarmy.runs.memory import ring
 from airflow_provider_testerarmy.runs.memory.directory import Entry, ListedStorage, entries
 from airflow_provider_testerarmy.runs.memory.model import Memory, test_key
 from tests.nights import calendar
-from tests.nights.tests_of import GROUPS, NAMES, test_id
+from tests.nights.tests_of import GROUPS, NAMES, id_of
 from tests.rig.airflow import LocalAirflow
 
 
@@ -63,7 +63,7 @@ class Memories:
         storage, entry = self._place(task)
         memory = ring.load(storage, entry, now=calendar.now(self._home))
         assert isinstance(memory, Memory), memory
-        tests = [memory.tests[test_key(test_id(task, name))].letters for name in NAMES]
+        tests = [memory.tests[test_key(id_of(task, name))].letters for name in NAMES]
         return [
             (night.key.removeprefix("nights/"), "".join(letters[place] for letters in tests))
             for place, night in enumerate(memory.nights)

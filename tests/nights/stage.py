@@ -13,7 +13,7 @@ from airflow_provider_testerarmy.sandbox.server import SandboxServer
 from tests.nights import calendar
 from tests.nights.memories import Memories
 from tests.nights.script import BY_NUMBER, NIGHTS, Night
-from tests.nights.tests_of import BLUEPRINTS, GROUPS, NAMES, TASKS, test_id
+from tests.nights.tests_of import BLUEPRINTS, GROUPS, NAMES, TASKS, id_of
 from tests.rig.airflow import LocalAirflow
 from tests.rig.waiting import eventually
 
@@ -206,7 +206,7 @@ class Stage:
             place = ("--memory-path", f"file://{self.airflow.home}/memory") if task == "folder" else ()
             self._command(
                 *("testerarmy", "memory", "quarantine", "--memory", self.memories.entry(task).id, *place),
-                *("--test", test_id(task, "profile"), "--lift"),
+                *("--test", id_of(task, "profile"), "--lift"),
             )
 
     def _clean_database(self) -> None:
@@ -230,7 +230,7 @@ class Stage:
             self.service.control.store_of(DocketStore).override_script(BLUEPRINTS[name], own)
         else:
             own = {"broken once": "breaks"}.get(script, script)
-            self.service.control.store.override_script(test_id(task, name), own)
+            self.service.control.store.override_script(id_of(task, name), own)
 
     def _requests(self) -> dict[str, int]:
         """How many requests of each task have started runs."""
@@ -247,6 +247,6 @@ def commit_of(number: int) -> str:
 
 def _task_of(path: str) -> str:
     for task, group in GROUPS.items():
-        if group in path or any(test_id(task, name) in path for name in NAMES):
+        if group in path or any(id_of(task, name) in path for name in NAMES):
             return task
     return "folder"

@@ -17,7 +17,7 @@ from airflow_provider_testerarmy.sandbox.state import DEFAULT_API_KEY, Sandbox
 from tests.nights import calendar
 from tests.nights.script import BY_NUMBER, EXPIRED, NEW, NIGHTS, PHRASES, Night
 from tests.nights.stage import SPEED, Stage, commit_of
-from tests.nights.tests_of import TASKS, catalog, test_id
+from tests.nights.tests_of import TASKS, catalog, id_of
 from tests.rig.airflow import LocalAirflow
 
 pytestmark = pytest.mark.integration
@@ -64,7 +64,7 @@ def test_a_night_fails_when_something_is_new_and_says_so(stage: Stage, night: Ni
     assert seen.state == night.state, seen.reasons
     assert {phrase for phrase in PHRASES if phrase in seen.reasons} == night.says, seen.reasons
     assert {each["test_id"]: each["standing"] for each in seen.summary["known"]} == {
-        test_id(task, name): standing for name, standing in night.known.items()
+        id_of(task, name): standing for name, standing in night.known.items()
     }
 
 
@@ -102,7 +102,7 @@ def test_a_cleared_night_is_judged_beside_the_others(stage: Stage, number: int, 
     cleared = stage.cleared[8, task]
     assert (cleared.state, cleared.requests) == ("success", 1), cleared.reasons
     (known,) = [each for each in cleared.summary["known"] if each["standing"] == "known"]
-    assert (known["test_id"], known["nights"]) == (test_id(task, "checkout"), 3)
+    assert (known["test_id"], known["nights"]) == (id_of(task, "checkout"), 3)
     assert cleared.letters[-1] == ("night-08", BY_NUMBER[8].letters)
     assert len(cleared.letters) == number
 

@@ -36,19 +36,16 @@ GROUPS: Final = {
 _SECONDS: Final = 8.0
 
 
-def test_id(task: str, name: str) -> str:
+def id_of(task: str, name: str) -> str:
     """The id of a task's test."""
     if task == "folder":
         return str(BLUEPRINTS[name])
     return bulk_test_id(_FIRST[task] + NAMES.index(name))
 
 
-test_id.__test__ = False  # type: ignore[attr-defined]
-
-
 def catalog() -> Catalog:
     """TesterArmy's tests and groups."""
-    ids = {task: [test_id(task, name) for name in NAMES] for task in _FIRST}
+    ids = {task: [id_of(task, name) for name in NAMES] for task in _FIRST}
     tests = [
         SavedTest(each, f"The {name} of {task}", "passes", _SECONDS, PROJECT_LOAD)
         for task in _FIRST

@@ -13,6 +13,7 @@ from airflow_provider_testerarmy.exceptions import (
     RequestRefused,
     RunErrored,
     RunInterrupted,
+    ServiceUnavailable,
     SubmissionUnclear,
     TestsFailed,
     WaitTimedOut,
@@ -363,3 +364,17 @@ def test_a_known_failure_names_the_commit_of_its_first_night(ending, service, tm
     assert came["verdict"] == "passed"
     assert came["known"][0]["commit"] == "4f2d1c9aa"
     assert "first on commit 4f2d1c9" in came["reasons"][0]
+
+
+def test_no_test_of_a_round_is_lost_by_a_refused_submission(ending, tries, service):
+    """The failed test runs again, its submission is refused for a while, and the next try sends it."""
+    service.control.docket.override_script(catalog.BLUEPRINT_CART, "fails")
+    ids = [catalog.BLUEPRINT_PASSES, catalog.BLUEPRINT_CART]
+    parameters = {"test_blueprint_ids": ids, "retry_failed_tests": True, "max_outage": 0.2, "max_tries": 3}
+    assert isinstance(ending(**parameters), TestsFailed)
+    refusing = service.control.faults.add("status", TRIGGER, status=429, times=-1)
+    assert isinstance(ending(try_number=2, **parameters), ServiceUnavailable)
+    refusing.times = 0
+    assert isinstance(ending(try_number=3, **parameters), TestsFailed)
+    assert asked(service) == [ids, [catalog.BLUEPRINT_CART]]
+    assert tries.summary["counts"] == {"total": 2, "passed": 1, "failed": 1}
