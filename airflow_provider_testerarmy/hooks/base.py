@@ -35,7 +35,10 @@ from airflow_provider_testerarmy.client.http.errors import (
 from airflow_provider_testerarmy.client.http.operation import Answer, Operation
 from airflow_provider_testerarmy.client.http.retry import ONCE, RetryPolicy, retry_after
 from airflow_provider_testerarmy.client.http.sender import AsyncSender, SyncSender, tls_context
-from airflow_provider_testerarmy.hooks.forms import ConnectionForm
+from airflow_provider_testerarmy.configuration import setting
+from airflow_provider_testerarmy.hooks.deliveries import is_secret_part, queue_settings, split_secrets
+from airflow_provider_testerarmy.hooks.forms import HINTS_QUEUE, WEBHOOK_SECRET, ConnectionForm
+from airflow_provider_testerarmy.hooks.meter import Meter
 from airflow_provider_testerarmy.runs.service import Ask, FaultKind, Reply, RunService, ServiceFault
 from airflow_provider_testerarmy.runs.text import one_line
 
@@ -168,11 +171,12 @@ class ServiceHook(BaseHook):
         if not extra:
             return {}
         unknown = [name for name in extra if self.form is None or name not in self.form.extra]
-        if unknown:
-            # Unknown fields may be secrets. Reading `extra_dejson` makes Airflow mask all values of the extra in
-            # logs. It is not read without unknown fields: none of the known ones is secret, and Airflow warns about
-            # each value of fewer than five characters (`SecretsMasker.add_mask`), such as a short workspace.
+        if unknown or extra.get(WEBHOOK_SECRET):
+            # Unknown fields may be secrets, and that of the webhooks is one. Reading `extra_dejson` makes Airflow
+            # mask all values of the extra in logs. It is not read otherwise: no other known one is secret, and
+            # Airflow warns about each value of fewer than five characters (`SecretsMasker.add_mask`).
             extra = self.connection.extra_dejson
+        if unknown:
             self._warn_of_unknown(unknown)
         return {name: value for name, value in extra.items() if value not in (None, "")}
 
@@ -246,7 +250,21 @@ class ServiceHook(BaseHook):
 
         :raises RequestInvalid: if the value in the connection's extra is not a positive number.
         """
-        return self._positive("max_requests_per_second", MAX_REQUESTS_PER_SECOND, "number")
+        usual = setting("max_requests_per_second") or MAX_REQUESTS_PER_SECOND
+        return self._positive("max_requests_per_second", usual, "number")
+
+    @property
+    def rate_grows(self) -> bool:
+        """Whether triggers go faster while the service says that it has room: only without a limit of the user."""
+        return (self.extra.get("max_requests_per_second") or setting("max_requests_per_second")) is None
+
+    @property
+    def hints_queue(self) -> dict[str, Any] | None:
+        """The arguments of Airflow's ``MessageQueueTrigger`` for the queue of hints; None for none.
+
+        :raises RequestInvalid: if the value in the connection's extra is no JSON object with ``scheme``.
+        """
+        return queue_settings(self.extra.get(HINTS_QUEUE), self.conn_id)
 
     def _positive(self, name: str, usual: float, what: str) -> float:
         given = self.extra.get(name, usual)
@@ -259,6 +277,15 @@ class ServiceHook(BaseHook):
                 f"{name} in the extra of the connection {self.conn_id!r} must be a positive {what}, not {given!r}."
             )
         return number
+
+    def accepts_delivery(self, part: str, headers: Mapping[str, str], body: bytes, now: float) -> bool:
+        """Whether a webhook delivery knows a secret of this connection; by default a part of its address.
+
+        :param part: this part of the address; empty without it.
+        :param headers: with names in lower case.
+        :param now: seconds since the epoch.
+        """
+        return is_secret_part(part, split_secrets(self.extra.get(WEBHOOK_SECRET)))
 
     def base_url(self) -> str:
         """The base URL from the connection's host, schema (a scheme or a path) and port."""
@@ -338,14 +365,18 @@ class ServiceHook(BaseHook):
         :raises RequestInvalid: for any invalid field of the connection, including those that only a trigger uses.
         """
         # Validated here, so that a wrong value fails the task before it starts a run.
-        _ = self.max_requests_per_second
-        sender = SyncSender(self.endpoint, policy=ONCE)
+        _ = self.max_requests_per_second, self.hints_queue
+        sender, meter = SyncSender(self.endpoint, policy=ONCE), Meter(self.service().vendor)
 
         def put(question: Any) -> Answer[Any]:
+            began = meter.begin()
             try:
-                return sender.send(question)
+                answer = sender.send(question)
             except ClientError as error:
+                meter.end(question.name, began, error)
                 raise as_fault(error, question) from error
+            meter.end(question.name, began)
+            return answer
 
         return put, sender.close
 
@@ -353,12 +384,16 @@ class ServiceHook(BaseHook):
         self,
     ) -> tuple[Callable[[Ask[Any]], Awaitable[Reply[Any]]], Callable[[], Awaitable[None]]]:
         """Like :meth:`asker`, for an event loop."""
-        sender = AsyncSender(self.endpoint, policy=ONCE)
+        sender, meter = AsyncSender(self.endpoint, policy=ONCE), Meter(self.service().vendor)
 
         async def put(question: Any) -> Answer[Any]:
+            began = meter.begin()
             try:
-                return await sender.send(question)
+                answer = await sender.send(question)
             except ClientError as error:
+                meter.end(question.name, began, error)
                 raise as_fault(error, question) from error
+            meter.end(question.name, began)
+            return answer
 
         return put, sender.aclose

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, Final, NoReturn
 
 from airflow_provider_testerarmy.client.docket import models as wire
 from airflow_provider_testerarmy.client.docket import operations as docket
+from airflow_provider_testerarmy.client.docket.webhooks import SIGNATURE_HEADER, WebhookRefused, verify
 from airflow_provider_testerarmy.client.http.endpoint import Endpoint, Timeouts
 from airflow_provider_testerarmy.client.http.errors import (
     ClientError,
@@ -19,6 +20,7 @@ from airflow_provider_testerarmy.client.http.retry import ONCE, RetryPolicy
 from airflow_provider_testerarmy.client.http.sender import SyncSender
 from airflow_provider_testerarmy.hooks import base, forms
 from airflow_provider_testerarmy.hooks.base import ServiceHook
+from airflow_provider_testerarmy.hooks.deliveries import split_secrets
 from airflow_provider_testerarmy.hooks.docket_results import (
     DASHBOARD,  # noqa: F401 - users import it from here
     group_run_url,
@@ -26,8 +28,9 @@ from airflow_provider_testerarmy.hooks.docket_results import (
     to_state,
 )
 from airflow_provider_testerarmy.hooks.docket_submission import to_submission
-from airflow_provider_testerarmy.hooks.forms import ConnectionForm
+from airflow_provider_testerarmy.hooks.forms import WEBHOOK_SECRET, ConnectionForm
 from airflow_provider_testerarmy.runs.cleaning import about
+from airflow_provider_testerarmy.runs.events.model import ListedEnd, checked_end
 from airflow_provider_testerarmy.runs.results import RunId, RunResult
 from airflow_provider_testerarmy.runs.service import ListedRun, Match, RunRequest, Scope, Submission
 
@@ -59,6 +62,17 @@ class DocketHook(ServiceHook):
     def __init__(self, docket_conn_id: str = default_conn_name, *, policy: RetryPolicy | None = None) -> None:
         super().__init__(docket_conn_id, policy=policy)
         self.docket_conn_id = docket_conn_id
+
+    def accepts_delivery(self, part: str, headers: Mapping[str, str], body: bytes, now: float) -> bool:
+        """Whether Docket has signed the delivery with a secret of this connection."""
+        accepted = False
+        for secret in split_secrets(self.extra.get(WEBHOOK_SECRET)):
+            try:
+                verify(body, headers.get(SIGNATURE_HEADER.lower()), secret, now=now)
+            except (WebhookRefused, ValueError):
+                continue
+            accepted = True
+        return accepted
 
     @classmethod
     def get_connection_form_widgets(cls) -> dict[str, Any]:
@@ -148,6 +162,16 @@ class DocketService:
     def list_by_status(self, status: str, cursor: str) -> NoReturn:
         """Never called, because ``active_statuses`` is empty."""
         raise NotImplementedError("Docket has no list of runs.")
+
+    def list_recent(self, status: str, cursor: str) -> NoReturn:
+        """Never called, because ``active_statuses`` is empty."""
+        raise NotImplementedError("Docket has no list of runs.")
+
+    def fetch_listed(self, run_id: RunId) -> Operation[ListedEnd]:
+        """One run, for event triggers."""
+        return docket.get_test_run(run_id).then(
+            checked_end(run_id, lambda run: ListedEnd(replace(self.result(run), issues=(), steps=())))
+        )
 
     def list_candidates(self, request: RunRequest, scope: Scope, cursor: str) -> NoReturn:
         """Never called, because ``active_statuses`` is empty."""

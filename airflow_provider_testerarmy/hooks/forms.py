@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +68,12 @@ class ConnectionForm:
         }
 
 
+#: The field with the secrets of webhooks.
+WEBHOOK_SECRET: Final = "webhook_secret"  # noqa: S105
+
+#: The field with the queue of hints.
+HINTS_QUEUE: Final = "hints_queue"
+
 _NETWORK = {
     "allow_http": ExtraField(
         "Allow plain http",
@@ -87,7 +93,15 @@ _NETWORK = {
     ),
     "max_requests_per_second": ExtraField(
         "Requests per second",
-        description="Limit for all tasks that wait in one triggerer. Default: 20.",
+        description="Limit for all tasks that wait in one triggerer. Default: 20, more if the service allows it.",
+    ),
+    WEBHOOK_SECRET: ExtraField(
+        "Webhook secret",
+        description="Leave empty to refuse webhooks. During a rotation: the new and the old one, with a comma.",
+    ),
+    HINTS_QUEUE: ExtraField(
+        "Queue of hints",
+        description="A JSON object with the arguments of Airflow's MessageQueueTrigger; leave empty for no queue.",
     ),
 }
 

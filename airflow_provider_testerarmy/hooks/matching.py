@@ -8,6 +8,8 @@ from difflib import SequenceMatcher
 from typing import Any, Final
 
 from airflow_provider_testerarmy.client.testerarmy import models as wire
+from airflow_provider_testerarmy.hooks import testerarmy_batches as batches
+from airflow_provider_testerarmy.hooks import testerarmy_pull_requests as pull_requests
 from airflow_provider_testerarmy.runs.service import Match, RunRequest
 
 #: Values of ``RunResponse.source`` (OpenAPI document, July 2026) that runs started through the API never have.
@@ -18,7 +20,7 @@ ALIKE: Final = 0.6
 #: The number of characters of a prompt to compare; SequenceMatcher takes quadratic time.
 COMPARED: Final = 1000
 #: Fields of a request that are not compared: the service resolves builds, and does not return credentials.
-NOT_COMPARED: Final = frozenset({"mobile", "credentials", "prompt"})
+NOT_COMPARED: Final = frozenset({"mobile", "credentials", "prompt", "pullRequest"})
 
 
 def match(run: wire.Run, request: RunRequest) -> Match:
@@ -26,7 +28,13 @@ def match(run: wire.Run, request: RunRequest) -> Match:
     if (run.source or "").strip().lower() in OTHER_SOURCES:
         return Match.NO
     given = run.input or {}
-    by_target = _target(run, given, request)
+    if request.kind == batches.BATCH:
+        return batches.match(run)
+    by_target = (
+        pull_requests.match(run, request)
+        if request.kind == pull_requests.PULL_REQUEST
+        else _target(run, given, request)
+    )
     if by_target is not Match.YES:
         return by_target
     if not request.whole or not _same_fields(run, given, request):

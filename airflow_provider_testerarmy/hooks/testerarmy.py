@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, Final
 from urllib.parse import quote
 
-from airflow_provider_testerarmy.client.http import sender
 from airflow_provider_testerarmy.client.http.endpoint import Endpoint
 from airflow_provider_testerarmy.client.http.errors import ClientError, CredentialsRejected, RequestInvalid
 from airflow_provider_testerarmy.client.http.operation import Operation
@@ -16,16 +15,24 @@ from airflow_provider_testerarmy.client.http.sender import SyncSender
 from airflow_provider_testerarmy.client.testerarmy import models as wire
 from airflow_provider_testerarmy.client.testerarmy import operations as testerarmy
 from airflow_provider_testerarmy.hooks import base, forms
-from airflow_provider_testerarmy.hooks.base import ServiceHook
+from airflow_provider_testerarmy.hooks import testerarmy_batches as batches
+from airflow_provider_testerarmy.hooks import testerarmy_pull_requests as agent
 from airflow_provider_testerarmy.hooks.forms import ConnectionForm
 from airflow_provider_testerarmy.hooks.matching import match
+from airflow_provider_testerarmy.hooks.testerarmy_apps import AppMethods
+from airflow_provider_testerarmy.hooks.testerarmy_projects import ProjectMethods
+from airflow_provider_testerarmy.hooks.testerarmy_pull_requests import PULL_REQUEST
 from airflow_provider_testerarmy.hooks.testerarmy_results import (
     ERROR_HINTS,  # noqa: F401 - users import it from here
+    to_listed_end,
     to_listed_run,
     to_result,
     to_state,
 )
+from airflow_provider_testerarmy.hooks.testerarmy_runs import RunMethods
+from airflow_provider_testerarmy.hooks.testerarmy_tests import TestMethods
 from airflow_provider_testerarmy.runs.cleaning import about, clean_submission, usable_id
+from airflow_provider_testerarmy.runs.events.model import ListedEnd, RecentPage, checked_end
 from airflow_provider_testerarmy.runs.results import RunId, RunResult
 from airflow_provider_testerarmy.runs.service import (
     ListedRun,
@@ -49,7 +56,7 @@ NEWEST: Final = 20
 _TEST_FIELDS: Final = frozenset(("platform", "deviceModel", "projectEnvironmentId"))
 
 
-class TesterArmyHook(ServiceHook):
+class TesterArmyHook(ProjectMethods, TestMethods, AppMethods, RunMethods):
     """Manages a TesterArmy connection and its client.
 
     The connection's host is the base URL, and its password is the API key. Its extra may have ``workspace`` and
@@ -86,25 +93,6 @@ class TesterArmyHook(ServiceHook):
     def _endpoint(self, base_url: str, key: str) -> Endpoint:
         return Endpoint(base_url, key, allow_http=self.allow_http)
 
-    def list_runs(
-        self, *, status: str | None = None, project_id: str | None = None, test_id: str | None = None
-    ) -> Iterator[wire.Run]:
-        """The account's runs, newest first; pages are fetched on demand."""
-        first = testerarmy.list_runs(status=status, project_id=project_id, test_id=test_id)
-        for page in sender.iterate(self.get_conn().send, first, _next_runs(first)):
-            yield from page.runs
-
-    async def alist_runs(
-        self, *, status: str | None = None, project_id: str | None = None, test_id: str | None = None
-    ) -> AsyncIterator[wire.Run]:
-        """Like :meth:`list_runs`, for an event loop."""
-        await self.aload()
-        first = testerarmy.list_runs(status=status, project_id=project_id, test_id=test_id)
-        async with self.async_conn() as client:
-            async for page in sender.aiterate(client.send, first, _next_runs(first)):
-                for run in page.runs:
-                    yield run
-
     def test_connection(self) -> tuple[bool, str]:
         """Whether the service accepts the key, for the *Test* button; sends one cheap request, for at most 10 s."""
         try:
@@ -140,15 +128,6 @@ def dashboard_prefix(extra: Mapping[str, Any]) -> str:
     return f"{DASHBOARD}/{quote(str(workspace), safe='')}/projects/{quote(str(project), safe='')}"
 
 
-def _next_runs(first: Operation[wire.RunPage]) -> sender.Following[wire.RunPage]:
-    def following(page: wire.RunPage) -> tuple[str, Operation[wire.RunPage]] | None:
-        if not page.next_cursor:
-            return None
-        return page.next_cursor, replace(first, query={**first.query, "cursor": page.next_cursor})
-
-    return following
-
-
 class TesterArmyService:
     """TesterArmy's adapter to the service port.
 
@@ -165,17 +144,19 @@ class TesterArmyService:
         self._dashboard = dashboard
 
     def prepare(self, request: RunRequest) -> Operation[Scope]:
-        """Read the test or group. For a prompt, which has no target, read the newest run: this checks the key."""
+        """Read the test, group or project. For another target, read the newest run, to check the key."""
         if request.kind == "test":
             return testerarmy.get_test(request.target).then(lambda test: _test_scope(test, request.target))
         if request.kind == "group":
             return testerarmy.get_group(request.target).then(
                 lambda group: _group_scope(group, request.target)
             )
+        if request.kind == PULL_REQUEST:
+            return agent.prepare(request)
         return testerarmy.list_runs(limit=1).then(lambda _page: Scope())
 
     def submit(self, request: RunRequest) -> Operation[Submission]:
-        """Start a test, a group or a prompt."""
+        """Start a test, a group, a batch, a prompt or the pull-request agent."""
         if request.kind == "test":
             single = testerarmy.trigger_test_run(request.target)
             return replace(single, body=request.body).then(lambda queued: _single(queued, request.target))
@@ -184,9 +165,13 @@ class TesterArmyService:
             return replace(group, body=request.body).then(
                 lambda queued: _group_submission(queued, request.target)
             )
+        if request.kind == PULL_REQUEST:
+            return agent.submit(request)
+        if request.kind == batches.BATCH:
+            return batches.submit(request)
         # The placeholder is replaced by the request's body, which was validated before.
         prompt = testerarmy.submit_prompt_run(wire.PromptRunRequest(prompt="-"))
-        return replace(prompt, body=request.body).then(
+        return testerarmy.with_prompt(prompt, request.body).then(
             lambda queued: clean_submission(Submission((queued.id,)))
         )
 
@@ -203,8 +188,19 @@ class TesterArmyService:
         listing = testerarmy.list_run_states(status=status, cursor=cursor or None)
         return listing.then(lambda page: Page(tuple(map(to_listed_run, page.runs)), page.next_cursor or ""))
 
+    def list_recent(self, status: str, cursor: str) -> Operation[RecentPage]:
+        """The account's runs, newest first, for event triggers."""
+        listing = testerarmy.list_run_heads(status=status or None, cursor=cursor or None)
+        return listing.then(
+            lambda page: RecentPage(tuple(map(self._listed_end, page.runs)), page.next_cursor or "")
+        )
+
+    def fetch_listed(self, run_id: RunId) -> Operation[ListedEnd]:
+        """One run in the detail of that list."""
+        return testerarmy.get_run_head(_usable(run_id)).then(checked_end(run_id, self._listed_end))
+
     def list_candidates(self, request: RunRequest, scope: Scope, cursor: str) -> Operation[Page]:
-        """The newest runs of the test, of the group's project, or (for a prompt) of the account."""
+        """The newest runs of the test, of the project, or (for a prompt or batch) of the account."""
         test_id, project_id = _listed_by(request, scope)
         listing = testerarmy.list_runs(test_id=test_id, project_id=project_id, cursor=cursor or None)
         return listing.then(lambda page: self._page(page, request))
@@ -227,8 +223,8 @@ class TesterArmyService:
         return listing.then(_tests)
 
     def known_runs(self, request: RunRequest) -> int | None:
-        """One; None for a group, of which :meth:`list_tests` tells."""
-        return None if request.kind == "group" else 1
+        """One; None for a group, of which :meth:`list_tests` tells, and for a batch."""
+        return None if request.kind in ("group", batches.BATCH) else 1
 
     def cancel_run(self, run_id: RunId) -> Operation[Any]:
         """Cancel one run."""
@@ -283,6 +279,20 @@ class TesterArmyService:
         """The same request for another group."""
         return replace(request, target=target)
 
+    def on_deployment(self, request: RunRequest, address: str, commit: str) -> RunRequest | None:
+        """The same request for another address and commit. It reports to no pull request.
+
+        None for a mobile build, which the service fetches by itself, and for a request without an address.
+        """
+        if request.kind != "group" or not request.body.get("targetUrl") or request.body.get("mobile"):
+            return None
+        left_out = ("targetUrl", "commitSha", "prNumber")
+        body = {name: value for name, value in request.body.items() if name not in left_out}
+        body["targetUrl"] = address
+        if commit:
+            body["commitSha"] = commit
+        return replace(request, body=body, commit=commit, address=address)
+
     def submission_url(self, submission: Submission) -> str:
         """The dashboard page of the first run."""
         # Batches have no page on the dashboard, and the API has no `GET /batches/{id}`.
@@ -296,6 +306,9 @@ class TesterArmyService:
         """Convert a run to a domain result."""
         return to_result(run, self.run_url(run.id))
 
+    def _listed_end(self, run: wire.RunHead) -> ListedEnd:
+        return to_listed_end(run, self.run_url(run.id))
+
     def _page(self, page: wire.RunPage, request: RunRequest) -> Page:
         return Page(tuple(self._listed_run(run, request) for run in page.runs), page.next_cursor or "")
 
@@ -306,7 +319,7 @@ class TesterArmyService:
 def _listed_by(request: RunRequest, scope: Scope) -> tuple[str | None, str | None]:
     """The test id and the project id for filtering the list of runs; the API has no filter by group."""
     test_id = request.target if request.kind == "test" else None
-    return test_id, (scope.project_id or None) if request.kind == "group" else None
+    return test_id, (scope.project_id or None) if request.kind in ("group", PULL_REQUEST) else None
 
 
 def _usable(run_id: RunId) -> str:
@@ -362,11 +375,7 @@ def _created(group: wire.Group, name: str) -> str:
 
 def _group_submission(queued: wire.GroupRunQueued, group_id: str) -> Submission:
     _same("group", queued.group_id, group_id)
-    rejected = queued.cancelled_run_ids
-    # `status` is `cancelled` only if the service rejected every run.
-    if not rejected and queued.status == "cancelled":
-        rejected = queued.run_ids
-    return clean_submission(Submission(queued.run_ids, rejected, queued.batch_id))
+    return batches.submission(queued)
 
 
 def _tests(page: wire.TestPage) -> Tests:

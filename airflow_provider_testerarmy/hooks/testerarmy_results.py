@@ -7,8 +7,10 @@ from typing import Final
 
 from airflow_provider_testerarmy.client.testerarmy import models as wire
 from airflow_provider_testerarmy.runs.cleaning import clean_result
+from airflow_provider_testerarmy.runs.events.model import ListedEnd
 from airflow_provider_testerarmy.runs.results import Issue, Outcome, Phase, RunResult, Step
 from airflow_provider_testerarmy.runs.service import ListedRun
+from airflow_provider_testerarmy.runs.text import one_line
 
 #: What to do about a step's ``errorCode``; the codes are from the service's OpenAPI document (July 2026).
 ERROR_HINTS: Final = {
@@ -72,6 +74,42 @@ def to_listed_run(run: wire.RunState) -> ListedRun:
 def _still_active(run_id: str, status: str, phase: Phase) -> ListedRun:
     """Cached, because polls list the same thousands of active runs in the same state again and again."""
     return ListedRun(clean_result(RunResult(run_id, status, phase)))
+
+
+def to_listed_end(run: wire.RunHead, url: str) -> ListedEnd:
+    """Convert a listed run for event triggers.
+
+    :param url: the run's page on the dashboard; empty for no link.
+    """
+    phase, given = _phase(run), run.input or {}
+    output = run.output or wire.OutputHead()
+    found = RunResult(
+        run_id=run.id,
+        status=run.status,
+        phase=phase,
+        outcome=_outcome(run) if phase is Phase.FINISHED else None,
+        test_id=run.test_id or "",
+        project_id=run.project_id or "",
+        title=output.feature_name or "",
+        reason=(run.error.message if run.error else None) or output.reason or "",
+        url=url,
+        created_at=run.created_at,
+        started_at=run.started_at,
+        finished_at=run.completed_at,
+    )
+    return ListedEnd(
+        clean_result(found),
+        source=one_line(run.source or "", 80),
+        group_id=_text(given.get("groupId")),
+        environments=tuple(
+            filter(None, (_text(given.get(name)) for name in ("environment", "projectEnvironmentId")))
+        ),
+        commit=_text(given.get("commitSha")),
+    )
+
+
+def _text(value: object) -> str:
+    return one_line(value, 200) if isinstance(value, str) else ""
 
 
 def to_state(run: wire.RunState) -> RunResult:

@@ -40,7 +40,11 @@ def create_app(sandbox: Sandbox | None = None) -> ASGIApp:
 
     :param sandbox: the state to serve; None for a new one.
     """
-    vendors = (testerarmy.create_vendor(), docket.create_vendor())
+    vendors = (
+        testerarmy.create_vendor(),
+        testerarmy.create_object_store(),
+        docket.create_vendor(),
+    )
     return Gateway(sandbox or Sandbox(), vendors, _create_rest())
 
 

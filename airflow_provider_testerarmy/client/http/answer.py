@@ -40,7 +40,13 @@ _EXCERPT: Final = 300
 _MANY: Final = 1_000
 _PIECE: Final = 256 * 1024
 _SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
-_KEPT_HEADERS: Final = ("retry-after", "date", "content-type", "location")
+#: The headers of rate limits: of the IETF's draft (draft-ietf-httpapi-ratelimit-headers), and those before it.
+_RATE_LIMITS: Final = tuple(
+    f"{prefix}ratelimit{name}"
+    for prefix in ("", "x-")
+    for name in ("", "-policy", "-limit", "-remaining", "-reset")
+)
+_KEPT_HEADERS: Final = ("retry-after", "date", "content-type", "location", *_RATE_LIMITS)
 #: The fields that may hold an error's text, in order: TesterArmy's ``message``, then those of Docket (FastAPI).
 _TEXTS: Final = ("message", "detail", "msg", "errors")
 
@@ -63,9 +69,10 @@ def read_answer(
         own = error.has_format(endpoint.error_format)
         message = _status_message(head, error, endpoint, own=own)
         raise status_error_class(head.status, own=own)(message, request=request, response=info)
-    data = _decode(content, request, info)
     try:
-        value = operation.parse(data)
+        value = _shortcut(operation, content) or operation.parse(
+            _decode(content, request, info) if operation.has_answer else None
+        )
     except UnusableSubmission as error:
         raise ProtocolError(
             endpoint.scrub(str(error))[:_EXCERPT],
@@ -80,7 +87,7 @@ def read_answer(
         raise ProtocolError(
             f"the response has an unexpected shape: {reason}", request=request, response=info
         ) from None
-    return Answer(value, server_time(info))
+    return Answer(value, server_time(info), rate_limit(info))
 
 
 class Head:
@@ -95,10 +102,36 @@ def server_time(response: ResponseInfo) -> datetime | None:
     return http_date(response.headers.get("date", ""))
 
 
+def _shortcut(operation: Operation[T], content: bytearray) -> T | None:
+    """The value, straight from the text; None if the text has to be decoded.
+
+    Decoding a page of 100 runs builds thousands of objects of which a poll needs none, and they make the garbage
+    collector look at all objects of a triggerer.
+    """
+    if operation.parse_text is None or len(content) > _HUGE or _count_values(content) > _MANY_VALUES:
+        return None
+    if _has_surrogate(content):
+        return None
+    try:
+        return operation.parse_text(content)
+    except ValueError:
+        return None
+
+
+def _count_values(content: bytearray) -> int:
+    """An upper bound of the number of values."""
+    return sum(map(content.count, (b",", b"[", b"{")))
+
+
+def rate_limit(response: ResponseInfo) -> dict[str, str]:
+    """The response's headers of rate limits, each of at most 200 characters."""
+    return {name: response.headers[name][:200] for name in _RATE_LIMITS if name in response.headers}
+
+
 def _decode(content: bytearray, request: RequestInfo, info: ResponseInfo) -> Any:
     if not content or content.isspace():
         raise ProtocolError("the response is empty", request=request, response=info)
-    values = sum(map(content.count, (b",", b"[", b"{")))
+    values = _count_values(content)
     if values > MAX_VALUES:
         raise ProtocolError(f"the response has more than {MAX_VALUES} values", request=request, response=info)
     try:

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from airflow_provider_testerarmy import __version__
 from airflow_provider_testerarmy.client.http.body import ACCEPT_ENCODING
 from airflow_provider_testerarmy.client.http.errors import RequestInvalid
+from airflow_provider_testerarmy.client.http.operation import hide
 
 USER_AGENT: Final = f"airflow-provider-testerarmy/{__version__}"
 
@@ -42,6 +43,7 @@ class Endpoint:
     :param key_prefix: the text before the key in the header, e.g. ``Bearer ``.
     :param error_format: distinguishes an error of the service from an error of a proxy.
     :param verify: whether to verify TLS certificates, or the path of a CA bundle.
+    :param hidden: more texts that errors must not show, as the key.
     :raises RequestInvalid: for an unusable URL or key; the message says what to change.
     """
 
@@ -53,6 +55,7 @@ class Endpoint:
     timeouts: Timeouts = Timeouts()
     error_format: ErrorFormat = (("error", "message"),)
     verify: bool | str = True
+    hidden: tuple[str, ...] = field(default=(), repr=False)
 
     def __post_init__(self) -> None:
         url = self.base_url.strip().rstrip("/")
@@ -68,10 +71,11 @@ class Endpoint:
         """Whether the host is this machine."""
         return is_loopback(urlsplit(self.base_url).hostname or "")
 
-    def headers(self) -> dict[str, str]:
-        """The headers of every request."""
+    def headers(self, *, authorized: bool = True) -> dict[str, str]:
+        """The headers of a request; only an authorized one has the key."""
+        key = {self.key_header: f"{self.key_prefix}{self.key}"} if authorized else {}
         return {
-            self.key_header: f"{self.key_prefix}{self.key}",
+            **key,
             "User-Agent": USER_AGENT,
             "Accept": "application/json",
             "Accept-Encoding": ACCEPT_ENCODING,
@@ -82,8 +86,8 @@ class Endpoint:
         raise TypeError("An Endpoint holds the API key, so it cannot be pickled.")
 
     def scrub(self, text: str) -> str:
-        """The text with the key replaced by ``***``, in case a response echoes it."""
-        return text.replace(self.key, "***")
+        """The text with the key and what is hidden replaced by ``***``, in case a response echoes it."""
+        return hide(text, (self.key, *self.hidden))
 
 
 def is_loopback(host: str) -> bool:

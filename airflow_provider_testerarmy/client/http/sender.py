@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Protocol, TypeVar
+from urllib.parse import urlsplit
 
 import httpx
 from tenacity import AsyncRetrying, Retrying, retry_if_exception, stop_after_attempt
 
 from airflow_provider_testerarmy.client.http.answer import LARGE, Head, read_answer
 from airflow_provider_testerarmy.client.http.body import MAX_BODY_BYTES, MAX_ERROR_BYTES, Body, BodyRefused
-from airflow_provider_testerarmy.client.http.endpoint import Endpoint
+from airflow_provider_testerarmy.client.http.endpoint import Endpoint, is_loopback
 from airflow_provider_testerarmy.client.http.errors import (
     AnswerLost,
     ClientError,
@@ -26,7 +29,7 @@ from airflow_provider_testerarmy.client.http.errors import (
 )
 from airflow_provider_testerarmy.client.http.exchange import Exchange
 from airflow_provider_testerarmy.client.http.network import bound
-from airflow_provider_testerarmy.client.http.operation import Answer, Operation
+from airflow_provider_testerarmy.client.http.operation import Answer, Content, Operation
 from airflow_provider_testerarmy.client.http.retry import RetryPolicy
 
 T = TypeVar("T")
@@ -34,6 +37,10 @@ T = TypeVar("T")
 #: Seconds for which an idle connection is kept: longer than a typical poll interval, shorter than the 60 s after
 #: which AWS load balancers close it by default. nginx closes it after 75 s.
 _KEEP_ALIVE: Final = 50.0
+#: The limit for the pages of one list: a million items at 100 a page.
+MAX_PAGES: Final = 10_000
+#: Bytes of a content that are read and sent at once.
+_PIECE: Final = 256 * 1024
 #: The errors that httpx raises before it sends a byte of the request. For ProxyError, only the CONNECT was sent.
 _NOT_SENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
 #: The errors an exchange may raise; `asyncio.timeout` raises `TimeoutError` at the deadline.
@@ -72,9 +79,9 @@ class SyncSender:
         return retrying(self._once, operation)
 
     def _once(self, operation: Operation[T]) -> Answer[T]:
-        with Exchange(self.endpoint.timeouts.total).current() as exchange:
+        with Exchange(_total(operation, self.endpoint)).current() as exchange:
             try:
-                with self._client.stream(**_request_options(operation, self.endpoint)) as response:
+                with self._client.stream(**_request_options(operation, self.endpoint, _pieces)) as response:
                     exchange.head_complete()
                     body = _body(response)
                     for chunk in response.iter_raw():
@@ -84,7 +91,8 @@ class SyncSender:
                             break
                     body.finish()
             except _FAILURES as error:
-                raise _failed(error, operation, self.endpoint, exchange) from _cause(error, self.endpoint)
+                hiding = _hiding(operation, self.endpoint)
+                raise _failed(error, operation, hiding, exchange) from _cause(error, hiding)
         return _read(operation, self.endpoint, response, body)
 
     def close(self) -> None:
@@ -122,19 +130,20 @@ class AsyncSender:
         return await retrying(self._once, operation)
 
     async def _once(self, operation: Operation[T]) -> Answer[T]:
-        with Exchange(self.endpoint.timeouts.total).current() as exchange:
+        with Exchange(_total(operation, self.endpoint)).current() as exchange:
             try:
                 # Cancels a step in flight at the deadline; the backend's checks run only between steps.
                 async with asyncio.timeout(exchange.total):
                     response, body = await self._exchange(operation, exchange)
             except _FAILURES as error:
-                raise _failed(error, operation, self.endpoint, exchange) from _cause(error, self.endpoint)
+                hiding = _hiding(operation, self.endpoint)
+                raise _failed(error, operation, hiding, exchange) from _cause(error, hiding)
         read = partial(_read, operation, self.endpoint, response, body)
         # A page of 100 runs may take longer to parse than a triggerer's event loop may be blocked.
         return await asyncio.to_thread(read) if len(body.content) > LARGE else read()
 
     async def _exchange(self, operation: Operation[T], exchange: Exchange) -> tuple[httpx.Response, Body]:
-        async with self._client.stream(**_request_options(operation, self.endpoint)) as response:
+        async with self._client.stream(**_request_options(operation, self.endpoint, _apieces)) as response:
             exchange.head_complete()
             body = _body(response)
             async for chunk in response.aiter_raw():
@@ -174,13 +183,15 @@ def tls_context(verify: bool | str = True) -> ssl.SSLContext:
         for no verification; or the path of a CA file or folder.
     :raises OSError: for a path that cannot be read or holds no certificate.
     """
-    # The modification time is part of the cache key, so that a renewed bundle is loaded.
-    changed = Path(verify).stat().st_mtime if isinstance(verify, str) else 0.0
-    return _tls_context(verify, changed)
+    # The path and its modification time are part of the cache key, so that a renewed bundle is loaded.
+    named = os.environ.get("SSL_CERT_FILE") or os.environ.get("SSL_CERT_DIR")
+    source = named if verify is True else verify
+    changed = Path(source).stat().st_mtime if isinstance(source, str) else 0.0
+    return _tls_context(verify, source, changed)
 
 
 @cache
-def _tls_context(verify: bool | str, _changed: float) -> ssl.SSLContext:
+def _tls_context(verify: bool | str, _source: bool | str | None, _changed: float) -> ssl.SSLContext:
     # Loading the certificate store takes tens of milliseconds, which would block the event loop for every client.
     if isinstance(verify, str):
         folder = Path(verify).is_dir()
@@ -193,7 +204,7 @@ def _tls_context(verify: bool | str, _changed: float) -> ssl.SSLContext:
 def _client_options(endpoint: Endpoint) -> dict[str, Any]:
     limits = endpoint.timeouts
     return {
-        "headers": endpoint.headers(),
+        "headers": endpoint.headers(authorized=False),
         "timeout": httpx.Timeout(min(limits.read, limits.total), connect=min(limits.connect, limits.total)),
         "limits": httpx.Limits(keepalive_expiry=_KEEP_ALIVE),
         # httpx strips Authorization when a redirect leaves the origin, but not a vendor's own header (X-API-KEY).
@@ -204,14 +215,60 @@ def _client_options(endpoint: Endpoint) -> dict[str, Any]:
     }
 
 
-def _request_options(operation: Operation[Any], endpoint: Endpoint) -> dict[str, Any]:
-    options: dict[str, Any] = {"method": operation.method, "url": endpoint.base_url + operation.path}
+def _total(operation: Operation[Any], endpoint: Endpoint) -> float:
+    return operation.total or endpoint.timeouts.total
+
+
+def _request_options(
+    operation: Operation[Any], endpoint: Endpoint, pieces: Callable[[Content], Any]
+) -> dict[str, Any]:
+    options: dict[str, Any] = {"method": operation.method, "url": _url(operation, endpoint)}
+    headers = endpoint.headers(authorized=operation.authorized and not operation.is_absolute)
     query = {name: value for name, value in operation.query.items() if value is not None}
     if query:
         options["params"] = query
     if operation.body is not None:
         options["json"] = operation.body
-    return options
+    if operation.content is not None:
+        # Object stores refuse chunked uploads, so the length is stated.
+        headers |= {
+            "Content-Type": operation.content.media_type,
+            "Content-Length": str(operation.content.size),
+        }
+        if operation.content.md5:
+            headers["Content-MD5"] = operation.content.md5
+        options["content"] = pieces(operation.content)
+    return {**options, "headers": headers}
+
+
+def _url(operation: Operation[Any], endpoint: Endpoint) -> str:
+    """The URL of a request.
+
+    :raises RequestInvalid: for an absolute URL that is plain http, where the connection does not allow it.
+    """
+    if not operation.is_absolute:
+        return endpoint.base_url + operation.path
+    parts = urlsplit(operation.path)
+    host = parts.hostname or ""
+    if parts.scheme != "https" and not (
+        parts.scheme == "http" and (endpoint.allow_http or is_loopback(host))
+    ):
+        raise RequestInvalid(
+            "The URL is not https, so nothing was sent.", request=describe(operation, endpoint)
+        )
+    return operation.path
+
+
+def _pieces(content: Content) -> Iterator[bytes]:
+    with content.open() as file:
+        while piece := file.read(_PIECE):
+            yield piece
+
+
+async def _apieces(content: Content) -> AsyncIterator[bytes]:
+    with await asyncio.to_thread(content.open) as file:
+        while piece := await asyncio.to_thread(file.read, _PIECE):
+            yield piece
 
 
 def _retry_options(policy: RetryPolicy, operation: Operation[Any]) -> dict[str, Any]:
@@ -224,8 +281,9 @@ def _retry_options(policy: RetryPolicy, operation: Operation[Any]) -> dict[str, 
 
 
 def describe(operation: Operation[Any], endpoint: Endpoint) -> RequestInfo:
-    """The request as errors show it; without the query."""
-    return RequestInfo(operation.name, operation.method, endpoint.base_url + operation.path)
+    """The request as errors show it; without the query and without secrets."""
+    base = "" if operation.is_absolute else endpoint.base_url
+    return RequestInfo(operation.name, operation.method, base + operation.shown_path)
 
 
 def map_transport_error(
@@ -233,7 +291,7 @@ def map_transport_error(
 ) -> ClientError:
     """The client error for an httpx error; it distinguishes whether the request may have reached the service."""
     request = describe(operation, endpoint)
-    text = endpoint.scrub(str(error)) or type(error).__name__
+    text = _hiding(operation, endpoint).scrub(str(error)) or type(error).__name__
     if isinstance(error, httpx.InvalidURL | httpx.UnsupportedProtocol):
         return RequestInvalid(f"the URL cannot be used: {text}", request=request)
     if isinstance(error, _NOT_SENT):
@@ -262,19 +320,29 @@ def _failed(
 
 
 def _cause(error: Exception, endpoint: Endpoint) -> Exception | None:
-    """The error as the cause in tracebacks; None if its text contains the key, which a response may echo."""
+    """The error as the cause in tracebacks; None if its text contains a secret, which a response may echo."""
     return error if endpoint.scrub(str(error)) == str(error) else None
+
+
+def _hiding(operation: Operation[Any], endpoint: Endpoint) -> Endpoint:
+    """The endpoint that also hides the operation's secrets, and an absolute URL as a whole."""
+    secrets = (*operation.secrets, operation.path) if operation.is_absolute else operation.secrets
+    return replace(endpoint, hidden=secrets) if secrets else endpoint
 
 
 def _read(operation: Operation[T], endpoint: Endpoint, response: httpx.Response, body: Body) -> Answer[T]:
     head = Head(response.status_code, response.reason_phrase, response.headers)
-    return read_answer(operation, endpoint, describe(operation, endpoint), head, body.content)
+    hiding = _hiding(operation, endpoint)
+    return read_answer(operation, hiding, describe(operation, endpoint), head, body.content)
 
 
 def iterate(
     send: Callable[[Operation[T]], Answer[T]], first: Operation[T], following: Following[T]
 ) -> Iterator[T]:
-    """The pages of a cursor-paginated list, fetched on demand."""
+    """The pages of a cursor-paginated list, fetched on demand.
+
+    :raises ProtocolError: for a list of more than :data:`MAX_PAGES` pages.
+    """
     operation: Operation[T] | None = first
     seen: set[str] = set()
     while operation is not None:
@@ -286,7 +354,7 @@ def iterate(
 async def aiterate(
     send: Callable[[Operation[T]], Awaitable[Answer[T]]], first: Operation[T], following: Following[T]
 ) -> AsyncIterator[T]:
-    """The pages of a cursor-paginated list, for an event loop."""
+    """The pages of a cursor-paginated list, for an event loop; raises the error of :func:`iterate`."""
     operation: Operation[T] | None = first
     seen: set[str] = set()
     while operation is not None:
@@ -299,10 +367,31 @@ async def aiterate(
 Following = Callable[[T], "tuple[str, Operation[T]] | None"]
 
 
+class _WithCursor(Protocol):
+    @property
+    def next_cursor(self) -> str | None: ...
+
+
+PageT = TypeVar("PageT", bound=_WithCursor)
+
+
+def by_cursor(first: Operation[PageT]) -> Following[PageT]:
+    """How the pages of a list follow its first one, where a page has ``next_cursor``."""
+
+    def following(page: PageT) -> tuple[str, Operation[PageT]] | None:
+        if not page.next_cursor:
+            return None
+        return page.next_cursor, replace(first, query={**first.query, "cursor": page.next_cursor})
+
+    return following
+
+
 def _next_page(page: T, following: Following[T], seen: set[str]) -> Operation[T] | None:
     """The operation for the next page; a repeated cursor ends the list, which prevents an endless loop."""
     step = following(page)
     if step is None or step[0] in seen:
         return None
+    if len(seen) >= MAX_PAGES - 1:
+        raise ProtocolError(f"the list has more than {MAX_PAGES} pages")
     seen.add(step[0])
     return step[1]

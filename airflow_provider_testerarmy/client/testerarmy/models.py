@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, SecretStr, StringConstraints
+from pydantic import AfterValidator, FailFast, Field, SecretStr, StringConstraints
 
 from airflow_provider_testerarmy.client.http.wire import (
     Lenient,
@@ -117,7 +117,8 @@ class RunState(WireModel):
 class RunStatePage(WireModel):
     """A page of ``GET /runs``, newest first, reduced to what a poll needs."""
 
-    runs: tuple[RunState, ...]
+    # Without FailFast, pydantic describes each invalid item of a list of any length.
+    runs: Annotated[tuple[RunState, ...], FailFast()]
     next_cursor: Lenient[str] = None
 
 
@@ -132,10 +133,38 @@ class Run(RunState):
     source: Lenient[str] = None
     project_id: Lenient[str] = None
     test_id: Lenient[str] = None
+    external_ref: Lenient[dict[str, Any]] = None
     auto_retry_count: Lenient[int] = None
     duration_ms: Lenient[float] = None
     created_at: Lenient[Moment] = None
     started_at: Lenient[Moment] = None
+
+
+class OutputHead(OutputResult):
+    """The fields of ``TestOutput`` that describe a finished run in one line."""
+
+    reason: Lenient[str] = None
+    feature_name: Lenient[str] = None
+
+
+class RunHead(RunState):
+    """The fields of ``RunResponse`` that tell what ran, where, and why; without issues and steps."""
+
+    output: Lenient[OutputHead] = None
+    input: Lenient[dict[str, Any]] = None
+    error: Lenient[RunError] = None
+    source: Lenient[str] = None
+    project_id: Lenient[str] = None
+    test_id: Lenient[str] = None
+    created_at: Lenient[Moment] = None
+    started_at: Lenient[Moment] = None
+
+
+class RunHeadPage(WireModel):
+    """A page of ``GET /runs``, newest first, reduced to :class:`RunHead`."""
+
+    runs: tuple[RunHead, ...]
+    next_cursor: Lenient[str] = None
 
 
 class RunPage(WireModel):
@@ -279,8 +308,8 @@ class TestRunRequest(RequestModel):
     project_environment_id: Uuid | None = None
 
 
-class GroupRunRequest(RequestModel):
-    """Body of ``POST /groups/{groupId}/runs``."""
+class GroupWebhookRequest(RequestModel):
+    """Body of ``POST /groups/webhook/{webhookId}/{secret}``."""
 
     platform: Platform | None = None
     device_model: DeviceModel | None = None
@@ -289,6 +318,11 @@ class GroupRunRequest(RequestModel):
     environment: Environment | None = None
     mobile: MobileBuild | None = None
     commit_sha: Text | None = None
+
+
+class GroupRunRequest(GroupWebhookRequest):
+    """Body of ``POST /groups/{groupId}/runs``."""
+
     pr_number: Annotated[int, NumberOnly, Field(gt=0)] | None = None
 
 

@@ -5,6 +5,7 @@ Source: the service's OpenAPI document; for ``POST /runs`` its reference page on
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final, TypeVar
 from urllib.parse import quote
@@ -29,6 +30,8 @@ from airflow_provider_testerarmy.client.testerarmy.models import (
     PromptRunRequest,
     Run,
     RunCancelled,
+    RunHead,
+    RunHeadPage,
     RunPage,
     RunState,
     RunStatePage,
@@ -42,6 +45,8 @@ from airflow_provider_testerarmy.client.testerarmy.models import (
 # Some of the vendor's reference pages print /v1, but production serves only /api/v1.
 DEFAULT_BASE_URL: Final = "https://tester.army/api/v1"
 PAGE_SIZE: Final = 100
+
+T = TypeVar("T")
 
 _uuid: Final[TypeAdapter[str]] = TypeAdapter(Uuid, config=ConfigDict(defer_build=True))
 
@@ -78,7 +83,13 @@ def trigger_group_run(group_id: str, request: GroupRunRequest | None = None) -> 
 
 def submit_prompt_run(request: PromptRunRequest) -> Operation[PromptRunQueued]:
     """``POST /runs``: starts (and bills) a run of an ad-hoc prompt."""
-    return _trigger("submit prompt run", "/runs", PromptRunQueued, request.body())
+    return with_prompt(_trigger("submit prompt run", "/runs", PromptRunQueued, None), request.body())
+
+
+def with_prompt(operation: Operation[T], body: Mapping[str, Any]) -> Operation[T]:
+    """The operation with another body of a prompt, whose passwords no error shows."""
+    passwords = tuple(str(each.get("password", "")) for each in body.get("credentials", ()))
+    return replace(operation, body=body, secrets=passwords)
 
 
 def rerun_batch(batch_id: str) -> Operation[GroupRunQueued]:
@@ -119,7 +130,11 @@ def list_runs(
 
 def get_run_state(run_id: str) -> Operation[RunState]:
     """Like :func:`get_run`, but parses only what a poll needs."""
-    return replace(get_run(run_id), parse=RunState.model_validate)  # type: ignore[arg-type, return-value]
+    return replace(  # type: ignore[return-value]
+        get_run(run_id),
+        parse=RunState.model_validate,  # type: ignore[arg-type]
+        parse_text=RunState.model_validate_json,  # type: ignore[arg-type]
+    )
 
 
 def list_run_states(
@@ -133,7 +148,22 @@ def list_run_states(
     """Like :func:`list_runs`, but parses only what a poll needs; the runs come with their full output."""
     # A page of 100 runs with their output has megabytes; only parsing less of it saves time in an event loop.
     listing = list_runs(limit=limit, status=status, project_id=project_id, test_id=test_id, cursor=cursor)
-    return replace(listing, parse=RunStatePage.model_validate)  # type: ignore[arg-type, return-value]
+    return replace(  # type: ignore[return-value]
+        listing,
+        parse=RunStatePage.model_validate,  # type: ignore[arg-type]
+        parse_text=RunStatePage.model_validate_json,  # type: ignore[arg-type]
+    )
+
+
+def get_run_head(run_id: str) -> Operation[RunHead]:
+    """Like :func:`get_run`, but without issues and steps."""
+    return replace(get_run(run_id), parse=RunHead.model_validate)  # type: ignore[arg-type, return-value]
+
+
+def list_run_heads(*, status: str | None = None, cursor: str | None = None) -> Operation[RunHeadPage]:
+    """Like :func:`list_runs`, but without issues and steps."""
+    listing = list_runs(status=status, cursor=cursor)
+    return replace(listing, parse=RunHeadPage.model_validate)  # type: ignore[arg-type, return-value]
 
 
 def cancel_run(run_id: str) -> Operation[RunCancelled]:

@@ -1,7 +1,7 @@
 """Reads request bodies up to a limit, validates them strictly, and describes errors in one line."""
 
 import json
-from typing import Any, NoReturn, TypeVar
+from typing import Any, ClassVar, NoReturn, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
@@ -14,15 +14,19 @@ UUID_PATTERN = r"^(?i:[0-9a-f]{8}-[0-9a-f]{4}-[1-8][0-9a-f]{3}-[89ab][0-9a-f]{3}
 
 
 class Body(BaseModel):
-    """A request body: camel-case keys, no type coercion, no null; unknown fields are ignored."""
+    """A request body: camel-case keys, no type coercion, no null; unknown fields are ignored.
 
+    `nullable` names the fields that may be null.
+    """
+
+    nullable: ClassVar[frozenset[str]] = frozenset()
     model_config = ConfigDict(strict=True, alias_generator=to_camel, extra="ignore")
 
     @model_validator(mode="before")
     @classmethod
     def _refuse_null(cls, values: Any) -> Any:
         """Reject null: a field is either absent or has a value."""
-        for name in cls.model_fields:
+        for name in cls.model_fields.keys() - cls.nullable:
             if isinstance(values, dict) and to_camel(name) in values and values[to_camel(name)] is None:
                 raise ValueError(f"{to_camel(name)} must not be null")
         return values
@@ -43,7 +47,7 @@ B = TypeVar("B", bound=Body)
 
 async def read_body(request: Request, model: type[B]) -> B:
     """Return the validated body of a request; an empty body counts as `{}`."""
-    content = await _read_limited(request)
+    content = await read_limited(request)
     if content and not _is_json(request):
         raise bad_request("BAD_REQUEST", "The body must be sent as application/json")
     # Pydantic instead of FastAPI's own body parsing: its 422 would not match the vendor's error format.
@@ -65,12 +69,24 @@ def _reason(problem: Any) -> str:
     return "must be a UUID" if pattern == UUID_PATTERN else str(problem["msg"])
 
 
-async def _read_limited(request: Request) -> bytes:
+async def read_object(request: Request) -> dict[str, Any]:
+    """Return a JSON object with any fields; an empty body counts as `{}`."""
+    content = await read_limited(request)
+    if content and not _is_json(request):
+        raise bad_request("BAD_REQUEST", "The body must be sent as application/json")
+    document = _parse(content)
+    if not isinstance(document, dict):
+        raise bad_request("BAD_REQUEST", "The body must be an object")
+    return document
+
+
+async def read_limited(request: Request, most: int = MAX_BODY_BYTES) -> bytes:
+    """Return a body of at most so many bytes."""
     content = bytearray()
     async for chunk in request.stream():
         content += chunk
-        if len(content) > MAX_BODY_BYTES:
-            raise ApiError(413, "PAYLOAD_TOO_LARGE", f"The body is larger than {MAX_BODY_BYTES} bytes")
+        if len(content) > most:
+            raise ApiError(413, "PAYLOAD_TOO_LARGE", f"The body is larger than {most} bytes")
     return bytes(content)
 
 

@@ -1,10 +1,10 @@
 """The request bodies of the TesterArmy API, validated as strictly as its OpenAPI document requires."""
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from airflow_provider_testerarmy.sandbox.core.body import UUID_PATTERN, Body
@@ -26,6 +26,10 @@ Uri = Annotated[str, AfterValidator(_check_uri)]
 Text = Annotated[str, Field(min_length=1)]
 Platform = Literal["web", "ios", "android"]
 DeviceModel = Literal["iphone", "ipad"]
+RunMode = Literal["concurrent", "sequential"]
+ProjectType = Literal["web", "mobile"]
+Name = Annotated[str, Field(min_length=1, max_length=255)]
+Url = Annotated[str, Field(min_length=1, max_length=500)]
 
 
 class TestRunBody(Body):
@@ -40,11 +44,14 @@ class TestRunBody(Body):
     project_environment_id: Uuid | None = None
 
 
-class MobileBuild(Body):
-    """The mobile app that a group run tests."""
+class ClosedBody(Body):
+    """A request object without unknown fields (`additionalProperties: false` in the OpenAPI document)."""
 
-    # The only request object with `additionalProperties: false` in the OpenAPI document.
     model_config = ConfigDict(strict=True, alias_generator=to_camel, extra="forbid")
+
+
+class MobileBuild(ClosedBody):
+    """The mobile app that a group run tests."""
 
     app_id: Uuid | None = None
     bundle_id: Text | None = None
@@ -67,20 +74,24 @@ class GroupRunBody(Body):
 
 
 class GroupBody(Body):
-    """The body of `POST /groups`; `prepTestId` is the only field of the API that may be null."""
+    """The body of `POST /groups`."""
+
+    nullable = frozenset({"prep_test_id"})
 
     project_id: str
-    name: Annotated[str, Field(min_length=1, max_length=255)]
-    run_mode: Literal["concurrent", "sequential"] | None = None
+    name: Name
+    run_mode: RunMode | None = None
     prep_test_id: Uuid | None = None
 
-    @model_validator(mode="before")
-    @classmethod
-    def _without_null(cls, values: Any) -> Any:
-        """Drop a null preparation test, before null is rejected."""
-        if isinstance(values, dict) and values.get("prepTestId", "") is None:
-            return {name: value for name, value in values.items() if name != "prepTestId"}
-        return values
+
+class GroupChangeBody(Body):
+    """The body of `PATCH /groups/{groupId}`; a null preparation test removes it."""
+
+    nullable = frozenset({"prep_test_id"})
+
+    name: Name | None = None
+    run_mode: RunMode | None = None
+    prep_test_id: Uuid | None = None
 
 
 class MemberBody(Body):

@@ -10,11 +10,12 @@ from airflow_provider_testerarmy.sandbox.core.body import UUID_PATTERN
 from airflow_provider_testerarmy.sandbox.core.errors import bad_request, not_found
 from airflow_provider_testerarmy.sandbox.core.http import sandbox_of
 from airflow_provider_testerarmy.sandbox.testerarmy.catalog import Catalog, Group, Project, SavedTest
-from airflow_provider_testerarmy.sandbox.testerarmy.store import RunStore
+from airflow_provider_testerarmy.sandbox.testerarmy.store import RunStore, known_script
 
 # The OpenAPI document declares `limit` as a string with this pattern, and `cursor` as opaque.
 LIMIT_PATTERN = r"^(?:[1-9]|[1-9][0-9]|100)$"
 CURSOR = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z)::([0-9a-f-]{36})")
+_SCRIPT = re.compile(r"\[sandbox:([a-z_]+)\]")
 
 Limit = Annotated[str | None, Query(pattern=LIMIT_PATTERN)]
 ProjectQuery = Annotated[str, Query(alias="projectId", min_length=1)]
@@ -62,6 +63,14 @@ def find_group(catalog: Catalog, group_id: str) -> Group:
     if group is None:
         raise not_found(f"Group {group_id} not found")
     return group
+
+
+def script_in(text: str) -> str:
+    """Return the script that `[sandbox:NAME]` in a prompt or a title selects, or raise BAD_REQUEST."""
+    named = _SCRIPT.search(text)
+    script = named[1] if named else "passes"
+    known_script(script)
+    return script
 
 
 def store_of(request: Request) -> RunStore:

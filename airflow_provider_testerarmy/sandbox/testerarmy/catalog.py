@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_testerarmy.sandbox.testerarmy.entities import (
+    CREATED_AT,
+    PROJECT_SHOP,
+    UPDATED_AT,
+    Environment,
+    Group,
+    Project,
+    SavedTest,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+
+__all__ = ["CREATED_AT", "PROJECT_SHOP", "UPDATED_AT", "Environment", "Group", "Project", "SavedTest"]
 
 
 # Valid version 4 UUIDs (RFC 9562): the OpenAPI document declares `format: uuid`, so clients may validate ids.
@@ -31,13 +44,16 @@ def _group(number: int) -> str:
 UNKNOWN_ID = "ffffffff-0000-4000-8000-000000000000"
 """A valid id that nothing in the catalog has."""
 
-PROJECT_SHOP = _project(1)
 PROJECT_APP = _project(2)
 PROJECT_LOAD = _project(3)
 
 ENVIRONMENT_PRODUCTION = "40000000-0000-4000-8000-000000000001"
 ENVIRONMENT_STAGING = "40000000-0000-4000-8000-000000000002"
 MOBILE_APP = "50000000-0000-4000-8000-000000000001"
+PROJECT_FILE = "60000000-0000-4000-8000-000000000001"
+PROJECT_WEBHOOK = "70000000-0000-4000-8000-000000000001"
+GROUP_WEBHOOK = "70000000-0000-4000-8000-000000000002"
+WEBHOOK_SECRET = "whsec_sandbox"  # noqa: S105 - of the local stand-in
 
 # One test per possible course of a run.
 TEST_PASSES = _test(1)
@@ -95,65 +111,6 @@ GROUP_APP_ALL = _group(20)
 GROUP_LOAD_ALL = _group(21)
 GROUP_250 = _group(250)
 GROUP_1000 = _group(1000)
-
-CREATED_AT = "2026-01-05T09:00:00.000Z"
-UPDATED_AT = "2026-02-10T16:30:00.000Z"
-
-
-@dataclass(frozen=True, slots=True)
-class Project:
-    """A product under test."""
-
-    id: str
-    short_id: str
-    name: str
-    url: str | None
-    kind: Literal["web", "mobile"]
-    description: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Environment:
-    """A deployment of a project."""
-
-    id: str
-    project_id: str
-    name: str
-    slug: str
-    kind: Literal["production", "pr_preview", "static"]
-    url: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class SavedTest:
-    """A saved test.
-
-    :param script: the name of the script that its runs follow.
-    :param seconds: how long its runs are `running`, in sandbox seconds.
-    """
-
-    id: str
-    title: str
-    script: str
-    seconds: float = 8.0
-    project_id: str = PROJECT_SHOP
-    path: str = "/"
-    enabled: bool = True
-    login: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    """A test group; the preparation test, if any, runs before the others."""
-
-    id: str
-    name: str
-    test_ids: tuple[str, ...]
-    project_id: str = PROJECT_SHOP
-    run_mode: Literal["concurrent", "sequential"] = "concurrent"
-    prep_test_id: str | None = None
-    is_default: bool = False
-
 
 PROJECTS = (
     Project(PROJECT_SHOP, "acme-shop", "Acme Shop", "https://shop.acme.example/", "web", "The web shop."),
@@ -306,7 +263,9 @@ class Catalog:
         tests: Iterable[SavedTest] = SCENARIO_TESTS + REGRESSION_TESTS + BULK_TESTS,
         groups: Iterable[Group] = GROUPS,
     ) -> None:
-        self.projects = {project.id: project for project in projects}
+        self._saved_projects = {project.id: project for project in projects}
+        self.projects = dict(self._saved_projects)
+        self._environments = {environment.id: environment for environment in ENVIRONMENTS}
         self._saved_tests = {test.id: test for test in tests}
         self.tests = dict(self._saved_tests)
         self._saved_groups = {group.id: group for group in groups}
@@ -327,7 +286,36 @@ class Catalog:
 
     def environments(self, project_id: str) -> list[Environment]:
         """Return the deployments of a project."""
-        return [environment for environment in ENVIRONMENTS if environment.project_id == project_id]
+        return [each for each in self._environments.values() if each.project_id == project_id]
+
+    def save_environment(self, environment: Environment) -> None:
+        """Add an environment, until `restore`."""
+        self._environments[environment.id] = environment
+
+    def delete_environment(self, environment_id: str) -> None:
+        """Delete an environment, until `restore`."""
+        del self._environments[environment_id]
+
+    def save_project(self, project: Project) -> None:
+        """Add or replace a project, until `restore`."""
+        self.projects[project.id] = project
+
+    def delete_project(self, project_id: str) -> None:
+        """Delete a project with its environments, tests and groups, until `restore`."""
+        del self.projects[project_id]
+        self._environments = {k: v for k, v in self._environments.items() if v.project_id != project_id}
+        self.tests = {k: v for k, v in self.tests.items() if v.project_id != project_id}
+        self.groups = {k: v for k, v in self.groups.items() if v.project_id != project_id}
+        self.__dict__.pop("_groups_by_test", None)
+
+    def save_test(self, test: SavedTest) -> None:
+        """Add or replace a test, until `restore`."""
+        self.tests[test.id] = test
+
+    def update_group(self, group_id: str, **fields: Any) -> None:
+        """Change fields of a group, until `restore`."""
+        self.groups[group_id] = replace(self.groups[group_id], **fields)
+        self.__dict__.pop("_groups_by_test", None)
 
     def set_enabled(self, test_id: str, *, enabled: bool) -> None:
         """Enable or disable a test, until `restore`."""
@@ -362,7 +350,9 @@ class Catalog:
         self.__dict__.pop("_groups_by_test", None)
 
     def restore(self) -> None:
-        """Restore the initial tests and groups."""
+        """Restore what the account had at first."""
+        self.projects = dict(self._saved_projects)
+        self._environments = {environment.id: environment for environment in ENVIRONMENTS}
         self.tests = dict(self._saved_tests)
         self.groups = dict(self._saved_groups)
         self.__dict__.pop("_groups_by_test", None)

@@ -34,6 +34,7 @@ class TestOrder(Order):
     __test__ = False
 
     script: str | None = None
+    address: str = ""
     enabled: bool | None = None
     title: str | None = None
     deleted: bool = False
@@ -78,7 +79,7 @@ async def change_test(request: Request, test_id: str, order: TestOrder) -> Respo
     if test_id not in store.catalog.tests:
         raise bad_request("BAD_REQUEST", f"The catalog has no test {test_id}")
     if "script" in order.model_fields_set:
-        store.override_script(test_id, order.script)
+        store.override_script(test_id, order.script, order.address)
     if order.enabled is not None:
         store.catalog.set_enabled(test_id, enabled=order.enabled)
     if order.title is not None:

@@ -42,6 +42,7 @@ class Run:
     device_model: str | None = None
     mode: str = "fast"
     webhook_url: str | None = None
+    webhook_status: str = "pending"
     target_url: str | None = None
     external_ref: dict[str, Any] | None = None
     source: str = "api"

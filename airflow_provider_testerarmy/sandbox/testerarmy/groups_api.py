@@ -1,4 +1,4 @@
-"""The routes of the TesterArmy API that create, fill and delete test groups."""
+"""The routes of the TesterArmy API that create, change, fill and delete test groups."""
 
 import uuid
 from typing import Annotated
@@ -10,8 +10,9 @@ from starlette.responses import Response
 from airflow_provider_testerarmy.sandbox.core.body import read_body
 from airflow_provider_testerarmy.sandbox.core.errors import bad_request
 from airflow_provider_testerarmy.sandbox.core.http import json_answer
+from airflow_provider_testerarmy.sandbox.core.times import iso
 from airflow_provider_testerarmy.sandbox.testerarmy import render
-from airflow_provider_testerarmy.sandbox.testerarmy.bodies import GroupBody, MemberBody
+from airflow_provider_testerarmy.sandbox.testerarmy.bodies import GroupBody, GroupChangeBody, MemberBody
 from airflow_provider_testerarmy.sandbox.testerarmy.calls import (
     find_group,
     find_project,
@@ -52,6 +53,44 @@ async def delete_group(request: Request, group_id: Annotated[str, uuid_path("gro
     return json_answer({"deleted": True, "id": group_id.lower()})
 
 
+@router.patch("/groups/{groupId}")
+async def update_group(request: Request, group_id: Annotated[str, uuid_path("groupId")]) -> Response:
+    """Change name, run mode or preparation test of a group."""
+    body = await read_body(request, GroupChangeBody)
+    store = store_of(request)
+    group = find_group(store.catalog, group_id)
+    fields = body.model_dump(exclude_unset=True)
+    if body.prep_test_id is not None:
+        fields["prep_test_id"] = _preparation(store.catalog, body.prep_test_id, group.project_id)
+    store.catalog.update_group(group.id, **fields, updated_at=iso(store.clock.time()))
+    return json_answer({"group": render.group_detail(store.catalog.groups[group.id])})
+
+
+@router.delete("/groups/{groupId}/tests/{testId}")
+async def remove_test(
+    request: Request,
+    group_id: Annotated[str, uuid_path("groupId")],
+    test_id: Annotated[str, uuid_path("testId")],
+) -> Response:
+    """Remove a test from a group; a test that is no member changes nothing."""
+    catalog, test_id = store_of(request).catalog, test_id.lower()
+    group = find_group(catalog, group_id)
+    members = tuple(member for member in group.test_ids if member != test_id)
+    # OpenAPI: "Clears the group's prepTestId if it pointed at the removed test".
+    prep_test_id = None if group.prep_test_id == test_id else group.prep_test_id
+    catalog.update_group(group.id, test_ids=members, prep_test_id=prep_test_id)
+    removed = members != group.test_ids
+    return json_answer({"groupId": group.id, "testId": test_id, "removed": removed})
+
+
+def _preparation(catalog: Catalog, test_id: str, project_id: str) -> str:
+    """The id of a preparation test, or an error of the API if it is another project's."""
+    test = find_test(catalog, test_id)
+    if test.project_id != project_id:
+        raise bad_request("BAD_REQUEST", "prepTestId: belongs to another project")
+    return test.id
+
+
 def new_group(catalog: Catalog, group_id: str, body: GroupBody) -> Group:
     """Add an empty group to the catalog, or raise an error of the API.
 
@@ -60,15 +99,14 @@ def new_group(catalog: Catalog, group_id: str, body: GroupBody) -> Group:
     project = find_project(catalog, body.project_id)
     if sum(group.project_id == project.id for group in catalog.groups.values()) >= MOST_GROUPS:
         raise bad_request("GROUP_LIMIT_REACHED", f"A project has at most {MOST_GROUPS} groups")
-    if body.prep_test_id and find_test(catalog, body.prep_test_id).project_id != project.id:
-        raise bad_request("BAD_REQUEST", "prepTestId: belongs to another project")
+    prep_test_id = _preparation(catalog, body.prep_test_id, project.id) if body.prep_test_id else None
     group = Group(
         group_id,
         body.name,
         (),
         project.id,
         body.run_mode or "concurrent",
-        body.prep_test_id and body.prep_test_id.lower(),
+        prep_test_id,
     )
     catalog.create_group(group)
     return group

@@ -6,7 +6,6 @@ import json
 from typing import TYPE_CHECKING
 
 from airflow_provider_testerarmy.sandbox.core.times import iso
-from airflow_provider_testerarmy.sandbox.testerarmy.catalog import CREATED_AT, UPDATED_AT
 from airflow_provider_testerarmy.sandbox.testerarmy.engine import ended_at, started_at, status_at
 from airflow_provider_testerarmy.sandbox.testerarmy.outputs import RunContext, plan
 
@@ -55,8 +54,8 @@ def run_document(run: Run, now: float, origin: str) -> Json:
         "testPlan": None if run.test else _test_plan(run, context),
         "error": {"code": error[0], "message": error[1]} if error else None,
         "webhookUrl": run.webhook_url,
-        # OpenAPI: pending, delivered or failed. The sandbox delivers no webhooks, so they all stay pending.
-        "webhookStatus": "pending" if run.webhook_url else None,
+        # OpenAPI: pending, delivered or failed. Without a `WebhookSender`, they all stay pending.
+        "webhookStatus": run.webhook_status if run.webhook_url else None,
         "testId": run.test.id if run.test else None,
         "stepResults": (output or {}).get("steps") if run.test else None,
         "userName": run.outcome.user_name,
@@ -101,15 +100,15 @@ def test_document(test: SavedTest, catalog: Catalog) -> Json:
     return {
         "id": test.id,
         "title": test.title,
-        "description": f"Makes sure of: {test.title}.",
+        "description": f"Makes sure of: {test.title}." if test.description is None else test.description,
         "enabled": test.enabled,
-        "platform": project.kind,
-        "steps": plan(test.title, login=test.login),
+        "platform": test.platform or project.kind,
+        "steps": plan(test.title, login=test.login) if test.steps is None else list(test.steps),
         "projectId": test.project_id,
         "projectUrl": project.url,
         "projectName": project.name,
-        "createdAt": CREATED_AT,
-        "updatedAt": UPDATED_AT,
+        "createdAt": test.created_at,
+        "updatedAt": test.updated_at,
     }
 
 
@@ -148,8 +147,8 @@ def group_detail(group: Group) -> Json:
         "runMode": group.run_mode,
         "prepTestId": group.prep_test_id,
         "projectId": group.project_id,
-        "createdAt": CREATED_AT,
-        "updatedAt": UPDATED_AT,
+        "createdAt": group.created_at,
+        "updatedAt": group.updated_at,
     }
 
 
@@ -161,17 +160,24 @@ def project_summary(project: Project, catalog: Catalog) -> Json:
         "name": project.name,
         "url": project.url,
         "projectType": project.kind,
-        "environments": [_environment(environment) for environment in catalog.environments(project.id)],
+        "environments": [
+            environment_document(environment) for environment in catalog.environments(project.id)
+        ],
     }
 
 
 def project_detail(project: Project, catalog: Catalog) -> Json:
     """Return a project."""
-    more = {"description": project.description, "createdAt": CREATED_AT, "updatedAt": UPDATED_AT}
+    more = {
+        "description": project.description,
+        "createdAt": project.created_at,
+        "updatedAt": project.updated_at,
+    }
     return project_summary(project, catalog) | more
 
 
-def _environment(environment: Environment) -> Json:
+def environment_document(environment: Environment) -> Json:
+    """Return an environment."""
     return {
         "id": environment.id,
         "name": environment.name,

@@ -1,7 +1,6 @@
 """The routes of the TesterArmy API that start, cancel and show runs."""
 
 import json
-import re
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
@@ -24,15 +23,14 @@ from airflow_provider_testerarmy.sandbox.testerarmy.calls import (
     find_group,
     find_test,
     parse_cursor,
+    script_in,
     store_of,
     uuid_path,
     uuid_query,
 )
-from airflow_provider_testerarmy.sandbox.testerarmy.catalog import MOBILE_APP, Catalog
 from airflow_provider_testerarmy.sandbox.testerarmy.engine import Run, status_at
-from airflow_provider_testerarmy.sandbox.testerarmy.store import Batch, RunRequest, known_script
+from airflow_provider_testerarmy.sandbox.testerarmy.store import Batch, RunRequest, RunStore
 
-PROMPT_SCRIPT = re.compile(r"\[sandbox:([a-z_]+)\]")
 STATUS_PATTERN = r"^(?:queued|running|completed|failed|cancelled)$"
 
 router = APIRouter()
@@ -44,10 +42,10 @@ async def trigger_test(request: Request, test_id: Annotated[str, uuid_path("test
     body = await read_body(request, TestRunBody)
     store = store_of(request)
     test = find_test(store.catalog, test_id)
-    _check_references(body, store.catalog, test.project_id)
+    check_references(body, store, test.project_id)
     fields = {"testId": test.id, **body.sent()}
-    run = store.submit_test(test, _run_request(request, fields))
-    _note_submission(request, [run.id])
+    run = store.submit_test(test, run_request(request, fields))
+    note_submission(request, [run.id])
     # The OpenAPI document allows no status but `queued` here, so a rejected run is reported as queued as well.
     return json_answer({"status": "queued", "runId": run.id, "testId": test.id}, 202)
 
@@ -58,9 +56,9 @@ async def trigger_group(request: Request, group_id: Annotated[str, uuid_path("gr
     body = await read_body(request, GroupRunBody)
     store = store_of(request)
     group = find_group(store.catalog, group_id)
-    _check_references(body, store.catalog, group.project_id)
-    batch = store.submit_group(group, _run_request(request, body.sent()))
-    _note_submission(request, [run.id for run in batch.runs], batch.id)
+    check_references(body, store, group.project_id)
+    batch = store.submit_group(group, run_request(request, body.sent()))
+    note_submission(request, [run.id for run in batch.runs], batch.id)
     metadata = {"metadata": {"github": NO_GITHUB}} if body.commit_sha or body.pr_number else {}
     return json_answer(_batch_document(batch) | metadata, 202)
 
@@ -79,16 +77,14 @@ async def trigger_prompt(request: Request) -> Response:
     body = await read_body(request, PromptRunBody)
     if not body.prompt.strip():
         raise bad_request("BAD_REQUEST", "prompt: must not be empty")
-    named = PROMPT_SCRIPT.search(body.prompt)
-    script = named[1] if named else "passes"
-    known_script(script)
+    script = script_in(body.prompt)
     store = store_of(request)
     fields = {"prompt": body.prompt}  # never the credentials
     asked = RunRequest(
         fields, webhook_url=body.webhook_url, list_lag=list_lag_of(request), foreign=foreign_of(request)
     )
     run = store.submit_prompt(script, asked)
-    _note_submission(request, [run.id])
+    note_submission(request, [run.id])
     status = status_at(run, run.created)
     return json_answer({"id": run.id, "status": status, "createdAt": run.created_iso}, 202)
 
@@ -97,7 +93,7 @@ async def trigger_prompt(request: Request) -> Response:
 async def rerun_batch(request: Request, batch_id: Annotated[str, uuid_path("batchId")]) -> Response:
     """Start the tests of a finished batch again."""
     batch, skipped = store_of(request).rerun_batch(batch_id.lower(), list_lag_of(request))
-    _note_submission(request, [run.id for run in batch.runs], batch.id)
+    note_submission(request, [run.id for run in batch.runs], batch.id)
     more = {"sourceBatchId": batch.source_batch_id, "skippedTestIds": skipped}
     return json_answer(_batch_document(batch) | more, 202)
 
@@ -168,13 +164,15 @@ async def get_run(request: Request, run_id: Annotated[str, uuid_path("id")]) -> 
     return Response(render.run_bytes(run, now, origin_of(request)), media_type="application/json")
 
 
-def _note_submission(request: Request, run_ids: list[str], batch_id: str | None = None) -> None:
+def note_submission(request: Request, run_ids: list[str], batch_id: str | None = None) -> None:
+    """Record in the request log which runs a call has started."""
     if foreign_of(request):
         return
     sandbox_of(request).log.record_effect(request.scope["sandbox.entry"], "submitted", run_ids, batch_id)
 
 
-def _run_request(request: Request, fields: dict[str, Any]) -> RunRequest:
+def run_request(request: Request, fields: dict[str, Any]) -> RunRequest:
+    """Return the options of a submission, from the fields of its body."""
     github = {name: fields[name] for name in ("commitSha", "prNumber") if name in fields}
     device = fields.get("deviceModel")
     return RunRequest(
@@ -208,12 +206,13 @@ def _batch_document(batch: Batch) -> dict[str, Any]:
     }
 
 
-def _check_references(body: TestRunBody | GroupRunBody, catalog: Catalog, project_id: str) -> None:
+def check_references(body: TestRunBody | GroupRunBody, store: RunStore, project_id: str) -> None:
     """Reject environments and apps that the project does not have."""
     environment = body.project_environment_id
-    if environment is not None and all(e.id != environment for e in catalog.environments(project_id)):
+    known = store.catalog.environments(project_id)
+    if environment is not None and all(each.id != environment.lower() for each in known):
         raise not_found(f"Project environment {environment} not found")
     holder: Body | None = body if isinstance(body, TestRunBody) else body.mobile
     app_id = getattr(holder, "app_id", None)
-    if app_id is not None and app_id != MOBILE_APP:
+    if app_id is not None and not store.workspace.has_app(app_id):
         raise not_found(f"Mobile app {app_id} not found")

@@ -14,6 +14,7 @@ from airflow_provider_testerarmy.sandbox.core.times import to_millis
 from airflow_provider_testerarmy.sandbox.testerarmy.catalog import Catalog
 from airflow_provider_testerarmy.sandbox.testerarmy.engine import Run, ended_at, is_active, status_at
 from airflow_provider_testerarmy.sandbox.testerarmy.scripts import SCRIPTS, Outcome, Script
+from airflow_provider_testerarmy.sandbox.testerarmy.workspace import Workspace
 
 if TYPE_CHECKING:
     from airflow_provider_testerarmy.sandbox.core.clock import SandboxClock
@@ -74,8 +75,9 @@ class RunStore:
         with self.lock:
             self.runs: dict[str, Run] = {}
             self.batches: dict[str, Batch] = {}
-            self.script_overrides: dict[str, str] = {}
+            self.script_overrides: dict[tuple[str, str], str] = {}
             self.catalog.restore()
+            self.workspace = Workspace(self.clock)
             self._ordinals: Counter[tuple[str, str]] = Counter()
             self._rows: dict[tuple[str, str], list[Row]] = {}
 
@@ -88,11 +90,12 @@ class RunStore:
                 raise bad_request("TEST_DISABLED", f"Test {test.id} is disabled")
             return self._start(self._test_run(test, request))
 
-    def submit_prompt(self, script: str, request: RunRequest) -> Run:
-        """Start a run of a prompt."""
+    def submit_prompt(self, script: str, request: RunRequest, project_id: str | None = None) -> Run:
+        """Start a run of a prompt, or of a project's pull request."""
         with self.lock:
             outcome = self._next_outcome(script, f"prompt:{script}")
             run = self._run(script, outcome, request, PROMPT_SECONDS)
+            run.project_id = project_id
             return self._start(run)
 
     def submit_group(self, group: Group, request: RunRequest) -> Batch:
@@ -140,7 +143,8 @@ class RunStore:
             return batch
 
     def _test_run(self, test: SavedTest, request: RunRequest, batch_id: str | None = None) -> Run:
-        script = self.script_overrides.get(test.id, test.script)
+        scripts, there = self.script_overrides, (test.id, request.target_url or "")
+        script = scripts.get(there) or scripts.get((test.id, "")) or test.script
         duplicate = self.dedupe and self._has_active(test.id)
         outcome = REJECTED if duplicate else self._next_outcome(script, test.id)
         run = self._run(script, outcome, request, test.seconds)
@@ -181,8 +185,10 @@ class RunStore:
     @staticmethod
     def _row_keys(run: Run) -> list[tuple[str, str]]:
         keys = [("all", "")]
+        if run.project_id is not None:
+            keys.append(("project", run.project_id))
         if run.test is not None:
-            keys += [("test", run.test.id), ("project", run.test.project_id)]
+            keys.append(("test", run.test.id))
         return keys
 
     # Reading
@@ -292,14 +298,33 @@ class RunStore:
             run.rendered.clear()
             return run
 
-    def override_script(self, test_id: str, script: str | None) -> None:
-        """Change the script that the next runs of a test follow; None restores its own."""
+    def delete_project(self, project_id: str) -> None:
+        """Delete a project with everything in it, its runs included."""
+        with self.lock:
+            self.catalog.delete_project(project_id)
+            self.workspace.forget(project_id)
+            gone = {run.id for run in self.runs.values() if run.project_id == project_id}
+            self.runs = {run_id: run for run_id, run in self.runs.items() if run_id not in gone}
+            self._rows = {
+                key: [row for row in rows if row[1] not in gone] for key, rows in self._rows.items()
+            }
+            self.batches = {
+                batch_id: batch
+                for batch_id, batch in self.batches.items()
+                if batch.group.project_id != project_id
+            }
+
+    def override_script(self, test_id: str, script: str | None, address: str = "") -> None:
+        """Change the script that the next runs of a test follow; None restores its own.
+
+        :param address: the ``targetUrl`` of the runs that follow it; empty for all others.
+        """
         with self.lock:
             if script is None:
-                self.script_overrides.pop(test_id, None)
+                self.script_overrides.pop((test_id, address), None)
             else:
                 known_script(script)
-                self.script_overrides[test_id] = script
+                self.script_overrides[test_id, address] = script
 
 
 def known_script(name: str) -> Script:

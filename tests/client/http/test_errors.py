@@ -27,7 +27,9 @@ def test_every_error_pickles(cls):
         assert str(again) == "get run (GET https://tester.army/api/v1/runs/1): it broke"
 
 
-@pytest.mark.parametrize("cls", tree(), ids=lambda cls: cls.__name__)
+@pytest.mark.parametrize(
+    "cls", [cls for cls in tree() if cls.__module__ == errors.__name__], ids=lambda cls: cls.__name__
+)
 def test_every_error_is_drawn_in_the_tree(cls):
     """The module's docstring is complete."""
     assert cls.__name__ in errors.__doc__

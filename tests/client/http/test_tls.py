@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 
 import pytest
@@ -68,6 +69,18 @@ def test_verification_can_be_turned_off(connect, server):
 def test_ssl_cert_file_is_trusted(connect, server, bundle, environment):
     """It takes the place of certifi's authorities."""
     environment.setenv("SSL_CERT_FILE", str(bundle))
+    assert connect(server.url).send(GET) == ()
+
+
+def test_a_renewed_ssl_cert_file_is_loaded(connect, server, bundle, environment, tmp_path):
+    """A process that runs for weeks has loaded the old one."""
+    named = tmp_path / "authorities.pem"
+    named.write_bytes(write_bundle(tmp_path).read_bytes())
+    os.utime(named, (1, 1))
+    environment.setenv("SSL_CERT_FILE", str(named))
+    with pytest.raises(NotSent):
+        connect(server.url, policy=ONCE).send(GET)
+    named.write_bytes(bundle.read_bytes())
     assert connect(server.url).send(GET) == ()
 
 

@@ -18,11 +18,14 @@ from cryptography.x509.oid import NameOID
 from tests.client.http.rawserver import RawServer, Sends
 
 
-def write_bundle(folder: Path) -> Path:
-    """Write a certificate of this machine that signs itself into a folder, with its key beside it."""
+def write_bundle(folder: Path, age: datetime.timedelta = datetime.timedelta(0)) -> Path:
+    """Write a certificate of this machine that signs itself into a folder, with its key beside it.
+
+    :param age: moves the two days for which it is valid.
+    """
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "an authority of tests")])
-    now = datetime.datetime.now(datetime.UTC)
+    now = datetime.datetime.now(datetime.UTC) + age
     certificate = (
         x509.CertificateBuilder()
         .subject_name(name)

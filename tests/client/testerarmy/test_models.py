@@ -1,8 +1,5 @@
 from __future__ import annotations
 
-import json
-import os
-from pathlib import Path
 from typing import get_args
 
 import pytest
@@ -12,9 +9,9 @@ from pydantic import ValidationError
 
 from airflow_provider_testerarmy.client.http.wire import build_request
 from airflow_provider_testerarmy.client.testerarmy import models
-from airflow_provider_testerarmy.client.testerarmy import operations as api
+from tests.contract import document
+from tests.contract.json_schema import validator
 
-DOCUMENT = Path(__file__).resolve().parents[3].parent / "shared" / "api" / "testerarmy-openapi.json"
 UUID = "3f0e8a52-0000-4000-8000-000000000001"
 
 ANSWERS = [
@@ -105,49 +102,20 @@ def test_ids_of_started_runs_are_not_read_in_part(ids):
         models.GroupRunQueued.model_validate({"status": "queued", "batchId": "b", "runIds": ids})
 
 
-# -- against the vendor's document
-
-
-@pytest.fixture(scope="session")
-def openapi():
-    """The vendor's OpenAPI document."""
-    path = Path(os.environ.get("TESTERARMY_OPENAPI") or DOCUMENT)
-    if not path.is_file():
-        pytest.skip(f"no OpenAPI document at {path}; name one in TESTERARMY_OPENAPI")
-    return json.loads(path.read_text())
+# -- against the contract
 
 
 REQUESTS = {
-    "/v1/tests/{testId}/runs": models.TestRunRequest,
-    "/v1/groups/{groupId}/runs": models.GroupRunRequest,
+    "trigger_test_run": models.TestRunRequest,
+    "trigger_group_run": models.GroupRunRequest,
 }
 
 
-def closed(node):
-    """Turn an OpenAPI 3.0 schema into JSON Schema whose objects have no undeclared fields."""
-    if not isinstance(node, dict):
-        return [closed(item) for item in node] if isinstance(node, list) else node
-    schema = {key: closed(value) for key, value in node.items() if key not in {"nullable"}}
-    if node.get("exclusiveMinimum") is True:
-        schema["exclusiveMinimum"] = schema.pop("minimum")
-    if "properties" in node and node.get("type") == "object":
-        schema["additionalProperties"] = False
-    return schema
-
-
-def body_schema(openapi, path):
-    """Return the schema of a request's body, its references resolved."""
-    schema = openapi["paths"][path]["post"]["requestBody"]["content"]["application/json"]["schema"]
-    while "$ref" in schema:
-        schema = openapi["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
-    return {**closed(schema), "components": {"schemas": closed(openapi["components"]["schemas"])}}
-
-
 BODIES = [
-    ("/v1/tests/{testId}/runs", {}),
-    ("/v1/tests/{testId}/runs", {"mode": "fast"}),
+    ("trigger_test_run", {}),
+    ("trigger_test_run", {"mode": "fast"}),
     (
-        "/v1/tests/{testId}/runs",
+        "trigger_test_run",
         {
             "mode": "deep",
             "platform": "ios",
@@ -156,9 +124,9 @@ BODIES = [
             "project_environment_id": UUID,
         },
     ),
-    ("/v1/groups/{groupId}/runs", {}),
+    ("trigger_group_run", {}),
     (
-        "/v1/groups/{groupId}/runs",
+        "trigger_group_run",
         {
             "platform": "android",
             "device_model": "iphone",
@@ -179,20 +147,19 @@ BODIES = [
 ]
 
 
-@pytest.mark.parametrize(("path", "fields"), BODIES)
-def test_bodies_conform(openapi, path, fields):
-    """What is sent is what the vendor's document allows."""
-    jsonschema = pytest.importorskip("jsonschema")
-    body = build_request(REQUESTS[path], **fields).body()
+@pytest.mark.parametrize(("operation", "fields"), BODIES)
+def test_bodies_conform(operation, fields):
+    """What is sent is what the contract allows."""
+    body = build_request(REQUESTS[operation], **fields).body()
     assert len(body) == len(fields)
-    jsonschema.Draft202012Validator(body_schema(openapi, path)).validate(body)
+    validator(document.calls()[operation].body, document.shapes()).validate(body)
 
 
-@pytest.mark.parametrize("path", REQUESTS)
-def test_requests_have_the_documents_fields_and_words(openapi, path):
+@pytest.mark.parametrize("operation", REQUESTS)
+def test_requests_have_the_contracts_fields_and_words(operation):
     """Neither a field nor a word of an enumeration is missing or invented."""
-    schema = body_schema(openapi, path)
-    kind = REQUESTS[path]
+    schema = document.calls()[operation].body
+    kind = REQUESTS[operation]
     ours = {info.alias: words(info.annotation) for info in kind.model_fields.values()}
     theirs = {name: set(field.get("enum", ())) for name, field in schema["properties"].items()}
     assert ours == theirs
@@ -206,35 +173,8 @@ def words(annotation):
     return found
 
 
-def test_every_operation_is_in_the_document(openapi):
-    """Method and path of each, but for the prompt, which only the reference pages have."""
-    operations = [
-        api.trigger_test_run(UUID),
-        api.trigger_group_run(UUID),
-        api.rerun_batch(UUID),
-        api.get_run(UUID),
-        api.list_runs(),
-        api.cancel_run(UUID),
-        api.cancel_batch(UUID),
-        api.list_projects(),
-        api.get_test(UUID),
-        api.list_tests(UUID),
-        api.get_group(UUID),
-        api.list_groups(UUID),
-    ]
-    templates = {}
-    for path, methods in openapi["paths"].items():
-        shape = "/".join(UUID if part.startswith("{") else part for part in path.split("/"))
-        templates[shape] = methods
-    for operation in operations:
-        documented = templates[f"/v1{operation.path}"][operation.method.lower()]
-        known = {parameter["name"] for parameter in documented.get("parameters", ())}
-        assert set(operation.query) <= known
-
-
-def test_statuses_are_the_documents(openapi):
-    """What is known of a run's status is all that the document knows."""
-    status = openapi["components"]["schemas"]["RunResponse"]["properties"]["status"]
+def test_statuses_are_the_contracts():
+    """What is known of a run's status is all that the contract knows."""
     from airflow_provider_testerarmy.hooks.testerarmy_results import PHASES
 
-    assert set(PHASES) == set(status["enum"])
+    assert set(PHASES) == set(document.shapes()["Run"]["properties"]["status"]["enum"])

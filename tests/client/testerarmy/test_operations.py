@@ -10,6 +10,7 @@ from airflow_provider_testerarmy.client.http.wire import build_request
 from airflow_provider_testerarmy.client.testerarmy import models
 from airflow_provider_testerarmy.client.testerarmy import operations as api
 from airflow_provider_testerarmy.sandbox.testerarmy import catalog
+from tests.client.conftest import chain
 
 PASSWORD = "hunter2-hunter2"
 
@@ -73,6 +74,20 @@ def test_submit_a_prompt(client, service):
     # The service writes milliseconds, and the clock has microseconds.
     assert abs(queued.created_at - service.control.clock.now()) < timedelta(milliseconds=1)
     assert service.control.log.submitted_run_ids() == [queued.id]
+
+
+def test_a_password_that_the_service_quotes_is_not_shown(client, service):
+    """Neither in the error of the client nor where the lifecycle sends the body."""
+    request = build_request(
+        models.PromptRunRequest, prompt="Log in", credentials=[{"username": "me", "password": PASSWORD}]
+    )
+    plain = api.submit_prompt_run(build_request(models.PromptRunRequest, prompt="-"))
+    for operation in (api.submit_prompt_run(request), api.with_prompt(plain, request.body())):
+        service.control.faults.add("status", "trigger_prompt", status=400, message=f"{PASSWORD} is short")
+        with pytest.raises(BadRequest) as caught:
+            client.send(operation)
+        assert "is short" in str(caught.value)
+        assert PASSWORD not in chain(caught.value)
 
 
 def test_rerun_a_batch(client, service):

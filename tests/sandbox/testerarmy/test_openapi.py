@@ -1,91 +1,30 @@
 from __future__ import annotations
 
-import json
-import os
 import re
-from datetime import datetime
-from pathlib import Path
 
+import jsonschema
 import pytest
 
 from airflow_provider_testerarmy.sandbox.testerarmy import catalog
+from airflow_provider_testerarmy.sandbox.testerarmy.api import OPERATIONS
+from tests.contract import document
+from tests.contract.json_schema import validator
+from tests.contract.notation import schema_of
 
-jsonschema = pytest.importorskip("jsonschema")
-
-DOCUMENT = Path(__file__).resolve().parents[3].parent / "shared" / "api" / "testerarmy-openapi.json"
-formats = jsonschema.FormatChecker()
-
-
-@formats.checks("date-time", raises=ValueError)
-def is_date_time(value):
-    """Whether a text is a time with a zone."""
-    return not isinstance(value, str) or datetime.fromisoformat(value).tzinfo is not None
-
-
-@formats.checks("uri")
-def is_uri(value):
-    """Whether a text has a scheme."""
-    return not isinstance(value, str) or re.match(r"[a-z]+:\S", value) is not None
-
-
-def to_json_schema(node, *, closed=True):
-    """Turn an OpenAPI 3.0 schema into JSON Schema; closed objects have no undeclared fields."""
-    if isinstance(node, list):
-        return [to_json_schema(item, closed=closed) for item in node]
-    if not isinstance(node, dict):
-        return node
-    if node == {"nullable": True}:
-        return {"type": "null"}
-    if isinstance(node.get("$ref"), str):
-        return {"$ref": node["$ref"]}
-    keep = {key: value for key, value in node.items() if key not in {"nullable", "exclusiveMinimum"}}
-    open_inside = "allOf" in node
-    schema = {key: to_json_schema(value, closed=closed and not open_inside) for key, value in keep.items()}
-    if node.get("exclusiveMinimum") is True:
-        schema["exclusiveMinimum"] = schema.pop("minimum")
-    if node.get("additionalProperties") == {"nullable": True}:
-        schema["additionalProperties"] = True
-    elif closed and "properties" in node and node.get("type") == "object":
-        schema.setdefault("additionalProperties", False)
-    if node.get("nullable") and "type" in schema:
-        schema["type"] = [schema["type"], "null"]
-    return schema
-
-
-@pytest.fixture(scope="session")
-def openapi():
-    """The vendor's OpenAPI document."""
-    path = Path(os.environ.get("TESTERARMY_OPENAPI") or DOCUMENT)
-    if not path.is_file():
-        pytest.skip(f"no OpenAPI document at {path}; name one in TESTERARMY_OPENAPI")
-    return json.loads(path.read_text())
-
-
-@pytest.fixture(scope="session")
-def components(openapi):
-    """The document's named schemas; those that others extend allow further fields."""
-    extended = {"TestDefinition"}
-    schemas = openapi["components"]["schemas"]
-    return {"schemas": {name: to_json_schema(s, closed=name not in extended) for name, s in schemas.items()}}
+#: Errors that the API answers without saying so for each operation have the same form.
+ERROR = schema_of({"error": "text", "message": "text"})
 
 
 @pytest.fixture
-def check(openapi, components, api):
-    """Call the API and validate the response against the document."""
+def check(api):
+    """Call the API and validate the response against the contract."""
+    known = {(each.method, each.path): each for each in document.calls().values()}
 
     def call(method, template, expected, *, path="", **options):
         answer = api.request(method, path or template, **options)
         assert answer.status_code == expected, answer.text
-        documented = openapi["paths"][f"/v1{template}"][method.lower()]["responses"].get(str(expected))
-        if documented is None:
-            # 403, 404 and 405 are not listed everywhere; the envelope is the same.
-            schema = {"$ref": "#/components/schemas/ErrorResponse"}
-        else:
-            schema = to_json_schema(documented["content"]["application/json"]["schema"])
-        validator = jsonschema.Draft202012Validator(
-            {**schema, "components": components}, format_checker=formats
-        )
-        validator.validate(answer.json())
+        schema = known[method, template].answers.get(expected, ERROR)
+        validator(schema, document.shapes()).validate(answer.json())
         return answer.json()
 
     return call
@@ -130,8 +69,8 @@ def test_prompt_runs_conform(check, api, sandbox):
 
 
 @pytest.mark.parametrize("test_id", [catalog.TEST_UNKNOWN_VALUES, catalog.TEST_UNKNOWN_RESULT])
-def test_some_runs_break_the_document_on_purpose(check, sandbox, test_id):
-    """Scripts with unknown values are excluded, because the document does not allow them."""
+def test_some_runs_break_the_contract_on_purpose(check, sandbox, test_id):
+    """Scripts with unknown values are excluded, because the contract does not allow them."""
     started = check("POST", "/tests/{testId}/runs", 202, path=f"/tests/{test_id}/runs")
     sandbox.clock.advance(60)
     with pytest.raises(jsonschema.ValidationError):
@@ -194,6 +133,81 @@ def test_changes_of_groups_conform(check):
     check("POST", "/groups", 404, json=body | {"projectId": "nobody"})
 
 
+SHOP, APP = catalog.PROJECT_SHOP, catalog.PROJECT_APP
+
+
+def test_every_operation_is_served():
+    """None of the contract answers 404 for want of a route."""
+    served = {(each.method, re.sub(r"{\w+}", "{}", each.template)) for each in OPERATIONS}
+    assert served == {(each.method, re.sub(r"{\w+}", "{}", each.path)) for each in document.calls().values()}
+
+
+def test_projects_and_what_belongs_to_one_conform(check):
+    """Each is created, changed, listed and deleted."""
+    body = {"name": "New shop", "url": "https://new.example/", "description": None}
+    project = check("POST", "/projects", 201, json=body)["project"]["id"]
+    check("PATCH", "/projects/{projectId}", 200, path=f"/projects/{project}", json={"name": "Old shop"})
+    check("DELETE", "/projects/{projectId}", 200, path=f"/projects/{project}")
+    parts = {
+        "environments": {"name": "PR 7", "url": "https://pr-7.example/"},
+        "credentials": {"kind": "inbox", "label": "Mail"},
+        "memories": {"category": "test_insights", "title": "x", "content": "x", "importance": "low"},
+    }
+    for part, body in parts.items():
+        template, path = f"/projects/{{projectId}}/{part}", f"/projects/{SHOP}/{part}"
+        created = check("POST", template, 201, path=path, json=body)
+        check("GET", template, 200, path=path)
+        check("POST", template, 400, path=path, json={})
+        found = next(each for each in created.values() if isinstance(each, dict))["id"]
+        if part != "credentials":
+            name = {"environments": "environmentId", "memories": "memoryId"}[part]
+            check("DELETE", f"{template}/{{{name}}}", 200, path=f"{path}/{found}")
+    check("GET", "/projects/{projectId}/files", 200, path=f"/projects/{SHOP}/files")
+
+
+def test_tests_and_groups_that_change_conform(check):
+    """A test is created and changed, joins a group, leaves it, and is deleted."""
+    steps = [{"type": "login", "title": "Sign in"}, {"type": "screenshot"}]
+    body = {"projectId": SHOP, "title": "Mine", "steps": steps, "groupId": None}
+    test = check("POST", "/tests", 201, json=body)["test"]["id"]
+    check("PATCH", "/tests/{testId}", 200, path=f"/tests/{test}", json={"enabled": False})
+    group = check("POST", "/groups", 201, json={"projectId": SHOP, "name": "Mine"})["group"]["id"]
+    check("PATCH", "/groups/{groupId}", 200, path=f"/groups/{group}", json={"prepTestId": test})
+    for _ in range(2):
+        member = f"/groups/{group}/tests/{test}"
+        check("DELETE", "/groups/{groupId}/tests/{testId}", 200, path=member)
+    check("GET", "/tests/{testId}", 200, path=f"/tests/{test}")
+    check("DELETE", "/tests/{testId}", 200, path=f"/tests/{test}")
+
+
+def test_apps_conform(check, api):
+    """Both ways of uploading one."""
+    template, path = "/projects/{projectId}/mobile", f"/projects/{APP}/mobile"
+    app = check("POST", template, 201, path=path, files={"file": ("a.apk", b"PK")})["app"]["id"]
+    asked = {"filename": "a.apk", "fileSize": 2}
+    upload = check("POST", f"{template}/upload", 200, path=f"{path}/upload", json=asked)
+    assert api.put(upload["uploadUrl"], content=b"PK").status_code == 200
+    body = asked | {"storageKey": upload["storageKey"]}
+    check("POST", f"{template}/upload/confirm", 201, path=f"{path}/upload/confirm", json=body)
+    check("POST", f"{template}/upload/confirm", 400, path=f"{path}/upload/confirm", json=body)
+    check("GET", template, 200, path=path)
+    check("DELETE", f"{template}/{{appId}}", 200, path=f"{path}/{app}")
+
+
+def test_more_ways_to_start_runs_conform(check):
+    """The pull-request agent, and webhooks."""
+    pull_request = {"number": 7, "title": "x", "commitSha": "abc"}
+    template, path = "/projects/{projectId}/pull-request-runs", f"/projects/{SHOP}/pull-request-runs"
+    body = {"targetUrl": "https://pr-7.example/", "pullRequest": pull_request}
+    check("POST", template, 202, path=path, json=body)
+    check("POST", template, 400, path=path, json={})
+    check("POST", template, 413, path=path, json={"targetUrl": "x" * 1_100_000})
+    for kind, known, status in (("", catalog.PROJECT_WEBHOOK, 200), ("/groups", catalog.GROUP_WEBHOOK, 202)):
+        template, path = f"{kind}/webhook/{{webhookId}}/{{secret}}", f"{kind}/webhook/{known}"
+        check("POST", template, status, path=f"{path}/{catalog.WEBHOOK_SECRET}", json={"state": "success"})
+        check("POST", template, 401, path=f"{path}/wrong", json={})
+
+
 ROUTES = [
     ("DELETE", "/groups/{groupId}"),
     ("GET", "/runs/{id}"),
@@ -209,7 +223,7 @@ ROUTES = [
 
 @pytest.mark.parametrize(("method", "template"), ROUTES)
 def test_errors_conform(check, sandbox, method, template):
-    """Errors 400, 401, 403 and 404 of every route with an id match the document."""
+    """Errors 400, 401, 403 and 404 of every route with an id match the contract."""
 
     def path(text):
         return re.sub(r"\{\w+\}", text, template)
@@ -233,5 +247,5 @@ def test_errors_conform(check, sandbox, method, template):
     ],
 )
 def test_bad_queries_conform(check, template, query):
-    """Errors 400 of the routes with query parameters match the document."""
+    """Errors 400 of the routes with query parameters match the contract."""
     check("GET", template, 400, params=query)

@@ -1,0 +1,1 @@
+"""The client against a third party's contract server, and the sandbox against a third party's fuzzer."""
