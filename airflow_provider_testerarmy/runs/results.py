@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TypeAlias
 
@@ -75,6 +76,33 @@ class Step:
     started: float | None = None
     ended: float | None = None
 
+    @property
+    def key(self) -> str:
+        """Which step it is, whatever its spaces, case and punctuation."""
+        return "".join(re.findall(r"\w+", self.title.casefold()))
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """What was tested on one night.
+
+    :param at: seconds since the epoch.
+    :param commit, address: empty if unknown.
+    :param usable: whether the address may still show the same product, so that a test can run there again.
+    """
+
+    at: int
+    commit: str = ""
+    address: str = ""
+    usable: bool = False
+
+    @property
+    def text(self) -> str:
+        """Its day in UTC, its commit and its address, as far as they are known."""
+        day = datetime.fromtimestamp(self.at, UTC).date().isoformat()
+        commit = f" on commit {self.commit[:7]}" if self.commit else ""
+        return f"{day}{commit}{f' at {self.address}' if self.address else ''}"
+
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
@@ -99,6 +127,7 @@ class RunResult:
     :param flaky: whether it passed, but not on the first attempt.
     :param video_url: its recording. Like the URLs of screenshots, it may be signed and expire.
     :param attempts: all runs of the test in the order of their rounds, this one included; empty if there is one.
+    :param owner: who repairs the test, as its test file says; empty if unknown.
     """
 
     run_id: RunId
@@ -121,6 +150,7 @@ class RunResult:
     flaky: bool = False
     video_url: str = ""
     attempts: tuple[Attempt, ...] = ()
+    owner: str = ""
 
     @property
     def finished(self) -> bool:

@@ -36,6 +36,10 @@ class Reply(Protocol[T_co]):
     def server_time(self) -> datetime | None:
         """The service's time when it sent the response, in whole seconds."""
 
+    @property
+    def requests_per_second(self) -> float | None:
+        """The rate that the service still allows; None if the response does not say."""
+
 
 class FaultKind(StrEnum):
     """The kind of a failed request, as far as the lifecycle has to distinguish it."""

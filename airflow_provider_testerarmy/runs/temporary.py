@@ -1,4 +1,4 @@
-"""Temporary targets: groups that exist only while they run the tests of a confirming round.
+"""Temporary targets: groups that exist only while they run the tests of a confirming round, or of a search.
 
 They are an optional part of the service port. A vendor without them implements :class:`RunService` alone.
 """
@@ -72,6 +72,12 @@ class TemporaryTargets(Protocol):
 
     def on_target(self, request: RunRequest, target: str) -> RunRequest:
         """The same request for another target."""
+
+    def on_deployment(self, request: RunRequest, address: str, commit: str) -> RunRequest | None:
+        """The same request for another address and commit; None if the request itself has no address.
+
+        :param commit: an empty text if it is unknown.
+        """
 
 
 def name_for(identity: str, nonce: str) -> str:

@@ -39,6 +39,7 @@ class Answered:
 
     value: Any
     server_time: datetime | None = None
+    requests_per_second: float | None = None
 
 
 class Port:
@@ -189,6 +190,28 @@ def page(*runs: RunResult, cursor: str = "", match: Match = Match.YES) -> Page:
 def submission(*run_ids: RunId) -> Submission:
     """An accepted submission."""
     return Submission(run_ids)
+
+
+class Claims:
+    """What other tasks have claimed, and what this one has.
+
+    :param others: by the number of the question from which on they are claimed.
+    """
+
+    def __init__(self, others=(), *, answers=True):
+        self._others = dict(others)
+        self._answers = answers
+        self.asked = 0
+        self.claimed = []
+
+    def of_others(self, run_ids):
+        self.asked += 1
+        if not self._answers:
+            return None
+        return frozenset(one for one in run_ids if self._others.get(one, 99) <= self.asked)
+
+    def claim(self, run_ids):
+        self.claimed.append(run_ids)
 
 
 class Notes:

@@ -53,7 +53,8 @@ def _fix_hashes() -> None:
 def _seeds(options: argparse.Namespace) -> int:
     began = time.monotonic()
     seeds = range(options.first, options.first + options.seeds)
-    tally = runner.run_many(seeds, options.jobs, options.plant, lambda found: len(found.failures) >= 20)
+    enough = 1 if options.plant else 20
+    tally = runner.run_many(seeds, options.jobs, options.plant, lambda found: len(found.failures) >= enough)
     print(f"{tally} ({time.monotonic() - began:.0f} s)")
     for seed, broken in tally.failures[:20]:
         print(f"  seed {seed}: {broken[0]}")

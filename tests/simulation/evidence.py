@@ -4,8 +4,10 @@ that a task instance had, when, and through whom."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from tests.simulation.database import TERMINAL, TaskInstance
+from tests.simulation.network import Sent
 from tests.simulation.vendor import Entry
 from tests.simulation.world import Outcome
 
@@ -13,6 +15,19 @@ from tests.simulation.world import Outcome
 MARGIN = 30.0
 #: Seconds for which a request may be on its way, and a new run may be missing from lists, to be found by the look.
 LOOKS = 40.0
+#: Seconds from the list of runs before a request to the request itself.
+LISTED = 5.0
+#: Seconds for an answer to a request to start runs. Until then, no other task takes its runs.
+PROMPT_ANSWER = 2.0
+
+
+def _task_of(peer: str) -> str:
+    """The name of the task whose try a process is; that of the process itself for any other."""
+    return peer.partition(" try ")[0]
+
+
+def _is_unsettled(sent: Sent) -> bool:
+    return sent.settled > sent.at + PROMPT_ANSWER
 
 
 class Evidence:
@@ -23,13 +38,53 @@ class Evidence:
         self.vendor = outcome.vendor
         self.changes = outcome.database.changes
         self.began = {worker.process.name: worker.began for worker in outcome.workers}
+        self._entries: dict[str, list[Entry]] = {task.name: [] for task in outcome.database.tasks}
+        for entry in self.vendor.log:
+            if entry.effect == "submitted":
+                owned = self._taken_by_twin(entry) or entry
+                self._entries[_task_of(owned.peer)].append(owned)
 
     def submissions(self, task: TaskInstance) -> list[Entry]:
-        return [
-            entry
-            for entry in self.vendor.log
-            if entry.effect == "submitted" and entry.peer.startswith(f"{task.name} try")
+        """What the service accepted of a task, oldest first."""
+        return self._entries[task.name]
+
+    def _taken_by_twin(self, entry: Entry) -> Entry | None:
+        """The submission as that of a twin which has its runs instead of those of its own request.
+
+        Nothing tells which of two equal requests has started a run, so they may change their runs. Neither of the
+        two has a prompt answer, only the twin has read the runs, and it had listed the runs before they began.
+        """
+        owner = _task_of(entry.peer)
+        readers = {
+            _task_of(peer)
+            for run_id in entry.run_ids
+            for peer in self.vendor.readers.get(run_id, ())
+            if " try " in peer
+        }
+        if owner in readers or len(readers) != 1 or not self._lost(entry.peer, entry.at):
+            return None
+        (reader,) = readers
+        twin = self.outcome.database.find(reader)
+        if not self._same_request(self.outcome.database.find(owner), twin):
+            return None
+        requests = [
+            sent
+            for sent in self.outcome.sent
+            if _task_of(sent.peer) == reader and sent.at <= entry.at + LISTED
         ]
+        lost = [sent for sent in requests if _is_unsettled(sent)]
+        return replace(entry, peer=lost[-1].peer) if lost else None
+
+    def _lost(self, peer: str, when: float) -> bool:
+        """Whether the last request that a process sent before a moment has no prompt answer."""
+        sent = [each for each in self.outcome.sent if each.peer == peer and each.at <= when]
+        return bool(sent) and _is_unsettled(sent[-1])
+
+    def _same_request(self, one: TaskInstance, other: TaskInstance) -> bool:
+        mine, yours = (
+            self.outcome.plan.tasks[self.outcome.database.tasks.index(task)] for task in (one, other)
+        )
+        return (mine.kind, mine.target, mine.address) == (yours.kind, yours.target, yours.address)
 
     def owner_of(self, run_id: str) -> TaskInstance | None:
         return next(

@@ -78,6 +78,9 @@ class _Judge(Evidence):
             if "active" in ends and self._is_late:
                 continue
             worth = {"errored", "cancelled", "unknown"}
+            # The verdict counts what a try has run before a confirming round, too.
+            rounds = [each for each in entries if planned.confirm and _is_round_before(each, before)]
+            ends |= worth & {self.ended_by(run_id, entry.at) for each in rounds for run_id in each.run_ids}
             if planned.retry_failed_tests or planned.confirm:
                 worth.add("failed")
             if not asked and not timed_out and not ends & worth:
@@ -163,6 +166,9 @@ class _Judge(Evidence):
         )
         if lost and (self._ambiguous or self._has_twin(task)):
             return True
+        # A record of the version before names no target, so nobody can look up a request whose worker was lost.
+        if killed and "upgrade" in incidents:
+            return True
         errors = [worker.error for worker in self.outcome.workers if worker.task is task]
         if errors[-1:] == ["SubmissionUnclear"]:
             # The task says which runs may be its own, and a person decides.
@@ -180,12 +186,13 @@ class _Judge(Evidence):
             if (change.task, change.state, change.cause) != (task.name, "success", "itself"):
                 continue
             since = max((when for when in clears if when <= change.at), default=-math.inf)
-            entries = [
+            sent = [
                 entry
                 for entry in self.submissions(task)
                 if since <= self.began[entry.peer] and entry.at <= change.at
-                if not self._is_stale(task, entry)
             ]
+            # What a paused try sent late counts only if a later try has found it and sent nothing of its own.
+            entries = [entry for entry in sent if not self._is_stale(task, entry)] or sent
             if planned.kind == "sensor":
                 run_ids = list(task.spec.parameters["run_ids"])
             else:
@@ -229,7 +236,10 @@ class _Judge(Evidence):
         errors = [worker.error for worker in self.outcome.workers if worker.task is task]
         if errors[-1:] == ["WaitTimedOut"] and self._is_silent(entries[-1].at + planned.timeout):
             return
-        if passed and in_time and errors[-1:] != ["SubmissionUnclear"]:
+        unclear = errors[-1:] == ["SubmissionUnclear"] and (
+            self._ambiguous or self._has_twin(task) or self._is_late
+        )
+        if passed and in_time and not unclear:
             yield Violation(
                 "never failed by a hiccup", task.name, f"its runs passed, it failed: {errors[-1:]}"
             )
@@ -271,7 +281,10 @@ class _Judge(Evidence):
         incidents = self.outcome.plan.incidents
         paused = sum(each.details["seconds"] for each in incidents if each.what == "pause_worker")
         for entry in self.submissions(task):
-            deadline = entry.at + planned.timeout + paused
+            # Without an answer, the task looks its run up. It pauses for up to 30 s between two lookups.
+            lost = [fault.until for fault in self.outcome.faults if fault.since <= entry.at <= fault.until]
+            answered = max((entry.at, *(until + MARGIN for until in lost)))
+            deadline = answered + planned.timeout + paused
             # A run that a later try found has a deadline from then on.
             if deadline < self.outcome.calm_since or not self._is_newest_try(task, entry):
                 continue
@@ -350,3 +363,8 @@ def _is_tolerable(incident: Incident) -> bool:
 def _limit(planned: PlannedTask) -> float:
     """Seconds after which a try times out."""
     return min(planned.timeout, planned.execution_timeout or planned.timeout)
+
+
+def _is_round_before(entry: Entry, later: Entry) -> bool:
+    """Whether one try has sent both, this one first."""
+    return entry.peer == later.peer and entry.at < later.at

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -52,6 +53,19 @@ class Fault:
         return True
 
 
+@dataclass(slots=True)
+class Sent:
+    """A request to start runs, for the judge.
+
+    :param peer: the process that has sent it.
+    :param settled: when its process learned that it was accepted, or that it never reached the service.
+    """
+
+    peer: str
+    at: float
+    settled: float = math.inf
+
+
 def kind_of(operation: Operation[Any]) -> str:
     """What kind of request an operation is."""
     if operation.method == "POST":
@@ -70,6 +84,8 @@ class Network:
         self.sent = 0
         #: When faults have struck.
         self.struck: list[float] = []
+        #: The requests to start runs.
+        self.submissions: list[Sent] = []
 
     def send(self, operation: Operation[Any], endpoint: Endpoint, done: Callable[[Any], None]) -> None:
         """Send a request; `done` gets a reply, or the error that the client would see."""
@@ -81,10 +97,15 @@ class Network:
         request = describe(operation, endpoint)
         limit = min(endpoint.timeouts.read, endpoint.timeouts.total)
         answered: list[Any] = []
+        sent = Sent(process.name, world.now)
+        if operation.method == "POST" and operation.path.endswith("/runs"):
+            self.submissions.append(sent)
 
         def answer(result: Any) -> None:
             if not answered:
                 answered.append(result)
+                accepted = isinstance(result, Reply) and result.status < 300
+                sent.settled = world.now if accepted or isinstance(result, NotSent) else math.inf
                 done(result)
 
         def serve() -> Reply:

@@ -94,6 +94,8 @@ class Vendor:
         self.keys = {KEY}
         self.log: list[Entry] = []
         self.group_log: list[GroupEntry] = []
+        #: Which peers have read each run by its id.
+        self.readers: dict[str, set[str]] = {}
         #: Seconds that lists lag behind, and that new runs stay hidden.
         self.list_lag = 0.0
         #: Seconds that new runs stay hidden, at least.
@@ -203,6 +205,7 @@ class Vendor:
         run, now = self.store.find_run(run_id), self.clock.time()
         if run.visible_from > now:
             raise ApiError(404, "NOT_FOUND", "not yet")
+        self.readers.setdefault(run_id, set()).add(self._peer)
         return Reply(200, render.run_bytes(run, now, ORIGIN), self._headers())
 
     def _list_runs(self, query: Any, body: Any) -> Reply:

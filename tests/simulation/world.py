@@ -15,7 +15,7 @@ from airflow_provider_testerarmy.sensors.testerarmy import TesterArmyRunSensor
 from tests.simulation.apiserver import ApiServer
 from tests.simulation.database import TERMINAL, DagRun, Database, TaskInstance, TaskSpec
 from tests.simulation.kernel import Process, World
-from tests.simulation.network import Fault, Network
+from tests.simulation.network import Fault, Network, Sent
 from tests.simulation.patches import installed
 from tests.simulation.plan import Incident, Plan, PlannedTask, id_of_group, id_of_test
 from tests.simulation.scheduler import Scheduler
@@ -50,6 +50,7 @@ class Outcome:
     triggerers: list[Triggerer]
     workers: list[Worker]
     faults: list[Fault]
+    sent: list[Sent]
     deeds: list[Deed] = field(default_factory=list)
     #: The time from which on nothing was out of order.
     calm_since: float = 0.0
@@ -73,7 +74,14 @@ class Simulation:
         for _ in range(plan.triggerers):
             self._new_triggerer()
         self.outcome = Outcome(
-            plan, world, self.vendor, self.database, self.triggerers, self.workers, self.network.faults
+            plan,
+            world,
+            self.vendor,
+            self.database,
+            self.triggerers,
+            self.workers,
+            self.network.faults,
+            self.network.submissions,
         )
         with installed(world, self.database, self.network):
             self._add_tasks()

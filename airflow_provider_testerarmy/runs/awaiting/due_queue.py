@@ -35,11 +35,12 @@ class DueQueue(Generic[ItemT]):
         number = next(self._numbers)
         self._times[item] = (when, number)
         heapq.heappush(self._heap, (when, number, item))
-        self._compact()
+        if len(self._heap) > 2 * len(self._times) + SLACK:
+            self._compact()
 
     def drop(self, item: ItemT) -> None:
         """Remove an item, if it is there."""
-        if self._times.pop(item, None) is not None:
+        if self._times.pop(item, None) is not None and len(self._heap) > 2 * len(self._times) + SLACK:
             self._compact()
 
     def first(self) -> tuple[float, ItemT] | None:
@@ -65,6 +66,5 @@ class DueQueue(Generic[ItemT]):
 
     def _compact(self) -> None:
         # A triggerer runs for weeks. A stale entry that is due in hours would keep its item in memory until then.
-        if len(self._heap) > 2 * len(self._times) + SLACK:
-            self._heap = [(when, number, item) for item, (when, number) in self._times.items()]
-            heapq.heapify(self._heap)
+        self._heap = [(when, number, item) for item, (when, number) in self._times.items()]
+        heapq.heapify(self._heap)

@@ -17,6 +17,8 @@ SLOWEST: Final = 0.5
 RECOVERY: Final = 0.01
 #: The rate in requests per second that takes the place of the full rate if there is no cap.
 UNCAPPED: Final = 20.0
+#: The rate in requests per second to which a service with much room raises a rate that grows.
+MOST: Final = 100.0
 #: Within this factor of the rate at which the last 429 came, the raise is multiplied by the second number.
 CAREFUL: Final = (0.75, 0.03)
 #: This much of a request counts as a whole one. Timers round, and waking up again for the rest would be wasteful.
@@ -72,10 +74,12 @@ class Rate:
     bursts of one second's worth of requests. A lower rate allows none, because bursts after a pause cause 429s.
 
     :param per_second: the full rate; None for no cap until the first 429.
+    :param grows: whether the full rate is raised while the service says that it has room.
     """
 
-    def __init__(self, per_second: float | None = None) -> None:
-        self._full = math.inf if per_second is None else per_second
+    def __init__(self, per_second: float | None = None, *, grows: bool = False) -> None:
+        self._least = self._full = math.inf if per_second is None else per_second
+        self._grows = grows
         self._current = self._full
         self._ceiling = 0.0
         self._saved = self._most()
@@ -114,6 +118,18 @@ class Rate:
         self._current = max(SLOWEST, SLOW_DOWN * self._ceiling)
         self._saved = 0.0
         self._refused_at = self._counted
+
+    def allowed(self, per_second: float | None) -> None:
+        """Record the rate that the service still allows, None if the response did not say.
+
+        A high rate raises the full rate, up to :data:`MOST`. A low one does not reduce it: a 429 does that.
+        """
+        if not self._grows:
+            return
+        full = max(self._least, min(MOST, SLOW_DOWN * (per_second or 0.0)))
+        if self._current == self._full or self._current > full:
+            self._current = full
+        self._full = full
 
     def accepted(self) -> None:
         """Record a successful request."""

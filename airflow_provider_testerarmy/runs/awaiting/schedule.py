@@ -62,6 +62,10 @@ class Watched:
     :param polled: when its last completed request was sent, whether it succeeded or failed.
     :param busy: whether a request for it is in flight, or a walk through the lists searches for it.
     :param stale: whether a waiter has left, so that ``since`` and ``interval`` must be computed again.
+    :param hinted: when a hint made its poll due; minus infinity if no hint waits for the result of a poll.
+    :param ignores_until: the time until which further hints have no effect.
+    :param again: whether it must be polled again as soon as the request in flight is answered.
+    :param plain: whether its interval is never stretched, because a hint about it was wrong.
     """
 
     run_id: RunId
@@ -72,6 +76,10 @@ class Watched:
     polled: float = -math.inf
     busy: bool = False
     stale: bool = False
+    hinted: float = -math.inf
+    ignores_until: float = -math.inf
+    again: bool = False
+    plain: bool = False
 
     @property
     def last_poll_due(self) -> bool:
@@ -103,11 +111,13 @@ class Schedule:
         #: The same runs, by the time from which they may be polled together with runs that are due.
         self._early: DueQueue[Watched] = DueQueue()
         self._ready: DueQueue[Watched] = DueQueue()
-        #: The ready runs that have not been polled yet, those with the newest waiter first.
-        self._unseen: DueQueue[Watched] = DueQueue()
+        #: The ready runs that go first: those that have not been polled yet, and those that a hint names. The
+        #: newest waiter or hint comes first.
+        self._first: DueQueue[Watched] = DueQueue()
         self._deadlines: DueQueue[Subscription] = DueQueue()
         self._turn = 0
         self._jitter = 0.0
+        self._stretch = 1.0
 
     # -- waiters
 
@@ -153,14 +163,41 @@ class Schedule:
 
     # -- due runs
 
-    def poll_again(self, watched: Watched, since: float, *, at_most: float = math.inf) -> None:
-        """Schedule the next poll of a run one interval after ``since``, but at most ``at_most`` seconds after it.
+    def poll_again(self, watched: Watched, since: float, *, at_most: float | None = None) -> None:
+        """Schedule the next poll of a run one interval after ``since``.
 
         If a deadline passed while the request was in flight, the next poll is due immediately: a waiter is owed
-        one that starts after its deadline.
+        one that starts after its deadline. The same applies to a hint.
+
+        :param at_most: after a fault, the maximum of seconds; the interval is not stretched then.
         """
-        pause = min(watched.pause(since, self._jitter), at_most)
-        self._plan(watched, since if watched.last_poll_due else since + pause)
+        usual = watched.pause(since, self._jitter)
+        pause = usual * self._factor(watched) if at_most is None else min(usual, at_most)
+        soon, watched.again = watched.last_poll_due or (watched.again and at_most is None), False
+        self._plan(watched, since if soon else since + pause)
+
+    def _factor(self, watched: Watched) -> float:
+        return 1.0 if watched.plain else self._stretch
+
+    def _pause(self, watched: Watched, since: float) -> float:
+        return watched.pause(since, self._jitter) * self._factor(watched)
+
+    def hasten(self, watched: Watched, now: float) -> None:
+        """Make the next poll of a run due now, before other runs; if a request is in flight, after its answer."""
+        if watched.busy:
+            watched.again = True
+        elif watched in self._agenda:
+            self._plan(watched, min(watched.due, now))
+        elif watched in self._ready:
+            self._first.put(watched, -now)
+
+    def set_stretch(self, factor: float) -> None:
+        """Multiply the intervals by a factor; if it shrinks, earlier plans are corrected."""
+        shrinks, self._stretch = factor < self._stretch, factor
+        for watched in list(self._agenda) if shrinks else ():
+            due = watched.polled + self._pause(watched, watched.polled)
+            if -math.inf < due < watched.due:
+                self._plan(watched, due)
 
     def gather(self, now: float) -> None:
         """Make the due runs ready, and those that may be polled together with them."""
@@ -172,7 +209,7 @@ class Schedule:
             watched = self._early.pop()[1]
             self._agenda.drop(watched)
             if watched.stale and not watched.last_poll_due:
-                due = watched.polled + watched.pause(watched.polled, self._jitter)
+                due = watched.polled + self._pause(watched, watched.polled)
                 if due > now:
                     self._plan(watched, due)
                     continue
@@ -184,8 +221,8 @@ class Schedule:
         self._agenda.drop(watched)
         self._early.drop(watched)
         self._ready.put(watched, watched.due)
-        if watched.polled == -math.inf:
-            self._unseen.put(watched, -watched.since)
+        if watched.hinted > -math.inf or watched.polled == -math.inf:
+            self._first.put(watched, -max(watched.hinted, watched.since))
 
     @property
     def ready(self) -> Mapping[RunId, Watched]:
@@ -203,14 +240,14 @@ class Schedule:
             self.runs[run_id].busy = True
 
     def pick(self, room: int) -> list[Watched]:
-        """The runs to poll now: those that have not been polled yet, otherwise the longest overdue ones.
+        """The runs to poll now: those that go first, otherwise the longest overdue ones.
 
         Of four polls, at most three go to the former, so that a stream of new runs does not starve the others.
         """
         picked: list[Watched] = []
         while self._ready and len(picked) < room:
             self._turn = (self._turn + 1) % OVERDUE_TURN
-            queue = self._unseen if self._turn and self._unseen else self._ready
+            queue = self._first if self._turn and self._first else self._ready
             watched = queue.pop()[1]
             self._take(watched)
             watched.busy = True
@@ -224,7 +261,7 @@ class Schedule:
 
     def _take(self, watched: Watched) -> None:
         self._ready.drop(watched)
-        self._unseen.drop(watched)
+        self._first.drop(watched)
 
     def _plan(self, watched: Watched, due: float) -> None:
         watched.due, watched.busy = due, False

@@ -33,8 +33,10 @@ class Waited:
 
     :param results: the latest result of each run, finished or not.
     :param message: what went wrong; empty if all runs finished.
+    :param retry_after: the seconds for which the service wants no request; None if it did not say.
     """
 
     end: WaitEnd
     results: Mapping[RunId, RunResult]
     message: str = ""
+    retry_after: float | None = None

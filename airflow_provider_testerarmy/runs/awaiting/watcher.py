@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Awaitable, Callable, Iterable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from contextlib import asynccontextmanager, suppress
 from contextvars import Context, copy_context
 from dataclasses import dataclass
 from typing import Any, Final
@@ -42,7 +42,7 @@ class _Waiter:
 
 
 class Watcher:
-    """Polls runs for any number of waiters with one client, until the last waiter leaves.
+    """Polls runs for any number of waiters with one client, until the last waiter or guest leaves.
 
     It belongs to the event loop in which it is first used.
 
@@ -50,6 +50,7 @@ class Watcher:
     :param put: sends a request; raises ``ServiceFault``.
     :param close: closes the client; called once, after the last waiter has left.
     :param per_second: the maximum of requests per second; None for no cap.
+    :param grows: whether it goes faster while the service says that it has room.
     :param clock: the wall clock in seconds since the epoch, used only for deadlines.
     :param monotonic: a monotonic clock in seconds, used for everything else.
     :param held_until: the time until which an earlier ``Retry-After`` holds, in monotonic seconds.
@@ -62,17 +63,22 @@ class Watcher:
         close: Callable[[], Awaitable[None]],
         *,
         per_second: float | None = None,
+        grows: bool = False,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
         held_until: float = -math.inf,
+        lag: Callable[[float], None] = lambda _seconds: None,
     ) -> None:
         self._service = service
         self._put = put
         self._close = close
         self._clock = clock
         self._monotonic = monotonic
-        self._watch = Watchlist(service, rate=Rate(per_second), held_until=held_until)
+        self._lag = lag
+        self._rate = Rate(per_second, grows=grows)
+        self._watch = Watchlist(service, rate=self._rate, held_until=held_until)
         self._waiters: dict[Subscription, _Waiter] = {}
+        self._guests = 0
         self._unreported: dict[Subscription, None] = {}
         self._swept_at = -math.inf
         self._wake = asyncio.Event()
@@ -85,10 +91,28 @@ class Watcher:
         """The time until which ``Retry-After`` forbids requests, in monotonic seconds; also for later watchers."""
         return self._watch.held_until
 
-    async def wait(self, run_ids: Iterable[RunId], pace: Pace, report: Callable[[str], None]) -> Waited:
+    def hear(self, keys: Collection[str], scope: str) -> None:
+        """Take hints that runs have ended; see :func:`.hints.hint_key`.
+
+        :param scope: the connection; from the first call on, ends without a hint count as missing ones.
+        """
+        self._watch.hints.scope = scope
+        if keys:
+            self._watch.hints.receive(keys, self._monotonic())
+            self._wake.set()
+
+    def stop_hearing(self) -> None:
+        """Poll at the usual interval, because hints cannot be received."""
+        self._watch.hints.stop()
+        self._wake.set()
+
+    async def wait(
+        self, run_ids: Sequence[RunId], pace: Pace, report: Callable[[str], None], batch_id: str = ""
+    ) -> Waited:
         """Wait until every run is finished, or until the wait fails; see :class:`WaitEnd`.
 
         :param report: receives one line per change of progress.
+        :param batch_id: the batch of the runs; a hint may name it instead of them.
         :return: why the wait ended; its results have the outcomes, but no details.
         :raises WatcherClosed: if the watcher has ended, before or during the wait.
         :raises Exception: any error of the poller or of ``report``.
@@ -96,6 +120,7 @@ class Watcher:
         if self.closed:
             raise WatcherClosed
         mine = self._watch.subscribe(run_ids, pace, self._monotonic())
+        self._watch.hints.group(batch_id, mine.active)
         future: asyncio.Future[Waited] = asyncio.get_running_loop().create_future()
         reporter = ProgressReporter(self._service.vendor, self._watch, mine, report)
         self._waiters[mine] = _Waiter(future, reporter, copy_context())
@@ -111,8 +136,41 @@ class Watcher:
             self._watch.drop(mine)
             del self._waiters[mine]
             self._unreported.pop(mine, None)
-            if not self._waiters:
-                await self._end()
+            await self._end_unless_used()
+
+    @asynccontextmanager
+    async def visit(self) -> AsyncIterator[Callable[[Ask[Any]], Awaitable[Reply[Any]]]]:
+        """Send other requests with this client, and within its rate limit and back-off.
+
+        :return: a function that sends a request; raises ``ServiceFault``, or ``WatcherClosed`` after the end.
+        :raises WatcherClosed: if the watcher has ended.
+        """
+        if self.closed:
+            raise WatcherClosed
+        self._guests += 1
+        try:
+            yield self._put_for_guest
+        finally:
+            self._guests -= 1
+            await self._end_unless_used()
+
+    async def _put_for_guest(self, question: Ask[Any]) -> Reply[Any]:
+        while not self.closed and (seconds := self._watch.admit(self._monotonic())):  # noqa: ASYNC110
+            await asyncio.sleep(min(seconds, SLEEP[1]))
+        if self.closed:
+            raise WatcherClosed
+        asked = self._monotonic()
+        try:
+            reply = await self._send(question)
+        except ServiceFault as fault:
+            self._watch.guest_failed(fault, asked, self._monotonic())
+            raise
+        self._watch.guest_answered()
+        return reply
+
+    async def _end_unless_used(self) -> None:
+        if not self._waiters and not self._guests:
+            await self._end()
 
     async def _end(self) -> None:
         if self.closed and self._poller is None:
@@ -159,18 +217,27 @@ class Watcher:
             await asyncio.gather(*asking, return_exceptions=True)
 
     async def _ask(self, question: Question) -> None:
+        if question.late is not None:
+            self._lag(question.late)
         try:
-            reply = await self._put(question.ask)
+            reply = await self._send(question.ask)
         except ServiceFault as fault:
             self._watch.failed(question, fault, self._monotonic())
-        except (ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError) as error:
-            # A response that breaks the parser in an unexpected way must not end the waits of all other tasks.
-            odd = ServiceFault(FaultKind.TRANSIENT, f"the response cannot be read ({type(error).__name__})")
-            self._watch.failed(question, odd, self._monotonic())
         else:
             self._watch.answered(question, reply.value, self._monotonic())
         finally:
             self._wake.set()
+
+    async def _send(self, ask: Ask[Any]) -> Reply[Any]:
+        try:
+            reply = await self._put(ask)
+        except (ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError) as error:
+            # A response that breaks the parser in an unexpected way must not end the waits of all other tasks.
+            raise ServiceFault(
+                FaultKind.TRANSIENT, f"the response cannot be read ({type(error).__name__})"
+            ) from error
+        self._rate.allowed(reply.requests_per_second)
+        return reply
 
     async def _sleep(self, *, room: bool) -> None:
         """Sleep until a request is due, a response has arrived, or a waiter joins."""

@@ -11,16 +11,17 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any, Final
 
 from airflow_provider_testerarmy.runs.awaiting.health import NOT_FOUND_INTERVAL, RECHECK_KEY_AFTER, Health
+from airflow_provider_testerarmy.runs.awaiting.hints import Hints
 from airflow_provider_testerarmy.runs.awaiting.list_state import Lists
 from airflow_provider_testerarmy.runs.awaiting.pace import Pace, Rate
+from airflow_provider_testerarmy.runs.awaiting.question import Question
 from airflow_provider_testerarmy.runs.awaiting.schedule import Schedule, Subscription, Watched
 from airflow_provider_testerarmy.runs.awaiting.wait_end import Waited, WaitEnd
 from airflow_provider_testerarmy.runs.results import Outcome, RunId, RunResult
-from airflow_provider_testerarmy.runs.service import Ask, FaultKind, RunService, ServiceFault
+from airflow_provider_testerarmy.runs.service import FaultKind, RunService, ServiceFault
 from airflow_provider_testerarmy.runs.text import name_runs, one_line
 
 __all__ = ["LAST_POLL_WITHIN", "WIDTH", "Question", "Subscription", "WaitEnd", "Waited", "Watchlist"]
@@ -37,19 +38,8 @@ LAST_POLLS: Final = 2
 LAST_POLL_AGAIN: Final = 1.0
 #: The maximum of seconds until a run is polled again after a fault, by the kind of the fault.
 SOON: Final = {FaultKind.DENIED: RECHECK_KEY_AFTER, FaultKind.NOT_FOUND: NOT_FOUND_INTERVAL}
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """A due request: for one run, or for a page of a list.
-
-    :param run_id: the run; None for a list.
-    :param asked: when the watchlist returned it, in monotonic seconds.
-    """
-
-    ask: Ask[Any]
-    run_id: RunId | None = None
-    asked: float = math.inf
+#: The minimum of seconds before a guest's request that was not admitted is tried again.
+GUEST_PAUSE: Final = 0.01
 
 
 class Watchlist:
@@ -74,6 +64,8 @@ class Watchlist:
         self._put = service.fetch if whole else service.fetch_state
         self._rate = rate or Rate()
         self._schedule = Schedule()
+        #: Takes hints that runs have ended.
+        self.hints = Hints(self._schedule)
         self._health = Health(held_until)
         self._lists = Lists(service, whole=whole)
         self._changed: dict[Subscription, None] = {}
@@ -124,6 +116,7 @@ class Watchlist:
         :param room: the maximum number of requests to return.
         """
         self._meet_deadlines(now)
+        self.hints.release(now, self._health.runs)
         self._schedule.gather(now)
         if self._health.denied or now < self._health.on_hold_until():
             return []
@@ -149,7 +142,8 @@ class Watchlist:
         asking = []
         for watched in self._schedule.pick(room):
             try:
-                asking.append(Question(self._put(watched.run_id), watched.run_id, now))
+                late = max(0.0, now - watched.due) if math.isfinite(watched.due) else None
+                asking.append(Question(self._put(watched.run_id), watched.run_id, now, late))
             except (ValueError, TypeError) as error:
                 # The id is invalid, so no request can be built from it. Only its own waiters fail.
                 self._give_up(watched, f"{name_runs([watched.run_id])} cannot exist: {error}")
@@ -165,7 +159,7 @@ class Watchlist:
         """Seconds until a request is due or a deadline passes; infinite if neither will happen."""
         if self._health.denied:
             return math.inf
-        when = self._schedule.next_due()
+        when = min(self._schedule.next_due(), self.hints.next_release(now))
         if self._under_way >= self._most():
             when = math.inf
         elif self._schedule.count_ready() or self._lists.wants_page:
@@ -186,6 +180,32 @@ class Watchlist:
         """After a walk through the lists, fetch the missing runs individually."""
         for run_id in self._lists.over():
             self._schedule.make_ready(self._schedule.runs[run_id])
+
+    # -- guests: requests of others that share the connection
+
+    def admit(self, now: float) -> float:
+        """Seconds until a guest may send a request; 0 if it may now, and then it counts as sent.
+
+        :raises ServiceFault: if the key is rejected.
+        """
+        if self._health.denied:
+            raise self._health.denied
+        when = max(self._health.on_hold_until(), self._rate.ready_at(now))
+        if when <= now and self._rate.take(now, 1):
+            return 0.0
+        return max(when - now, GUEST_PAUSE)
+
+    def guest_answered(self) -> None:
+        """Record a successful request of a guest."""
+        self._health.record_success()
+        self._rate.accepted()
+
+    def guest_failed(self, fault: ServiceFault, asked: float, now: float) -> None:
+        """Record a fault that concerns the connection. A rejected key does not end the waits of others."""
+        if fault.kind in (FaultKind.TRANSIENT, FaultKind.RATE_LIMITED):
+            self._health.record_fault(fault, None, asked, now, 0.0)
+        if fault.kind is FaultKind.RATE_LIMITED:
+            self._rate.refused(asked)
 
     # -- results
 
@@ -258,6 +278,8 @@ class Watchlist:
         :param since: when the interval until the next poll begins.
         """
         watched = self._schedule.runs[run_id]
+        first = not any(run_id in one.results for one in watched.waiters)
+        self.hints.saw(watched, asked, since, finished=run.finished, first=first)
         watched.polled = asked
         troubled = self._health.recovered(run_id)
         for subscription in watched.waiters:
@@ -357,7 +379,8 @@ class Watchlist:
         fault = self.fault_of(subscription)
         why = f": {fault.message}" if fault else ""
         message = f"no successful request for {name_runs(silent)} in {subscription.pace.max_outage:g} s{why}"
-        return Waited(WaitEnd.UNAVAILABLE, subscription.results, message)
+        held = self._health.held_until - now
+        return Waited(WaitEnd.UNAVAILABLE, subscription.results, message, held if held > 0 else None)
 
     def _silent(self, subscription: Subscription, now: float) -> list[RunId]:
         """Its active runs without a successful request for longer than ``max_outage``."""

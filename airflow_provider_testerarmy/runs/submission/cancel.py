@@ -50,7 +50,8 @@ def cancel(
         report(f"{service.vendor} cannot cancel runs. {name_runs(wanted)} may continue to the end.")
         return StopResult.RUNNING
     if submission.batch_id and (yield from _cancelled(service.cancel_batch(submission.batch_id))) is None:
-        report(f"Cancelled batch {submission.batch_id} ({plural(len(wanted), 'run')}).")
+        what = f"batch {submission.batch_id} ({plural(len(wanted), 'run')})"
+        report(f"Cancelled {what}. Runs that had finished keep their results.")
         return StopResult.STOPPED
     left = yield from _cancel_each(service, wanted)
     if not left:

@@ -80,22 +80,32 @@ def decide(
         # A try that ends has just written the record, so its generation and its request are current.
         kept = follows and ending not in _STOPS
         return Action.KEEP if kept else Action.STOP
-    # A concluded record was not followed by a retry, so this try can only come from a clear. The numbers of the
-    # generation alone do not always show that; see `Generation`.
-    another = not record.asked.same_runs(asked) or not record.generation.same(generation)
-    if another or (record.stage is Stage.CONCLUDED and not _verdict_was_lost(record, generation)):
+    if not record.asked.same_runs(asked) or not is_retry(record, generation):
         return Action.REPLACE
     return Action.LOOK if record.unknown else Action.KEEP
 
 
-def _verdict_was_lost(record: Record, generation: Generation) -> bool:
-    """Whether the worker was lost after its final verdict, before it could report the task's state to Airflow.
+def is_retry(record: Record, generation: Generation) -> bool:
+    """Whether a try that begins is a retry of the record's tries, and not the first one after a clear.
 
-    If the DAG run counts its clears, the same generation means a retry. The task then judges its runs again instead
-    of starting new ones. Airflow 3.3 does not count a clear with ``reset_dag_runs=False``, but that clear changes
-    ``max_tries`` (``clear_task_instances``).
+    :param generation: the generation of the try.
     """
-    return record.judged and record.generation.counts_clears and generation.counts_clears
+    # A concluded record was not followed by a retry, so this try can only come from a clear. The numbers of the
+    # generation alone do not always show that; see `Generation`.
+    if not record.generation.same(generation):
+        return False
+    return record.stage is not Stage.CONCLUDED or _was_not_reported(record, generation)
+
+
+def _was_not_reported(record: Record, generation: Generation) -> bool:
+    """Whether the worker was lost after it concluded, before it could report the task's state to Airflow.
+
+    If the DAG run counts its clears, the same generation means a retry. The task then judges its runs again, or
+    looks up its unclear request again, instead of starting new runs. Airflow 3.3 does not count a clear with
+    ``reset_dag_runs=False``, but that clear changes ``max_tries`` (``clear_task_instances``).
+    """
+    final = record.judged or record.unknown
+    return final and record.generation.counts_clears and generation.counts_clears
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +124,7 @@ _ASKED: Final = Asked("hook", "conn", "test", "t", "body")
 _GENERATION: Final = Generation(2, 2, 0)
 _STARTED: Final = Part(RunRequest("test", "t"), PartState.STARTED, submission=Submission(("run",)))
 _ENDED: Final = replace(_STARTED, state=PartState.ENDED)
+_UNCLEAR: Final = Part(RunRequest("test", "t"), PartState.UNCLEAR)
 _SENDING: Final = Part(RunRequest("test", "t"), PartState.SENDING)
 
 _RECORDS: Final = {
@@ -122,6 +133,7 @@ _RECORDS: Final = {
     "to run again": (_STARTED, Stage.AGAIN),
     "concluded": (_STARTED, Stage.CONCLUDED),
     "judged": (_ENDED, Stage.CONCLUDED),
+    "concluded, of unknown effect": (_UNCLEAR, Stage.CONCLUDED),
 }
 _WANTED: Final = {
     "same": _ASKED,
@@ -146,8 +158,10 @@ def table() -> Iterator[Row]:
         stored = Record(_ASKED, _GENERATION, {"run": part}, stage)
         yield Row(record, asked, generation, "begins", "", decide(stored, wanted, number))
     older = replace(_GENERATION, clear_number=UNKNOWN)
-    judged = Record(_ASKED, older, {"run": _ENDED}, Stage.CONCLUDED)
-    yield Row("judged", "same", "clears not counted", "begins", "", decide(judged, _ASKED, older))
+    for name in ("judged", "concluded, of unknown effect"):
+        part, stage = _RECORDS[name]
+        concluded = Record(_ASKED, older, {"run": part}, stage)
+        yield Row(name, "same", "clears not counted", "begins", "", decide(concluded, _ASKED, older))
     stored = Record(_ASKED, _GENERATION, {"run": _STARTED})
     foreign = decide(stored, _ASKED, _GENERATION, believed=False)
     yield Row("not this task's", "any", "any", "begins or ends", "", foreign)

@@ -6,8 +6,8 @@ A new run that differs from the request is neither adopted nor ignored: it makes
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -59,6 +59,7 @@ class _Search:
     :param first_seen: when each run was first seen, in seconds since the epoch.
     :param matching: new runs that match the request.
     :param doubtful: new runs of the same target that differ from the request.
+    :param contested: whether another task claimed the run at the same time, or Airflow did not tell.
     """
 
     expected: frozenset[str] | None
@@ -67,6 +68,7 @@ class _Search:
     first_seen: dict[RunId, float] = field(default_factory=dict)
     matching: list[RunResult] = field(default_factory=list)
     doubtful: list[RunResult] = field(default_factory=list)
+    contested: bool = False
 
 
 def find(setting: Setting, intent: Intent, looks: Iterable[float] = BRIEF_LOOKS) -> Flow[Submitted | None]:
@@ -106,7 +108,7 @@ def look_up(
     looks = tuple(looks)
     # A task that is being stopped has less time than UNCLAIMED_FOR for all of its reads.
     search = _Search(expected, scope.companions, min(UNCLAIMED_FOR, sum(looks[1:])))
-    for seconds in looks:
+    for seconds in _reads(setting, search, looks):
         yield from pause(seconds)
         seen = yield from with_retries(setting, lambda: _new_runs(setting, scope, intent))
         if isinstance(seen, ServiceFault):
@@ -124,14 +126,21 @@ def look_up(
         settled = reconcile(search.matching, expected, scope.companions)
         if settled and (settled.submission is None or (yield from _is_ours(setting, search, settled))):
             return settled
-    return _last_word(setting, search, named)
+    return (yield from _last_word(setting, search, named))
 
 
-def _last_word(setting: Setting, search: _Search, named: tuple[RunId, ...]) -> Submitted | None:
+def _reads(setting: Setting, search: _Search, looks: tuple[float, ...]) -> Iterator[float]:
+    """Seconds before each read of the list; one more read follows if a new run was seen too late to adopt it."""
+    yield from looks
+    if setting.claims is not None and search.matching and sum(looks) > UNCLAIMED_FOR:
+        yield UNCLAIMED_FOR
+
+
+def _last_word(setting: Setting, search: _Search, named: tuple[RunId, ...]) -> Flow[Submitted | None]:
     """The result after the last read of the list."""
     # A companion that is still missing by now was not started.
-    settled = reconcile(search.matching, search.expected)
-    if settled and (settled.submission is None or _unclaimed(setting, search, settled.submission)):
+    settled = None if search.contested else reconcile(search.matching, search.expected)
+    if settled and (settled.submission is None or (yield from _is_ours(setting, search, settled))):
         return settled
     if search.matching and search.expected is not None:
         return _unclear("only some of its runs were found", _ids(search.matching))
@@ -189,7 +198,8 @@ def _is_ours(setting: Setting, search: _Search, settled: Submitted) -> Flow[bool
         return False
     setting.claims.claim(submission.run_ids)
     yield from pause(min(CLAIM_SETTLES, search.unclaimed_for))
-    return setting.claims.of_others(submission.run_ids) == frozenset()
+    search.contested = setting.claims.of_others(submission.run_ids) != frozenset()
+    return not search.contested
 
 
 def _unclaimed(setting: Setting, search: _Search, submission: Submission) -> bool:
@@ -213,7 +223,8 @@ def _unclear(why: str, candidates: tuple[RunId, ...] = (), *, look_again: bool =
 
 def _no_look(fault: ServiceFault) -> Submitted:
     transient = fault.kind in (FaultKind.TRANSIENT, FaultKind.RATE_LIMITED)
-    return _unclear(f"what was started could not be looked up: {fault.message}", look_again=transient)
+    ended = _unclear(f"what was started could not be looked up: {fault.message}", look_again=transient)
+    return replace(ended, retry_after=fault.retry_after)
 
 
 def expected_tests(setting: Setting, scope: Scope) -> Flow[frozenset[str] | ServiceFault | None]:

@@ -14,7 +14,9 @@ from typing import Final
 
 from airflow_provider_testerarmy.runs.results import Outcome, RunId
 from airflow_provider_testerarmy.runs.service import RunRequest, Submission
+from airflow_provider_testerarmy.runs.submission.answer import Answer
 from airflow_provider_testerarmy.runs.submission.asked import Asked, Generation
+from airflow_provider_testerarmy.runs.submission.search import Search
 from airflow_provider_testerarmy.runs.temporary import TemporaryTarget
 
 #: The key of the record in the task state store.
@@ -26,7 +28,7 @@ class Stage(StrEnum):
 
     ``OPEN``: its runs may be active. ``AGAIN``: its round is closed, and the next try starts another one.
     ``CONCLUDED``: no retry should follow, so a later try comes from a user's clear, or from a worker that was lost
-    before it reported the verdict; see :attr:`Record.judged`.
+    before it reported how the task ended; see :attr:`Record.judged` and :attr:`Record.unknown`.
     """
 
     OPEN = "open"
@@ -136,6 +138,15 @@ class Record:
     :param confirming: for each confirming round of this try, the tests whose failures it confirms. The last is this
         round. The others, and the round before them, are the last of ``rounds``.
     :param temporary: a temporary target that has to be deleted at the end of the try.
+    :param search: the bisecting search of this try, while it runs and after it.
+    :param held: while a search runs, the parts of the round that the verdict judges. All of their runs have ended,
+        and ``carried`` has them.
+    :param inherited: passed runs from before a clear that runs only what had not passed; see ``rerun.py``.
+    :param answers: what people have decided about the rounds of this generation.
+    :param chosen: the JSON of what a decorated function has returned, empty for a task without one. A later try
+        uses it again, because the function may return something else then.
+    :param taken: the runs that another task has started for this task, and that it has taken, in this or an earlier
+        generation.
     """
 
     asked: Asked
@@ -150,6 +161,33 @@ class Record:
     leftovers: tuple[Part, ...] = ()
     confirming: tuple[tuple[str, ...], ...] = ()
     temporary: TemporaryTarget | None = None
+    search: Search | None = None
+    held: Mapping[str, Part] = field(default_factory=dict)
+
+    @property
+    def searching(self) -> bool:
+        """Whether this round is one of a bisecting search."""
+        return bool(self.held)
+
+    @property
+    def base(self) -> Record:
+        """The record as the verdict needs it, without the round of a search."""
+        if not self.held:
+            return self
+        before = replace(self, parts=self.held, held={})
+        own = frozenset(before.run_ids)
+        return replace(before, carried=tuple(run_id for run_id in self.carried if run_id not in own))
+
+    inherited: tuple[RunId, ...] = ()
+    answers: tuple[Answer, ...] = ()
+    chosen: str = ""
+    taken: tuple[RunId, ...] = ()
+
+    @property
+    def answer(self) -> Answer | None:
+        """What a person has decided about this round; None if nobody has."""
+        last = self.answers[-1] if self.answers else None
+        return last if last is not None and last.rounds == len(self.rounds) else None
 
     def with_part(self, name: str, part: Part) -> Record:
         """A copy of the record with one part replaced."""
@@ -194,9 +232,11 @@ class Record:
     @property
     def all_run_ids(self) -> tuple[RunId, ...]:
         """The run ids of all rounds and of unsettled parts of earlier generations."""
-        left = [part.submission.run_ids for part in self.leftovers if part.submission]
+        others = (*self.leftovers, *self.held.values())
+        left = [part.submission.run_ids for part in others if part.submission]
         before = [entry.run_id for entries in self.rounds for entry in entries]
-        return tuple(dict.fromkeys([*self.run_ids, *before, *(one for ids in left for one in ids)]))
+        tried = [trial.run_id for trial in self.search.trials if trial.run_id != ""] if self.search else []
+        return tuple(dict.fromkeys([*self.run_ids, *before, *(one for ids in left for one in ids), *tried]))
 
 
 class RecordUnreadable(Exception):

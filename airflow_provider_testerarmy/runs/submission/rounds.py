@@ -57,7 +57,9 @@ def next_round(
         the service cannot run these tests on their own, everything runs again.
     :param same_gate: whether the current gate is the one by which the earlier rounds were judged.
     """
-    fresh = replace(record, parts={}, stage=Stage.OPEN, deadline=None, again=(), carried=(), confirming=())
+    fresh = replace(
+        record, parts={}, stage=Stage.OPEN, deadline=None, again=(), carried=(), confirming=(), search=None
+    )
     latest = _latest(record)
     again = tuple(test_id for test_id, entry in latest.items() if entry.blocks)
     known = bool(again) and all(latest) and len(again) <= MAX_SINGLE
@@ -83,7 +85,7 @@ def request_of(
         return whole
     if part.request is not None and temporary and part.request.target == temporary:
         # The record may not have the whole body of its request, which is that of the whole target.
-        return replace(whole, target=temporary)
+        return replace(whole, kind=part.request.kind, target=temporary)
     if part.request is not None:
         return part.request
     # Records of version 1 have only the name of the part, which ends with the test's id.
@@ -127,6 +129,18 @@ def removed_tests(record: Record) -> frozenset[str]:
     """The tests of this round that the service no longer has."""
     refused = [part.request for part in record.parts.values() if part.state is PartState.REFUSED]
     return frozenset(request.target for request in refused if request) & frozenset(record.again)
+
+
+def failed_before(results: Iterable[RunResult], record: Record, blocks: Callable[[RunResult], bool]) -> bool:
+    """Whether every test that fails the gate has failed in an earlier round too; False in the first round.
+
+    :param blocks: whether a run counts against the gate.
+    """
+    earlier = {
+        entry.test_id for entries in record.rounds for entry in entries if entry.outcome is Outcome.FAILED
+    }
+    failed = [run.test_id for run in results if run.outcome is Outcome.FAILED and blocks(run)]
+    return bool(record.rounds) and earlier.issuperset(failed)
 
 
 def with_rounds(results: Iterable[RunResult], record: Record) -> list[RunResult]:

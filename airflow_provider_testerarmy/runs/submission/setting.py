@@ -93,6 +93,7 @@ class Submitted:
     :param look_again: whether it is unclear only because the lookup failed, so that a later lookup may succeed.
     :param title: the title of the target, if known.
     :param gone: whether it was refused because the target does not exist.
+    :param retry_after: the seconds for which the service wants no request; None if it did not say.
     """
 
     end: SubmitEnd
@@ -102,6 +103,7 @@ class Submitted:
     look_again: bool = False
     title: str = ""
     gone: bool = False
+    retry_after: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +151,8 @@ def not_started(fault: ServiceFault) -> Submitted:
         return Submitted(SubmitEnd.DENIED, message=fault.message)
     transient = fault.kind in (FaultKind.TRANSIENT, FaultKind.RATE_LIMITED)
     end = SubmitEnd.UNAVAILABLE if transient else SubmitEnd.REFUSED
-    return Submitted(end, message=fault.message, gone=fault.kind is FaultKind.NOT_FOUND)
+    gone = fault.kind is FaultKind.NOT_FOUND
+    return Submitted(end, message=fault.message, gone=gone, retry_after=fault.retry_after)
 
 
 def _is_final(fault: ServiceFault) -> bool:

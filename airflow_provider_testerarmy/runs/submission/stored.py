@@ -13,6 +13,8 @@ from typing import Any, Final
 from airflow_provider_testerarmy.runs.results import Outcome, RunId
 from airflow_provider_testerarmy.runs.run_id_codec import pack, unpack
 from airflow_provider_testerarmy.runs.service import RunRequest, Submission
+from airflow_provider_testerarmy.runs.submission import search
+from airflow_provider_testerarmy.runs.submission.answer import Answer
 from airflow_provider_testerarmy.runs.submission.asked import Asked, Generation, without_secrets
 from airflow_provider_testerarmy.runs.submission.record import (
     Entry,
@@ -53,9 +55,26 @@ def to_json(record: Record) -> dict[str, Any]:
     # A version that does not know confirming rounds takes such a round for one that repeats failed tests.
     if record.confirming:
         data["confirming"] = [pack(tests) for tests in record.confirming]
+    # A version that does not know inherited passes counts them like those of an earlier round.
+    if record.inherited:
+        data["inherited"] = pack(record.inherited)
+    # A version that does not know answers asks again.
+    if record.answers:
+        data["answers"] = [answer.to_json() for answer in record.answers]
+    # A version that does not know decorated functions has no such tasks.
+    if record.chosen:
+        data["chosen"] = record.chosen
+    # A version that does not know runs of other tasks has no operator that takes them.
+    if record.taken:
+        data["taken"] = pack(record.taken)
     # A version that does not know temporary targets ignores this field, and leaves the target.
     if record.temporary is not None:
         data["temporary"] = asdict(record.temporary)
+    # A version that does not know searches judges the carried runs, which include the failures, beside its own.
+    if record.search is not None:
+        data["search"] = search.to_json(record.search)
+    if record.held:
+        data["held"] = {name: _part_to_json(part) for name, part in record.held.items()}
     return data
 
 
@@ -162,6 +181,12 @@ def _read(data: Mapping[str, Any]) -> Record:
         tuple(_part_from_json(part) for part in data["leftovers"]),
         tuple(tuple(map(str, unpack(tests))) for tests in data.get("confirming", ())),
         _temporary_from_json(data.get("temporary")),
+        None if data.get("search") is None else search.from_json(data["search"]),
+        {str(name): _part_from_json(part) for name, part in data.get("held", {}).items()},
+        tuple(unpack(data.get("inherited", ()))),
+        tuple(Answer.from_json(answer) for answer in data.get("answers", ())),
+        str(data.get("chosen", "")),
+        tuple(unpack(data.get("taken", ()))),
     )
 
 

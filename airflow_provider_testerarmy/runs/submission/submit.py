@@ -24,9 +24,13 @@ from airflow_provider_testerarmy.runs.submission.setting import (
     prepare,
     with_retries,
 )
+from airflow_provider_testerarmy.runs.text import name_runs
 
 #: The maximum number of POSTs of one submission that the service loses.
 MAX_SENDS: Final = 5
+#: Seconds within which nobody adopts a new run; see `UNCLAIMED_FOR` and `BRIEF_LOOKS`. After a later answer, the
+#: claims are read.
+PROMPT: Final = 2.0
 #: Faults after which the same request is sent again.
 _REPEATED: Final = (FaultKind.TRANSIENT, FaultKind.RATE_LIMITED, FaultKind.DENIED)
 
@@ -95,15 +99,20 @@ def _not_looked(ended: Submitted) -> Submitted:
     if ended.end is SubmitEnd.DENIED:
         return ended
     message = f"what was started could not be looked up: {ended.message}"
-    return Submitted(SubmitEnd.UNCLEAR, message=message, look_again=ended.end is SubmitEnd.UNAVAILABLE)
+    again = ended.end is SubmitEnd.UNAVAILABLE
+    return Submitted(SubmitEnd.UNCLEAR, message=message, look_again=again, retry_after=ended.retry_after)
 
 
 def _send(setting: Setting, scope: Scope, intent: Intent, *, first: bool) -> Flow[Submitted]:
-    began = setting.clock()
+    began, asked = setting.clock(), None
     for number in range(MAX_SENDS):
+        sent_at = setting.clock()
         reply = yield from _post(setting, intent, began, first=first and not number)
         if not isinstance(reply, ServiceFault):
-            return _noted(setting, Submitted(SubmitEnd.SUBMITTED, reply))
+            if not _is_taken(setting, reply, setting.clock() - sent_at):
+                return _noted(setting, Submitted(SubmitEnd.SUBMITTED, reply))
+            reply = _taken(reply)
+        asked = reply.retry_after
         refused = reply.kind in (FaultKind.NOT_FOUND, FaultKind.REFUSED)
         # The target existed a moment ago. A proxy may have forwarded the request and then answered 404 itself.
         looked_at = scope != Scope() and reply.kind is FaultKind.NOT_FOUND
@@ -121,7 +130,23 @@ def _send(setting: Setting, scope: Scope, intent: Intent, *, first: bool) -> Flo
         setting.report("It started nothing; submitting again.")
     message = f"{MAX_SENDS} consecutive submissions were lost, and none of them started anything"
     _journal(setting).nothing_started(message)
-    return Submitted(SubmitEnd.UNAVAILABLE, message=message)
+    return Submitted(SubmitEnd.UNAVAILABLE, message=message, retry_after=asked)
+
+
+def _is_taken(setting: Setting, started: Submission, seconds: float) -> bool:
+    """Whether a task that lost the answer to an equal request has adopted the runs, because this answer was late.
+
+    :param seconds: from the request to its answer.
+    """
+    return seconds > PROMPT and setting.claims is not None and bool(setting.claims.of_others(started.run_ids))
+
+
+def _taken(started: Submission) -> ServiceFault:
+    # A claimed run stays with the task that claimed it. So this answer counts as lost, and the lookup may find the
+    # run of the other task.
+    runs = name_runs(started.run_ids, 10)
+    message = f"the response was late, and another task with the same request has taken {runs}"
+    return ServiceFault(FaultKind.TRANSIENT, message, may_have_effect=True)
 
 
 def _post(setting: Setting, intent: Intent, began: float, *, first: bool) -> Flow[Submission | ServiceFault]:

@@ -41,6 +41,8 @@ def explain(run: RunResult) -> str:
     details = list(_details(run))
     if run.attempts:
         details.append(f"attempts: {shown_attempts(run)}")
+    if run.owner and outcome is not Outcome.PASSED:
+        details.append(f"owner: {one_line(run.owner, 120)}")
     return f"{outcome}{': ' if details else ''}{'; '.join(details)}"
 
 

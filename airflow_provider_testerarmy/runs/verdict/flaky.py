@@ -117,14 +117,19 @@ def quarantine_rule(value: Any) -> Any:
     return value if found is None else found
 
 
+def local_path(value: Any) -> Any:
+    """A path beside the DAG file as text."""
+    path = str(value) if isinstance(value, PurePath) else value
+    if isinstance(path, str) and "://" in path:
+        raise ValueError("it must be a local path, relative to the folder of the DAG file")
+    return path.strip() if isinstance(path, str) else path
+
+
 def quarantine_path(value: Any) -> Any:
     """The path of a quarantine file as text; its suffix says how it is written."""
-    path = str(value) if isinstance(value, PurePath) else value
+    path = local_path(value)
     if not isinstance(path, str):
         return path
-    path = path.strip()
-    if "://" in path:
-        raise ValueError("it must be a local path, relative to the folder of the DAG file")
     if not path.lower().endswith(SUFFIXES):
         raise ValueError(f"it must end in {', '.join(SUFFIXES)}")
     return path

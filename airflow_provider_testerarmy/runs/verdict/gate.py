@@ -36,6 +36,7 @@ from airflow_provider_testerarmy.runs.verdict.flaky import (
     QuarantineRule,
     Span,
     confirm_rule,
+    local_path,
     quarantine_path,
     quarantine_rule,
 )
@@ -71,7 +72,10 @@ class Verdict:
 #: The maximum number of unmatched ids in a reason.
 SHOWN_IDS: Final = 5
 #: Fields left out of the text while they have their defaults, so that gates from before them keep their digest.
-_LATER: Final = ("fail_on", "known_for", "baseline", "on_flaky", "quarantine", "confirm", "quarantine_file")
+_LATER: Final = (
+    *("fail_on", "known_for", "baseline", "on_flaky"),
+    *("quarantine", "confirm", "quarantine_file", "tests_folder"),
+)
 
 
 class GateInvalid(ValueError):
@@ -93,7 +97,7 @@ def _plain(name: str, value: Any) -> Any:
     if isinstance(value, bool) and name in ("min_pass_rate", "max_severity"):
         # bool is a subclass of int, so True would be accepted as severity 1.
         return str(value)
-    if isinstance(value, str) and name not in ("non_blocking_tests", "quarantine_file"):
+    if isinstance(value, str) and name not in ("non_blocking_tests", "quarantine_file", "tests_folder"):
         return value.strip().lower()
     return value
 
@@ -123,6 +127,8 @@ class QualityGate(BaseModel):
     :param quarantine: which flaky tests are left out: ``{"after_transitions": 4, "of": 10, "for": "14d"}`` leaves
         out, for 14 days, a test that changed 4 times between passed and failed in 10 nights. None: no test.
     :param quarantine_file: a YAML or JSON file of tests that people quarantine; a path relative to the DAG file.
+    :param tests_folder: a folder of test files, whose owners appear in reasons, reports and quarantines; a path
+        relative to the DAG file. Its lock is in the folder.
     :param confirm: runs a failed test again before it counts: ``{"times": 2, "of": 3}`` needs two failures in three
         runs, and a number so many failures in as many runs. None: the first failure counts.
     """
@@ -143,6 +149,7 @@ class QualityGate(BaseModel):
     on_flaky: Literal["pass", "fail"] = "pass"
     quarantine: Annotated[QuarantineRule | None, BeforeValidator(quarantine_rule)] = None
     quarantine_file: Annotated[str | None, BeforeValidator(quarantine_path)] = None
+    tests_folder: Annotated[str | None, BeforeValidator(local_path)] = None
     confirm: Annotated[ConfirmRule | None, BeforeValidator(confirm_rule)] = None
 
     @model_validator(mode="before")

@@ -15,7 +15,15 @@ from airflow_provider_testerarmy.runs.verdict.gate import Verdict
 #: The maximum size of a summary in bytes of JSON. Airflow stores XComs in its database, and shows them whole.
 MAX_BYTES: Final = 16 * 1024
 #: The maximum number of entries of each list; the most important entries come first.
-MAX_ENTRIES: Final = {"reasons": 20, "issues": 20, "tests": 60, "run_ids": 150, "known": 20}
+MAX_ENTRIES: Final = {
+    "reasons": 20,
+    "issues": 20,
+    "tests": 60,
+    "run_ids": 150,
+    "known": 20,
+    "bisected": 5,
+    "decisions": 10,
+}
 #: The XCom that says what a task has started. The task pushes it before it waits, so it exists for every verdict.
 NOTE: Final = "test_runs"
 
@@ -57,6 +65,8 @@ def summarize(
     url: str = "",
     report_markdown: str | None = None,
     known: Sequence[Mapping[str, Any]] | None = None,
+    bisected: Sequence[Mapping[str, Any]] | None = None,
+    decisions: Sequence[Mapping[str, Any]] | None = None,
 ) -> dict[str, Any]:
     """The verdict and the results as JSON values of at most 16 KiB.
 
@@ -66,6 +76,8 @@ def summarize(
     :param report_markdown: a Markdown report, which is added under this key. The key is absent if this is None,
         and null if the report does not fit.
     :param known: the tests that were not judged because of earlier nights. The key is absent if this is None.
+    :param bisected: the failures that were bisected, with what was tried. The key is absent if this is None.
+    :param decisions: what people have decided, the last one at the end. The key is absent if this is None.
     :return: ``verdict``, ``reasons``, ``counts``, ``run_ids``, ``batch_id``, ``url``, ``issues`` (the most severe
         first), ``tests`` (one entry per run, those that did not pass first), ``flaky`` (the number of runs that
         passed only on a later attempt), ``started_at`` (of the first run to start), ``finished_at`` (of the last
@@ -88,6 +100,10 @@ def summarize(
     }
     if known is not None:
         summary["known"] = list(known)
+    if bisected is not None:
+        summary["bisected"] = list(bisected)
+    if decisions is not None:
+        summary["decisions"] = list(decisions)
     if report_markdown is not None:
         summary["report_markdown"] = report_markdown
     return _bounded(summary)
@@ -123,6 +139,8 @@ def _test_entry(run: RunResult) -> dict[str, Any]:
             {"run_id": _shown(one.run_id), "outcome": str(one.outcome) if one.outcome else None}
             for one in run.attempts
         ]
+    if run.owner:
+        entry["owner"] = one_line(run.owner, 120)
     return {**entry, "flaky": True} if run.flaky else entry
 
 

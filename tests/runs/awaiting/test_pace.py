@@ -1,9 +1,10 @@
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_testerarmy.runs.awaiting.pace import SLOWEST, Pace, Rate
+from airflow_provider_testerarmy.runs.awaiting.pace import MOST, SLOWEST, Pace, Rate
 from tests.runs.scripted import START
 
 PACE = Pace(poll_interval=10, max_outage=600)
@@ -91,3 +92,40 @@ def test_a_rate_never_stops():
     for _ in range(100):
         rate.refused()
     assert sent(rate, 100, begin=START) >= SLOWEST * 98
+
+
+# -- a rate that grows
+
+
+def test_a_rate_grows_while_the_service_has_room():
+    """To a share of what is allowed, and at most to :data:`MOST`."""
+    rate = Rate(20, grows=True)
+    rate.allowed(50)
+    assert sent(rate, 10) == pytest.approx(40 * 10, abs=41)
+    rate.allowed(10_000)
+    assert sent(rate, 10, begin=START + 10) == pytest.approx(MOST * 10, abs=MOST + 1)
+
+
+@pytest.mark.parametrize("says", [None, 0, 3, 20])
+def test_a_rate_returns_to_its_cap_once_the_service_says_no_more(says):
+    rate = Rate(20, grows=True)
+    rate.allowed(100)
+    rate.allowed(says)
+    assert sent(rate, 10) == pytest.approx(20 * 10, abs=21)
+
+
+def test_the_cap_of_a_user_does_not_grow():
+    rate = Rate(20)
+    rate.allowed(1000)
+    assert sent(rate, 10) == pytest.approx(20 * 10, abs=21)
+
+
+def test_a_refusal_counts_more_than_room():
+    """A service that refuses requests, although it says that it has room."""
+    rate = Rate(20, grows=True)
+    rate.allowed(100)
+    sent(rate, 2)
+    rate.refused()
+    slowed = sent(rate, 1, begin=START + 2)
+    rate.allowed(100)
+    assert sent(rate, 1, begin=START + 3) <= slowed + 1

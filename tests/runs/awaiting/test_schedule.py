@@ -97,6 +97,37 @@ def test_a_stream_of_new_runs_starves_nobody():
     assert "old" in polled[:4]
 
 
+@pytest.mark.parametrize("overdue", [False, True])
+def test_a_run_that_a_hint_names_comes_first(overdue):
+    """Before all that are due longer, whether or not its own poll was due."""
+    schedule = Schedule()
+    schedule.subscribe([f"old-{number}" for number in range(20)], FAST, 0.0)
+    schedule.subscribe(["hinted"], FAST if overdue else SLOW, 0.0)
+    poll(schedule, 0.0)
+    poll(schedule, 1000.0)
+    schedule.gather(1002.0)
+    assert ("hinted" in schedule.ready) == overdue
+    hinted = schedule.runs["hinted"]
+    hinted.hinted = 1002.0
+    schedule.hasten(hinted, 1002.0)
+    assert "hinted" in poll(schedule, 1002.0, room=2)
+
+
+def test_hints_starve_nobody():
+    """One poll of four goes to the longest overdue run."""
+    schedule = Schedule()
+    ids = [f"run-{number}" for number in range(40)]
+    schedule.subscribe(ids, FAST, 0.0)
+    poll(schedule, 0.0)
+    polled = []
+    for second in range(10, 170):
+        for run_id in ids[:8]:
+            schedule.runs[run_id].hinted = float(second)
+            schedule.hasten(schedule.runs[run_id], float(second))
+        polled += poll(schedule, float(second), room=1)
+    assert set(polled) == set(ids)
+
+
 def test_under_a_cap_each_is_polled_in_turn():
     """No run is polled twice before every run has been polled once."""
     schedule = Schedule()

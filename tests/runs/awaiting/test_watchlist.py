@@ -258,7 +258,7 @@ def test_nothing_piles_up_while_there_is_always_something_due():
         watch.wait_for([f"young-{number}"], PACE)
     watch.go_on(2000)
     schedule = watch.list._schedule
-    kept = (schedule._ready, schedule._unseen, schedule._agenda, schedule._early, schedule._deadlines)
+    kept = (schedule._ready, schedule._first, schedule._agenda, schedule._early, schedule._deadlines)
     assert sum(len(one._heap) for one in kept) < 3 * 50 + 5 * SLACK
 
 

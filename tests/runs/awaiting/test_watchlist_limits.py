@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from airflow_provider_testerarmy.hooks.base import MAX_REQUESTS_PER_SECOND
 from airflow_provider_testerarmy.runs.awaiting.pace import Pace, Rate
 from airflow_provider_testerarmy.runs.awaiting.watchlist import Question, WaitEnd
 from airflow_provider_testerarmy.runs.service import FaultKind
@@ -171,3 +172,20 @@ def test_thousands_of_waits_in_trouble_are_checked_in_no_time(each):
     for one in watch.list.take_changed():
         assert watch.list.over(one, account.now + 1) is None
     assert time.process_time() - began < 0.05
+
+
+# -- all at once
+
+
+@pytest.mark.parametrize("count", [1000, 5000])
+def test_runs_that_end_at_once_are_seen_within_two_intervals(count):
+    """At the default cap, with at most one request per 20 runs."""
+    account, watch, ids = watching(count, rate=Rate(MAX_REQUESTS_PER_SECOND))
+    watch.go_on(100)
+    account.asked.clear()
+    account.end(*ids)
+    ended = account.now
+    watch.go_on(2 * PACE.poll_interval)
+    assert set(watch.seen) == set(ids)
+    assert max(watch.seen.values()) - ended <= 2 * PACE.poll_interval
+    assert account.count() <= count / 20

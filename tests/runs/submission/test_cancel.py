@@ -26,7 +26,7 @@ def test_a_batch_is_cancelled_in_one_call():
     done, world = stop({"cancel_batch": "ok"}, BATCH)
     assert done is StopResult.STOPPED
     assert asked(world) == [("cancel_batch", "B")]
-    assert world.lines == ["Cancelled batch B (3 runs)."]
+    assert world.lines == ["Cancelled batch B (3 runs). Runs that had finished keep their results."]
 
 
 def test_without_a_batch_each_run_is_cancelled():

@@ -10,31 +10,9 @@ from airflow_provider_testerarmy.runs.service import Match, RunRequest, Scope, S
 from airflow_provider_testerarmy.runs.submission.lookup import LOOKS, look_up
 from airflow_provider_testerarmy.runs.submission.record import Intent
 from airflow_provider_testerarmy.runs.submission.setting import Setting, SubmitEnd
-from tests.runs.scripted import Port, World, active, page, script
+from tests.runs.scripted import Claims, Port, World, active, page, script
 
 NOW = World({}).server_time()
-
-
-class Claims:
-    """What other tasks have claimed, and what this one has.
-
-    :param others: by the number of the question from which on they are claimed.
-    """
-
-    def __init__(self, others=(), *, answers=True):
-        self._others = dict(others)
-        self._answers = answers
-        self.asked = 0
-        self.claimed = []
-
-    def of_others(self, run_ids):
-        self.asked += 1
-        if not self._answers:
-            return None
-        return frozenset(one for one in run_ids if self._others.get(one, 99) <= self.asked)
-
-    def claim(self, run_ids):
-        self.claimed.append(run_ids)
 
 
 def run(run_id, seconds=0.0, **fields):
@@ -191,3 +169,36 @@ def test_after_a_day_a_run_can_be_anybodys():
     later = NOW + timedelta(hours=24)
     found = world.run(look_up(setting, Scope("p"), Intent(NOW, NOW), LOOKS, now=later))
     assert (found.end, found.candidates, claims.claimed) == (SubmitEnd.UNCLEAR, ("a",), [])
+
+
+# -- the last read
+
+
+def test_a_run_that_is_first_listed_at_the_last_read_is_adopted():
+    """Another task has time to claim it, so the list is read once more."""
+    late = script(*[page()] * (len(LOOKS) - 1), page(run("late", 1)))
+    found, world = look(late, claims=Claims())
+    assert found.submission == adopted("late")
+    assert world.slept == [*LOOKS, 4.0, 2.0]
+    late = script(*[page()] * (len(LOOKS) - 1), page(run("twin", 1)))
+    assert look(late, claims=Claims({"twin": 2}))[0] is None
+
+
+def test_a_run_that_another_task_claims_during_the_last_read_is_not_adopted():
+    """Both claim it, and the other one's claim is the later one."""
+    late = script(*[page()] * (len(LOOKS) - 2), page(run("a", 1)))
+    claims = Claims({"a": 3})
+    assert look(late, claims=claims)[0] is None
+    assert claims.claimed == [("a",)]
+
+
+def test_a_claim_that_cannot_be_read_back_proves_nothing():
+    """Another task may have claimed the run meanwhile."""
+
+    class Forgetful(Claims):
+        def of_others(self, run_ids):
+            return None if self.claimed else super().of_others(run_ids)
+
+    late = script(*[page()] * (len(LOOKS) - 2), page(run("a", 1)))
+    found, _ = look(late, claims=Forgetful())
+    assert (found.end, found.candidates, found.look_again) == (SubmitEnd.UNCLEAR, ("a",), True)

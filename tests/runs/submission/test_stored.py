@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_testerarmy.runs.results import Outcome
+from airflow_provider_testerarmy.runs.results import Deployment, Outcome
 from airflow_provider_testerarmy.runs.service import RunRequest, Submission
 from airflow_provider_testerarmy.runs.submission.asked import UNKNOWN, Asked, Generation
 from airflow_provider_testerarmy.runs.submission.record import (
@@ -22,6 +22,7 @@ from airflow_provider_testerarmy.runs.submission.record import (
     RecordUnreadable,
     Stage,
 )
+from airflow_provider_testerarmy.runs.submission.search import Search, Span, Trial
 from airflow_provider_testerarmy.runs.submission.stored import (
     MAX_BODY,
     from_json,
@@ -55,6 +56,29 @@ PARTS = st.builds(
 ENTRIES = st.builds(
     Entry, st.text(max_size=5), st.text(max_size=5) | st.integers(), st.sampled_from(Outcome), st.booleans()
 )
+SEARCHES = st.builds(
+    Search,
+    st.lists(
+        st.builds(Deployment, st.integers(0, 9), st.text(max_size=5), st.text(max_size=5), st.booleans()),
+        min_size=1,
+        max_size=4,
+    ).map(tuple),
+    st.lists(st.builds(Span, st.text(max_size=5), st.just(0), st.just(0)), max_size=2).map(tuple),
+    st.lists(
+        st.builds(
+            Trial,
+            st.text(max_size=5),
+            st.just(0),
+            st.text(max_size=5) | st.integers(),
+            st.sampled_from(Outcome),
+            st.sampled_from(["passed", "failed", "no answer"]),
+        ),
+        max_size=3,
+    ).map(tuple),
+    st.just(0),
+    st.lists(st.text(max_size=5), max_size=2).map(tuple),
+    st.text(max_size=5),
+)
 RECORDS = st.builds(
     Record,
     asked=st.builds(Asked, *[st.text(max_size=5)] * 6),
@@ -68,6 +92,8 @@ RECORDS = st.builds(
     cancels=st.booleans(),
     leftovers=st.lists(PARTS, max_size=2).map(tuple),
     temporary=st.none() | st.builds(TemporaryTarget, *[st.text(max_size=5)] * 3),
+    search=st.none() | SEARCHES,
+    held=st.dictionaries(st.text(max_size=5), PARTS, max_size=2),
 )
 FIXTURES = json.loads((Path(__file__).parent / "records_0_1_0.json").read_text())
 
@@ -82,7 +108,10 @@ def nulls(value):
 @given(RECORDS)
 def test_a_record_survives_json(record):
     """As plain values, none of them null: Airflow's store refuses null."""
-    data = json.loads(json.dumps(to_json(record)))
+    stored = to_json(record)
+    data = json.loads(json.dumps(stored))
+    # Airflow's store refuses tuples.
+    assert data == stored
     assert from_json(data) == record
     assert nulls(data) == 0
 
@@ -93,6 +122,30 @@ def test_a_record_without_a_temporary_target_is_as_before():
     assert "temporary" not in to_json(record)
     newer = to_json(record) | {"temporary": {"name": "n", "project_id": "p", "more": 1}}
     assert from_json(newer) == replace(record, temporary=TemporaryTarget("n", "p"))
+
+
+@pytest.mark.parametrize(
+    "edited", [{"night": 2}, {"spans": [{"test_id": "t", "good": 0, "bad": 7}]}, {"nights": []}, {"tests": 1}]
+)
+def test_a_search_that_names_nights_that_it_lacks_is_unreadable(edited):
+    """A task does not guess what an edited record means."""
+    record = Record(Asked("hook", "conn"), Generation(0), search=Search((Deployment(1),)))
+    data = to_json(record)
+    assert from_json(data) == record
+    with pytest.raises(RecordUnreadable):
+        from_json(data | {"search": data["search"] | edited})
+
+
+def test_a_record_knows_the_runs_of_its_search():
+    """The round of the verdict comes back after the search, and no run is forgotten."""
+    started = {name: Part(state=PartState.STARTED, submission=Submission((name,))) for name in "abc"}
+    before = Record(Asked("hook", "conn"), Generation(0), {"a": started["a"]}, carried=("z",))
+    search = Search((Deployment(1),), trials=(Trial("t", 0, "b", Outcome.PASSED, "passed"),))
+    record = replace(before, parts={"c": started["c"]}, held=before.parts, carried=("z", "a"), search=search)
+    assert record.searching
+    assert record.base == replace(before, search=search)
+    assert set(record.all_run_ids) == {"a", "b", "c"}
+    assert runs_named(to_json(record)) == ("z", "a", "c")
 
 
 def test_nothing_is_no_record():

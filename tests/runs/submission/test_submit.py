@@ -9,6 +9,7 @@ from airflow_provider_testerarmy.runs.submission.setting import Setting, SubmitE
 from airflow_provider_testerarmy.runs.submission.submit import MAX_SENDS, submit
 from tests.runs.scripted import (
     START,
+    Claims,
     Notes,
     Port,
     World,
@@ -30,12 +31,12 @@ def at(world, seconds=0.0):
     return World({}, START + world.service_ahead + seconds).server_time()
 
 
-def start(answers, *, intent=None, known=(), max_outage=600.0, port=None, **options):
+def start(answers, *, intent=None, known=(), max_outage=600.0, port=None, claims=None, **options):
     """Submit; return the end, the journal, and the world."""
     world = World({"prepare": Scope("p", "Title"), "list_newest": (), **answers}, **options)
     notes = Notes(world)
     setting = Setting(
-        port or Port(), TEST, notes, max_outage, world.clock, world.lines.append, frozenset(known)
+        port or Port(), TEST, notes, max_outage, world.clock, world.lines.append, frozenset(known), claims
     )
     earlier = None if intent is None else Intent(at(world, intent), at(world, intent))
     return world.run(submit(setting, earlier)), notes, world
@@ -354,3 +355,36 @@ def test_rejected_runs_of_an_adopted_group_are_known():
     found = [ONE, finished("b", status="cancelled", test_id="t2")]
     ended = reconcile(found, frozenset({"t1", "t2"}))
     assert ended.submission == Submission(("a", "b"), ("b",), adopted=True)
+
+
+# -- a late answer
+
+
+def test_runs_that_another_task_has_taken_meanwhile_are_left_to_it():
+    """It lost the answer to an equal request, and nobody had claimed the run. Both would wait for it otherwise."""
+    answers = {"submit": script(submission("a"), submission("b")), "list_candidates": page(new("a"))}
+    ended, notes, world = start(answers, claims=Claims({"a": 0}), seconds_per_answer=3.0)
+    assert (ended.submission, notes.names) == (Submission(("b",)), ["intent", "intent", "submitted"])
+    assert "another task with the same request has taken 1 run (a)" in world.lines[0]
+
+
+def test_the_run_of_the_other_task_is_taken_in_exchange():
+    """Its request has started one, too."""
+    both = page(new("a"), new("theirs"))
+    claims = Claims({"a": 0})
+    ended, _, world = start(
+        {"submit": submission("a"), "list_candidates": both}, claims=claims, seconds_per_answer=3.0
+    )
+    assert (ended.submission, world.count("submit")) == (Submission(("theirs",), adopted=True), 1)
+    assert claims.claimed == [("theirs",)]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "claims", "asked"),
+    [(0.5, Claims({"a": 0}), 0), (3.0, Claims(), 1), (3.0, Claims(answers=False), 1)],
+    ids=["prompt", "nobody else's", "Airflow does not answer"],
+)
+def test_other_answers_are_taken_at_their_word(seconds, claims, asked):
+    """After a prompt answer, Airflow is not even asked."""
+    ended, _, _ = start({"submit": submission("a")}, claims=claims, seconds_per_answer=seconds)
+    assert (ended.submission, claims.asked) == (Submission(("a",)), asked)

@@ -66,7 +66,7 @@ def test_rendered_text_is_read(fields, same):
         ({"quarantine": {"after_transitions": True}}, "quarantine.after_transitions"),
         ({"quarantine": {"of": 21}}, "quarantine.of"),
         ({"quarantine": {"after_transitions": 10}}, "after_transitions must be below of (10)"),
-        ({"quarantine": {"for": "for ever"}}, "quarantine.for"),
+        ({"quarantine": {"for": "without limit"}}, "quarantine.for"),
     ],
 )
 def test_what_means_nothing_is_refused(fields, named):
