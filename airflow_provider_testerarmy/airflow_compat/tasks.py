@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
@@ -149,6 +149,20 @@ def _state_by_supervisor(ti: Any) -> Any:
     return found.get(f"{ti.task_id}_{ti.map_index}" if mapped else ti.task_id, GONE)
 
 
+async def atask_states(
+    dag_id: str, run_id: str, task_ids: Sequence[str] | None = None
+) -> dict[str, str | None]:
+    """In a triggerer (3.1+): the states of the tasks of a DAG run. A mapped task has its map index in its name."""
+    from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
+    from asgiref.sync import sync_to_async
+
+    wanted = None if task_ids is None else list(task_ids)
+    states = await sync_to_async(RuntimeTaskInstance.get_task_states)(
+        dag_id=dag_id, run_ids=[run_id], task_ids=wanted
+    )
+    return {str(name): state for name, state in states.get(run_id, {}).items()}
+
+
 async def aown_state(ti: Any) -> str | None:
     """Like :func:`own_state`, for an event loop."""
     from asgiref.sync import sync_to_async
@@ -185,6 +199,7 @@ def import_ahead() -> None:
     # The package loads its modules on first use.
     for module in ("records", "variables"):
         import_module(f"{__package__}.{module}")
+    import_module(f"{__package__}.metrics").stats()
     # The first query would configure all of Airflow's models, and import each one that a relationship refers to.
     import_all_models()
     if TASK_STATE_STORE.available:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow_provider_testerarmy import airflow_compat
+from airflow_provider_testerarmy import airflow_compat, configuration
+from airflow_provider_testerarmy.configuration import UNSET, Unset
 from airflow_provider_testerarmy.lifecycle import parameters
+from airflow_provider_testerarmy.lifecycle.defaults import WithDefaults
+from airflow_provider_testerarmy.lifecycle.lineage import WithLineage
 from airflow_provider_testerarmy.lifecycle.mapped_serialization import stable_fields, stable_partial
 from airflow_provider_testerarmy.lifecycle.parameters import Gate, Paths, Seconds
 from airflow_provider_testerarmy.runs.rendered import is_nothing
@@ -30,19 +32,12 @@ if TYPE_CHECKING:
 else:
     BaseOperator = object
 
-#: The default durations, also for a template that renders to nothing. Floats are seconds.
-DEFAULTS: Final[dict[str, float | timedelta]] = {
-    "poll_interval": 10.0,
-    "timeout": timedelta(hours=3),
-    "max_outage": timedelta(minutes=10),
-}
-
 #: How long after the trigger's own deadline Airflow ends the deferral, if the trigger has not.
 #: ``defer(timeout=...)`` itself is too coarse: Airflow checks it every 15 s, and it cancels no runs (measured).
 BACKSTOP = timedelta(seconds=60)
 
 
-class LifecycleTask(BaseOperator):
+class LifecycleTask(WithLineage, WithDefaults, BaseOperator):
     """A mixin for a task with a lifecycle. It must come before Airflow's class among the bases."""
 
     #: The template fields that every concrete class has besides its own.
@@ -67,23 +62,30 @@ class LifecycleTask(BaseOperator):
     @classmethod
     def partial(cls, **kwargs: Any) -> Any:
         """As in Airflow, with parameters that serialize the same in every process."""
+        return stable_partial(super().partial(**cls.mapped_fields(kwargs)))
+
+    @classmethod
+    def mapped_fields(cls, kwargs: dict[str, Any]) -> dict[str, Any]:
+        """The parameters of a mapped task as Airflow serializes them, with the memory that they need."""
         fields = stable_fields(kwargs, cls.template_fields)
-        needed = _needs_memory(fields.get("gate")) or not is_nothing(fields.get("budget"))
-        if cls._remembers and is_nothing(fields.get("memory_path")) and needed:
+        needed = parameters.gate_remembers(fields.get("gate")) or not is_nothing(fields.get("budget"))
+        path = fields.get("memory_path", UNSET)
+        path = configuration.usable("memory_path") if path is UNSET else path
+        if cls._remembers and is_nothing(path) and needed:
             fields["inlets"] = airflow_compat.with_memory_inlet(fields.get("inlets"))
-        return stable_partial(super().partial(**fields))
+        return fields
 
     def _set_common(
         self,
         *,
         deferrable: bool,
-        poll_interval: Seconds,
-        timeout: Seconds | None,
-        max_outage: Seconds,
+        poll_interval: Seconds | Unset,
+        timeout: Seconds | Unset | None,
+        max_outage: Seconds | Unset,
         gate: Gate | None,
         cancel_on_kill: bool,
         durable: bool,
-        report_path: Paths | None,
+        report_path: Paths | Unset | None,
         copy_screenshots: bool,
     ) -> None:
         """Store the common parameters. A mistake that needs no rendering fails when the DAG file is parsed.
@@ -91,16 +93,16 @@ class LifecycleTask(BaseOperator):
         :raises ValueError: with the parameter's name.
         """
         self.deferrable = parameters.flag(deferrable, "deferrable")
-        self.poll_interval = poll_interval
-        self.timeout: Any = timeout
-        self.max_outage = max_outage
+        self.poll_interval: Any = self._or_deployment("poll_interval", poll_interval)
+        self.timeout: Any = self._or_deployment("timeout", timeout)
+        self.max_outage: Any = self._or_deployment("max_outage", max_outage)
         # Airflow renders templates inside dicts, not inside models. A set would create needless DAG versions.
         self.gate: Any = parameters.stable(gate)
         self.cancel_on_kill = parameters.flag(cancel_on_kill, "cancel_on_kill")
         self.durable = parameters.flag(durable, "durable")
-        self.report_path: Any = parameters.stable(report_path)
+        self.report_path: Any = parameters.stable(self._or_deployment("report_path", report_path))
         self.copy_screenshots = parameters.flag(copy_screenshots, "copy_screenshots")
-        if self.copy_screenshots and report_path is None:
+        if self.copy_screenshots and self.report_path is None:
             raise ValueError(
                 "copy_screenshots needs a report_path, because the copies are stored beside the report. Set one."
             )
@@ -115,13 +117,13 @@ class LifecycleTask(BaseOperator):
         }
         for name, check in checks.items():
             value = getattr(self, name)
-            if not is_nothing(value) and not parameters.is_template(value):
+            if name not in self._unset and not is_nothing(value) and not parameters.is_template(value):
                 check(value)
-        if _needs_memory(self.gate):
+        if parameters.gate_remembers(self.gate):
             self._find_memory(parameters.NO_PLACE)
         if not is_nothing(self.budget):
             self._find_memory(parameters.NO_LEDGER)
-        if not self._remembers and _confirms(self.gate):
+        if not self._remembers and parameters.gate_confirms(self.gate):
             raise ValueError(parameters.NO_RERUNS)
 
     def _find_memory(self, no_place: str) -> None:
@@ -286,6 +288,7 @@ class LifecycleTask(BaseOperator):
     def _options(self) -> Options:
         from airflow_provider_testerarmy.lifecycle.options import Options
 
+        self._check_deployment()
         return Options(
             gate=parameters.gate(self.gate),
             poll_interval=parameters.seconds(self._or_default("poll_interval"), "poll_interval"),
@@ -293,7 +296,7 @@ class LifecycleTask(BaseOperator):
             max_outage=parameters.seconds(self._or_default("max_outage"), "max_outage"),
             cancel_on_kill=self.cancel_on_kill,
             durable=self.durable,
-            report_path=parameters.report_path(self.report_path),
+            report_path=self._report_path(),
             copy_screenshots=self.copy_screenshots,
             retry_failed_tests=self.retry_failed_tests,
             stop_after_failures=parameters.count(self.stop_after_failures, "stop_after_failures"),
@@ -305,7 +308,7 @@ class LifecycleTask(BaseOperator):
 
         :raises RequestInvalid: if there is no place for it, or if the quarantine file is not valid.
         """
-        if not (parameters.needs_memory(gate) or gate.quarantine_file or gate.confirm):
+        if not (parameters.needs_memory(gate) or gate.quarantine_file or gate.tests_folder or gate.confirm):
             return None
         from airflow_provider_testerarmy.client.http.errors import RequestInvalid
         from airflow_provider_testerarmy.lifecycle.memory import open_memory
@@ -319,17 +322,6 @@ class LifecycleTask(BaseOperator):
     def _whole_request(self) -> RunRequest | None:
         """The request with its body, also for a try that only resumes; None if the task starts no runs."""
         return self.target()
-
-    def _or_default(self, name: str) -> Any:
-        """The parameter, or its default if it rendered to nothing."""
-        value = getattr(self, name)
-        return DEFAULTS[name] if is_nothing(value) else value
-
-    def _timeout(self) -> float | None:
-        # A rescheduling sensor replaces None by infinity, because Airflow's own loop compares numbers.
-        if self.timeout is None or self.timeout == math.inf:
-            return None
-        return parameters.seconds(self._or_default("timeout"), "timeout")
 
     def _push_started(self, context: Any, lifecycle: Lifecycle) -> None:
         from airflow_provider_testerarmy.lifecycle.task_note import push_started
@@ -370,28 +362,6 @@ class LifecycleTask(BaseOperator):
             method_name="execute_complete",
             timeout=lifecycle.waiter.time_left(BACKSTOP),
         )
-
-
-def _needs_memory(gate: Any) -> bool:
-    """Whether a gate as written in the DAG file needs a memory; False for a template."""
-    written = _written(gate)
-    return written is not None and parameters.needs_memory(written)
-
-
-def _confirms(gate: Any) -> bool:
-    """Whether a gate as written in the DAG file confirms failures; False for a template."""
-    written = _written(gate)
-    return written is not None and written.confirm is not None
-
-
-def _written(gate: Any) -> QualityGate | None:
-    if is_nothing(gate) or parameters.is_template(gate):
-        return None
-    # An invalid gate is reported by the check of the parameter.
-    try:
-        return parameters.gate(gate)
-    except ValueError:
-        return None
 
 
 def with_common_fields(*own: str) -> tuple[str, ...]:

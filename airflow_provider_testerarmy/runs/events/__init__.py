@@ -1,0 +1,1 @@
+"""Runs that ended as events: what to read of the service, and what each watcher has already reported."""
