@@ -97,7 +97,7 @@ class Tries:
 
         :param meanwhile: done from a signal handler while the task waits, as Airflow does on SIGTERM.
         """
-        self.ti = TaskInstance(self._pass_time, try_number, max_tries, self.map_index)
+        self.ti = self.task_instance(try_number, max_tries)
         self._meanwhile = meanwhile
         before = signal.signal(signal.SIGALRM, lambda _number, _frame: meanwhile())
         # What a handler raises while the collector finalizes something of the service's thread is swallowed, and
@@ -109,6 +109,9 @@ class Tries:
             gc.enable()
             signal.setitimer(signal.ITIMER_REAL, 0)
             signal.signal(signal.SIGALRM, before)
+
+    def task_instance(self, try_number, max_tries):
+        return TaskInstance(self._pass_time, try_number, max_tries, self.map_index)
 
     def through_trigger(self, task):
         """Run the trigger that the newest try deferred to, and resume the task with its event."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
+from types import MappingProxyType
 from typing import Any, Final
 
 from airflow_provider_testerarmy.runs.memory.model import (
@@ -77,13 +78,14 @@ def end_of_day(text: object) -> int:
     return min(LATEST, int(begin) + 86_400)
 
 
-def read_entries(document: object) -> dict[str, Quarantine]:
+def read_entries(document: object, owners: Mapping[str, str] = MappingProxyType({})) -> dict[str, Quarantine]:
     """The quarantines of a file by the keys of their tests.
 
     A file that says something other than what it seems to say must not exclude a test, so this believes all of it
     or nothing.
 
     :param document: a list of entries, each a mapping with exactly ``FIELDS`` and text as values.
+    :param owners: by the keys of their tests; they complete entries without an owner.
     :raises DeclarationInvalid: with the entry and what is wrong with it.
     """
     if not isinstance(document, list):
@@ -93,7 +95,7 @@ def read_entries(document: object) -> dict[str, Quarantine]:
     found: dict[str, Quarantine] = {}
     for number, entry in enumerate(document, 1):
         try:
-            test_id, quarantine = _entry(entry)
+            test_id, quarantine = _entry(entry, owners)
         except DeclarationInvalid as error:
             raise DeclarationInvalid(f"Entry {number}{_of_test(entry)}: {error}") from None
         if test_id in found:
@@ -102,10 +104,12 @@ def read_entries(document: object) -> dict[str, Quarantine]:
     return found
 
 
-def _entry(entry: object) -> tuple[str, Quarantine]:
+def _entry(entry: object, owners: Mapping[str, str]) -> tuple[str, Quarantine]:
     if not isinstance(entry, Mapping):
         raise DeclarationInvalid(f"it must have the fields {', '.join(FIELDS)}.")
     fields: dict[str, Any] = {str(name): value for name, value in entry.items()}
+    if is_nothing(fields.get("owner")) and (owner := owners.get(test_key(str(fields.get("test"))))):
+        fields["owner"] = plain(owner, OWNER)
     if missing := [name for name in FIELDS if is_nothing(fields.get(name))]:
         raise DeclarationInvalid(f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing.")
     if unknown := sorted(fields.keys() - set(FIELDS)):

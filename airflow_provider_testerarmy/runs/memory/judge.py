@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
+from airflow_provider_testerarmy.runs.memory.between import between, ends
 from airflow_provider_testerarmy.runs.memory.folding import chosen, without_night
 from airflow_provider_testerarmy.runs.memory.model import (
     CANCELLED,
@@ -36,7 +35,7 @@ from airflow_provider_testerarmy.runs.memory.model import (
     test_key,
 )
 from airflow_provider_testerarmy.runs.memory.quarantine import IN_A_ROW, Ruling, rule_on
-from airflow_provider_testerarmy.runs.results import Outcome, RunResult
+from airflow_provider_testerarmy.runs.results import Deployment, Outcome, RunResult
 from airflow_provider_testerarmy.runs.text import one_line, plural
 from airflow_provider_testerarmy.runs.verdict.gate import QualityGate, Verdict, VerdictKind
 
@@ -76,6 +75,8 @@ class Finding:
     :param text: since when and why, in words.
     :param nights: how many nights in a row it has failed, this one included; 0 if it is new.
     :param first: the first of them.
+    :param between: of a new failure, the last good night, those between, and the first bad one; empty if no pass of
+        the test is remembered.
     """
 
     test_id: str
@@ -85,6 +86,7 @@ class Finding:
     text: str
     nights: int = 0
     first: Mark | None = None
+    between: tuple[Deployment, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +200,7 @@ def _seen(gate: QualityGate, runs: Sequence[RunResult]) -> Seen:
     bad = [run for run in runs if _letter(gate, run) in FAILING]
     issues = [issue for run in bad for issue in run.issues if issue.confirmed]
     grave = max((UNRATED if issue.severity is None else issue.severity for issue in issues), default=NO_ISSUE)
-    step = next((run.failed_step.title for run in bad if run.failed_step), "")
+    step = next((run.failed_step.key for run in bad if run.failed_step), "")
     return Seen(letter, Fingerprint(max(NO_ISSUE, min(UNRATED, grave)), _digest(step)))
 
 
@@ -210,10 +212,9 @@ def _letter(gate: QualityGate, run: RunResult) -> str:
     return _LETTERS.get(run.outcome, UNKNOWN)
 
 
-def _digest(title: str) -> str:
-    """Which step it was, whatever its spaces, case and punctuation."""
-    words = "".join(re.findall(r"\w+", title.casefold()))
-    return hashlib.sha256(words.encode("utf-8", "surrogatepass")).hexdigest()[:8] if words else ""
+def _digest(step: str) -> str:
+    """Which step it was."""
+    return hashlib.sha256(step.encode("utf-8", "surrogatepass")).hexdigest()[:8] if step else ""
 
 
 def _night(tonight: NightRef, tests: Mapping[str, _Test]) -> Night:
@@ -240,7 +241,8 @@ def _finding(gate: QualityGate, past: Memory | None, test: _Test, tonight: Night
     judged = test.blocking and not left_out
     streak = past.streak(test.past) if past and not past.empty else None
     nights, first = (streak.nights + 1, streak.first) if streak else (0, None)
-    return Finding(run.test_id, test.title, standing, judged, text, nights, first)
+    broke = between(past, test.past, tonight) if past and standing is Standing.NEW else ()
+    return Finding(run.test_id, test.title, standing, judged, text, nights, first, broke)
 
 
 def _first(gate: QualityGate, past: Memory | None) -> tuple[Standing, str]:
@@ -278,20 +280,9 @@ def _grade(severity: int) -> str:
 
 def _where(past: Memory, test: TestMemory, tonight: NightRef) -> str:
     """Where it broke: the last good and the first bad night."""
-    bad = tonight
-    for night, letter in past.conclusive(test):
-        if letter not in FAILING:
-            break
-        bad = night
-    good = past.last_pass(test)
-    before = f"last good {_when(good)}" if good else "no pass of it is remembered"
-    return f"{before}, first bad {_when(bad)}"
-
-
-def _when(night: NightRef) -> str:
-    day = datetime.fromtimestamp(night.at, UTC).date().isoformat()
-    commit = f" on commit {night.commit[:7]}" if night.commit else ""
-    return f"{day}{commit}{f' at {night.address}' if night.address else ''}"
+    good, bad = ends(past, test, tonight)
+    before = f"last good {good.deployment.text}" if good else "no pass of it is remembered"
+    return f"{before}, first bad {bad.deployment.text}"
 
 
 # -- in words

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import urlsplit
 
+from airflow_provider_testerarmy.runs.results import Deployment
 from airflow_provider_testerarmy.runs.text import one_line
 from airflow_provider_testerarmy.runs.verdict.gate import fold_id
 
@@ -62,6 +63,11 @@ class NightRef:
         return cls(
             max(0, min(LATEST, int(at))), stored(key, KEY), plain(commit, COMMIT), _without_secrets(address)
         )
+
+    @property
+    def deployment(self) -> Deployment:
+        """What was tested on it."""
+        return Deployment(self.at, self.commit, self.address)
 
 
 @dataclass(frozen=True, slots=True)
