@@ -7,15 +7,14 @@ Airflow's plugin docs say so since https://github.com/apache/airflow/pull/72655.
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime, timedelta
 from functools import cache
 from html import escape
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 from urllib.parse import urlencode
 
 from airflow.api_fastapi.app import get_auth_manager
-from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity, DagDetails
+from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
 from airflow.api_fastapi.core_api.security import GetUserDep, requires_access_dag
 from airflow.configuration import conf
 from fastapi import Depends, FastAPI, HTTPException, Query, Request
@@ -23,21 +22,24 @@ from fastapi.responses import JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
 
 from airflow_provider_testerarmy.reports.pictures import link_folder
-from airflow_provider_testerarmy.ui import store
-from airflow_provider_testerarmy.ui.history import Filter, entry_of, history
+from airflow_provider_testerarmy.ui import actions, store
+from airflow_provider_testerarmy.ui.dag_access import details_of
+from airflow_provider_testerarmy.ui.history import entry_of, title_of_group
+from airflow_provider_testerarmy.ui.history_requests import Searcher
+from airflow_provider_testerarmy.ui.history_requests import router as history_requests
+from airflow_provider_testerarmy.ui.live import Waiting
 from airflow_provider_testerarmy.ui.pages import Pages
 from airflow_provider_testerarmy.ui.payloads import is_copy
 from airflow_provider_testerarmy.ui.quarantines import MAX_BODY, Rejected, apply_change, read_standings
 from airflow_provider_testerarmy.ui.same_origin import is_json, is_same_origin
 from airflow_provider_testerarmy.ui.store import StoredTask
+from airflow_provider_testerarmy.ui.tries import tries_of
+from airflow_provider_testerarmy.ui.webhooks import Deliveries
 from airflow_provider_testerarmy.ui.xcoms import References
 
 HERE: Final = Path(__file__).parent
 #: The most runs that one browser request may ask for.
 PAGE_SIZE: Final = 50
-#: The most tasks that the history shows, and the most (newest first) that it searches.
-MAX_HISTORY: Final = 500
-MAX_SEARCHED: Final = 5000
 
 # Airflow shows the tab in an iframe with allow-scripts and allow-same-origin
 # (https://github.com/apache/airflow/pull/52257). That is no security boundary, so this policy has to be one.
@@ -54,6 +56,8 @@ _REPORT_POLICY: Final = (
 app = FastAPI(title="TesterArmy test runs", docs_url=None, redoc_url=None, openapi_url=None)
 pages = Pages()
 references = References(pages.readers)
+waiting = Waiting(pages.service)
+deliveries = Deliveries()
 
 
 @app.middleware("http")
@@ -99,6 +103,8 @@ can_read_xcoms = Depends(requires_access_dag("GET", DagAccessEntity.XCOM))
 
 #: A quarantine decides whether the DAG's task fails, as an edit of the DAG does.
 can_edit = Depends(requires_access_dag("PUT"))
+#: The permission that Airflow requires to clear a task instance and to set its state.
+can_act = Depends(requires_access_dag("PUT", DagAccessEntity.TASK_INSTANCE))
 
 
 async def _same_origin(request: Request) -> None:
@@ -122,7 +128,10 @@ CurrentTask = Annotated[StoredTask, Depends(_task)]
 @app.get("/api/dags/{dag_id}/task", dependencies=[can_read_xcoms])
 async def task_overview(task: CurrentTask) -> JSONResponse:
     """One task instance: verdict, reasons, issues, and one row per run."""
-    return JSONResponse(await pages.overview(task))
+    overview = await pages.overview(task)
+    if task.note.get("label") and not task.note.get("title"):
+        overview["group_title"] = await asyncio.to_thread(title_of_group, task) or overview["group_title"]
+    return JSONResponse(overview)
 
 
 @app.get("/api/dags/{dag_id}/runs", dependencies=[can_read_xcoms])
@@ -177,7 +186,7 @@ async def dag_run(dag_id: str, run_id: Text) -> JSONResponse:
 
 async def _may_edit(dag_id: str, user: GetUserDep) -> bool:
     allowed = get_auth_manager().is_authorized_dag
-    details = await asyncio.to_thread(_details, dag_id)
+    details = await asyncio.to_thread(details_of, dag_id)
     return await asyncio.to_thread(allowed, method="PUT", details=details, user=user)
 
 
@@ -198,6 +207,45 @@ async def quarantine(task: CurrentTask, user: GetUserDep, request: Request) -> J
         raise HTTPException(error.status, str(error)) from error
 
 
+async def _may_act(dag_id: str, user: GetUserDep) -> bool:
+    allowed = get_auth_manager().is_authorized_dag
+    details = await asyncio.to_thread(details_of, dag_id)
+    entity = DagAccessEntity.TASK_INSTANCE
+    return await asyncio.to_thread(allowed, method="PUT", access_entity=entity, details=details, user=user)
+
+
+@app.get("/api/dags/{dag_id}/live", dependencies=[can_read_xcoms])
+async def live(task: CurrentTask) -> JSONResponse:
+    """What a task that waits can tell: titles, its usual duration, and whether the service responds."""
+    return JSONResponse(await waiting.of(task))
+
+
+@app.get("/api/dags/{dag_id}/tries", dependencies=[can_read_xcoms])
+async def tries(task: CurrentTask) -> JSONResponse:
+    """What the task's tries have said, and the earlier runs of each test."""
+    return JSONResponse(await asyncio.to_thread(tries_of, task))
+
+
+@app.get("/api/dags/{dag_id}/actions", dependencies=[can_read_xcoms])
+async def offered_actions(
+    task: CurrentTask, user: GetUserDep, may_act: Annotated[bool, Depends(_may_act)]
+) -> JSONResponse:
+    """What the user can do with the task, and what it costs; nothing for a user who may not clear it."""
+    found = await asyncio.to_thread(actions.offers, task, user) if may_act else {}
+    return JSONResponse({"may": may_act, **found})
+
+
+@app.post("/api/dags/{dag_id}/actions", dependencies=[Depends(_same_origin), can_read_xcoms, can_act])
+async def act(task: CurrentTask, user: GetUserDep, request: Request) -> JSONResponse:
+    """Clear the task, run again what did not pass, or cancel its runs."""
+    try:
+        wish = actions.parse(await _body_of(request))
+        await asyncio.to_thread(actions.perform, task, wish, user)
+    except actions.ActionRefused as error:
+        raise HTTPException(error.status, str(error)) from error
+    return JSONResponse({"done": str(wish.action)})
+
+
 async def _body_of(request: Request) -> bytes:
     body = b""
     async for chunk in request.stream():
@@ -207,56 +255,16 @@ async def _body_of(request: Request) -> bytes:
     return body
 
 
-@app.get("/api/history")
-async def history_of_dags(
-    user: GetUserDep,
-    dag_id: Annotated[str, Query(max_length=250)] = "",
-    group: Annotated[str, Query(max_length=500)] = "",
-    verdict: Annotated[str, Query(max_length=50)] = "",
-    days: Annotated[int, Query(ge=1, le=366)] = 30,
-) -> JSONResponse:
-    """The test tasks of all DAGs that the user can access."""
-    wanted = Filter(dag_id, group, verdict)
-    visible = await asyncio.to_thread(_readable_dags, user)
-    since = datetime.now(UTC) - timedelta(days=days)
-    tasks, cut = await _searched(visible & {dag_id} if dag_id else visible, since, wanted)
-    found = await asyncio.to_thread(history, tasks, wanted)
-    found["choices"]["dags"] = sorted(visible)
-    return JSONResponse({**found, "days": days, "cut": cut, "searched": len(tasks)})
+# -- webhooks of the services: hints, which need no right, because they change nothing but when runs are polled
 
 
-async def _searched(dag_ids: set[str], since: datetime, wanted: Filter) -> tuple[list[StoredTask], bool]:
-    """The newest tasks, until enough of them match, and whether older ones were left out."""
-    tasks: list[StoredTask] = []
-    matched = 0
-    while True:
-        # One more than is used shows whether there are older tasks at all.
-        page = await asyncio.to_thread(store.read_history, dag_ids, since, MAX_HISTORY + 1, len(tasks))
-        resolved = await references.resolved(page[:MAX_HISTORY])
-        tasks += resolved
-        if len(page) <= MAX_HISTORY:
-            return tasks, False
-        matched += sum(wanted.matches(entry_of(task)) for task in resolved)
-        if matched >= MAX_HISTORY or len(tasks) >= MAX_SEARCHED:
-            return tasks, True
+@app.post("/hooks/{conn_id}")
+@app.post("/hooks/{conn_id}/{secret}")
+async def webhook(request: Request, conn_id: str, secret: str = "") -> Response:
+    """A delivery that says that a run has ended. Only the status differs between answers."""
+    status = await deliveries.take(conn_id, secret, request.headers, request.stream())
+    return Response(status_code=status)
 
 
-def _readable_dags(user: Any) -> set[str]:
-    """The DAGs with test runs whose XComs the user can read."""
-    manager = get_auth_manager()
-    candidates = store.dags_with_runs() & manager.get_authorized_dag_ids(user=user, method="GET")
-    return {
-        dag_id
-        for dag_id in candidates
-        if manager.is_authorized_dag(
-            method="GET",
-            access_entity=DagAccessEntity.XCOM,
-            details=_details(dag_id),
-            user=user,
-        )
-    }
-
-
-def _details(dag_id: str) -> DagDetails:
-    """The DAG as the auth manager expects it; Airflow versions with multi-team support also need the team."""
-    return DagDetails(id=dag_id, **store.team_of(dag_id))
+app.state.searcher = Searcher(references)
+app.include_router(history_requests)

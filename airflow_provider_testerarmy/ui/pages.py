@@ -39,10 +39,10 @@ from airflow_provider_testerarmy.ui.store import StoredTask
 #: Seconds for which a file that was read, or was missing, is cached.
 FILE_TTL: Final = 60.0
 MAX_FILES: Final = 16
-NOT_RECORDED: Final = (
-    "Some of these runs are not in the task's own record, so their details are not fetched from the service."
-)
-NOT_OPENED: Final = "overwritten by another task or DAG run, or not readable from the API server"
+#: Keys of notices, which the page has in its languages.
+NOT_RECORDED: Final = "not_recorded"
+NO_FIELDS: Final = "no_fields"
+NOT_OPENED: Final = "not_opened"
 MAX_REPORTS: Final = 20
 #: The most runs that the list shows.
 MAX_ROWS: Final = 5000
@@ -165,7 +165,7 @@ class Pages:
         ids = [run_id for run_id in listed if run_key(run_id) in wanted]
         if owner is None:
             # Airflow keeps them for the newest DAG runs only (`[core] num_dag_runs_to_retain_rendered_fields`).
-            return {}, "Airflow no longer has this task's rendered fields, so only its summary is shown."
+            return {}, NO_FIELDS
         own = own_keys(task, recorded=await self.service.is_record_signed(owner, task))
         found = await self.service.fetch(owner, [run_id for run_id in ids if run_key(run_id) in own])
         foreign = any(run_key(run_id) not in own for run_id in ids)

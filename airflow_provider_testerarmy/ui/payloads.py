@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from airflow_provider_testerarmy.reports.failure import failure
 from airflow_provider_testerarmy.reports.pictures import NAME, addresses, stems
 from airflow_provider_testerarmy.reports.text import https, is_valid_time, line
 from airflow_provider_testerarmy.reports.view import (
@@ -30,8 +31,11 @@ Json = dict[str, Any]
 _DETAIL: Final = DETAILS[1]
 #: Attempts of a test that the tab shows. A gate may ask for more, but hardly anybody does.
 MAX_ATTEMPTS: Final = 20
+#: Outcomes and phases of a run that nobody reports as a failure.
+_NO_FAILURE: Final = frozenset({"passed", "skipped", "running", "queued", "cancelled"})
 _NO_LINE: Final = Timeline(())
 _OUTCOMES: Final = frozenset(map(str, Outcome))
+_COUNTED: Final = ("total", *map(str, ORDER))
 _VERDICTS: Final = frozenset(map(str, VerdictKind)) | _OUTCOMES
 
 
@@ -59,6 +63,7 @@ def run_row(run: RunResult) -> Json:
             for one in run.attempts[:MAX_ATTEMPTS]
         ],
         "worst": max(severities, default=None),
+        "owner": line(run.owner, 120),
         "test_id": line(run.test_id, 200),
         "started": _instant(run.started_at),
         "ended": _instant(run.finished_at),
@@ -101,6 +106,7 @@ def run_detail(run: RunResult) -> Json:
         ],
         "pictures": _pictures(run, names, _DETAIL),
         "left_out": view.left_out,
+        "markdown": failure(view) if view.outcome not in _NO_FAILURE else "",
     }
 
 
@@ -150,15 +156,12 @@ def is_copy(name: str) -> bool:
 
 def shown_summary(summary: Mapping[str, Any]) -> Json:
     """The verdict, its reasons, the counts and the issues of a summary."""
-    counts = _mapping(summary.get("counts"))
     truncated = _mapping(summary.get("truncated"))
     return {
         "verdict": verdict_of(summary),
         "reasons": [line(reason, 500) for reason in _list(summary.get("reasons"))[:20]],
         "more_reasons": _count(truncated.get("reasons")),
-        "counts": {
-            kind: _count(counts.get(kind)) for kind in ("total", *map(str, ORDER)) if _count(counts.get(kind))
-        },
+        "counts": _counts(summary),
         "flaky": _count(summary.get("flaky")),
         "batch_id": line(summary.get("batch_id") or "", 200),
         "issues": [
@@ -177,6 +180,25 @@ def shown_summary(summary: Mapping[str, Any]) -> Json:
         "started": _text_instant(summary.get("started_at")),
         "ended": _text_instant(summary.get("finished_at")),
     }
+
+
+def verdict_and_times(
+    summary: Mapping[str, Any], rejected: Collection[str]
+) -> tuple[str, Json, float | None]:
+    """A summary's verdict and counts, as :func:`with_rejected` has them, and its duration in seconds."""
+    shown = with_rejected({"verdict": verdict_of(summary), "counts": _counts(summary)}, rejected)
+    started, ended = _text_instant(summary.get("started_at")), _text_instant(summary.get("finished_at"))
+    return shown["verdict"], shown["counts"], seconds_between(started, ended)
+
+
+def seconds_between(started: float | None, ended: float | None) -> float | None:
+    """The time between two times; None if one is unknown or they are in the wrong order."""
+    return ended - started if started is not None and ended is not None and ended >= started else None
+
+
+def _counts(summary: Mapping[str, Any]) -> Json:
+    given = _mapping(summary.get("counts"))
+    return {kind: count for kind in _COUNTED if (count := _count(given.get(kind)))}
 
 
 def ids_truncated(summary: Mapping[str, Any]) -> bool:
@@ -200,6 +222,7 @@ def summary_rows(summary: Mapping[str, Any]) -> list[Json]:
                 "outcome": outcome if outcome in _OUTCOMES else "unknown",
                 "seconds": seconds if is_time else None,
                 "flaky": test.get("flaky") is True,
+                "owner": line(test.get("owner") or "", 120),
                 "attempts": [_attempt(one) for one in _list(test.get("attempts"))[:MAX_ATTEMPTS]],
             }
         )
@@ -223,6 +246,7 @@ def known_tests(summary: Mapping[str, Any]) -> list[Json]:
             "nights": _count(test.get("nights")),
             "since": _text_instant(test.get("since")),
             "commit": line(test.get("commit") or "", 40),
+            "note": line(test.get("note") or "", 200),
         }
         for test in map(_mapping, _list(summary.get("known"))[:1000])
     ]
@@ -289,7 +313,7 @@ def _severity(value: Any) -> int | None:
 
 def _count(value: Any) -> int:
     # Python's JSON parser accepts NaN and Infinity, and bool is a subclass of int.
-    fits = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    fits = isinstance(value, int | float) and not isinstance(value, bool) and -math.inf < value < math.inf
     return max(0, min(int(value), 10**9)) if fits else 0
 
 

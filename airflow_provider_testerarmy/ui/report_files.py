@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from itertools import islice
 from typing import Any, Final
 
+from airflow_provider_testerarmy.lifecycle.object_paths import LOCAL, fresh_path
 from airflow_provider_testerarmy.reports import json_report
 from airflow_provider_testerarmy.reports.html import MAX_BYTES as MAX_HTML_BYTES
 from airflow_provider_testerarmy.reports.pictures import MEDIA_TYPES, folder_of, kind_of, names_in
@@ -21,7 +22,6 @@ MAX_REPORT_BYTES: Final = 64 * 1024 * 1024
 MAX_PICTURE_BYTES: Final = 8 * 1024 * 1024
 #: The most file names that are read from a folder of screenshot copies.
 MAX_NAMES: Final = 10_000
-_LOCAL: Final = ("", "file", "local")
 # Part of the policy at the top of every HTML report; a file without it is not one of this provider's reports.
 _PAGE_MARKER: Final = b"default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
@@ -36,7 +36,7 @@ def report_paths(rendered: Mapping[str, Any]) -> list[str]:
 def place_of(path: str) -> str:
     """The unit that hangs as a whole: a bucket, or the first folders of a local path, where a mount usually is."""
     scheme, separator, rest = path.partition("://")
-    if separator and scheme not in _LOCAL:
+    if separator and scheme not in LOCAL:
         return f"{scheme}://{rest.partition('/')[0]}"
     local = rest if separator else path
     return "/".join(local.split("/")[:3])
@@ -83,8 +83,8 @@ def read_copy(folder: str, name: str) -> tuple[bytes, str] | None:
 
 
 def _names(folder: str) -> list[str]:
-    source = _path(folder)
-    if source.protocol in _LOCAL:
+    source = fresh_path(folder)
+    if source.protocol in LOCAL:
         return safe_files.names_in(source.path, MAX_NAMES)
     return [entry.name for entry in islice(source.iterdir(), MAX_NAMES)]
 
@@ -92,9 +92,11 @@ def _names(folder: str) -> list[str]:
 def _read(path: str, limit: int, *, within: str = "") -> bytes | None:
     # A local path of another worker, missing permissions, a deleted file: all mean "not available here".
     try:
-        source = _path(path)
-        if source.protocol in _LOCAL:
-            return safe_files.read_regular(source.path, limit, within=_path(within).path if within else None)
+        source = fresh_path(path)
+        if source.protocol in LOCAL:
+            return safe_files.read_regular(
+                source.path, limit, within=fresh_path(within).path if within else None
+            )
         with source.open("rb") as file:
             content: bytes = file.read(limit + 1)
     except safe_files.NotReadable as error:
@@ -107,9 +109,3 @@ def _read(path: str, limit: int, *, within: str = "") -> bytes | None:
         log.info("Did not read %s: it is larger than %d bytes.", path, limit)
         return None
     return content
-
-
-def _path(path: str) -> Any:
-    from airflow.providers.common.compat.sdk import ObjectStoragePath
-
-    return ObjectStoragePath(path)

@@ -11,7 +11,7 @@ import logging
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any, Final
@@ -30,6 +30,13 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+#: Keys of notices, which the page has in its languages; a value follows after a colon.
+SLOW: Final = "slow"
+GONE: Final = "gone"
+DENIED: Final = "denied"
+RATE_LIMITED: Final = "rate_limited"
+SILENT: Final = "silent"
+UNREADABLE: Final = "unreadable"
 #: Seconds for which a run is cached: while it is active, and once it is finished.
 ACTIVE_TTL: Final = 4.0
 FINISHED_TTL: Final = 3600.0
@@ -61,13 +68,14 @@ class Owner:
 
 
 @cache
-def _hooks() -> tuple[type[ServiceHook], ...]:
+def connection_hooks() -> tuple[type[ServiceHook], ...]:
+    """The hook class of each connection type of this provider."""
     return tuple(resolve_name(each["hook-class-name"]) for each in get_provider_info()["connection-types"])
 
 
 def owner_of(rendered: Mapping[str, Any], team: str | None = None) -> Owner | None:
     """The owner of a task's runs, from its rendered fields; None if no connection field of this provider is set."""
-    for hook in _hooks():
+    for hook in connection_hooks():
         conn_id = rendered.get(getattr(hook, "conn_name_attr", ""))
         if isinstance(conn_id, str) and conn_id:
             return Owner(hook, conn_id, team)
@@ -79,7 +87,7 @@ class Found:
     """The details that were found, and why some are missing.
 
     :param details: by run key; a run that could not be fetched is missing.
-    :param notice: a message for the viewer; empty if nothing is missing.
+    :param notice: a key of a message for the viewer, or its text; empty if nothing is missing.
     """
 
     details: dict[str, Json]
@@ -92,6 +100,20 @@ class _Batch:
 
     own: dict[tuple[str, RunId], asyncio.Future[Json | None]] = field(default_factory=dict)
     others: dict[str, asyncio.Future[Json | None]] = field(default_factory=dict)
+    notice: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """The API server's own requests through a connection, in seconds since the epoch.
+
+    :param answered: the last request with an answer; None if there was none.
+    :param failing_since: the first request without an answer since then; None if the last one had an answer.
+    :param notice: why it had none.
+    """
+
+    answered: float | None = None
+    failing_since: float | None = None
     notice: str = ""
 
 
@@ -108,6 +130,7 @@ class RunDetails:
         self._in_flight: dict[tuple[str, RunId], asyncio.Future[Json | None]] = {}
         self._paused: dict[str, tuple[float, str]] = {}
         self._slots = asyncio.Semaphore(CONCURRENCY)
+        self._contacts: dict[str, Contact] = {}
 
     async def is_record_signed(self, owner: Owner, task: StoredTask) -> bool:
         """Whether a task's record is signed with the task's identity and the connection's secret.
@@ -130,11 +153,15 @@ class RunDetails:
     async def _check_signature(self, owner: Owner, record: object, name: str) -> bool:
         # A secrets backend may raise any exception; the page can still show the summary.
         try:
-            hook = await asyncio.to_thread(_hook_of, owner)
+            hook = await asyncio.to_thread(hook_of, owner)
         except Exception as error:
             log.info("Cannot read the connection %s: %s", owner.key, error)
             return False
         return is_signed(record, name, str(hook.connection.password or ""))
+
+    def contact(self, owner: Owner) -> Contact:
+        """When the service last answered the API server."""
+        return self._contacts.get(owner.key, Contact())
 
     async def fetch(self, owner: Owner, run_ids: Sequence[RunId]) -> Found:
         """The details of as many of these runs as the service returns in time."""
@@ -174,8 +201,9 @@ class RunDetails:
         try:
             async with asyncio.timeout(BATCH_SECONDS):
                 await self._fetch_all(owner, batch)
+            self._contacts[owner.key] = Contact(time.time())
         except TimeoutError:
-            batch.notice = "The service is slow, so some runs could not be loaded. Try again in a moment."
+            batch.notice = SLOW
         except ServiceFault as fault:
             batch.notice = self._pause(owner, _describe_fault(fault))
         except RequestInvalid as error:
@@ -183,13 +211,13 @@ class RunDetails:
         # A deleted connection or a failing secrets backend: the page can still show the summary.
         except Exception as error:
             log.info("Cannot fetch runs through %s: %s", owner.key, error)
-            batch.notice = self._pause(owner, f"The API server cannot read the connection {owner.conn_id!r}.")
+            batch.notice = self._pause(owner, f"{UNREADABLE}:{owner.conn_id}")
         finally:
             self._settle(batch)
 
     async def _fetch_all(self, owner: Owner, batch: _Batch) -> None:
         # Reading a connection is synchronous: in the API server it queries the database or a secrets backend.
-        hook = await asyncio.to_thread(_hook_of, owner)
+        hook = await asyncio.to_thread(hook_of, owner)
         service = hook.service()
         send, close = hook.async_asker()
 
@@ -200,7 +228,7 @@ class RunDetails:
                 except ServiceFault as fault:
                     if fault.kind not in (FaultKind.NOT_FOUND, FaultKind.REFUSED, FaultKind.CONFLICT):
                         raise
-                    batch.notice = "The service no longer has some of these runs."
+                    batch.notice = GONE
                     return
             detail = await asyncio.to_thread(run_detail, run)
             self._keep(key, run, detail)
@@ -231,10 +259,14 @@ class RunDetails:
     def _pause(self, owner: Owner, notice: str) -> str:
         shown = line(notice, 400)
         self._paused[owner.key] = (self._clock() + PAUSE, shown)
+        before = self.contact(owner)
+        self._contacts[owner.key] = replace(
+            before, failing_since=before.failing_since or time.time(), notice=shown
+        )
         return shown
 
 
-def _hook_of(owner: Owner) -> ServiceHook:
+def hook_of(owner: Owner) -> ServiceHook:
     """The owner's hook, with its connection already resolved."""
     hook = owner.hook(owner.conn_id)
     if owner.team is None:
@@ -246,7 +278,7 @@ def _hook_of(owner: Owner) -> ServiceHook:
 
 def _describe_fault(fault: ServiceFault) -> str:
     if fault.kind is FaultKind.DENIED:
-        return "The service rejected the connection's API key, so only the summary is shown. Check the key."
+        return DENIED
     if fault.kind is FaultKind.RATE_LIMITED:
-        return "The service is rate-limiting requests, so only the summary is shown."
-    return "The service is not responding, so only the summary is shown. Try again in a moment."
+        return RATE_LIMITED
+    return SILENT

@@ -11,7 +11,7 @@ import logging
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from airflow.models.dag import DagModel
 from airflow.models.log import Log
@@ -19,7 +19,7 @@ from airflow.models.renderedtifields import RenderedTaskInstanceFields as Render
 from airflow.models.taskinstance import TaskInstance
 from airflow.models.xcom import XComModel
 from airflow.utils.session import create_session
-from sqlalchemy import and_, func, select
+from sqlalchemy import Text, and_, cast, func, or_, select
 from sqlalchemy.orm import aliased
 
 from airflow_provider_testerarmy import airflow_compat
@@ -118,41 +118,170 @@ def read_dag_run(dag_id: str, run_id: str) -> list[StoredTask]:
     return _with_results(XComModel.dag_id == dag_id, XComModel.run_id == run_id, limit=MAX_TASKS)
 
 
-def dags_with_runs() -> set[str]:
-    """The ids of the DAGs with tasks that have started test runs."""
-    with create_session() as session:
-        return set(session.scalars(select(XComModel.dag_id).where(XComModel.key == NOTE).distinct()))
+class Change(NamedTuple):
+    """How many tasks of a DAG have started test runs, and when the last of them changed."""
+
+    tasks: int
+    updated: object
+    pushed: object
 
 
-def read_history(dag_ids: Collection[str], since: datetime, limit: int, offset: int = 0) -> list[StoredTask]:
-    """The tasks of these DAGs that have started test runs, the newest first.
+def read_changes() -> dict[str, Change]:
+    """The DAGs with tasks that have started test runs, each with a mark that changes when one of them does.
 
-    :param offset: how many of the newest tasks to skip.
+    The value of a summary is left out: SQLite would read all of it to get at the time behind it.
     """
-    if not dag_ids:
-        return []
-    return _with_results(
-        XComModel.dag_id.in_(sorted(dag_ids)), TaskInstance.start_date >= since, limit=limit, offset=offset
-    )
-
-
-def _with_results(*conditions: Any, limit: int, offset: int | None = None) -> list[StoredTask]:
-    result = aliased(XComModel)
-    begun = func.coalesce(TaskInstance.start_date, TaskInstance.updated_at)
-    # The key columns break ties, so that paging by offset neither repeats nor skips a task.
-    order = (begun.asc() if offset is None else begun.desc(), *_COLUMNS[:4])
     query = (
-        select(*_COLUMNS, XComModel.value, result.value)
+        select(
+            XComModel.dag_id,
+            func.count(),
+            func.max(TaskInstance.updated_at),
+            func.max(XComModel.timestamp),
+        )
         .join(TaskInstance, _same(XComModel, TaskInstance))
-        .outerjoin(result, and_(_same(XComModel, result), result.key == _RESULT))
-        .where(XComModel.key == NOTE, *conditions)
-        .order_by(*order)
-        .limit(limit)
-        .offset(offset or 0)
+        .where(XComModel.key == NOTE)
+        .group_by(XComModel.dag_id)
     )
     with create_session() as session:
         rows = session.execute(query).all()
-    return [_task(row[:-2], {NOTE: _plain(row[-2]), _RESULT: _plain(row[-1])}, {}) for row in rows]
+    return {dag_id: Change(tasks, updated, pushed) for dag_id, tasks, updated, pushed in rows}
+
+
+@dataclass(frozen=True, slots=True)
+class Hints:
+    """What SQL can tell of the history's filters. An empty field is no condition.
+
+    Verdicts, tests and issues are in JSON documents, which each database and each version of Airflow stores in
+    another form. So the conditions are on their text, and let through some tasks that do not match.
+
+    :param verdict: a word.
+    :param group: the key of a group.
+    :param group_part: a part of that key as it is in the JSON of the note.
+    :param test: a part of a test's id or title as it is in the JSON of the summary.
+    :param search: a part of the searched words, in lower case.
+    :param exact: whether no task that matches can fail the conditions.
+    """
+
+    dag_id: str = ""
+    verdict: str = ""
+    group: str = ""
+    group_part: str = ""
+    test: str = ""
+    search: str = ""
+    exact: bool = True
+
+    @property
+    def any(self) -> bool:
+        """Whether there is any condition."""
+        return bool(self.dag_id or self.verdict or self.group or self.test or self.search)
+
+
+_NO_HINTS: Final = Hints()
+
+
+def read_marks(
+    dag_ids: Collection[str], since: datetime, limit: int, hints: Hints = _NO_HINTS
+) -> list[tuple[str, object, object]]:
+    """The newest tasks of these DAGs that have started test runs: DAG, id, and a mark that changes with it."""
+    query = (
+        select(TaskInstance.dag_id, TaskInstance.id, TaskInstance.updated_at, XComModel.timestamp)
+        .join(TaskInstance, _same(XComModel, TaskInstance))
+        .where(XComModel.key == NOTE, XComModel.dag_id.in_(sorted(dag_ids)), TaskInstance.start_date >= since)
+        .order_by(TaskInstance.start_date.desc())
+        .limit(limit)
+    )
+    if hints.any:
+        result = aliased(XComModel)
+        query = query.outerjoin(result, _result_of(XComModel, result)).where(*_fitting(hints, result))
+    with create_session() as session:
+        return [(dag_id, name, hash(tuple(mark))) for dag_id, name, *mark in session.execute(query)]
+
+
+def _fitting(hints: Hints, result: Any) -> list[Any]:
+    """The conditions, the cheap ones first. PostgreSQL makes a text of the JSON for each that needs one."""
+    note, summary = cast(XComModel.value, Text), cast(result.value, Text)
+    found = []
+    if hints.dag_id:
+        found.append(XComModel.dag_id == hints.dag_id)
+    if hints.group:
+        own = TaskInstance.dag_id + "." + TaskInstance.task_id == hints.group
+        found.append(or_(own, _has(note, hints.group_part), _is_reference(note)))
+    if hints.verdict:
+        # Some versions of Airflow store JSON inside a JSON string, which escapes the quotation marks.
+        plain = func.replace(summary, '\\"', '"')
+        found.append(or_(_has(plain, f'"verdict": "{hints.verdict}"'), _is_reference(summary)))
+    if hints.test:
+        found.append(or_(_has(summary, hints.test), _is_reference(summary)))
+    if hints.search:
+        texts = (TaskInstance.dag_id, TaskInstance.task_id, note, summary)
+        found.append(or_(*(_has(func.lower(text), hints.search) for text in texts)))
+    return found
+
+
+def _has(text: Any, part: str) -> Any:
+    return text.contains(part, autoescape=True)
+
+
+def _is_reference(value: Any) -> Any:
+    """Whether JSON may be the reference of an XCom backend: it has no object."""
+    return ~value.contains("{")
+
+
+def read_results(ids: Collection[Any]) -> list[tuple[object, StoredTask]]:
+    """The task instances with these ids, each with its id, its note and its summary."""
+    result = aliased(XComModel)
+    query = (
+        select(TaskInstance.id, *_COLUMNS, XComModel.value, result.value)
+        .join(TaskInstance, _same(XComModel, TaskInstance))
+        .outerjoin(result, _result_of(XComModel, result))
+        .where(XComModel.key == NOTE, TaskInstance.id.in_(list(ids)))
+    )
+    with create_session() as session:
+        rows = session.execute(query).all()
+    return [(row[0], _listed(row[1:])) for row in rows]
+
+
+def read_listed(orders: Collection[tuple[str, str, str, int]]) -> list[StoredTask]:
+    """These task instances (DAG, run, task, map index), each with its note and its summary, in no order."""
+    if not orders:
+        return []
+    return _with_results(or_(*(and_(*_is(XComModel, ours)) for ours in orders)), limit=len(orders))
+
+
+def _with_results(*conditions: Any, limit: int, newest_first: bool = False) -> list[StoredTask]:
+    result = aliased(XComModel)
+    begun = func.coalesce(TaskInstance.start_date, TaskInstance.updated_at)
+    query = (
+        select(*_COLUMNS, XComModel.value, result.value)
+        .join(TaskInstance, _same(XComModel, TaskInstance))
+        .outerjoin(result, _result_of(XComModel, result))
+        .where(XComModel.key == NOTE, *conditions)
+        .order_by(begun.desc() if newest_first else begun.asc(), *_COLUMNS[:4])
+        .limit(limit)
+    )
+    with create_session() as session:
+        return [_listed(row) for row in session.execute(query)]
+
+
+def _listed(row: Sequence[Any]) -> StoredTask:
+    return _task(row[:-2], {NOTE: _plain(row[-2]), _RESULT: _plain(row[-1])}, {})
+
+
+def _result_of(note: Any, result: Any) -> Any:
+    return and_(_same(note, result), result.key == _RESULT)
+
+
+def read_earlier(task: StoredTask, limit: int) -> list[StoredTask]:
+    """The newest ended instances of a task in other DAG runs that have a result."""
+    return _with_results(
+        XComModel.dag_id == task.dag_id,
+        XComModel.task_id == task.task_id,
+        XComModel.map_index == task.map_index,
+        XComModel.run_id != task.run_id,
+        TaskInstance.state.in_(("success", "failed")),
+        limit=limit,
+        newest_first=True,
+    )
 
 
 def write_audit(task: StoredTask, event: str, user: str, display_name: str, extra: str) -> None:
@@ -227,3 +356,15 @@ def connection_of_team(conn_id: str, team: str) -> Any:
     from airflow.models.connection import Connection
 
     return Connection.get_connection_from_secrets(conn_id, team_name=team)
+
+
+def connection_of(conn_id: str) -> Any:
+    """The connection with this id; None if there is none."""
+    from airflow.models.connection import Connection
+
+    from airflow_provider_testerarmy.airflow_compat import AirflowNotFoundException
+
+    try:
+        return Connection.get_connection_from_secrets(conn_id)
+    except AirflowNotFoundException:
+        return None

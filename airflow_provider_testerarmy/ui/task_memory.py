@@ -31,7 +31,15 @@ from airflow_provider_testerarmy.reports.text import line
 from airflow_provider_testerarmy.runs.memory import ring
 from airflow_provider_testerarmy.runs.memory.declared import declare, end_of
 from airflow_provider_testerarmy.runs.memory.directory import ListedStorage
-from airflow_provider_testerarmy.runs.memory.model import OWNER, Memory, Quarantine, plain, test_key
+from airflow_provider_testerarmy.runs.memory.model import (
+    OWNER,
+    Memory,
+    NightRef,
+    Quarantine,
+    TestMemory,
+    plain,
+    test_key,
+)
 from airflow_provider_testerarmy.runs.memory.port import Scope
 from airflow_provider_testerarmy.runs.rendered import given, is_nothing, listed
 from airflow_provider_testerarmy.runs.service import RunRequest
@@ -180,12 +188,29 @@ def _opened(task: StoredTask, now: float) -> tuple[ListedStorage, Scope, Memory]
 
 def _standing(memory: Memory, test_id: str) -> Json:
     test = memory.test(test_key(test_id))
-    streak, held = memory.streak(test), in_force(test)
+    return {"failing": _failing(memory, test), "quarantine": _shown(in_force(test))}
+
+
+def _failing(memory: Memory, test: TestMemory) -> Json | None:
+    """Since when a test fails: the nights in a row, the first bad and the last good one."""
+    streak = memory.streak(test)
+    if streak is None:
+        return None
+    first = streak.first
+    # The memory keeps the address of the newest nights only.
+    remembered = next((night for night in memory.nights if night.at == first.at), None)
+    good = memory.last_pass(test)
     return {
-        "failing": streak
-        and {"nights": streak.nights, "since": streak.first.at, "commit": line(streak.first.commit, 40)},
-        "quarantine": _shown(held),
+        "nights": streak.nights,
+        "since": first.at,
+        "commit": line(first.commit, 40),
+        "first_bad": _night(remembered or NightRef(first.at, "", first.commit)),
+        "last_good": _night(good) if good else None,
     }
+
+
+def _night(night: NightRef) -> Json:
+    return {"at": night.at, "commit": line(night.commit, 40), "address": line(night.address, 400)}
 
 
 def _shown(held: Quarantine | None) -> Json | None:

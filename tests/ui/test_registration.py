@@ -68,10 +68,10 @@ def test_where_it_shows() -> None:
 def test_the_static_files_are_there() -> None:
     """The static files are part of the package and load nothing from elsewhere."""
     static = files("airflow_provider_testerarmy.ui") / "static"
-    names = {path.name for path in static.iterdir()}
-    assert {"page.html", "main.js", "style.css", "icon.svg", "icon-dark.svg"} <= names
-    for name in names:
-        text = (static / name).read_text()
+    found = [*static.iterdir(), *(static / "text").iterdir()]
+    names = {path.name for path in found}
+    assert {"page.html", "main.js", "style.css", "icon.svg", "icon-dark.svg", "en.json", "de.json"} <= names
+    for text in (path.read_text() for path in found if path.is_file()):
         assert "http://" not in text.replace("http://www.w3.org/2000/svg", "")
 
 

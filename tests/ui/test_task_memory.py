@@ -132,7 +132,7 @@ def place(tmp_path):
 
 def night(storage, scope, letters, at=None):
     at = at or time.time()
-    ref = NightRef.of(f"dag/{uuid4().hex}", at, "4f2d1c9aa")
+    ref = NightRef.of(f"dag/{uuid4().hex}", at, "4f2d1c9aa", "https://shop.example")
     outcomes = {test: seen(letter) for test, letter in letters.items()}
     assert remember(storage, scope, Night(ref, outcomes), now=time.time(), token=uuid4().hex) is None
 
@@ -149,6 +149,12 @@ def test_a_failing_test_and_one_that_passes(place):
         2,
         "4f2d1c9aa",
     )
+    failing, where = (
+        found["tests"][TEST]["failing"],
+        {"commit": "4f2d1c9aa", "address": "https://shop.example"},
+    )
+    assert failing["first_bad"] == {"at": failing["since"], **where}
+    assert failing["last_good"] == {"at": failing["since"] - DAY, **where}
     assert found["tests"][WELL] == {"failing": None, "quarantine": None}
 
 

@@ -1,5 +1,7 @@
 // Requests to the tab's own endpoints. A failure becomes an ApiError whose title and text are shown to the viewer.
 
+import { say } from "./text.js";
+
 const ROOT = new URL("../", import.meta.url);
 
 export class ApiError extends Error {
@@ -26,7 +28,7 @@ export async function ask(path, query = {}, signal = undefined) {
     response = await fetch(address(path, query), { credentials: "same-origin", signal });
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new ApiError(0, "Airflow is not responding", "The API server could not be reached. If this lasts, reload the page.");
+    throw new ApiError(0, say("error.silent"), say("error.silent.more"));
   }
   if (response.ok) return response.json();
   throw errorFor(response.status);
@@ -40,21 +42,21 @@ export async function send(path, query, change) {
       method: "POST", credentials: "same-origin", headers: { "Content-Type": "application/json" }, body: JSON.stringify(change),
     });
   } catch {
-    throw new ApiError(0, "Airflow is not responding", "The API server could not be reached. Reload the page before you try again.");
+    throw new ApiError(0, say("error.silent"), say("error.silent.sent"));
   }
   if (response.ok) return response.json();
   const said = await response.json().catch(() => ({}));
   const text = typeof said.detail === "string" && ![401, 403].includes(response.status) ? said.detail : "";
-  if (text) throw new ApiError(response.status, "Nothing is changed", text);
-  if (response.status === 403) throw new ApiError(403, "You don't have access", "Only users who can edit this DAG can change quarantines.");
+  if (text) throw new ApiError(response.status, say("error.unchanged"), text);
+  if (response.status === 403) throw new ApiError(403, say("error.no_access"), say("error.no_access.edit"));
   throw errorFor(response.status);
 }
 
 function errorFor(status) {
-  if (status === 401) return new ApiError(401, "You are signed out", "Sign in to Airflow again, then reload this page.");
+  if (status === 401) return new ApiError(401, say("error.signed_out"), say("error.signed_out.more"));
   if (status === 403) {
-    return new ApiError(403, "You don't have access", "To see its test runs, you need permission to read this DAG's XComs. Ask your Airflow administrator.");
+    return new ApiError(403, say("error.no_access"), say("error.no_access.read"));
   }
-  if (status === 404) return new ApiError(404, "Not found", "This task instance does not exist. It may have been deleted.");
-  return new ApiError(status, "Something went wrong", `The API server returned status ${status}. See its log for the cause.`);
+  if (status === 404) return new ApiError(404, say("error.not_found"), say("error.not_found.more"));
+  return new ApiError(status, say("page.broken"), say("error.status", { status: String(status) }));
 }

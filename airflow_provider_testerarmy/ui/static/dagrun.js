@@ -1,34 +1,71 @@
-// The tab of a DAG run: all tasks that have started test runs.
+// The tab of a DAG run: a table of all tasks that have started test runs, the worst first.
 
 import { ask, ApiError } from "./api.js";
-import { badge, el, empty, notice, plural, shares, show, tally, toAirflow, took } from "./dom.js";
+import { badge, el, empty, notice, ORDER, shares, show, tally, toAirflow, took } from "./dom.js";
+import { nameOf, placeOf } from "./places.js";
+import { say } from "./text.js";
 
 const EVERY = 5000;
+/** Tasks without a verdict come after those that errored, and those that still wait before those that passed. */
+const RANK = ["failed", "errored", "", ...ORDER.filter((kind) => !["failed", "errored", "passed", "running", "queued", ""].includes(kind)), "running", "passed"];
 let known = null;
+let asking = null;
+let places = null;
 
 export async function start(dag, run) {
   await refresh(dag, run);
 }
 
 async function refresh(dag, run) {
+  asking?.abort();
+  const current = new AbortController();
+  asking = current;
   let failed = null;
   try {
-    known = await ask(`dags/${encodeURIComponent(dag)}/dag-run`, { run_id: run });
+    const found = await ask(`dags/${encodeURIComponent(dag)}/dag-run`, { run_id: run }, current.signal);
+    if (current !== asking) return;
+    known = found;
   } catch (error) {
+    if (current !== asking || error.name === "AbortError") return;
     if (!(error instanceof ApiError) || known === null || error.status) throw error;
     failed = error;
   }
-  draw(dag, run, known.tasks, failed);
+  draw(known.tasks, failed);
   if (failed || known.tasks.some((task) => !task.finished)) {
     const again = () => (document.hidden ? document.addEventListener("visibilitychange", again, { once: true }) : refresh(dag, run));
     setTimeout(again, EVERY);
   }
 }
 
-function draw(dag, run, tasks, failed) {
+function kindOf(task) {
+  return task.verdict || (task.finished ? "" : "running");
+}
+
+/** The worst first. While somebody reads a row, all rows keep their places: a row that moves loses focus and selection. */
+function ordered(tasks) {
+  const rank = (task) => RANK.indexOf(kindOf(task));
+  const sorted = [...tasks].sort((one, other) => rank(one) - rank(other));
+  if (places && isRead()) {
+    const place = (task) => places.get(idOf(task)) ?? places.size;
+    sorted.sort((one, other) => place(one) - place(other));
+  }
+  places = new Map(sorted.map((task, number) => [idOf(task), number]));
+  return sorted;
+}
+
+function isRead() {
+  const page = document.getElementById("page");
+  const chosen = document.getSelection();
+  return page.contains(document.activeElement) || (!chosen.isCollapsed && page.contains(chosen.anchorNode)) || page.querySelector("tr:hover") !== null;
+}
+
+function idOf(task) {
+  return `task-${task.task_id}.${task.map_index}`;
+}
+
+function draw(tasks, failed) {
   if (!tasks.length) {
-    show(empty("No test runs yet", "No task of this DAG run has started TesterArmy or Docket test runs.",
-      el("p", {}, toAirflow("plugin/test-history", "View the history of all test runs"))));
+    show(empty(say("dagrun.none"), say("dagrun.none.more"), el("p", {}, toAirflow("plugin/test-history", say("dagrun.all_history")))));
     return;
   }
   const counts = {};
@@ -37,35 +74,34 @@ function draw(dag, run, tasks, failed) {
       if (kind !== "total") counts[kind] = (counts[kind] || 0) + count;
     }
   }
+  const sorted = ordered(tasks);
   show(failed ? notice(`${failed.title}. ${failed.message}`, "bad") : null,
-    el("header", { class: "head k-none" },
+    el("header", { class: `head k-${RANK.find((kind) => tasks.some((task) => kindOf(task) === kind)) || "none"}` },
       el("div", { class: "titles" },
-        el("h1", {}, el("span", { class: "what" }, `${plural(tasks.length, "test task")} in this DAG run`)),
-        el("nav", { class: "links", "aria-label": "Links" }, toAirflow("plugin/test-history", "History"))),
+        el("h1", {}, el("span", { class: "what" }, say("dagrun.heading", { count: tasks.length }))),
+        el("nav", { class: "links", "aria-label": say("page.links") }, toAirflow("plugin/test-history", say("dagrun.history")))),
       Object.keys(counts).length ? [shares(counts), tally(counts)] : null),
-    el("ul", { class: "tasks" }, tasks.map((task) => item(dag, run, task))),
-    tasks.length >= known.most ? el("p", { class: "dim" }, `Only the first ${known.most} test tasks are listed.`) : null);
+    el("section", { "aria-label": say("dagrun.tasks") },
+      el("table", { class: "stacked tests-of-run" },
+        el("thead", {}, el("tr", {}, ["verdict", "task", "reason", "runs", "duration"].map((name) => el("th", { scope: "col" }, say(`dagrun.column.${name}`))))),
+        el("tbody", {}, sorted.map(item)))),
+    tasks.length >= known.most ? el("p", { class: "dim" }, say("dagrun.cut", { count: known.most })) : null);
 }
 
-/** The path of a task instance's tab in Airflow's UI. */
-export function placeOf(task) {
-  const mapped = task.map_index >= 0 ? `/mapped/${task.map_index}` : "";
-  return `dags/${encodeURIComponent(task.dag_id)}/runs/${encodeURIComponent(task.run_id)}/tasks/${encodeURIComponent(task.task_id)}${mapped}/plugin/test-runs`;
-}
-
-export function nameOf(task) {
-  return task.map_index >= 0 ? `${task.task_id} [${task.map_index}]` : task.task_id;
-}
-
-function item(dag, run, task) {
-  const kind = task.verdict || (task.finished ? "" : "running");
-  const facts = [task.group_title, task.seconds ? `took ${took(task.seconds)}` : "", task.issues ? plural(task.issues, "issue") : "",
-    task.flaky ? `${task.flaky} flaky` : ""].filter(Boolean);
-  return el("li", { class: `card task k-${kind || "none"}` },
-    el("p", { class: "cardhead" }, badge(kind, task.verdict ? "" : task.finished ? "No verdict" : "Waiting"),
-      toAirflow(placeOf(task), el("b", {}, nameOf(task)))),
-    el("p", { class: "facts" }, facts.map((fact) => el("span", { dir: "auto" }, fact))),
-    task.reasons.length ? el("ul", { class: "reasons" }, task.reasons.map((reason) => el("li", { dir: "auto" }, reason.replace(/ https:\/\/\S+$/, "")))) : null,
-    task.more_reasons ? el("p", { class: "dim" }, `and ${plural(task.more_reasons, "more reason")}`) : null,
-    task.verdict ? [shares(task.counts), tally(task.counts)] : null);
+function item(task) {
+  const kind = kindOf(task);
+  const word = task.verdict ? "" : say(task.finished ? "verdict.none" : "verdict.waiting");
+  const more = task.reasons.length + task.more_reasons - (task.telling ? 1 : 0);
+  // The only reason of a passed task repeats its counts.
+  const telling = kind === "passed" && !more && !task.issues ? "" : task.telling;
+  return el("tr", { class: "task", id: idOf(task) },
+    el("td", {}, badge(kind, word)),
+    el("th", { scope: "row" }, toAirflow(placeOf(task), nameOf(task)),
+      task.group_title === task.task_id ? null : el("span", { class: "dim block", dir: "auto" }, task.group_title)),
+    el("td", { class: "why" }, telling ? el("span", { dir: "auto" }, telling.replace(/ https:\/\/\S+$/, "")) : null,
+      more > 0 && kind !== "passed" ? el("span", { class: "dim block" }, say("dagrun.more_reasons", { count: more })) : null),
+    el("td", {}, Object.keys(task.counts).length ? tally(task.counts) : null,
+      task.issues || task.flaky ? el("span", { class: "dim block" }, [task.issues ? say("dagrun.issues", { count: task.issues }) : "",
+        task.flaky ? say("history.flaky_runs", { count: task.flaky }) : ""].filter(Boolean).join(" · ")) : null),
+    el("td", { class: "number" }, took(task.seconds)));
 }

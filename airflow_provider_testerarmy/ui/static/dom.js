@@ -3,6 +3,7 @@
 // so an injected script could act as the viewer.
 
 import { morph } from "./morph.js";
+import { locale, number, parts, say } from "./text.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -51,13 +52,18 @@ export function outward(url, text, options = {}) {
   const address = https(url);
   if (!address) return el("span", options, text);
   return anchor(address, "_blank", options, [text, el("span", { class: "out", "aria-hidden": "true" }, "↗"),
-    el("span", { class: "unseen" }, " (opens in a new tab)")]);
+    el("span", { class: "unseen" }, say("link.new_tab"))]);
 }
 
 /** A link to one of the tab's own endpoints, in a new tab. */
 export function opening(url, text, options = {}) {
   return anchor(url.href, "_blank", options, [text, el("span", { class: "out", "aria-hidden": "true" }, "↗"),
-    el("span", { class: "unseen" }, " (opens in a new tab)")]);
+    el("span", { class: "unseen" }, say("link.new_tab"))]);
+}
+
+/** A link to one of the tab's own files, which the browser stores. */
+export function downloading(url, text, options = {}) {
+  return anchor(url.href, "_self", options, [text]);
 }
 
 /** A link to a page of Airflow, relative to its root. */
@@ -103,14 +109,6 @@ export const SIGNS = {
 };
 export const ORDER = ["failed", "errored", "unknown", "cancelled", "rejected", "skipped", "not_judged", "passed", "running", "queued", ""];
 
-export function plural(count, noun) {
-  return `${count.toLocaleString("en")} ${noun}${count === 1 ? "" : "s"}`;
-}
-
-export function capital(word) {
-  return word ? word[0].toUpperCase() + word.slice(1).replaceAll("_", " ") : "";
-}
-
 export function took(seconds) {
   if (seconds === null || seconds === undefined || !Number.isFinite(seconds) || seconds < 0) return "";
   if (seconds < 9.95) return `${seconds.toFixed(1)} s`;
@@ -146,7 +144,7 @@ export function timezone() {
 function written(stamp, options) {
   const timeZone = timezone();
   const key = `${timeZone} ${options === DAY}`;
-  if (!formats.has(key)) formats.set(key, new Intl.DateTimeFormat(undefined, { ...options, timeZone }));
+  if (!formats.has(key)) formats.set(key, new Intl.DateTimeFormat(locale(), { ...options, timeZone }));
   return formats.get(key).format(new Date(stamp * 1000));
 }
 
@@ -167,7 +165,7 @@ export function percent(share) {
 export function badge(kind, text) {
   const name = kind in SIGNS ? kind : "none";
   return el("span", { class: `badge k-${name}` },
-    SIGNS[kind] ? el("span", { "aria-hidden": "true", class: "sign" }, SIGNS[kind]) : null, text || capital(kind) || "Not judged");
+    SIGNS[kind] ? el("span", { "aria-hidden": "true", class: "sign" }, SIGNS[kind]) : null, text || say(`outcome.${name === "none" ? "not_judged" : name}`));
 }
 
 /** The chip of an issue, in the words of the reports: "Issue (severity 5)", "Warning (severity 2)". */
@@ -175,7 +173,7 @@ export function severity(issue) {
   const level = issue.severity;
   const kind = !issue.confirmed ? "" : ` s${level >= 4 ? "high" : level === 3 ? "mid" : "low"}`;
   return el("span", { class: `chip${kind}` },
-    `${issue.confirmed ? "Issue" : "Warning"} (${level === null ? "no severity given" : `severity ${level}`})`);
+    say(issue.confirmed ? "issue.confirmed" : "issue.warning", { severity: level === null ? say("issue.no_severity") : say("issue.severity", { level }) }));
 }
 
 /** A bar with the share of each outcome. */
@@ -187,7 +185,7 @@ export function shares(counts) {
 
 export function tally(counts) {
   return el("p", { class: "tally" }, ORDER.filter((kind) => counts[kind]).map((kind) =>
-    el("span", { class: `k-${kind || "none"}` }, el("b", {}, counts[kind].toLocaleString("en")), ` ${kind || "not loaded"}`)));
+    el("span", { class: `k-${kind || "none"}` }, parts(`count.${kind || "none"}`, { number: el("b", {}, number(counts[kind])) }))));
 }
 
 export function empty(title, text, ...more) {

@@ -1,13 +1,16 @@
 // Picks the page to show from the URL, whose placeholders Airflow has filled in.
 
+import "./address.js";
 import { ApiError } from "./api.js";
 import { empty, show } from "./dom.js";
+import { has, loadTexts, say } from "./text.js";
 import { followTheme } from "./theme.js";
 
 const PAGES = { task: "./task.js", "dag-run": "./dagrun.js", history: "./history.js" };
 
 async function start() {
   followTheme();
+  await loadTexts();
   const [view, ...parts] = window.location.pathname.split("/view/").slice(1).join("/view/").split("/");
   const names = parts.map((part) => {
     try {
@@ -21,8 +24,14 @@ async function start() {
 }
 
 function fail(error) {
+  if (!has("page.broken")) {
+    const page = document.getElementById("page");
+    page.textContent = page.dataset.failed;
+    console.error(error);
+    return;
+  }
   const refused = error instanceof ApiError;
-  show(empty(refused ? error.title : "Something went wrong", refused ? error.message : "The page could not be displayed. Reload it."));
+  show(empty(refused ? error.title : say("page.broken"), refused ? error.message : say("page.broken.more")));
   if (!refused) console.error(error);
 }
 

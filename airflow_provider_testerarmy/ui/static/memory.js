@@ -1,16 +1,23 @@
 // What the gate's memory says about a test: attempts, known failures and quarantines, and the form that changes them.
 
 import { ask, send, ApiError } from "./api.js";
-import { badge, capital, el, moment, notice, outward, plural } from "./dom.js";
+import { badge, el, moment, notice, outward } from "./dom.js";
+import { Order } from "./order.js";
+import { has, say } from "./text.js";
 
 /** `answer` is the server's; `form` is the open form, by test. A refresh of the page keeps both. */
 const state = { answer: null, form: null, dag: "", query: {}, draw: () => undefined };
+const order = new Order();
 
 /** Loads the memory of a task. A task without one, and a server that cannot read it, show nothing of it. */
 export async function loadMemory(dag, query, draw) {
   Object.assign(state, { dag, query, draw });
+  const number = order.next();
   try {
-    state.answer = await ask(`dags/${encodeURIComponent(dag)}/memory`, query);
+    const answer = await ask(`dags/${encodeURIComponent(dag)}/memory`, query);
+    // A later answer or change has arrived, and it is newer.
+    if (!order.take("memory", number)) return;
+    state.answer = answer;
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
     return;
@@ -26,9 +33,9 @@ function held(row) {
 
 export function attempts(row, details) {
   if (!row.attempts || !row.attempts.length) return null;
-  return [el("h4", {}, "Attempts"), el("ol", { class: "attempts" }, row.attempts.map((one, place) => {
+  return [el("h4", {}, say("memory.attempts")), el("ol", { class: "attempts" }, row.attempts.map((one, place) => {
     const url = one.url || details.get(one.id)?.url;
-    const name = `Run ${one.id}`;
+    const name = say("run.id", { id: one.id });
     return el("li", {}, el("span", { class: "dim" }, `${place + 1}`), badge(one.outcome), url ? outward(url, name) : el("span", { class: "dim" }, name));
   }))];
 }
@@ -41,15 +48,16 @@ export function linked(id, rows) {
 
 /** Chips in the row of a test. */
 export function chips(row, known) {
-  return [gateChip(row, known), row.attempts?.length ? el("span", { class: "chip" }, plural(row.attempts.length, "attempt")) : null];
+  const owner = row.owner ? el("span", { class: "chip" }, say("memory.owner", { owner: row.owner })) : null;
+  return [owner, gateChip(row, known), row.attempts?.length ? el("span", { class: "chip" }, say("memory.attempt_count", { count: row.attempts.length })) : null];
 }
 
 function gateChip(row, known) {
   const found = held(row);
   const quarantine = found?.quarantine;
-  if (quarantine) return el("span", { class: "chip" }, quarantine.past ? "Quarantine ended" : "In quarantine");
+  if (quarantine) return el("span", { class: "chip" }, say(quarantine.past ? "memory.quarantine_ended" : "memory.in_quarantine"));
   const entry = standing(row, known);
-  return entry ? el("span", { class: "chip" }, capital(entry.standing)) : null;
+  return entry ? el("span", { class: "chip" }, standingWord(entry.standing)) : null;
 }
 
 function standing(row, known) {
@@ -57,23 +65,52 @@ function standing(row, known) {
   return id ? (known || []).find((one) => one.test_id.trim().toLowerCase() === id) : undefined;
 }
 
-function sinceText(nights, commit) {
-  return `${nights ? ` since ${plural(nights, "night")}` : ""}${commit ? `, first on commit ${commit.slice(0, 7)}` : ""}`;
+/** A standing in words; one that this version does not know stays as it is. */
+function standingWord(standing) {
+  return has(`standing.${standing}`) ? say(`standing.${standing}`) : standing;
+}
+
+function sinceText(key, nights, commit, values = {}) {
+  if (!nights) return say(`memory.${key}`, values);
+  const since = { ...values, count: nights, commit: (commit || "").slice(0, 7) };
+  return say(commit ? `memory.${key}.since_commit` : `memory.${key}.since`, since);
+}
+
+/** When it broke: the first bad night and the last good one, with commit and address where they are known. */
+function bounds(failing) {
+  return [["memory.first_bad", failing?.first_bad], ["memory.last_good", failing?.last_good]].filter(([, night]) => night).map(([key, night]) =>
+    el("p", {}, el("b", {}, say(key)), " ", moment(night.at), night.commit ? [" · ", commitOf(night.commit)] : null,
+      night.address ? [" · ", outward(night.address, night.address)] : null));
+}
+
+function commitOf(commit) {
+  return el("code", { title: commit }, commit.slice(0, 12));
+}
+
+/** The standing of a test at the verdict and now. */
+export function standingOf(row, known) {
+  const entry = standing(row, known);
+  const found = held(row);
+  const quarantine = found?.quarantine;
+  const quarantined = quarantine ? { time: moment(quarantine.until), owner: quarantine.owner, reason: quarantine.reason } : null;
+  // Their lines have the commit.
+  const nights = bounds(found?.failing);
+  const lines = [
+    entry ? sinceText("verdict", entry.nights, nights.length ? "" : entry.commit, { standing: standingWord(entry.standing).toLowerCase() }) : "",
+    entry && !quarantine && entry.note ? entry.note : "",
+    quarantine ? say(quarantine.past ? "memory.quarantine.past" : "memory.quarantine.until", quarantined) : "",
+    found?.failing && !entry ? sinceText("failing", found.failing.nights, nights.length ? "" : found.failing.commit) : "",
+  ].filter(Boolean);
+  if (!lines.length && !nights.length) return null;
+  return el("div", { class: "gate" }, lines.map((text) => el("p", { dir: "auto" }, text)), nights);
 }
 
 /** The standing of a test and what the viewer can do about it. */
 export function memoryOf(row, known) {
-  const entry = standing(row, known);
-  const found = held(row);
-  const quarantine = found?.quarantine;
-  const lines = [
-    entry ? `At the verdict: ${entry.standing}${sinceText(entry.nights, entry.commit)}.` : "",
-    quarantine ? `${quarantine.past ? "The quarantine ended" : "Quarantined until"} ${moment(quarantine.until)} · ${quarantine.owner} · ${quarantine.reason}` : "",
-    found?.failing && !entry ? `Failing${sinceText(found.failing.nights, found.failing.commit)}.` : "",
-  ].filter(Boolean);
-  const controls = actions(row, found);
-  if (!lines.length && !controls) return null;
-  return [el("h4", {}, "Gate"), el("div", { class: "gate" }, lines.map((text) => el("p", { dir: "auto" }, text)), controls)];
+  const lines = standingOf(row, known);
+  const controls = actions(row, held(row));
+  if (!lines && !controls) return null;
+  return [el("h4", {}, say("memory.heading")), lines, controls];
 }
 
 function actions(row, found) {
@@ -81,8 +118,8 @@ function actions(row, found) {
   if (state.form && state.form.id === row.test_id) return form(row, found);
   if (!found.quarantine && row.outcome !== "failed" && !found.failing) return null;
   return el("p", { class: "links" },
-    el("button", { type: "button", id: `hold-${row.id}`, on: { click: () => open(row, found, false) } }, found.quarantine ? "Change the quarantine" : "Quarantine this test"),
-    found.quarantine ? el("button", { type: "button", id: `lift-${row.id}`, on: { click: () => open(row, found, true) } }, "Lift the quarantine") : null);
+    el("button", { type: "button", id: `hold-${row.id}`, on: { click: () => open(row, found, false) } }, say(found.quarantine ? "memory.change" : "memory.hold")),
+    found.quarantine ? el("button", { type: "button", id: `lift-${row.id}`, on: { click: () => open(row, found, true) } }, say("memory.lift")) : null);
 }
 
 function open(row, found, lift) {
@@ -99,12 +136,12 @@ function form(row, found) {
   const field = (name, text, hint) => el("label", { class: "field" }, text,
     el("input", { id: `${name}-${row.id}`, type: "text", name, value: state.form[name], disabled: busy, placeholder: hint, on: { input: (event) => { state.form[name] = event.target.value; } } }));
   return el("form", { class: "hold", on: { submit: (event) => { event.preventDefault(); save(row); } } },
-    field("owner", "Owner", "person or team"),
-    field("reason", lift ? "Reason (optional)" : "Reason", "at most 80 bytes"),
-    lift ? null : field("until", "Until (UTC day, or a time such as 14d)", "2026-12-24 or 14d"),
+    field("owner", say("memory.owner"), say("memory.owner.hint")),
+    field("reason", say(lift ? "memory.reason.optional" : "memory.reason"), say("memory.reason.hint")),
+    lift ? null : field("until", say("memory.until"), say("memory.until.hint")),
     el("p", { class: "links" },
-      el("button", { type: "submit", id: `save-${row.id}`, disabled: busy }, lift ? "Lift the quarantine" : "Quarantine"),
-      el("button", { type: "button", id: `drop-${row.id}`, on: { click: () => { state.form = null; state.draw(); } } }, "Cancel")),
+      el("button", { type: "submit", id: `save-${row.id}`, disabled: busy }, say(lift ? "memory.lift" : "memory.save")),
+      el("button", { type: "button", id: `drop-${row.id}`, on: { click: () => { state.form = null; state.draw(); } } }, say("memory.cancel"))),
     notice(failed, "bad"));
 }
 
@@ -116,6 +153,8 @@ async function save(row) {
   try {
     const change = { test_id: row.test_id, owner, reason, until: lift ? "" : until, seen, lift };
     const standing = await send(`dags/${encodeURIComponent(state.dag)}/quarantine`, state.query, change);
+    // An answer about the memory before this change must not replace it.
+    order.take("memory", order.next());
     state.answer.tests[row.test_id.trim().toLowerCase()] = standing;
     state.form = null;
   } catch (error) {
@@ -135,5 +174,5 @@ async function save(row) {
 export function unreachable() {
   const { answer } = state;
   if (!answer || !answer.may_edit || !answer.why || !answer.command) return null;
-  return el("p", { class: "notice" }, `Tests cannot be quarantined here. ${answer.why} `, el("code", { dir: "ltr" }, answer.command));
+  return el("p", { class: "notice" }, `${say("memory.unreachable", { why: answer.why })} `, el("code", { dir: "ltr" }, answer.command));
 }

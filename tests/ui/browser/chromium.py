@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
 from playwright.sync_api import Browser, BrowserContext, Frame, FrameLocator, Page, expect, sync_playwright
 
@@ -52,7 +53,8 @@ class Watched:
     def open(self, url: str) -> Frame | FrameLocator:
         """Open a page of Airflow, and wait until the tab is rendered."""
         self.page.goto(url)
-        if "/testerarmy/view/" in url:
+        # Airflow's own address of the history contains the path of the view.
+        if urlsplit(url).path.startswith("/testerarmy/view/"):
             tab: Frame | FrameLocator = self.page.main_frame
         else:
             tab = self.page.frame_locator("iframe[src*='testerarmy/view/']")

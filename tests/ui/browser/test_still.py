@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from pathlib import Path
+import re
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Page, Route, expect
+from playwright.sync_api import Browser, expect
 
-from airflow_provider_testerarmy import ui
-from airflow_provider_testerarmy.ui.history import Filter, history
+from airflow_provider_testerarmy.ui.history_filter import Filter
 from tests.reports.cases import NIGHT, summary_of
+from tests.ui.browser.scripted import HOME, Site, detail, task
+from tests.ui.histories import history
 from tests.ui.test_payloads import stored
 
 pytestmark = pytest.mark.integration
 
-STATIC = Path(ui.__file__).with_name("static")
-HOME = "http://tab.test/testerarmy"
-POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'"
-TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
-
-Answer = Callable[[str, dict[str, list[str]]], Any]
 #: Counts what changes on the page from now on.
 WATCH = """() => {
   window.changes = [];
@@ -36,34 +31,6 @@ SELECT = """() => {
 }"""
 
 
-class Site:
-    """Serves the tab's static files, and its data from a function; a response of None is held back."""
-
-    def __init__(self, page: Page) -> None:
-        self.page = page
-        self.held: list[Route] = []
-        self.answer: Answer = lambda path, query: {}
-        page.route("**/*", self._serve)
-
-    def _serve(self, route: Route) -> None:
-        parts = urlsplit(route.request.url)
-        path = parts.path.removeprefix("/testerarmy/")
-        if path.startswith("api/"):
-            answer = self.answer(path.removeprefix("api/"), parse_qs(parts.query))
-            self.held.append(route) if answer is None else route.fulfill(json=answer)
-        elif path.startswith("static/"):
-            file = STATIC / path.removeprefix("static/")
-            route.fulfill(body=file.read_text(), content_type=TYPES[file.suffix])
-        else:
-            root = "../" * (path.count("/"))
-            body = (STATIC / "page.html").read_text().replace("{{root}}", root)
-            route.fulfill(body=body, content_type="text/html", headers={"Content-Security-Policy": POLICY})
-
-    def open(self, view: str) -> None:
-        self.page.goto(f"{HOME}/view/{view}")
-        expect(self.page.locator("#page:not([aria-busy])")).to_be_visible()
-
-
 @pytest.fixture
 def site(chrome: Browser) -> Iterator[Site]:
     """A new browser window whose time zone is New York."""
@@ -74,58 +41,6 @@ def site(chrome: Browser) -> Iterator[Site]:
     yield Site(page)
     context.close()
     assert errors == []
-
-
-def task(**changes: Any) -> dict[str, Any]:
-    """The task endpoint's payload for a task that waits."""
-    usual = {
-        "kind": "tests",
-        "task": {"task_id": "t", "state": "deferred", "finished": False, "try_number": 1, "started": 1.77e9},
-        "summary": None,
-        "runs": [
-            {"id": name, "title": f"Test {name}", "outcome": outcome, "seconds": 3.0, "flaky": False}
-            for name, outcome in (("a", "failed"), ("b", "running"), *((str(n), "passed") for n in range(12)))
-        ],
-        "total": 14,
-        "source": "service",
-        "given": False,
-        "url": "",
-        "reports": [],
-        "reason": "",
-        "group": "g",
-        "group_title": "Checkout",
-        "label": "group g",
-    }
-    return {**usual, **changes}
-
-
-def detail(run_id: str, outcome: str = "failed") -> dict[str, Any]:
-    issue = {
-        "name": "No total",
-        "confirmed": True,
-        "severity": 4,
-        "description": "",
-        "url": "",
-        "expected": "1",
-    }
-    return {
-        "id": run_id,
-        "outcome": outcome,
-        "title": "",
-        "seconds": 3.0,
-        "flaky": False,
-        "issues": 1,
-        "status": "completed",
-        "test_id": "",
-        "reason": "The total is missing.",
-        "code": "",
-        "url": "",
-        "video": "",
-        "findings": [{**issue, "actual": "2", "reproduction": ["Open the cart"]}],
-        "steps": [],
-        "pictures": [],
-        "left_out": "",
-    }
 
 
 def test_nothing_moves_under_the_reader(site: Site) -> None:
@@ -176,7 +91,7 @@ def test_nothing_moves_in_the_list_of_a_dag_run(site: Site) -> None:
     page.clock.install()
     site.open("dag-run/d/r")
     page.evaluate("""() => {
-      const text = document.querySelector('.task .reasons li').firstChild;
+      const text = document.querySelector('.task .why span').firstChild;
       getSelection().setBaseAndExtent(text, 0, text, 6);
     }""")
     page.get_by_role("link", name="orders").focus()
@@ -236,8 +151,8 @@ def past(query: dict[str, list[str]]) -> dict[str, Any]:
         stored(summary_of(NIGHT), dag_id="shop"),
         stored({**summary_of(NIGHT), "verdict": "passed"}, dag_id="passing", task_id="good"),
     ]
-    wanted = Filter(*(query.get(name, [""])[0] for name in ("dag_id", "group", "verdict")))
-    return {**history(tasks, wanted), "days": 30, "cut": False, "searched": 2}
+    wanted = Filter(*(query.get(name, [""])[0] for name in ("dag_id", "group", "verdict", "test", "search")))
+    return history(tasks, wanted)
 
 
 def test_a_late_answer_does_not_overwrite_a_newer_one(site: Site) -> None:
@@ -251,27 +166,92 @@ def test_a_late_answer_does_not_overwrite_a_newer_one(site: Site) -> None:
     page = site.page
     rows = page.locator("section[aria-labelledby=runs] tbody tr")
     expect(rows).to_have_count(2)
-    page.get_by_label("DAG").select_option("shop")
-    page.get_by_label("Verdict").select_option("passed")
+    page.get_by_label("DAG", exact=True).select_option("shop")
+    page.get_by_label("Verdict", exact=True).select_option("passed")
     expect(page.get_by_role("heading", name="No matching test tasks")).to_be_visible()
     for route in site.held:
         route.fulfill(json=past({"dag_id": ["shop"]}))
     page.wait_for_timeout(200)
     expect(page.get_by_role("heading", name="No matching test tasks")).to_be_visible()
-    page.get_by_label("DAG").select_option("passing")
+    page.get_by_label("DAG", exact=True).select_option("passing")
     expect(rows).to_have_count(1)
 
 
-@pytest.mark.parametrize(("cut", "number"), [(False, "2"), (True, "2+")])
-def test_the_number_of_tasks_is_a_lower_bound_if_not_all_were_searched(
-    site: Site, cut: bool, number: str
-) -> None:
-    """The page says so, and how many were searched."""
-    site.answer = lambda path, query: {**past(query), "cut": cut, "searched": 5000}
+def test_the_next_page_is_added_below(site: Site) -> None:
+    """The first page stays as it is, and the number is that of all matching tasks."""
+    rows = [{**past({})["runs"][0], "task_id": f"t{number}"} for number in range(3)]
+
+    def answer(path: str, query: dict[str, list[str]]) -> Any:
+        if query.get("after") == ["two"]:
+            return {"runs": rows[2:], "next": ""}
+        return {
+            **past(query),
+            "runs": rows[:2],
+            "next": "two",
+            "figures": {**past({})["figures"], "tasks": 3},
+        }
+
+    site.answer = answer
     site.open("history")
-    expect(site.page.locator(".figure b").first).to_have_text(number)
-    expect(site.page.locator("#runs .dim")).to_have_text(number)
-    expect(site.page.get_by_text("Only the newest 5,000 test tasks were searched.")).to_have_count(int(cut))
+    listed = site.page.locator("section[aria-labelledby=runs] tbody tr")
+    expect(listed).to_have_count(2)
+    expect(site.page.locator("#runs .dim")).to_have_text("3")
+    site.page.get_by_role("button", name="Show 1 more task").click()
+    expect(listed).to_contain_text(["t0", "t1", "t2"])
+    expect(site.page.locator("#more-runs")).to_have_count(0)
+
+
+def test_a_view_is_in_its_address(site: Site) -> None:
+    """A view opens as it was sent, and the back button leads to the view before."""
+    site.answer = lambda path, query: past(query)
+    site.open("history?dag_id=shop&days=7")
+    page = site.page
+    rows = page.locator("section[aria-labelledby=runs] tbody tr")
+    expect(rows).to_have_count(1)
+    expect(page.get_by_label("Period", exact=True)).to_have_value("7")
+    page.get_by_label("Verdict", exact=True).select_option("failed")
+    expect(page).to_have_url(f"{HOME}/view/history?dag_id=shop&days=7&verdict=failed")
+    page.locator("section[aria-labelledby=tests] tbody").get_by_role("link").first.click()
+    expect(page.get_by_role("link", name="All test runs")).to_be_visible()
+    key = parse_qs(urlsplit(page.url).query)["test"][0]
+    expect(page.locator("section[aria-labelledby=results] tbody tr")).to_have_count(1)
+    page.reload()
+    expect(page.locator("section[aria-labelledby=results] tbody tr")).to_have_count(1)
+    page.go_back()
+    expect(page.get_by_label("Verdict", exact=True)).to_have_value("failed")
+    expect(rows).to_have_count(1)
+    assert key not in page.url
+    page.get_by_label("Search").fill("nothing of the kind")
+    expect(page.get_by_role("heading", name="No matching test tasks")).to_be_visible()
+    expect(page.get_by_label("Search")).to_be_focused()
+    page.get_by_role("link", name="Clear all filters").click()
+    expect(rows).to_have_count(2)
+
+
+@pytest.mark.parametrize("count", [1, 7, 366])
+def test_each_night_has_a_bar_of_its_own(site: Site, count: int) -> None:
+    """A failure is as visible among 366 nights as among seven, and the keyboard reads each night."""
+    made = [
+        {
+            "when": 1.77e9 + 86400 * each,
+            "verdicts": {"failed": 1} if each == 0 else {"passed": 9},
+            "seconds": 60.0,
+        }
+        for each in range(count)
+    ]
+    chart = [{**night, "passed": 1, "judged": 2} for night in made]
+    site.answer = lambda path, query: {**past(query), "nights": chart}
+    site.open("history")
+    plot = site.page.get_by_role("slider", name="Test tasks by verdict")
+    expect(plot.locator("g.night")).to_have_count(count)
+    box = plot.locator("rect.bar.k-failed").bounding_box()
+    assert box is not None
+    assert box["width"] >= 1
+    assert box["height"] >= 4
+    plot.focus()
+    site.page.keyboard.press("Home")
+    expect(plot).to_have_attribute("aria-valuetext", re.compile("1 failed"))
+    expect(plot.locator(".reading")).to_contain_text("1 failed")
 
 
 @pytest.mark.parametrize(
@@ -365,9 +345,10 @@ def test_counts_are_those_of_the_list(site: Site) -> None:
 
 
 def test_a_dag_runs_list_names_the_test(site: Site) -> None:
-    """The list shows the first reasons and how many more there are."""
-    (entry,) = history([stored({**summary_of(NIGHT), "reasons": list("abcd")})], Filter())["runs"]
+    """The table shows the reason that names a test, and how many more there are."""
+    named = f"{summary_of(NIGHT)['tests'][0]['title']}: failed: no total"
+    (entry,) = history([stored({**summary_of(NIGHT), "reasons": [*"abc", named]})], Filter())["runs"]
     site.answer = lambda path, query: {"tasks": [entry], "most": 500}
     site.open("dag-run/d/r")
-    expect(site.page.locator(".task .reasons li")).to_have_text(["a", "b", "c"])
-    expect(site.page.locator(".task")).to_contain_text("and 1 more reason")
+    expect(site.page.locator(".task .why")).to_contain_text(named)
+    expect(site.page.locator(".task .why")).to_contain_text("and 3 more reasons")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -24,8 +25,8 @@ def test_a_red_task_in_the_morning(staged: Stage, runs: dict[str, str], visit: V
     expect(tab.get_by_role("heading", level=1)).to_contain_text("Failed")
     expect(tab.get_by_role("heading", level=1)).to_contain_text("Checkout")
     expect(tab.locator(".reasons")).to_contain_text("4 of 5 judged runs passed")
-    expect(tab.locator(".found li").first).to_contain_text("Issue (severity 5)")
-    tab.locator(".found button").first.click()
+    expect(tab.locator(".first .cardhead")).to_contain_text("Issue (severity 5)")
+    tab.locator("#first-more").click()
     broken = tab.locator(".run", has_text="Checkout with a credit card")
     expect(broken.locator(".steps .k-failed")).to_contain_text("AUTH_CREDENTIAL_INVALID")
     expect(broken.locator(".steps .k-failed")).to_contain_text("What to do")
@@ -80,7 +81,7 @@ def test_a_task_that_started_nothing(staged: Stage, runs: dict[str, str], visit:
     expect(tab.get_by_role("status")).to_contain_text("not found")
     expect(tab.get_by_text("Waited for runs")).to_have_count(0)
     listed = visit().open(staged.dag_run_page("refused", runs["refused"]))
-    expect(listed.locator(".task .reasons")).to_contain_text("not found")
+    expect(listed.locator(".task .why")).to_contain_text("not found")
 
 
 def test_one_of_several_mapped_tasks(staged: Stage, runs: dict[str, str], visit: Visit) -> None:
@@ -164,12 +165,49 @@ def test_the_history(staged: Stage, runs: dict[str, str], visit: Visit) -> None:
     """Charts and tests over time, filtered by DAG, by test or group, and by verdict."""
     tab = visit().open(staged.history_page)
     expect(tab.locator("svg.chart")).to_have_count(2)
-    tab.get_by_label("DAG").select_option("shop")
+    tab.get_by_label("DAG", exact=True).select_option("shop")
     tab.get_by_label("Test or group", exact=True).select_option(label="Checkout")
     expect(tab.locator("section[aria-labelledby=runs] tbody tr")).to_contain_text(["checkout"])
     expect(tab.locator("section[aria-labelledby=tests] tbody")).to_contain_text("Checkout with a credit card")
-    tab.get_by_label("Verdict").select_option("passed")
+    tab.get_by_label("Verdict", exact=True).select_option("passed")
     expect(tab.get_by_role("heading", name="No matching test tasks")).to_be_visible()
+
+
+def test_a_view_of_the_history_can_be_sent_to_a_colleague(
+    staged: Stage, runs: dict[str, str], visit: Visit
+) -> None:
+    """Airflow's address has the view: it opens as sent, survives a reload, and follows back and forward."""
+    window = visit()
+    tab = window.open(staged.history_page)
+    tab.get_by_label("DAG", exact=True).select_option("shop")
+    window.page.wait_for_url(re.compile(r"/plugin/test-history.*\?dag_id=shop$"))
+    tab.get_by_label("Verdict", exact=True).select_option("failed")
+    window.page.wait_for_url(re.compile(r"/plugin/test-history.*\?dag_id=shop&verdict=failed$"))
+    tab.locator("section[aria-labelledby=tests]").get_by_role(
+        "link", name="Checkout with a credit card"
+    ).first.click()
+    window.page.wait_for_url(re.compile(r"/plugin/test-history.*[?&]test="))
+    expect(tab.get_by_role("heading", level=1)).to_have_text("Checkout with a credit card")
+    sent = window.page.url
+    window.page.go_back()
+    expect(tab.get_by_label("Verdict", exact=True)).to_have_value("failed")
+    window.page.go_back()
+    expect(tab.get_by_label("Verdict", exact=True)).to_have_value("")
+    window.page.go_forward()
+    expect(tab.get_by_label("Verdict", exact=True)).to_have_value("failed")
+    other = visit()
+    tab = other.open(sent)
+    expect(tab.get_by_role("heading", level=1)).to_have_text("Checkout with a credit card")
+    other.page.reload()
+    expect(tab.get_by_role("heading", level=1)).to_have_text("Checkout with a credit card")
+    with other.page.expect_download() as stored:
+        tab.get_by_role("link", name="Download CSV").click()
+    assert stored.value.suggested_filename == "results.csv"
+    written = visit().open(f"{staged.history_page}?dag_id=shop&verdict=failed")
+    expect(written.get_by_label("DAG", exact=True)).to_have_value("shop")
+    expect(written.get_by_label("Verdict", exact=True)).to_have_value("failed")
+    tab.locator("section[aria-labelledby=results] tbody").get_by_role("link").first.click()
+    other.page.wait_for_url("**/plugin/test-runs")
 
 
 def test_a_flaky_test_comes_first(staged: Stage, visit: Visit) -> None:
@@ -177,7 +215,7 @@ def test_a_flaky_test_comes_first(staged: Stage, visit: Visit) -> None:
     for _ in range(2):
         staged.run("widgets")
     tab = visit().open(staged.history_page)
-    tab.get_by_label("DAG").select_option("widgets")
+    tab.get_by_label("DAG", exact=True).select_option("widgets")
     first = tab.locator("section[aria-labelledby=tests] tbody tr").first
     expect(first).to_contain_text("Live stock badge updates")
     expect(first).to_contain_text("changes")
@@ -222,7 +260,7 @@ def test_it_is_readable_on_a_phone(staged: Stage, runs: dict[str, str], visit: V
     tab = window.open(f"{staged.airflow.url}/testerarmy/{address}")
     for row in tab.locator(".row").all()[:1]:
         row.click()
-        expect(tab.locator(".steps")).to_be_visible()
+        expect(tab.locator(".steps").first).to_be_visible()
     assert window.page.evaluate("document.documentElement.scrollWidth") <= 360
 
 
