@@ -1,0 +1,1 @@
+"""Memories, reports and pictures in a real object store."""

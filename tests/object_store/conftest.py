@@ -1,0 +1,40 @@
+"""A server with S3's API on a real socket, and Airflow's connection to it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import boto3
+import pytest
+from moto.server import ThreadedMotoServer
+
+from tests.lifecycle.conftest import connections
+
+__all__ = ["connections"]
+
+BUCKET = "reports"
+KEYS = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing", "region_name": "us-east-1"}
+
+
+@pytest.fixture(scope="session")
+def endpoint() -> Iterator[str]:
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def bucket(endpoint, monkeypatch):
+    """An empty bucket, seen by a client that shares nothing with Airflow's."""
+    extra = {"endpoint_url": endpoint, "region_name": KEYS["region_name"]}
+    login, password = KEYS["aws_access_key_id"], KEYS["aws_secret_access_key"]
+    connection = {"conn_type": "aws", "login": login, "password": password, "extra": extra}
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps(connection))
+    found = boto3.resource("s3", endpoint_url=endpoint, **KEYS).Bucket(BUCKET)
+    found.create()
+    yield found
+    found.objects.all().delete()
+    found.delete()
