@@ -44,6 +44,10 @@ NO_TARGET: Final = (
     'A sensor has no memory of earlier nights, so its gate cannot have fail_on "new" or quarantine. Set them on '
     "the operator that starts the runs."
 )
+NO_BISECT: Final = (
+    'bisect needs a gate that remembers earlier nights. Set fail_on to "new" or quarantine in the gate, or set '
+    "bisect=False."
+)
 NO_RERUNS: Final = (
     "A sensor starts no runs, so its gate cannot have confirm. Set it on the operator that starts the runs."
 )
@@ -141,6 +145,30 @@ def budget(value: object) -> BudgetRule | None:
 def needs_memory(gate: QualityGate) -> bool:
     """Whether the gate judges a night with the memory of earlier ones."""
     return gate.fail_on == "new" or gate.quarantine is not None
+
+
+def gate_remembers(written: object) -> bool:
+    """Whether a gate as written in the DAG file needs a memory; False for a template."""
+    read = _written(written)
+    return read is not None and needs_memory(read)
+
+
+def gate_confirms(written: object) -> bool:
+    """Whether a gate as written in the DAG file confirms failures; False for a template."""
+    read = _written(written)
+    return read is not None and read.confirm is not None
+
+
+def _written(value: object) -> QualityGate | None:
+    from airflow_provider_testerarmy.runs.rendered import is_nothing
+
+    if is_nothing(value) or is_template(value):
+        return None
+    # An invalid gate is reported by the check of the parameter.
+    try:
+        return gate(value)
+    except ValueError:
+        return None
 
 
 def memory_path(value: object) -> str | None:
