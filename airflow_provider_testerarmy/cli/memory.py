@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import sys
 import time
 from argparse import Namespace
-from collections.abc import Callable
 from pathlib import Path
 from uuid import uuid4
 
 from airflow_provider_testerarmy.cli import tables
-from airflow_provider_testerarmy.cli.selection import CommandFailed, select, select_one
+from airflow_provider_testerarmy.cli.command import CommandFailed, command, confirm, say
+from airflow_provider_testerarmy.cli.selection import select, select_one
 from airflow_provider_testerarmy.lifecycle.memory_list import (
     Found,
-    MemoryRefused,
     has_test,
     load,
     open_storage,
@@ -29,26 +27,15 @@ from airflow_provider_testerarmy.lifecycle.memory_quarantine import (
 )
 from airflow_provider_testerarmy.lifecycle.reporting import write_local
 from airflow_provider_testerarmy.runs.memory import ring
-from airflow_provider_testerarmy.runs.memory.declared import DeclarationInvalid, declare, end_of
+from airflow_provider_testerarmy.runs.memory.declared import declare, end_of
 from airflow_provider_testerarmy.runs.memory.directory import ListedStorage, describe
 from airflow_provider_testerarmy.runs.memory.model import Memory, test_key
 from airflow_provider_testerarmy.runs.memory.port import Scope
-from airflow_provider_testerarmy.runs.memory.transfer import LIMIT, ExportInvalid, read_export, write_export
+from airflow_provider_testerarmy.runs.memory.transfer import LIMIT, read_export, write_export
 from airflow_provider_testerarmy.runs.text import one_line
 
 
-def _command(action: Callable[[Namespace], None]) -> Callable[[Namespace], None]:
-    @functools.wraps(action)
-    def run(options: Namespace) -> None:
-        try:
-            action(options)
-        except (MemoryRefused, DeclarationInvalid, ExportInvalid) as error:
-            raise SystemExit(f"Error: {error}") from error
-
-    return run
-
-
-@_command
+@command
 def show_command(options: Namespace) -> None:
     """List memories; for a single one, list its tests."""
     storage, now = open_storage(options.memory_path), time.time()
@@ -60,15 +47,15 @@ def show_command(options: Namespace) -> None:
             raise CommandFailed(f"No matching memory has the test {one_line(options.test, 80)}.")
     if options.output == "json":
         values = [tables.memory_value(found, memory, wanted) for found, memory in loaded]
-        _say(json.dumps({"memories": values}, indent=2))
+        say(json.dumps({"memories": values}, indent=2))
     elif len(loaded) > 1:
-        _say(tables.memories_table(loaded))
+        say(tables.memories_table(loaded))
     else:
         found, memory = loaded[0]
-        _say(tables.tests_table(found, tables.memory_value(found, readable(memory), wanted)))
+        say(tables.tests_table(found, tables.memory_value(found, readable(memory), wanted)))
 
 
-@_command
+@command
 def export_command(options: Namespace) -> None:
     """Write memories to a JSON file."""
     storage, now = open_storage(options.memory_path), time.time()
@@ -84,10 +71,10 @@ def export_command(options: Namespace) -> None:
         write_local(Path(options.file).expanduser(), text.encode(), mode=0o600)
     except OSError as error:
         raise CommandFailed(f"{options.file} cannot be written ({error.strerror or error}).") from error
-    _say(f"Exported {_memories(len(memories))} to {options.file}.")
+    say(f"Exported {_memories(len(memories))} to {options.file}.")
 
 
-@_command
+@command
 def import_command(options: Namespace) -> None:
     """Read memories from a file that export wrote."""
     memories = read_export(_read_text(options.file))
@@ -95,7 +82,7 @@ def import_command(options: Namespace) -> None:
     existing = [ring.load(storage, scope, now=now) for scope, _ in memories]
     replaced = sum(not (isinstance(memory, Memory) and _is_blank(memory)) for memory in existing)
     if replaced:
-        _confirm(f"Replace {_memories(replaced)} that exist already?", options)
+        confirm(f"Replace {_memories(replaced)} that exist already?", options)
     for scope, memory in memories:
         fault = ring.restore(storage, scope, memory, now=now, token=uuid4().hex)
         if fault is not None:
@@ -103,28 +90,28 @@ def import_command(options: Namespace) -> None:
                 f"{scope.target}: the memory is not imported ({fault}). Run the command again."
             )
         describe(storage, scope)
-    _say(f"Imported {_memories(len(memories))}.")
+    say(f"Imported {_memories(len(memories))}.")
 
 
-@_command
+@command
 def forget_command(options: Namespace) -> None:
     """Delete a memory, or what it holds of one test."""
     storage, now = open_storage(options.memory_path), time.time()
     found = select_one(storage, options, now=now)
     if not options.test:
-        _confirm(f"Delete the memory {found.entry.id}, {found.name}?", options)
+        confirm(f"Delete the memory {found.entry.id}, {found.name}?", options)
         check(ring.forget(storage, found.entry, now=now))
-        _say(f"Deleted the memory {found.entry.id}.")
+        say(f"Deleted the memory {found.entry.id}.")
         return
     test = _known_test(storage, found, options.test, now=now)
-    _confirm(f"Delete what the memory {found.entry.id} holds of the test {test}?", options)
+    confirm(f"Delete what the memory {found.entry.id} holds of the test {test}?", options)
     check(ring.forget_test(storage, _scope(found), test, now=now, token=uuid4().hex))
     if has_test(load(storage, found, now=now), test):
         raise CommandFailed("Another run wrote the memory meanwhile. Run the command again.")
-    _say(f"Deleted what the memory {found.entry.id} holds of the test {test}.")
+    say(f"Deleted what the memory {found.entry.id} holds of the test {test}.")
 
 
-@_command
+@command
 def quarantine_command(options: Namespace) -> None:
     """Exclude a test from the verdict until a date, or lift its quarantine."""
     storage, now = open_storage(options.memory_path), time.time()
@@ -145,11 +132,7 @@ def quarantine_command(options: Namespace) -> None:
         owner, reason = options.owner or "", options.reason or ""
         note = lift(storage, _scope(found), memory, test, owner, reason, now=now)
     ending = tables.until_text(note.until)
-    _say(f"{test} is judged again." if options.lift else f"{test} is in quarantine until {ending}.")
-
-
-def _say(text: str) -> None:
-    sys.stdout.write(f"{text}\n")
+    say(f"{test} is judged again." if options.lift else f"{test} is in quarantine until {ending}.")
 
 
 def _known_test(storage: ListedStorage, found: Found, test_id: str, *, now: float) -> str:
@@ -172,17 +155,6 @@ def _is_blank(memory: Memory) -> bool:
 
 def _memories(count: int) -> str:
     return "1 memory" if count == 1 else f"{count} memories"
-
-
-def _confirm(question: str, options: Namespace) -> None:
-    if options.yes:
-        return
-    try:
-        answer = input(f"{question} (y/N) ")
-    except EOFError:
-        answer = ""
-    if answer.strip().lower() not in ("y", "yes"):
-        raise CommandFailed("Nothing is changed. Confirm with y, or use --yes.")
 
 
 def _read_text(name: str) -> str:

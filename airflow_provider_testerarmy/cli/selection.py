@@ -5,16 +5,13 @@ from __future__ import annotations
 from argparse import Namespace
 from typing import Final
 
-from airflow_provider_testerarmy.lifecycle.memory_list import Found, MemoryRefused, describe, has_test, load
+from airflow_provider_testerarmy.cli.command import CommandFailed
+from airflow_provider_testerarmy.lifecycle.memory_list import Found, describe, has_test, load
 from airflow_provider_testerarmy.runs.memory.directory import ListedStorage, entries
 from airflow_provider_testerarmy.runs.memory.port import StorageFault
 
 #: Memories that a message names.
 _SHOWN: Final = 5
-
-
-class CommandFailed(MemoryRefused):
-    """A command that cannot do what it is asked; the text says why, and what to do."""
 
 
 def select(storage: ListedStorage, options: Namespace) -> list[Found]:

@@ -19,6 +19,7 @@ from airflow_provider_testerarmy.runs.memory.directory import describe
 from airflow_provider_testerarmy.runs.memory.model import Night, NightRef
 from airflow_provider_testerarmy.runs.memory.port import Scope
 from airflow_provider_testerarmy.runs.memory.ring import load, remember
+from tests.cli.command_line import CommandLine
 from tests.runs.memory.store import DAY, seen
 
 HOOK = "airflow_provider_testerarmy.hooks.testerarmy.TesterArmyHook"
@@ -77,6 +78,12 @@ class Place:
     def show(self, *words):
         """What `show` prints as JSON."""
         return json.loads(self.run("show", "--output", "json", *words))["memories"]
+
+
+@pytest.fixture
+def command_line(capsys):
+    """The command line of this process."""
+    return CommandLine(capsys)
 
 
 @pytest.fixture

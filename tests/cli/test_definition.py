@@ -11,18 +11,38 @@ import pytest
 from airflow.providers_manager import ProvidersManager
 
 from airflow_provider_testerarmy import airflow_compat
-from airflow_provider_testerarmy.cli import memory
-from airflow_provider_testerarmy.cli.definition import MEMORY, get_testerarmy_cli_commands, main, parser
+from airflow_provider_testerarmy.cli.arguments import COMMANDS, SANDBOX_OPTIONS, Group
+from airflow_provider_testerarmy.cli.definition import get_testerarmy_cli_commands, main, parser
 from airflow_provider_testerarmy.get_provider_info import get_provider_info
 
-NAMES = ["export", "forget", "import", "quarantine", "show"]
-ARGUMENTS = {
-    "show": [],
-    "export": [],
-    "import": ["file"],
-    "forget": [],
-    "quarantine": ["--test", "a"],
+#: Each command by its words, with the arguments that it needs.
+NEEDED = {
+    "doctor": [],
+    "runs list": [],
+    "runs show": ["a"],
+    "runs cancel": ["a"],
+    "runs watch": ["a"],
+    "report": [],
+    "memory show": [],
+    "memory export": [],
+    "memory import": ["file"],
+    "memory forget": [],
+    "memory quarantine": ["--test", "a"],
+    "tests check": ["folder"],
+    "tests plan": ["folder"],
+    "tests apply": ["folder"],
+    "tests pull": ["folder"],
+    "tests schema": [],
+    "sandbox": [],
 }
+
+
+def words_of(commands, before=""):
+    for command in commands:
+        if isinstance(command, Group):
+            yield from words_of(command.commands, f"{command.name} ")
+        else:
+            yield f"{before}{command.name}", command
 
 
 def test_the_provider_info_names_the_commands():
@@ -31,20 +51,20 @@ def test_the_provider_info_names_the_commands():
 
 
 def test_every_command_has_its_function():
-    assert sorted(each.name for each in MEMORY) == NAMES
-    assert all(callable(getattr(memory, f"{name}_command")) for name in NAMES)
+    assert [words for words, _ in words_of(COMMANDS)] == list(NEEDED)
+    assert all(callable(resolve_name(command.action)) for _, command in words_of(COMMANDS))
 
 
 @pytest.mark.skipif(
     not airflow_compat.COMMANDS.available, reason="this Airflow takes no commands of providers"
 )
-@pytest.mark.parametrize("name", NAMES)
-def test_airflow_parses_the_same(name):
+@pytest.mark.parametrize("words", NEEDED)
+def test_airflow_parses_the_same(words):
     """Its own parser, with everything that providers add."""
     from airflow.cli import cli_parser
 
     assert get_testerarmy_cli_commands in ProvidersManager().cli_command_functions
-    given = ["memory", name, *ARGUMENTS[name]]
+    given = [*words.split(), *NEEDED[words]]
     with_airflow = vars(cli_parser.get_parser().parse_args(["testerarmy", *given]))
     alone = vars(parser().parse_args(given))
     names = alone.keys() - {"func"}
@@ -54,9 +74,22 @@ def test_airflow_parses_the_same(name):
 def test_airflow_gets_groups_and_actions():
     """On every version: those before 3.2 do not ask, and would understand it."""
     (group,) = get_testerarmy_cli_commands()
-    (commands,) = group.subcommands
-    assert (group.name, commands.name) == ("testerarmy", "memory")
-    assert sorted(each.name for each in commands.subcommands) == NAMES
+    assert group.name == "testerarmy"
+    below = {each.name: each for each in group.subcommands}
+    assert list(below) == ["doctor", "runs", "report", "memory", "tests", "sandbox"]
+    assert [each.name for each in below["runs"].subcommands] == ["list", "show", "cancel", "watch"]
+
+
+def test_the_sandbox_has_the_same_options():
+    """Each option of the command is one of the sandbox's own."""
+    from airflow_provider_testerarmy.sandbox.__main__ import parser as own
+
+    known = {flag for action in own()._actions for flag in action.option_strings}
+    assert {flag for flags, _ in SANDBOX_OPTIONS for flag in flags} == known - {
+        "-h",
+        "--help",
+        "--manual-clock",
+    }
 
 
 PROBE = """
@@ -79,6 +112,7 @@ def test_listing_the_commands_loads_nothing_heavy():
     assert own <= {
         "airflow_provider_testerarmy",
         "airflow_provider_testerarmy.cli",
+        "airflow_provider_testerarmy.cli.arguments",
         "airflow_provider_testerarmy.cli.definition",
     }
     assert {name.partition(".")[0] for name in set(loaded) - own} <= set(sys.stdlib_module_names)

@@ -1,0 +1,1 @@
+"""The command `doctor`: checks of the installation, the connections and the service, each with its remedy."""
