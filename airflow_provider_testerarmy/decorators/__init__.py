@@ -1,0 +1,1 @@
+"""Decorators that make a function the source of a test request."""

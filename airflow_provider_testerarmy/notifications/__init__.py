@@ -1,0 +1,1 @@
+"""Notifiers that send verdicts."""

@@ -1,0 +1,1 @@
+"""Task groups: a service's group of tests as many tasks with one submission."""
