@@ -1,0 +1,1 @@
+"""The documentation site: Sphinx pages, their Markdown twins, and the files for coding agents."""
