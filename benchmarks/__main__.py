@@ -1,7 +1,7 @@
 """`make bench`: measures, prints the tables, and writes docs/performance.md.
 
-Without options, it measures and writes everything. With options, it measures only what they name, takes the other
-numbers from the previous run, and writes the page only with --write.
+Without options, it measures and writes everything but the parts `whole` and `push`. With options, it measures only
+what they name, takes the other numbers from the previous run, and writes the page only with --write.
 """
 
 from __future__ import annotations
@@ -16,10 +16,13 @@ from pathlib import Path
 
 from benchmarks import report
 from benchmarks.contenders import CONTENDERS, OURS, Contender
+from benchmarks.floor import ROUNDS, cost_table, floor, table
 from benchmarks.imports import import_costs
 from benchmarks.limit import LimitSetting, limited
 from benchmarks.machine import machine
 from benchmarks.measure import Setting, measure
+from benchmarks.push import push
+from benchmarks.push import tables as push_tables
 from benchmarks.results import Results
 from benchmarks.stage import OUTPUT, Stage
 from benchmarks.whole import whole
@@ -33,7 +36,7 @@ def main() -> None:
     """Measure the selected parts, and report the results."""
     given = _arguments()
     results = Results.load(given.results)
-    for part in given.part or [*PARTS]:
+    for part in given.part or [name for name in PARTS if name not in ("whole", "push")]:
         PARTS[part](results, given)
         results.machine = machine()
         results.save(given.results)
@@ -84,6 +87,18 @@ def _airflow(results: Results, given: argparse.Namespace) -> None:
     results.whole = whole(given.groups)
 
 
+def _floor(_results: Results, given: argparse.Namespace) -> None:
+    print(f"ours and an operator that only defers, {given.groups:,} tasks, in turns ...", flush=True)
+    rounds = floor(given.groups, given.rounds)
+    print("\n".join([*table(rounds), "", *cost_table(rounds)]), flush=True)
+
+
+def _push(_results: Results, given: argparse.Namespace) -> None:
+    print(f"hints against polls, {given.push_runs:,} runs, and a storm of forged hints ...", flush=True)
+    for found in push_tables(*push(given.push_runs)):
+        print("\n".join(found.plain()), flush=True)
+
+
 def _nothing(_results: Results, _given: argparse.Namespace) -> None:
     pass
 
@@ -93,6 +108,8 @@ PARTS: dict[str, Callable[[Results, argparse.Namespace], None]] = {
     "imports": _imports,
     "limit": _limit,
     "airflow": _airflow,
+    "whole": _floor,
+    "push": _push,
     "report": _nothing,
 }
 
@@ -119,6 +136,8 @@ def _arguments() -> argparse.Namespace:
         "--limit-rate", type=float, default=LimitSetting.rate, help="the rate limit per second"
     )
     parser.add_argument("--groups", type=int, default=300, help="the number of tasks in the whole Airflow")
+    parser.add_argument("--push-runs", type=int, default=1000, help="the waiting runs of the part push")
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help="the rounds of the part whole")
     parser.add_argument("--results", type=Path, default=RESULTS, help="the file that stores the results")
     parser.add_argument("--write", action="store_true", help="write the page and its chart")
     return parser.parse_args()

@@ -75,7 +75,7 @@ class Triggers:
 
     async def _run_one(self, number: int, trigger: Any) -> None:
         try:
-            await _prepare_task()
+            await prepare_task()
             async for event in trigger.run():
                 at = time.monotonic()
                 self._ledger.events.append((number, at, self._contender.succeeded(event.payload)))
@@ -92,7 +92,7 @@ class Triggers:
             self._ledger.pauses.append((now, now - before - _SLICE))
 
 
-async def _prepare_task() -> None:
+async def prepare_task() -> None:
     """Do what Airflow's triggerer does for every trigger, so that it can call synchronous SDK code."""
     try:
         greenback = importlib.import_module("greenback")

@@ -58,22 +58,26 @@ class Whole:
 def whole(groups: int, database_url: str | None = None) -> Whole:
     """Start an Airflow, map a task over this many groups, and measure."""
     os.environ[catalog.VARIABLE] = str(groups)
-    with SandboxServer(Sandbox(catalog=catalog.catalog())) as service:
-        airflow = LocalAirflow(
-            [Path(__file__).with_name("dags") / "mapped.py"],
-            database_url=database_url or os.environ.get(DATABASE_VARIABLE, USUAL_DATABASE),
-            parallelism=_PARALLELISM,
-            connections={
-                "testerarmy_default": {
-                    "conn_type": "testerarmy",
-                    "host": service.url,
-                    "password": DEFAULT_API_KEY,
-                }
-            },
-            env={catalog.VARIABLE: str(groups)},
-        )
-        with airflow:
-            return _run(airflow, service, groups)
+    dag = Path(__file__).with_name("dags") / "mapped.py"
+    with (
+        SandboxServer(Sandbox(catalog=catalog.catalog())) as service,
+        benchmark_airflow(service, groups, [dag], database_url) as airflow,
+    ):
+        return _run(airflow, service, groups)
+
+
+def benchmark_airflow(
+    service: SandboxServer, groups: int, dags: list[Path], database_url: str | None = None
+) -> LocalAirflow:
+    """An Airflow that is not started yet, with a connection to the sandbox."""
+    connection = {"conn_type": "testerarmy", "host": service.url, "password": DEFAULT_API_KEY}
+    return LocalAirflow(
+        dags,
+        database_url=database_url or os.environ.get(DATABASE_VARIABLE, USUAL_DATABASE),
+        parallelism=_PARALLELISM,
+        connections={"testerarmy_default": connection},
+        env={catalog.VARIABLE: str(groups)},
+    )
 
 
 def _run(airflow: LocalAirflow, service: SandboxServer, groups: int) -> Whole:
@@ -84,10 +88,10 @@ def _run(airflow: LocalAirflow, service: SandboxServer, groups: int) -> Whole:
     begin = time.monotonic()
     run_id = airflow.trigger_dag(DAG_ID)
     eventually(
-        lambda: _states(airflow, run_id).get("deferred", 0) == groups,
+        lambda: states(airflow, DAG_ID, run_id).get("deferred", 0) == groups,
         patience,
         "every task deferred",
-        state=lambda: str(_states(airflow, run_id)),
+        state=lambda: str(states(airflow, DAG_ID, run_id)),
         interval=1,
     )
     deferring = time.monotonic() - begin
@@ -108,7 +112,7 @@ def _run(airflow: LocalAirflow, service: SandboxServer, groups: int) -> Whole:
         requests={
             name: number - requests_before.get(name, 0) for name, number in sorted(log.counts().items())
         },
-        states=_states(airflow, run_id),
+        states=states(airflow, DAG_ID, run_id),
         submissions=len(log.submissions()),
     )
 
@@ -119,7 +123,7 @@ def _window(triggerer: int, service: SandboxServer) -> tuple[float, int]:
     return cpu_seconds(triggerer) - cpu, len(service.control.log) - requests
 
 
-def _states(airflow: LocalAirflow, run_id: str) -> dict[str, int]:
+def states(airflow: LocalAirflow, dag_id: str, run_id: str) -> dict[str, int]:
     """The number of tasks per state, from the database: for hundreds of tasks, the API would use a whole core."""
     query = text(
         "SELECT coalesce(state, 'none'), count(*) FROM task_instance "
@@ -128,7 +132,7 @@ def _states(airflow: LocalAirflow, run_id: str) -> dict[str, int]:
     engine = create_engine(airflow.database.url)
     try:
         with engine.connect() as link:
-            found: list[Any] = list(link.execute(query, {"dag_id": DAG_ID, "run_id": run_id}))
+            found: list[Any] = list(link.execute(query, {"dag_id": dag_id, "run_id": run_id}))
             return {str(state): int(count) for state, count in found}
     finally:
         engine.dispose()
