@@ -32,6 +32,7 @@ from airflow.providers.common.compat.sdk import AirflowException, AirflowFailExc
 
 from airflow_provider_testerarmy.runs.awaiting.watchlist import Waited, WaitEnd
 from airflow_provider_testerarmy.runs.results import RunId
+from airflow_provider_testerarmy.runs.service import FaultKind, ServiceFault
 from airflow_provider_testerarmy.runs.submission.cancel import StopResult
 from airflow_provider_testerarmy.runs.submission.setting import SubmitEnd, Submitted
 from airflow_provider_testerarmy.runs.text import name_runs
@@ -43,21 +44,36 @@ class TestRunError(AirflowException):
 
     :param message: what happened, to which run, and what to do next.
     :param run_ids: the runs concerned.
+    :param retry_after: the seconds for which the service wants no request, from ``Retry-After``; None if it did not
+        say.
     """
 
     __test__ = False
 
-    def __init__(self, message: str, run_ids: Sequence[RunId] = ()) -> None:
+    def __init__(
+        self, message: str, run_ids: Sequence[RunId] = (), *, retry_after: float | None = None
+    ) -> None:
         super().__init__(message)
         self.run_ids = tuple(run_ids)
+        self.retry_after = retry_after
 
     def __reduce__(self) -> tuple[object, ...]:
-        # Airflow moves exceptions between processes. The default would lose the run ids.
-        return type(self), (str(self), self.run_ids)
+        # Airflow moves exceptions between processes. The default would lose everything but the message.
+        return type(self), (str(self), self.run_ids), {"retry_after": self.retry_after}
 
 
 class TestsFailed(TestRunError):
-    """The product did not pass the gate. Raised directly, it is retried; see :class:`TestsFailedFinally`."""
+    """The product did not pass the gate. Raised directly, it is retried; see :class:`TestsFailedFinally`.
+
+    :param confirmed: whether every test that failed has failed in an earlier try as well.
+    """
+
+    def __init__(self, message: str, run_ids: Sequence[RunId] = (), *, confirmed: bool = False) -> None:
+        super().__init__(message, run_ids)
+        self.confirmed = confirmed
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (str(self), self.run_ids), {"confirmed": self.confirmed}
 
 
 # Two classes, because Airflow decides by the base class: it consults neither `retries` nor a retry policy for an
@@ -143,18 +159,34 @@ def submit_error(ended: Submitted, label: str, *, remembered: bool) -> TestRunEr
     if ended.end is SubmitEnd.REFUSED:
         return RequestRefused(f"The {label} was not started: {ended.message}.")
     if ended.end is SubmitEnd.UNAVAILABLE:
-        return ServiceUnavailable(f"The {label} was not started: {ended.message}.")
+        said = f"The {label} was not started: {ended.message}."
+        return ServiceUnavailable(said, retry_after=ended.retry_after)
     # The next try can settle it, so let Airflow retry.
     if ended.look_again and remembered:
         return ServiceUnavailable(
             f"Whether the {label} was started is not known yet: {ended.message}. The next try looks for it "
-            "before it starts anything."
+            "before it starts anything.",
+            retry_after=ended.retry_after,
         )
     return SubmissionUnclear(
         f"The {label} may or may not have been started: {ended.message}. The request was not sent again. Check "
         "the newest runs on the dashboard, cancel those that should not run, then clear this task to start again.",
         ended.candidates,
     )
+
+
+def resource_error(fault: ServiceFault, label: str) -> TestRunError:
+    """The exception for a failed request that creates or deletes what runs need.
+
+    :param label: the object in messages, e.g. ``environment 'PR 7'``.
+    """
+    message = f"The {label} is not ready: {fault.message}."
+    if fault.kind is FaultKind.DENIED:
+        return CredentialsRejected(f"{message} {_CHECK_KEY}")
+    if fault.kind in (FaultKind.TRANSIENT, FaultKind.RATE_LIMITED):
+        said = f"{message} The next try looks for it before it creates it."
+        return ServiceUnavailable(said, retry_after=fault.retry_after)
+    return RequestRefused(message)
 
 
 def wait_error(waited: Waited, run_ids: Sequence[RunId], stopped: StopResult | None = None) -> TestRunError:
@@ -180,7 +212,8 @@ def wait_error(waited: Waited, run_ids: Sequence[RunId], stopped: StopResult | N
     said = "The next try waits for the same runs." if stopped is None else stop_text(stopped)
     if waited.end is WaitEnd.LOST:
         return TriggerFailed(f"Gave up waiting: {waited.message}. {said}", active)
-    return ServiceUnavailable(f"Gave up waiting: {waited.message}. {said}", active)
+    message = f"Gave up waiting: {waited.message}. {said}"
+    return ServiceUnavailable(message, active, retry_after=waited.retry_after)
 
 
 def stop_text(stopped: StopResult | None) -> str:
@@ -213,8 +246,11 @@ def verdict_error(
     *,
     all_rejected: bool = False,
     retry_failed_tests: bool = False,
+    confirmed: bool = False,
 ) -> TestRunError | TestsSkipped | None:
     """The exception for a verdict, or None if the task succeeds.
+
+    :param confirmed: whether every test that failed has failed in an earlier try as well.
 
     ``not_judged`` succeeds, because a failure of a non-blocking test must not stop the DAG.
     """
@@ -229,5 +265,5 @@ def verdict_error(
     if all_rejected:
         return RunRejected(f"The service rejected every run at submission. {message}", run_ids)
     if verdict.kind is VerdictKind.FAILED and retry_failed_tests:
-        return TestsFailed(message, run_ids)
+        return TestsFailed(message, run_ids, confirmed=confirmed)
     return _BY_VERDICT[verdict.kind](message, run_ids)

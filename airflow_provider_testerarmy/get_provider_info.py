@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from airflow_provider_testerarmy.configuration import provider_config
 from airflow_provider_testerarmy.hooks import forms
 
 _PACKAGE = "airflow_provider_testerarmy"
@@ -33,6 +34,15 @@ def get_provider_info() -> dict[str, Any]:
         "connection-types": [
             _connection_type("TesterArmy", forms.TESTERARMY),
             _connection_type("Docket", forms.DOCKET),
+        ],
+        "config": provider_config("0.1.0"),
+        "task-decorators": [
+            {"name": name, "class-name": f"{_PACKAGE}.decorators.testerarmy.task_{name}"}
+            for name in ("testerarmy", "testerarmy_group")
+        ],
+        "notifications": [
+            f"{_PACKAGE}.notifications.testerarmy.{name}"
+            for name in ("TesterArmyVerdictNotifier", "GitHubComment", "GitHubCommitStatus")
         ],
         "cli": [f"{_PACKAGE}.cli.definition.get_testerarmy_cli_commands"],
         "extra-links": [

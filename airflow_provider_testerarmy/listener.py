@@ -10,6 +10,8 @@ in three such cases:
   example), the supervisor fails the task and calls no listener.
 
 If a worker or a trigger exists as well, both cancel the same runs. Cancelling is idempotent, so that is harmless.
+
+It also imports what a task needs before a process forks; see :mod:`airflow_provider_testerarmy.preload`.
 """
 
 from __future__ import annotations
@@ -49,6 +51,14 @@ RECORDS_KEPT: Final = 30 * 24 * 3600.0
 AGAIN_AFTER: Final = (20.0, 60.0, 180.0, 300.0)
 
 _working: set[threading.Thread] = set()
+
+
+@hookimpl
+def on_starting(component: Any) -> None:
+    """A scheduler, a triggerer or a DAG processor starts, and forks later; see :mod:`.preload`."""
+    from airflow_provider_testerarmy.preload import preload
+
+    preload()
 
 
 @hookimpl

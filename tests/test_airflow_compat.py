@@ -21,6 +21,7 @@ from sqlalchemy import inspect, text
 
 from airflow_provider_testerarmy import airflow_compat, listener
 from airflow_provider_testerarmy.airflow_compat import FEATURES, Feature, records, tasks
+from airflow_provider_testerarmy.airflow_compat.features import QUEUE_HINTS
 from airflow_provider_testerarmy.plugin import TesterArmyPlugin
 from tests.metadata import database, empty_database, supervised, tables
 
@@ -40,14 +41,31 @@ def providers_manager() -> str:
     return (files("airflow") / "providers_manager.py").read_text()
 
 
+def has_partitions() -> bool:
+    module = files("airflow") / "sdk/execution_time/context.py"
+    return module.is_file() and "def add_partitions" in module.read_text()
+
+
+def any_thread_reads_connections() -> bool:
+    """Whether the triggerer's channel to its supervisor can be used from a thread without an event loop."""
+    runner = (files("airflow") / "jobs/triggerer_job_runner.py").read_text()
+    return "run_coroutine_threadsafe(self.asend(msg), self._loop)" in runner
+
+
 #: By feature: whether this Airflow has what it stands on, seen without asking for its version.
 SEEN = {
     airflow_compat.TASK_STATE_STORE: lambda: has_module("airflow.state.metastore"),
     airflow_compat.ASSET_STATE_STORE: lambda: has_module("airflow.models.asset_state_store"),
+    airflow_compat.EVENT_TRIGGERS: lambda: has_module("airflow.triggers.shared_stream"),
+    airflow_compat.PARTITIONS: has_partitions,
+    airflow_compat.RETRY_POLICY: lambda: has_module("airflow.sdk.definitions.retry_policy"),
+    # Airflow 3.2.2 has it too, but 3.2.0 and 3.2.1 do not.
+    QUEUE_HINTS: lambda: VERSION >= (3, 3) and any_thread_reads_connections(),
     airflow_compat.KILL_WHILE_DEFERRED: lambda: hasattr(BaseTrigger, "on_kill"),
     airflow_compat.LISTENER: lambda: has_module("airflow.api_fastapi.core_api"),
     airflow_compat.FORM_FROM_INFO: lambda: "conn-fields" in providers_manager(),
     airflow_compat.COMMANDS: lambda: "cli_command_functions" in providers_manager(),
+    airflow_compat.ASK: lambda: has_module("airflow.models.hitl"),
     airflow_compat.UI_TAB: lambda: hasattr(AirflowPlugin, "external_views"),
     airflow_compat.ASYNC_CONNECTION: lambda: hasattr(BaseHook, "aget_connection"),
 }

@@ -8,6 +8,8 @@ from typing import Final
 
 from airflow import __version__ as airflow_version
 
+#: The version of the installed Airflow, as text.
+VERSION: Final = airflow_version
 #: The major and minor version of the installed Airflow; a pre-release counts as its release.
 INSTALLED: Final = tuple(map(int, re.findall(r"\d+", airflow_version)[:2]))
 
@@ -68,11 +70,41 @@ UI_TAB: Final = Feature(
     "`external_views` of plugins",
     "no tab; use the dashboard button and the reports",
 )
+ASK: Final = Feature(
+    'A person decides what failed tests mean (`on_failed="ask"`)',
+    (3, 1),
+    "human-in-the-loop",
+    '`on_failed="ask"` is refused',
+)
 ASSET_STATE_STORE: Final = Feature(
     "A gate's memory of earlier nights needs no folder",
     (3, 3),
     "the asset state store",
     "`memory_path`, a folder or a place in an object store",
+)
+EVENT_TRIGGERS: Final = Feature(
+    "DAGs that start when runs end, whoever started the runs",
+    (3, 3),
+    "shared streams and the asset state store of event triggers",
+    "a sensor or an operator; importing `triggers.events` fails",
+)
+PARTITIONS: Final = Feature(
+    "A DAG that runs once for each commit that all gates have passed",
+    (3, 3),
+    "partitions of asset events",
+    "asset events with the verdict; `partition_key` is refused",
+)
+RETRY_POLICY: Final = Feature(
+    "Retries after the time that the service asks for (`TestRetryPolicy`)",
+    (3, 3),
+    "`retry_policy` of tasks",
+    "`retries` and `retry_delay`; importing `TestRetryPolicy` fails",
+)
+QUEUE_HINTS: Final = Feature(
+    "Hints that runs have ended from a message queue",
+    (3, 3),
+    "connections that any thread of a triggerer can read",
+    "hints by webhooks from Airflow 3.1; polls",
 )
 COMMANDS: Final = Feature(
     "`airflow testerarmy …` on the command line",
@@ -91,13 +123,20 @@ ASYNC_CONNECTION: Final = Feature(
 FEATURES: Final = (
     TASK_STATE_STORE,
     ASSET_STATE_STORE,
+    EVENT_TRIGGERS,
+    PARTITIONS,
+    RETRY_POLICY,
     KILL_WHILE_DEFERRED,
+    QUEUE_HINTS,
     FORM_FROM_INFO,
     COMMANDS,
     UI_TAB,
+    ASK,
     ASYNC_CONNECTION,
     LISTENER,
 )
 
+#: From Airflow 3.0, a worker pushes the links of its operator as it exits, also after a deferral.
+PUSHES_LINKS: Final = INSTALLED >= (3, 0)
 #: Before Airflow 3.0, workers and triggerers access the metadata database directly.
 DATABASE_EVERYWHERE: Final = INSTALLED < (3, 0)

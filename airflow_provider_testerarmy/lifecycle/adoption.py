@@ -39,9 +39,9 @@ def adopt(
         record = _with_unrecorded(reader, record, started(), trusted)
     if record is not None and (record.run_ids or record.carried):
         store.record = record
-        if not record.generation.same(store.generation):
+        if record.generation != store.generation:
             # ``clear_number`` goes up with every clear in the DAG run. A task that resumes was not cleared itself,
-            # so another task was.
+            # so another task was. A record of version 1 lacks the number: without it, a retry looks like a clear.
             store.keep(replace(record, generation=store.generation))
         return store.record
     submission = started()

@@ -16,10 +16,11 @@ from airflow_provider_testerarmy.exceptions import (
     TestsFailed,
     TestsSkipped,
     stop_text,
-    verdict_error,
     wait_error,
 )
 from airflow_provider_testerarmy.lifecycle.adoption import adopt
+from airflow_provider_testerarmy.lifecycle.asking import Asker
+from airflow_provider_testerarmy.lifecycle.bisection import Bisector
 from airflow_provider_testerarmy.lifecycle.cancellation import STOPPED, describe_interruption, name_active
 from airflow_provider_testerarmy.lifecycle.claims import claims_of
 from airflow_provider_testerarmy.lifecycle.conclusion import Finisher
@@ -29,9 +30,11 @@ from airflow_provider_testerarmy.lifecycle.interrupts import Interrupted, Interr
 from airflow_provider_testerarmy.lifecycle.options import Options
 from airflow_provider_testerarmy.lifecycle.record_store import RecordStore, identity_of
 from airflow_provider_testerarmy.lifecycle.record_trust import RecordReader
+from airflow_provider_testerarmy.lifecycle.rerun import Rerun
 from airflow_provider_testerarmy.lifecycle.service_session import ServiceSession
 from airflow_provider_testerarmy.lifecycle.start import Starter
 from airflow_provider_testerarmy.lifecycle.temporary import TemporaryMaker
+from airflow_provider_testerarmy.lifecycle.try_log import TryLog
 from airflow_provider_testerarmy.lifecycle.verdict import Judge, complete, submission_of
 from airflow_provider_testerarmy.lifecycle.worker_wait import Waiter
 from airflow_provider_testerarmy.runs.awaiting.watchlist import Waited, WaitEnd
@@ -79,40 +82,36 @@ class Lifecycle:
         self._interrupts = Interrupts()
         self._session = ServiceSession(hook, self._interrupts)
         self._asked = asked_for(hook.path, hook.conn_id, request, options.gate.digest())
-        self._store = RecordStore(
-            context,
-            self._asked,
-            self._session.secret,
-            cancels=options.cancel_on_kill,
-            durable=options.durable,
-        )
+        self._store = RecordStore(context, self._asked, self._session.secret, **options.kept())
         self._reader = RecordReader(self._store, self._session, request, context, log)
         self._claims = claims_of(identity_of(ti))
+        waits_only = request is None
         self._finisher = Finisher(
-            self._session,
-            self._store,
-            self._reader,
-            options,
-            self._claims,
-            ti,
-            log,
-            waits_only=request is None,
+            self._session, self._store, self._reader, options, self._claims, ti, log, waits_only=waits_only
         )
-        self._judge = Judge(self._session, options, request, context["task"], ti, log, self._interrupts)
-        self._starter = Starter(
-            self._session,
-            self._store,
-            self._reader,
-            self._finisher,
-            options,
-            self._claims,
-            self._interrupts,
-            log,
+        #: What the tries of this task have said.
+        self.tries = TryLog(context, log)
+        self._judge = Judge(
+            self._session, options, request, context["task"], ti, log, self._interrupts, self.tries
         )
-        maker = TemporaryMaker(self._session, self._store, options, log)
-        self._confirmer = Confirmer(self._session, self._store, self._starter, self._judge, maker, log)
+        session, store, finisher = self._session, self._store, self._finisher
+        #: Starts the try, and hands its runs over or takes them.
+        self.starter = Starter(
+            session, store, self._reader, finisher, options, self._claims, self._interrupts, log
+        )
+        maker = TemporaryMaker(session, store, options, log)
+        self.starter.make = maker.make
+        self._confirmer = Confirmer(session, store, self.starter, self._judge, maker, log)
         #: Polls the runs, and knows their deadline.
         self.waiter = Waiter(self._session, self._store, options, context["task"], ti, self._interrupts, log)
+        store.started = self.waiter.with_deadline
+        self._bisector = Bisector(
+            *(session, store, self.starter, self._judge, self._confirmer, maker),
+            *(options, finisher, self.waiter, log),
+        )
+        self.starter.rerun = Rerun(session, store, self._judge, self.waiter, log).first_round
+        #: Asks a person what a failed verdict means.
+        self.asker = Asker(options, store, self._judge.push, context, log)
         #: Whether enough tests have failed to cancel the rest.
         self.early_stop = EarlyStop(options, self._judge, self.waiter)
         #: Whether the runs have been judged, or need no judgement. A kill then changes nothing.
@@ -125,7 +124,7 @@ class Lifecycle:
 
     @property
     def run_ids(self) -> tuple[RunId, ...]:
-        """The runs to judge: those of this round, and those of earlier rounds that still count."""
+        """The runs to wait for: those of this round, and those of earlier rounds that still count."""
         return tuple(dict.fromkeys((*self.record.carried, *self.record.run_ids)))
 
     @property
@@ -146,16 +145,11 @@ class Lifecycle:
     @property
     def title(self) -> str:
         """The title of the test or group, empty if this try has not read it."""
-        return self._starter.title
-
-    @property
-    def reconnected(self) -> bool:
-        """Whether this try waits for runs of an earlier one."""
-        return self._starter.reconnected
+        return self.starter.title
 
     def url(self, run_ids: Sequence[RunId]) -> str:
         """The dashboard address of the runs, empty if it is unknown."""
-        return self._judge.url(self.record, run_ids)
+        return self._judge.url(self.record.base, run_ids)
 
     @contextmanager
     def guarded(self) -> Iterator[Lifecycle]:
@@ -187,7 +181,7 @@ class Lifecycle:
         """Request a stop; see :class:`~airflow_provider_testerarmy.lifecycle.interrupts.Interrupts`."""
         if self.judged:
             return
-        if self._starter.sending:
+        if self.starter.sending:
             # Airflow may kill the process before the answer arrives, so this may be the last line of the log.
             self._log.warning(
                 "The request for the %s has been sent and has no answer yet. It may start runs. Unless a later "
@@ -196,15 +190,13 @@ class Lifecycle:
             )
         self._interrupts.kill()
 
-    # -- start
-
     def submit(self) -> Record:
         """Submit the request, or reconnect to the runs that an earlier try of this generation started.
 
         :raises TestRunError: if no run was started, or if that is unknown.
         """
         assert self.request is not None  # noqa: S101
-        self._starter.start(self.request)
+        self.starter.start(self.request)
         self.waiter.start_timeout()
         self._interrupts.check()
         return self.record
@@ -224,21 +216,22 @@ class Lifecycle:
         if self._finisher.ended_by_user():
             raise Interrupted
 
-    # -- end
-
     def confirm(self, waited: Waited, build_request: Callable[[], RunRequest | None]) -> bool:
-        """Run failed tests again if the gate confirms failures. If it starts runs, the task has to wait for them.
+        """Run failed tests again if the gate confirms failures, then at earlier nights' addresses with ``bisect``.
 
         :param build_request: builds the whole request, which a try that resumes does not have yet.
-        :return: whether runs were started.
+        :return: whether runs were started, for which the task has to wait.
         :raises TestRunError: if it is unknown whether a run was started.
         """
-        if self._judge.rule is None or waited.end is not WaitEnd.FINISHED:
+        confirms = self._judge.rule is not None and self.record.search is None
+        if waited.end is not WaitEnd.FINISHED or not (confirms or self._options.bisect):
             return False
         self._book_time(waited.results.values())
         self.check_wanted()
-        deadline = self.waiter.pace().deadline
-        return self._confirmer.start_round(waited.results, self.run_ids, deadline, build_request)
+        known, deadline = waited.results, self.waiter.pace().deadline
+        if confirms and self._confirmer.start_round(known, self.run_ids, deadline, build_request):
+            return True
+        return self._bisector.start_round(known, deadline, build_request)
 
     def stop_earlier(self) -> str:
         """Stop the runs of earlier tries, because this try cannot continue.
@@ -275,16 +268,18 @@ class Lifecycle:
         # that were cancelled now make another round necessary.
         cut_short = any(run.outcome is Outcome.CANCELLED for run in results)
         if follows and fate is StopResult.STOPPED and cut_short:
-            self._store.keep(closed(self.record, results, self._options.gate.blocks))
+            self._store.keep(closed(self.record.base, results, self._options.gate.blocks))
 
     def _push_known(self, why: str, fate: StopResult | None) -> list[RunResult]:
         """Judge and report the known results, without further requests to the service."""
         if not self.run_ids:
             return []
-        known = self.waiter.known(self.run_ids)
-        stopped = fate is StopResult.STOPPED
+        base = self.record.base
+        run_ids = tuple(dict.fromkeys((*base.carried, *base.run_ids)))
         _, results, summary = self._judge.judge_early(
-            known, self.record, self.run_ids, why, cancelled=stopped, brief=True
+            *(self.waiter.known(run_ids), base, run_ids, why),
+            cancelled=fate is StopResult.STOPPED,
+            brief=True,
         )
         self._judge.push(summary)
         return results
@@ -294,6 +289,7 @@ class Lifecycle:
 
         :raises TestRunError, TestsSkipped: for every verdict except *passed*, and for a wait that ended early.
         """
+        waited, run_ids = self._bisector.leave(waited, run_ids)
         if waited.end is WaitEnd.DEADLINE:
             waited = self.waiter.after_deadline(waited, run_ids)
         if waited.end is WaitEnd.FINISHED:
@@ -318,7 +314,7 @@ class Lifecycle:
         error = wait_error(replace(waited, results=known), run_ids, fate)
         stopped, brief = fate is StopResult.STOPPED, ending is not Ending.DEADLINE
         _, results, summary = self._judge.judge_early(
-            known, self.record, run_ids, str(error), cancelled=stopped, brief=brief
+            known, self.record.base, run_ids, str(error), cancelled=stopped, brief=brief
         )
         # Tests that passed before the deadline do not run again.
         if ending is Ending.DEADLINE and follows and stopped:
@@ -334,18 +330,17 @@ class Lifecycle:
         :raises TestsFailed: otherwise.
         """
         self._log.info("Enough tests have failed (stop_after_failures). Cancelling the active runs.")
-        retried = self._options.retry_failed_tests and not self._options.gate.report_only
-        fate = self._finisher.end(Ending.ENOUGH, follows=retried and self._finisher.retry_follows())
+        follows = self._finisher.rerun_follows(waited.results.values())
+        fate = self._finisher.end(Ending.ENOUGH, follows=follows)
         # A run that ended before it was cancelled keeps its outcome.
         self.waiter.check_once(run_ids)
         known = {**waited.results, **self.waiter.known(run_ids)}
         if fate is StopResult.STOPPED:
             return self._judge_final(complete(known, run_ids, cancelled=True), run_ids)
         why = f"Stopped early: enough tests failed (stop_after_failures). {stop_text(fate)}"
-        verdict, _, summary = self._judge.judge_early(
-            known, self.record, run_ids, why, failed=True, brief=True
-        )
-        return self._end(verdict_error(verdict, run_ids, retry_failed_tests=retried), summary)
+        early = self._judge.judge_early
+        verdict, results, summary = early(known, self.record, run_ids, why, failed=True, brief=True)
+        return self._end(self._finisher.verdict_error(verdict, results, run_ids), summary)
 
     def _book_time(self, results: Iterable[RunResult]) -> None:
         """Count the time of the runs of this round against the budget."""
@@ -354,20 +349,18 @@ class Lifecycle:
 
     def _judge_final(self, known: Mapping[RunId, RunResult], run_ids: Sequence[RunId]) -> dict[str, Any]:
         self._book_time(known.values())
-        why_not = self._confirmer.why_not
-        verdict, results, summary = self._judge.judge(known, self.record, run_ids, why_not)
-        error = verdict_error(
-            verdict,
-            run_ids,
-            all_rejected=self.submission.all_rejected and not self.record.confirming,
-            retry_failed_tests=self._options.retry_failed_tests,
-        )
+        verdict, results, summary = self._judge.judge(known, self.record, run_ids, self._confirmer.why_not)
+        rejected = self.submission.all_rejected and not self.record.confirming
+        error = self._finisher.verdict_error(verdict, results, run_ids, all_rejected=rejected)
         # Airflow retries only these two verdicts. All others end the task, and a later try comes from a clear.
         retried = isinstance(error, RunErrored | TestsFailed) and not isinstance(error, AirflowFailException)
         self._finisher.clean_up()
         if retried and self._finisher.retry_follows(error) and not self._options.gate.report_only:
             self._store.keep(closed(self.record, results, self.early_stop.runs_again))
         else:
+            if self.asker.asks(error):
+                self.judged = True  # All runs have ended, so a kill has nothing to stop.
+                error = self.asker.settle(error, results, summary, self.early_stop.runs_again)
             self._finisher.conclude_judged()
         return self._end(error, summary)
 
@@ -382,9 +375,10 @@ class Lifecycle:
         self._judge.push(summary)
         raise error
 
-    def unjudged(self) -> dict[str, Any]:
+    def unjudged(self, *, concludes: bool = True) -> dict[str, Any]:
         """The summary of runs that the task does not wait for.
 
+        :param concludes: False leaves the record open: runs that are active when the DAG run ends are stopped then.
         :raises TestRunError: if the service accepted none of the runs.
         """
         run_ids = self.record.run_ids
@@ -393,5 +387,6 @@ class Lifecycle:
         self.check_wanted()
         self.judged = True
         self._finisher.clean_up()
-        self._finisher.conclude(self.record)
+        if concludes:
+            self._finisher.conclude(self.record)
         return self._judge.unjudged(self.record, run_ids)

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException
 
 from airflow_provider_testerarmy import airflow_compat
-from airflow_provider_testerarmy.exceptions import RequestRefused, ServiceUnavailable, SubmissionUnclear
+from airflow_provider_testerarmy.exceptions import (
+    RequestRefused,
+    ServiceUnavailable,
+    SubmissionUnclear,
+    TestRunError,
+    TestsFailed,
+    TestsSkipped,
+    verdict_error,
+)
 from airflow_provider_testerarmy.lifecycle.cancellation import name_active, stop_record
 from airflow_provider_testerarmy.lifecycle.claims import TaskClaims
 from airflow_provider_testerarmy.lifecycle.options import Options
@@ -16,11 +25,14 @@ from airflow_provider_testerarmy.lifecycle.record_store import RecordStore
 from airflow_provider_testerarmy.lifecycle.record_trust import RecordReader
 from airflow_provider_testerarmy.lifecycle.service_session import ServiceSession
 from airflow_provider_testerarmy.lifecycle.temporary import without_temporary
+from airflow_provider_testerarmy.runs.results import RunId, RunResult
 from airflow_provider_testerarmy.runs.service import RunRequest
 from airflow_provider_testerarmy.runs.submission.cancel import StopResult
 from airflow_provider_testerarmy.runs.submission.decision import Action, Ending, decide
 from airflow_provider_testerarmy.runs.submission.record import Part, PartState, Record, Stage
+from airflow_provider_testerarmy.runs.submission.rounds import failed_before
 from airflow_provider_testerarmy.runs.submission.setting import Setting
+from airflow_provider_testerarmy.runs.verdict.gate import Verdict
 
 #: States of a task that a user has ended: marked, cleared (``restarting``) or deleted. In any other state Airflow
 #: considers this worker lost, and the next try may already be reconnecting to the same runs.
@@ -64,8 +76,44 @@ class Finisher:
 
     def retry_follows(self, error: BaseException | None = None) -> bool:
         """Whether Airflow starts another try after this one fails (with ``error``, if one is given)."""
-        final = isinstance(error, AirflowFailException | AirflowSkipException)
+        final = isinstance(error, AirflowFailException | AirflowSkipException) or self._policy_fails(error)
         return not final and not self._options.softened and airflow_compat.retry_follows(self._ti)
+
+    def _policy_fails(self, error: BaseException | None) -> bool:
+        """Whether the task has a :class:`TestRetryPolicy` that fails it after this error."""
+        policy = getattr(getattr(self._ti, "task", None), "retry_policy", None)
+        if policy is None or error is None:
+            return False
+        from airflow_provider_testerarmy.retries import TestRetryPolicy
+
+        return isinstance(policy, TestRetryPolicy) and policy.fails(error)
+
+    def rerun_follows(self, results: Iterable[RunResult]) -> bool:
+        """Whether Airflow starts another try after a failed verdict on these results."""
+        if not self._options.retry_failed_tests or self._options.gate.report_only:
+            return False
+        return self.retry_follows(TestsFailed("", confirmed=self._confirmed(results)))
+
+    def verdict_error(
+        self,
+        verdict: Verdict,
+        results: Iterable[RunResult],
+        run_ids: Sequence[RunId],
+        *,
+        all_rejected: bool = False,
+    ) -> TestRunError | TestsSkipped | None:
+        """The exception for a verdict on these results; see :func:`exceptions.verdict_error`."""
+        return verdict_error(
+            verdict,
+            run_ids,
+            all_rejected=all_rejected,
+            retry_failed_tests=self._options.retry_failed_tests,
+            confirmed=self._confirmed(results),
+        )
+
+    def _confirmed(self, results: Iterable[RunResult]) -> bool:
+        """Whether every test that fails the gate has failed in an earlier try as well."""
+        return failed_before(results, self._store.record, self._options.gate.blocks)
 
     def why_interrupted(self) -> tuple[Ending, bool]:
         """Whether a user or a lost worker has ended this try, and whether another try follows."""

@@ -88,19 +88,26 @@ class Confirmer:
         deadline: float | None,
         build_request: Callable[[], RunRequest | None],
     ) -> bool:
-        before, rule, request = self._store.record, self._judge.rule, build_request()
+        rule, request = self._judge.rule, build_request()
+        self.why_not = self.hindrance(deadline, request)
+        if self.why_not or request is None or rule is None:
+            return False
+        results = [known[run_id] for run_id in dict.fromkeys(run_ids)]
+        return self._run_again(plan, results, request, rule)
+
+    def hindrance(self, deadline: float | None, request: RunRequest | None) -> str:
+        """Why no further round can start; empty if one can.
+
+        :param deadline: in seconds since the epoch; None for never.
+        :param request: what the task asks for now.
+        """
         if not self._store.remembered:
-            self.why_not = _NOT_DURABLE
-        elif deadline is not None and self._session.clock() >= deadline:
-            self.why_not = _TOO_LATE
-        elif not _is_known(before):
-            self.why_not = _LOST
-        elif request is None or self._is_changed(request):
-            self.why_not = _CHANGED
-        elif rule is not None:
-            results = [known[run_id] for run_id in dict.fromkeys(run_ids)]
-            return self._run_again(plan, results, request, rule)
-        return False
+            return _NOT_DURABLE
+        if deadline is not None and self._session.clock() >= deadline:
+            return _TOO_LATE
+        if not _is_known(self._store.record.base):
+            return _LOST
+        return _CHANGED if request is None or self._is_changed(request) else ""
 
     def _run_again(self, plan: Plan, results: Sequence[RunResult], request: RunRequest, rule: Rule) -> bool:
         """Run the tests alone, in a temporary target if need be, or else everything."""

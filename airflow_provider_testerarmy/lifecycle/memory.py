@@ -10,6 +10,8 @@ from uuid import uuid4
 
 from airflow_provider_testerarmy import airflow_compat
 from airflow_provider_testerarmy.client.http.errors import RequestInvalid
+from airflow_provider_testerarmy.lifecycle.object_paths import LOCAL, fresh_path
+from airflow_provider_testerarmy.lifecycle.owners import Owners, read_owners
 from airflow_provider_testerarmy.lifecycle.parameters import NO_PLACE, needs_memory
 from airflow_provider_testerarmy.lifecycle.quarantine_file import Declared, read_quarantines
 from airflow_provider_testerarmy.lifecycle.reporting import write_file
@@ -17,7 +19,7 @@ from airflow_provider_testerarmy.runs.memory import ring
 from airflow_provider_testerarmy.runs.memory.codec import PART
 from airflow_provider_testerarmy.runs.memory.directory import describe
 from airflow_provider_testerarmy.runs.memory.judge import Judged, judge
-from airflow_provider_testerarmy.runs.memory.model import Memory, NightRef, Unreadable
+from airflow_provider_testerarmy.runs.memory.model import Memory, NightRef, Unreadable, test_key
 from airflow_provider_testerarmy.runs.memory.port import ENVIRONMENT, Scope, Storage, StorageFault
 from airflow_provider_testerarmy.runs.results import RunResult
 from airflow_provider_testerarmy.runs.service import RunRequest
@@ -43,30 +45,40 @@ def open_memory(
         that were started before.
     :raises RequestInvalid: if there is no place for the memory, or if the quarantine file is not valid.
     """
-    declared = _declared(gate, context)
+    owners = _owners(gate, context)
+    declared = _declared(gate, context, owners)
     if declared.invalid and starting:
         raise RequestInvalid(f"{declared.fault} Correct the file.")
     ti = context["ti"]
     night = f"{ti.dag_id}/{ti.run_id}"
     if not needs_memory(gate):
-        return TaskMemory(None, owner, night, build_request, declared) if gate.quarantine_file else None
+        only_files = gate.quarantine_file or gate.tests_folder
+        return TaskMemory(None, owner, night, build_request, declared, owners) if only_files else None
     store = None if path else airflow_compat.memory_store(context)
     if not path and store is None:
         raise RequestInvalid(NO_PLACE)
     storage: Storage = FolderStorage(path) if path else AirflowStorage(store)
-    return TaskMemory(storage, owner, night, build_request, declared)
+    return TaskMemory(storage, owner, night, build_request, declared, owners)
 
 
-def _declared(gate: QualityGate, context: Mapping[str, Any]) -> Declared:
+def _declared(gate: QualityGate, context: Mapping[str, Any], owners: Owners) -> Declared:
     if not gate.quarantine_file:
         return Declared()
-    return read_quarantines(gate.quarantine_file, getattr(context.get("dag"), "fileloc", None) or "")
+    dag_file = getattr(context.get("dag"), "fileloc", None) or ""
+    return read_quarantines(gate.quarantine_file, dag_file, owners.by_test)
+
+
+def _owners(gate: QualityGate, context: Mapping[str, Any]) -> Owners:
+    if not gate.tests_folder:
+        return Owners()
+    return read_owners(gate.tests_folder, getattr(context.get("dag"), "fileloc", None) or "")
 
 
 class TaskMemory:
     """The memory of one task, and what people have quarantined in a file.
 
     :param storage: None for a gate that needs no earlier nights.
+    :param owners: who repairs which test, by the test files beside the DAG.
     :param night: names the DAG run. Every try and every task of it replaces the same night.
     """
 
@@ -77,12 +89,19 @@ class TaskMemory:
         night: str,
         build_request: Callable[[], RunRequest | None],
         declared: Declared,
+        owners: Owners,
     ) -> None:
         self._storage = storage
         self._owner = owner
         self._night = night
         self._build_request = build_request
         self._declared = declared
+        self._owners = owners
+
+    def owned(self, results: Sequence[RunResult]) -> list[RunResult]:
+        """The results with the owners of their tests."""
+        owners = self._owners.by_test
+        return [replace(run, owner=owners.get(test_key(run.test_id), "")) for run in results]
 
     def judge(
         self, gate: QualityGate, results: Sequence[RunResult], *, now: float
@@ -120,10 +139,10 @@ class TaskMemory:
         tonight: NightRef,
     ) -> Judged:
         judged = judge(gate, results, memory, tonight, self._declared.quarantines)
-        if not self._declared.fault:
-            return judged
-        said = f"{self._declared.fault} It excludes no test from this verdict."
-        return replace(judged, verdict=replace(judged.verdict, reasons=(said, *judged.verdict.reasons)))
+        excludes = "It excludes no test from this verdict."
+        declared = f"{self._declared.fault} {excludes}" if self._declared.fault else ""
+        said = filter(None, (self._owners.fault, declared))
+        return replace(judged, verdict=replace(judged.verdict, reasons=(*said, *judged.verdict.reasons)))
 
     def _read(self, storage: Storage, now: float) -> tuple[Scope | None, NightRef, Memory | Unreadable]:
         tonight = NightRef.of(self._night, now)
@@ -212,24 +231,24 @@ class FolderStorage:
 
     def keys(self) -> Iterator[str]:
         """All keys."""
-        from airflow.providers.common.compat.sdk import ObjectStoragePath
-
-        folder = ObjectStoragePath(self._folder)
         try:
-            names = [each.name for each in folder.iterdir()]
-        except (FileNotFoundError, NotADirectoryError) as error:
-            # A local folder that is missing may be a typo. An object store has no folders, only names of objects.
-            if folder.protocol in ("", "file", "local"):
-                raise storage_fault(error) from error
-            return iter(())
+            names = self._names(fresh_path(self._folder))
         except Exception as error:
             raise storage_fault(error) from error
         return (name.removesuffix(".json") for name in names if name.endswith(".json"))
 
-    def _object(self, key: str) -> Any:
-        from airflow.providers.common.compat.sdk import ObjectStoragePath
+    @staticmethod
+    def _names(folder: Any) -> list[str]:
+        try:
+            return [each.name for each in folder.iterdir()]
+        except (FileNotFoundError, NotADirectoryError):
+            # A local folder that is missing may be a typo. An object store has no folders, only names of objects.
+            if folder.protocol in LOCAL:
+                raise
+            return []
 
-        return ObjectStoragePath(f"{self._folder}/{key}.json")
+    def _object(self, key: str) -> Any:
+        return fresh_path(f"{self._folder}/{key}.json")
 
 
 def storage_fault(error: Exception) -> StorageFault:

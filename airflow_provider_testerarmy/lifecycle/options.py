@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from airflow_provider_testerarmy.lifecycle.ask_options import Ask
 from airflow_provider_testerarmy.lifecycle.budget import TaskBudget
 from airflow_provider_testerarmy.lifecycle.memory import TaskMemory
 from airflow_provider_testerarmy.runs.verdict.gate import QualityGate
@@ -20,9 +22,12 @@ class Options:
     :param durable: whether the record is kept for the next try.
     :param stop_after_failures: how many tests have to fail for good until the active runs are cancelled, None for
         never.
+    :param bisect: whether new failures are bisected.
     :param softened: whether Airflow turns a failure into a skip (``soft_fail``, ``never_fail`` of sensors).
     :param memory: the gate's memory of earlier nights, None if the gate needs none.
     :param budget: the budget of the task's pool, None if the task has none.
+    :param ask: how the task asks a person about a failed verdict, None if it does not.
+    :param chosen: the JSON of what a decorated function has returned, empty for a task without one.
     """
 
     gate: QualityGate
@@ -35,6 +40,13 @@ class Options:
     copy_screenshots: bool = False
     retry_failed_tests: bool = False
     stop_after_failures: int | None = None
+    bisect: bool = False
     softened: bool = False
     memory: TaskMemory | None = None
     budget: TaskBudget | None = None
+    ask: Ask | None = None
+    chosen: str = ""
+
+    def kept(self) -> dict[str, Any]:
+        """The arguments of :class:`~airflow_provider_testerarmy.lifecycle.record_store.RecordStore`."""
+        return {"cancels": self.cancel_on_kill, "durable": self.durable, "chosen": self.chosen}

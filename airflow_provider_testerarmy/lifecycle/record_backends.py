@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from typing import Any, Final, Protocol
 
 from airflow_provider_testerarmy import airflow_compat
+from airflow_provider_testerarmy.runs.submission import rerun
 from airflow_provider_testerarmy.runs.submission.record import KEY
 
 log = logging.getLogger(__name__)
@@ -50,6 +51,12 @@ class Store(Protocol):
         :raises StoreUnavailable: if Airflow does not answer; a record may exist.
         """
 
+    def order(self) -> Any | None:
+        """The order that a person gave with a clear, None if there is none; see ``runs/submission/rerun.py``.
+
+        :raises StoreUnavailable: if Airflow does not answer.
+        """
+
     def set(self, value: Mapping[str, Any]) -> None:
         """Replace the stored record.
 
@@ -80,8 +87,15 @@ class TaskStateStore:
 
     def get(self) -> Any | None:
         """See :meth:`Store.get`."""
+        return self._get(KEY)
+
+    def order(self) -> Any | None:
+        """See :meth:`Store.order`."""
+        return self._get(rerun.KEY)
+
+    def _get(self, key: str) -> Any | None:
         try:
-            return self._accessor.get(KEY)
+            return self._accessor.get(key)
         # A failed read must not look like an absent record: that would start a second run.
         except Exception as error:
             raise _unavailable("read", error) from error
@@ -121,6 +135,9 @@ class VariableStore:
             return airflow_compat.read_record(self._ti)
         except Exception as error:
             raise _unavailable("read", error) from error
+
+    def order(self) -> None:
+        """None: the API server gives orders where there is a task state store only."""
 
     def set(self, value: Mapping[str, Any]) -> None:
         """See :meth:`Store.set`."""

@@ -13,6 +13,7 @@ from airflow_provider_testerarmy.lifecycle.record_backends import Store, StoreUn
 from airflow_provider_testerarmy.runs.service import RunRequest, Submission
 from airflow_provider_testerarmy.runs.submission.asked import UNKNOWN, Asked, Generation
 from airflow_provider_testerarmy.runs.submission.record import Intent, Part, PartState, Record, Stage
+from airflow_provider_testerarmy.runs.submission.rerun import is_ordered
 from airflow_provider_testerarmy.runs.submission.stored import (
     from_json,
     identity,
@@ -81,20 +82,31 @@ class RecordStore:
     :param secret: the secret of the connection, which signs the record.
     :param cancels: whether a killed task cancels its runs. The record carries this for the listener.
     :param durable: whether to keep the record for the next try. If not, a try knows only its own runs.
+    :param chosen: what a decorated function has returned; see :class:`Record`.
     """
 
     def __init__(
-        self, context: Mapping[str, Any], asked: Asked, secret: str, *, cancels: bool, durable: bool
+        self,
+        context: Mapping[str, Any],
+        asked: Asked,
+        secret: str,
+        *,
+        cancels: bool,
+        durable: bool,
+        chosen: str = "",
     ) -> None:
         self._store: Store | None = open_store(context) if durable else None
         self._current = None if durable else airflow_compat.task_state_store(context)
         #: The identity of the task instance.
         self.identity = identity_of(context["ti"])
-        self._try_number = int(context["ti"].try_number or 0)
+        #: The number of this try.
+        self.try_number = int(context["ti"].try_number or 0)
         self._secret = secret
         self.generation = generation_of(context)
-        self.fresh = Record(asked, self.generation, cancels=cancels)
+        self.fresh = Record(asked, self.generation, cancels=cancels, chosen=chosen)
         self.record = self.fresh
+        #: What the record becomes once the service has accepted all of its parts.
+        self.started: Callable[[Record], Record] = lambda record: record
         # Airflow clears nothing in the task state store, neither on a retry nor on success or a clear (measured).
         # So this may be a record of an earlier generation.
         self._stored = self._store.get() if self._store is not None else None
@@ -110,6 +122,22 @@ class RecordStore:
         :raises RecordUnreadable: if this version cannot read it.
         """
         return from_json(self._stored)
+
+    def inherit(self, earlier: Record) -> None:
+        """Begin the next generation with what the task must know of earlier ones."""
+        renewed = replace(self.fresh, taken=earlier.taken)
+        self.record = renewed if self.record is self.fresh else self.record
+        self.fresh = renewed
+
+    def is_rerun_ordered(self) -> bool:
+        """Whether a person cleared the task to run only what had not passed.
+
+        :raises StoreUnavailable: if Airflow does not answer. Running everything could cost more than was asked.
+        """
+        if self._store is None or not self._secret or not self.generation.counts_clears:
+            return False
+        order = self._store.order()
+        return is_ordered(order, self._stored, self.generation.clear_number, self.identity, self._secret)
 
     def trust(self, record: Record, secret_of: Callable[[Asked], str]) -> Trust:
         """How far the stored record is trusted."""
@@ -134,14 +162,16 @@ class RecordStore:
         self.record = record
         if self._store is None:
             return
-        if record.stage is Stage.CONCLUDED and not record.to_clean_up and not self._store.keeps_concluded:
-            # Airflow never prunes Variables, so a concluded record goes at once.
+        over = record.stage is Stage.CONCLUDED and not record.to_clean_up
+        if over and not record.taken and not self._store.keeps_concluded:
+            # Airflow never prunes Variables, so a concluded record goes at once. A clear must know what the task
+            # has taken from another one, so the listener deletes such a record later.
             self._store.delete()
             return
         if not self._store.refuses_stale:
             # Anybody may write a Variable, so a try that is no longer current has to stop itself.
             self._refuse_if_stale(self._store)
-        data = {**to_json(record), "try": self._try_number}
+        data = {**to_json(record), "try": self.try_number}
         if self._secret:
             data["signature"] = signature(data, self.identity, self._secret)
         self._store.set(data)
@@ -149,8 +179,8 @@ class RecordStore:
     def _refuse_if_stale(self, store: Store) -> None:
         stored = store.get()
         newest = stored.get("try") if isinstance(stored, Mapping) else None
-        if isinstance(newest, int) and newest > self._try_number:
-            raise StoreUnavailable(f"Try {newest} of this task has replaced try {self._try_number}.")
+        if isinstance(newest, int) and newest > self.try_number:
+            raise StoreUnavailable(f"Try {newest} of this task has replaced try {self.try_number}.")
 
     def assure_current(self) -> None:
         """Make sure that this process still runs the task's current try.
@@ -162,7 +192,7 @@ class RecordStore:
         """
         if self._current is not None:
             # Airflow accepts a value only from the current try; see lifecycle/record_backends.py.
-            self._current.set("test_runs_try", self._try_number)
+            self._current.set("test_runs_try", self.try_number)
 
     def journal(self, name: str, request: RunRequest) -> PartJournal:
         """The journal of one submission."""
@@ -204,7 +234,10 @@ class PartJournal:
         """The service accepted the request."""
         self.sending = False
         part = replace(self._part, request=self._request, state=PartState.STARTED, submission=submission)
-        self._keep(part)
+        record = self._store.record.with_part(self._name, part)
+        # The answer to the last request starts the time-out. One write stores the ids and the deadline.
+        complete = not any(one.unknown or one.state is PartState.PLANNED for one in record.parts.values())
+        self._store.keep(self._store.started(record) if complete else record)
 
     def nothing_started(self, reason: str = "") -> None:
         """The request started no run, so another try sends it again."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any, Final
@@ -89,6 +90,9 @@ class RecordReader:
                 name_active(record) or name_runs(record.all_run_ids),
             )
             return record, False
+        # A person decides only through Airflow. Somebody may have written an answer into an unsigned record.
+        if trust is not Trust.SIGNED and record.answers:
+            record = replace(record, answers=())
         self.run_ids = record.all_run_ids
         return record, True
 
@@ -104,7 +108,7 @@ class RecordReader:
         """A session through the connection that a record names, None if it cannot be used."""
         if asked.same_connection(self._store.fresh.asked):
             return self._session
-        hook = self._hook_of(asked)
+        hook = _hook_of(asked, self._session.hook)
         try:
             return None if hook is None else ServiceSession(hook, self._session.interrupts)
         except Exception as error:
@@ -115,19 +119,7 @@ class RecordReader:
         if asked.same_connection(self._store.fresh.asked):
             return self._session.secret
         # The task may have used another connection when it wrote the record. Its secret only verifies a signature.
-        hook = self._hook_of(asked)
-        try:
-            return "" if hook is None else str(hook.connection.password or "")
-        except Exception as error:
-            self._log.warning("The connection %r cannot be read: %s", asked.conn_id, error)
-            return ""
-
-    def _hook_of(self, asked: Asked) -> ServiceHook | None:
-        """The hook that a record names. Users can edit records, so only known classes are imported."""
-        if asked.hook not in {*hook_classes(), self._session.hook.path}:
-            return None
-        hook: ServiceHook = resolve_name(asked.hook)(asked.conn_id)
-        return hook
+        return secret_of(asked, self._session.hook, self._log)
 
     def _runs_are_plausible(self, record: Record) -> bool:
         """Whether this task can have started every run of an unsigned record."""
@@ -173,6 +165,27 @@ class RecordReader:
             examine(self._session, run_ids, targets.on_target(request, named.target))
         )
         return all(is_ours(answer, self._began) for answer in answers)
+
+
+def secret_of(asked: Asked, hook: ServiceHook, log: Any) -> str:
+    """The secret that signs the records of a task with this connection; empty if it cannot be read.
+
+    :param hook: the hook of the task.
+    """
+    named = _hook_of(asked, hook)
+    try:
+        return "" if named is None else str(named.connection.password or "")
+    except Exception as error:
+        log.warning("The connection %r cannot be read: %s", asked.conn_id, error)
+        return ""
+
+
+def _hook_of(asked: Asked, own: ServiceHook) -> ServiceHook | None:
+    """The hook that a record names. Users can edit records, so only known classes are imported."""
+    if asked.hook not in {*hook_classes(), own.path}:
+        return None
+    hook: ServiceHook = resolve_name(asked.hook)(asked.conn_id)
+    return hook
 
 
 def is_ours(answer: Reply[ListedRun] | ServiceFault, began: datetime | None) -> bool:

@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from airflow_provider_testerarmy.lifecycle.object_paths import LOCAL, fresh_path, has_folders
+
 if TYPE_CHECKING:
     from airflow_provider_testerarmy.runs.results import RunResult
     from airflow_provider_testerarmy.runs.verdict.gate import Verdict
@@ -116,19 +118,19 @@ def write_file(path: str, content: bytes) -> None:
 
     :param path: a local path or a URL that Airflow's ``ObjectStoragePath`` understands.
     """
-    from airflow.providers.common.compat.sdk import ObjectStoragePath
-
-    target = ObjectStoragePath(path)
-    if target.protocol in ("", "file", "local"):
+    target = fresh_path(path)
+    if target.protocol in LOCAL:
         local = Path(target.path)
         local.parent.mkdir(parents=True, exist_ok=True)
         write_local(local, content)
         return
     # An object store shows an object only when it is complete, so no draft is needed. Folders are created only
-    # after an error: buckets have none, and creating one can need more rights than writing an object.
+    # after an error, because that can need more rights than writing a file.
     try:
         target.write_bytes(content)
     except FileNotFoundError:
+        if not has_folders(target):
+            raise
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(content)
 

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final
 
-from airflow_provider_testerarmy.exceptions import BudgetExhausted, RequestRefused, TestsSkipped, submit_error
+from airflow_provider_testerarmy import metrics
+from airflow_provider_testerarmy.exceptions import (
+    BudgetExhausted,
+    CredentialsRejected,
+    RequestRefused,
+    ServiceUnavailable,
+    TestsSkipped,
+    submit_error,
+)
 from airflow_provider_testerarmy.lifecycle.budget import RoundAllowance
 from airflow_provider_testerarmy.lifecycle.cancellation import name_active
 from airflow_provider_testerarmy.lifecycle.claims import TaskClaims
 from airflow_provider_testerarmy.lifecycle.conclusion import Finisher
+from airflow_provider_testerarmy.lifecycle.handover import Source, hand_over, signed
 from airflow_provider_testerarmy.lifecycle.interrupts import Interrupts
 from airflow_provider_testerarmy.lifecycle.options import Options
 from airflow_provider_testerarmy.lifecycle.record_store import PartJournal, RecordStore
@@ -17,6 +27,7 @@ from airflow_provider_testerarmy.lifecycle.record_trust import RecordReader
 from airflow_provider_testerarmy.lifecycle.service_session import ServiceSession
 from airflow_provider_testerarmy.runs.service import RunRequest
 from airflow_provider_testerarmy.runs.submission.decision import Action, decide
+from airflow_provider_testerarmy.runs.submission.handover import Handover
 from airflow_provider_testerarmy.runs.submission.record import Part, PartState, Record, Stage
 from airflow_provider_testerarmy.runs.submission.rounds import (
     WHOLE,
@@ -28,6 +39,7 @@ from airflow_provider_testerarmy.runs.submission.rounds import (
 )
 from airflow_provider_testerarmy.runs.submission.setting import Setting
 from airflow_provider_testerarmy.runs.submission.submit import submit
+from airflow_provider_testerarmy.runs.temporary import TemporaryTargets
 from airflow_provider_testerarmy.runs.text import name_runs, one_line
 
 #: The most unsettled parts of earlier generations that a record keeps. It has a size limit.
@@ -60,8 +72,15 @@ class Starter:
         self._round: RoundAllowance | None = None
         #: The title of the test or group at the service, empty if this try has not read it.
         self.title = ""
-        #: Whether this try waits for runs of an earlier one.
+        #: Whether this try waits for runs that it has not started.
         self.reconnected = False
+        self._took = False
+        #: Builds the first round of a clear that runs only what did not pass; None for any other clear.
+        self.rerun: Callable[[Record, RunRequest], Record | None] = lambda _record, _request: None
+        #: Where the runs come from, if another task has started them; None if this task starts them.
+        self.source: Source | None = None
+        #: Creates a temporary target with some tests; returns None if there can be none.
+        self.make: Callable[[RunRequest, tuple[str, ...]], RunRequest | None] = lambda _request, _tests: None
 
     @property
     def sending(self) -> bool:
@@ -80,24 +99,33 @@ class Starter:
             self.submit_parts(request)
         except BudgetExhausted as error:
             self._without_budget(error)
+        except (CredentialsRejected, RequestRefused, ServiceUnavailable) as error:
+            # A search that cannot go on must not hide the verdict.
+            if not self._store.record.searching or self._store.record.unknown:
+                raise
+            self._give_up(error)
 
     def _without_budget(self, error: BudgetExhausted) -> None:
-        """Go on with a failure that is not confirmed; else skip or fail, as the budget says."""
+        """Go on with a failure that is not confirmed or searched for; else skip or fail, as the budget says."""
         record, budget = self._store.record, self._options.budget
-        if record.confirming and not record.unknown:
-            self._log.warning("%s", error)
-            self._store.keep(given_up(record, one_line(str(error), 300)))
+        if (record.confirming or record.searching) and not record.unknown:
+            self._give_up(error)
             return
         # A skip must not hide what an earlier round has found.
         if budget is not None and budget.skips and not record.all_run_ids:
             raise TestsSkipped(str(error)) from error
         raise error
 
+    def _give_up(self, error: Exception) -> None:
+        self._log.warning("%s", error)
+        self._store.keep(given_up(self._store.record, one_line(str(error), 300).rstrip(".")))
+
     def submit_parts(self, request: RunRequest) -> None:
         """Submit the parts of the record that have started nothing yet; errors as of :meth:`start`.
 
         :raises BudgetExhausted: if the budget has no room for them.
         """
+        self._plan_alone()
         if self._options.budget is None:
             self._submit_each(request)
             return
@@ -105,31 +133,50 @@ class Starter:
         with self._round.settled(lambda: self._store.record):
             self._submit_each(request)
 
+    def _plan_alone(self) -> None:
+        """Plan a temporary group for a test of another task's group, if the test cannot run alone without one."""
+        if self.source is None:
+            return
+        if (alone := self.source.alone(self._store.record, self._session, self.make)) is not None:
+            self._store.keep_for_certain(replace(self._store.record, parts={alone.label[:200]: Part(alone)}))
+
     def _submit_each(self, request: RunRequest) -> None:
         for name in list(self._store.record.parts):
             part = self._store.record.parts[name]
             if part.unknown or part.state is PartState.PLANNED:
                 self._submit_part(name, part, request)
             elif part.submission is not None:
-                runs = name_runs(part.submission.run_ids)
-                self._log.info("Reconnecting to %s, started by an earlier try.", runs)
+                if not self._took:
+                    runs = name_runs(part.submission.run_ids)
+                    self._log.info("Reconnecting to %s, started by an earlier try.", runs)
                 self.reconnected = True
 
     def _restore(self, request: RunRequest) -> None:
         """Build the record of this try from that of earlier tries."""
         record, believed = self._reader.earlier()
+        if record is not None and believed:
+            self._store.inherit(record)
         action = decide(record, self._store.fresh.asked, self._store.generation, believed=believed)
+        if self.source is not None and record is not None and action in (Action.KEEP, Action.LOOK):
+            action = Action.REPLACE if self.source.is_renewed(record) else action
         if record is None or action is Action.IGNORE:
-            self._store.record = first_round(self._store.fresh, request)
+            self._begin(self._store.fresh, request, sure=record is None)
         elif action is Action.REPLACE:
             self._replace(record, request)
         else:
-            self._store.record = record
+            # A lookup may find active runs, so a record that was concluded without them is open again.
+            reopened = record.stage is Stage.CONCLUDED and action is Action.LOOK
+            record = replace(record, stage=Stage.OPEN) if reopened else record
+            # A task that an edit has given a function keeps what the function returned from now on.
+            self._store.record = record = replace(record, chosen=self._store.fresh.chosen)
             if record.stage is Stage.AGAIN:
                 self._next_round(record, request)
 
     def _replace(self, record: Record, request: RunRequest) -> None:
-        """Stop the runs of the earlier generation, and start from an empty record."""
+        """Stop the runs of the earlier generation, and start from an empty record, unless a rerun is ordered."""
+        if (again := self.rerun(record, request)) is not None:
+            self._store.record = again
+            return
         fresh = self._store.fresh
         if record.to_clean_up:
             self._log.info(
@@ -140,7 +187,32 @@ class Starter:
             reachable = stopped.asked.same_connection(fresh.asked)
             temporary = stopped.temporary if reachable else None
             fresh = replace(fresh, leftovers=self._leftovers(stopped), temporary=temporary)
-        self._store.record = first_round(fresh, request)
+        self._begin(fresh, request, sure=True)
+
+    def _begin(self, fresh: Record, request: RunRequest, *, sure: bool) -> None:
+        """Begin a generation, with the runs that another task has started for this one or with the whole request.
+
+        :param sure: whether the task knows which runs it has taken before.
+        """
+        if self.source is None:
+            self._store.record = first_round(fresh, request)
+            return
+        sure = sure and (self._store.remembered or self._store.try_number <= 1)
+        record = self.source.first_round(fresh, request, self._session, self._reader, sure=sure)
+        self._took = bool(record.run_ids)
+        if self._took:
+            # Stored before the wait: a later clear must know that these runs have been judged.
+            self._store.keep_for_certain(record)
+        self._store.record = record
+
+    def hand_over(self, request: RunRequest) -> tuple[Handover, dict[str, Any]]:
+        """What this task has started, for the tasks that wait for it; also with a signature.
+
+        :raises ServiceUnavailable: if the service does not say which tests it runs.
+        """
+        (part,) = self._store.record.submissions
+        handover = hand_over(self._session, request, part, self._log)
+        return handover, signed(handover, self._store.identity, self._session.secret)
 
     def _leftovers(self, stopped: Record) -> tuple[Part, ...]:
         """The parts that could not be stopped now, which a later try has to stop."""
@@ -159,12 +231,14 @@ class Starter:
     def _next_round(self, record: Record, request: RunRequest) -> None:
         # A time-out ends the wait, not the round: tests that passed before it do not run again.
         timed_out = any(part.state is PartState.STOPPED for part in record.parts.values())
+        # A person who asked for a part of the tests did not ask for a retry that runs all of them.
+        partial = bool(record.inherited or record.answers)
         self._store.keep(
             next_round(
                 self._session.service,
                 request,
                 record,
-                only_blocking=self._options.retry_failed_tests or timed_out,
+                only_blocking=self._options.retry_failed_tests or timed_out or partial,
                 same_gate=record.asked.same_gate(self._store.fresh.asked),
             )
         )
@@ -174,16 +248,20 @@ class Starter:
         self._interrupts.check()
         temporary = self._store.record.temporary
         target = temporary.target if temporary else ""
-        request = request_of(self._session.service, name, part, whole, target)
+        there = self._of_this_round(whole)
+        request = there and request_of(self._session.service, name, part, there, target)
         if request is None:
             raise RequestRefused(
                 f"The {name} of an earlier round cannot be run on its own any more. Clear the task to run "
                 "everything again."
             )
         self._journal = self._store.journal(name, request)
-        ended = self._session.drive(
-            submit(self._setting(name, request, self._journal), part.intent if part.unknown else None)
-        )
+        with metrics.span("testerarmy.submit", target=one_line(request.label, 200)) as describe:
+            ended = self._session.drive(
+                submit(self._setting(name, request, self._journal), part.intent if part.unknown else None)
+            )
+            if ended.submission is not None:
+                describe(run_ids=ended.submission.run_ids, batch_id=ended.submission.batch_id)
         if ended.submission is None:
             if ended.gone and self._store.record.again and name != WHOLE:
                 self._log.warning("The service no longer has the %s: %s.", request.label, ended.message)
@@ -193,12 +271,29 @@ class Starter:
         # The record comes first and the claim second: a lost record costs a run, a lost claim only a check.
         if self._claims is not None:
             self._claims.claim(ended.submission.run_ids)
+        self._count(len(ended.submission.run_ids))
         if name == WHOLE:
             self.title = one_line(ended.title, 200)
         how = "Found" if ended.submission.adopted else "Started"
         self._log.info("%s %s: %s.", how, request.label, name_runs(ended.submission.run_ids))
         if rejected := ended.submission.rejected_run_ids:
             self._log.warning("%s rejected %s at once.", self._session.service.vendor, name_runs(rejected))
+
+    def _of_this_round(self, whole: RunRequest) -> RunRequest | None:
+        """The request of this try as the round sends it. A search tests other addresses."""
+        record, service = self._store.record, self._session.service
+        if not record.searching or record.search is None:
+            return whole
+        place = record.search.deployment
+        if not isinstance(service, TemporaryTargets):
+            return None
+        return service.on_deployment(whole, place.address, place.commit)
+
+    def _count(self, started: int) -> None:
+        service, record = self._session.service.vendor, self._store.record
+        metrics.count(metrics.RUNS_STARTED, started, service=service)
+        if record.confirming or record.again:
+            metrics.count(metrics.RERUNS, started, service=service)
 
     def _setting(self, name: str, request: RunRequest, journal: PartJournal) -> Setting:
         known = frozenset((*self._store.record.all_run_ids, *self._reader.run_ids))

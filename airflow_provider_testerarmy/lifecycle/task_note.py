@@ -12,7 +12,9 @@ from airflow.providers.common.compat.sdk import (
     BaseOperatorLink,
 )
 
+from airflow_provider_testerarmy import airflow_compat
 from airflow_provider_testerarmy.exceptions import TestRunError, TestsSkipped
+from airflow_provider_testerarmy.lifecycle.verdict import submission_of
 from airflow_provider_testerarmy.runs.memory.model import NightRef
 from airflow_provider_testerarmy.runs.memory.port import ENVIRONMENT
 from airflow_provider_testerarmy.runs.results import RunId
@@ -34,7 +36,7 @@ def note_of(lifecycle: Lifecycle, url: str) -> dict[str, Any]:
 
     :param url: the dashboard page of the runs.
     """
-    request = lifecycle.request
+    request, judged = lifecycle.request, submission_of(lifecycle.record.base)
     body: Mapping[str, Any] = {} if request is None else request.body
     address = "" if request is None else request.address
     known: dict[str, Any] = {
@@ -45,34 +47,45 @@ def note_of(lifecycle: Lifecycle, url: str) -> dict[str, Any]:
             environment=", ".join(str(body[name]) for name in ENVIRONMENT if body.get(name)),
             # As in the gate's memory: without user, password and query, which may be secret.
             address=NightRef.of("", 0, address=address).address,
-            rejected=lifecycle.submission.rejected_run_ids,
+            rejected=judged.rejected_run_ids,
         ),
-        "batch_id": lifecycle.submission.batch_id,
+        "batch_id": judged.batch_id,
     }
-    return {**known, "confirming": True} if lifecycle.record.confirming else known
+    record = lifecycle.record
+    # The runs of a search must not pass the gate alone either.
+    return {**known, "confirming": True} if record.confirming or record.searching else known
 
 
 def push_note(lifecycle: Lifecycle, ti: Any) -> str:
     """Push what the history page shows of a task before it ends; returns the dashboard address."""
-    url = lifecycle.url(lifecycle.submission.run_ids)
+    url = lifecycle.url(lifecycle.record.base.run_ids)
     ti.xcom_push(key=NOTE, value=note_of(lifecycle, url))
     return url
 
 
 def push_started(task: Any, lifecycle: Lifecycle, ti: Any) -> None:
-    """Push the note, the ids of all runs and the link to the dashboard."""
-    url, batch_id = push_note(lifecycle, ti), lifecycle.submission.batch_id
-    confirms = bool(lifecycle.record.confirming)
-    ti.xcom_push(key="run_ids", value=list(lifecycle.run_ids if confirms else lifecycle.submission.run_ids))
+    """Push the note, the ids of all runs and, if this worker waits for them, the link to the dashboard."""
+    base = lifecycle.record.base
+    url, batch_id = push_note(lifecycle, ti), submission_of(base).batch_id
+    run_ids = dict.fromkeys((*base.carried, *base.run_ids) if base.confirming else base.run_ids)
+    ti.xcom_push(key="run_ids", value=list(run_ids))
     if batch_id:
         ti.xcom_push(key="batch_id", value=batch_id)
     for link in task.operator_extra_links:
+        # A worker that does not wait ends soon, and Airflow then pushes the links itself.
+        if airflow_compat.PUSHES_LINKS and not _waits_here(task, lifecycle):
+            break
         # Push an empty string rather than nothing: Airflow reads the key at the end and logs a missing one as an
         # error.
         if isinstance(link, BaseOperatorLink):
             ti.xcom_push(key=link.xcom_key, value=url)
     if url:
         task.log.info("Dashboard: %s", url)
+
+
+def _waits_here(task: Any, lifecycle: Lifecycle) -> bool:
+    defers = task.deferrable and lifecycle.can_be_active
+    return getattr(task, "wait_for_completion", True) and not defers
 
 
 def known_submission(task: Any, ti: Any, seen: Sequence[RunId]) -> Submission:
@@ -122,6 +135,8 @@ def _push_reason(
         )
     except Exception as fault:
         task.log.debug("The reason was not pushed to XCom: %s", fault)
+    if lifecycle is not None:
+        lifecycle.tries.keep({"reasons": [reason_of(error)]})
 
 
 def _known(task: Any, lifecycle: Lifecycle | None, ti: Any, *, resumed: bool) -> dict[str, Any]:
@@ -131,7 +146,7 @@ def _known(task: Any, lifecycle: Lifecycle | None, ti: Any, *, resumed: bool) ->
     if isinstance(known, dict):
         return known
     if lifecycle is not None:
-        return note_of(lifecycle, lifecycle.url(lifecycle.submission.run_ids))
+        return note_of(lifecycle, lifecycle.url(lifecycle.record.base.run_ids))
     try:
         target = task.target()
     except ValueError:

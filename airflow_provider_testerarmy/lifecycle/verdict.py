@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from airflow_provider_testerarmy import metrics
 from airflow_provider_testerarmy.lifecycle.interrupts import Interrupts
 from airflow_provider_testerarmy.lifecycle.options import Options
 from airflow_provider_testerarmy.lifecycle.reporting import report_markdown, write_report
+from airflow_provider_testerarmy.lifecycle.search_report import report
 from airflow_provider_testerarmy.lifecycle.service_session import ServiceSession
-from airflow_provider_testerarmy.runs.memory.judge import Finding
-from airflow_provider_testerarmy.runs.results import Outcome, Phase, RunId, RunResult
+from airflow_provider_testerarmy.lifecycle.try_log import TryLog
+from airflow_provider_testerarmy.runs.memory.judge import Finding, Standing
+from airflow_provider_testerarmy.runs.results import Deployment, Outcome, Phase, RunId, RunResult
 from airflow_provider_testerarmy.runs.service import RunRequest, ServiceFault, Submission
 from airflow_provider_testerarmy.runs.submission.confirming import Plan, Rule, plan, settled
 from airflow_provider_testerarmy.runs.submission.record import Record
+from airflow_provider_testerarmy.runs.submission.rerun import own_runs
 from airflow_provider_testerarmy.runs.submission.rounds import titles_used, with_rounds
-from airflow_provider_testerarmy.runs.text import one_line
+from airflow_provider_testerarmy.runs.text import one_line, plural
 from airflow_provider_testerarmy.runs.verdict.early_stop import count_failed, stopped
-from airflow_provider_testerarmy.runs.verdict.gate import Verdict, VerdictKind
+from airflow_provider_testerarmy.runs.verdict.gate import QualityGate, Verdict, VerdictKind
 from airflow_provider_testerarmy.runs.verdict.summary import summarize
 from airflow_provider_testerarmy.runs.verdict.titles import titles_of
 
@@ -27,10 +31,24 @@ from airflow_provider_testerarmy.runs.verdict.titles import titles_of
 _NOT_PASSED: Final = frozenset({VerdictKind.FAILED, VerdictKind.ERRORED, VerdictKind.CANCELLED})
 
 
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """The verdict of a try with everything that it is based on, for lineage.
+
+    :param verdict: None for runs that the task did not wait for.
+    """
+
+    gate: QualityGate
+    verdict: Verdict | None
+    results: Sequence[RunResult]
+    summary: Mapping[str, Any]
+
+
 class Judge:
     """Judges the runs of one try.
 
     :param request: the submitted request, None for a sensor.
+    :param tries: keeps what this try says for the tries after it.
     """
 
     def __init__(
@@ -42,6 +60,7 @@ class Judge:
         ti: Any,
         log: Any,
         interrupts: Interrupts,
+        tries: TryLog,
     ) -> None:
         self._session = session
         self._options = options
@@ -50,7 +69,9 @@ class Judge:
         self._ti = ti
         self._log = log
         self._interrupts = interrupts
+        self._tries = tries
 
+    @metrics.span("testerarmy.judge")
     def judge(
         self,
         known: Mapping[RunId, RunResult],
@@ -70,17 +91,42 @@ class Judge:
         if (limit := self._options.stop_after_failures) is not None:
             rejected = submission_of(record).rejected_run_ids
             verdict = stopped(verdict, [run for run in results if run.run_id not in rejected], failed, limit)
+        verdict = with_inherited(verdict, results, record)
         if unconfirmed:
             said = f"Failures were not confirmed: {unconfirmed}."
             verdict = replace(verdict, reasons=(*verdict.reasons, said))
-        summary = self._report(verdict, results, record, run_ids, known_tests)
+        bisected = None if record.search is None else report(record.search, results)
+        lines = tuple(str(entry["text"]) for entry in bisected or ())
+        decided = tuple(answer.sentence for answer in reversed(record.answers))
+        verdict = replace(verdict, reasons=(*decided, *lines, *verdict.reasons))
+        summary = self._report(verdict, results, record, run_ids, known_tests, bisected)
         return verdict, results, summary
+
+    def broken(self, known: Mapping[RunId, RunResult], record: Record) -> dict[str, tuple[Deployment, ...]]:
+        """The tests whose new failures fail the gate, each with the nights from its last good to its first bad one.
+
+        :param known: the results of all runs of the record, which have ended.
+        """
+        memory = self._options.memory
+        if memory is None:
+            return {}
+        results = self._together(_in_order(known, (*record.carried, *record.run_ids)), record)
+        judged = memory.preview(self._options.gate, results, now=self._session.clock())
+        if judged.verdict.kind is not VerdictKind.FAILED:
+            return {}
+        return {one.test_id: one.between for one in judged.findings if one.judged and one.between}
 
     def count_failed(self, results: Sequence[RunResult]) -> int:
         """How many tests have failed for good; 0 if the task does not stop early."""
         if self._options.stop_after_failures is None:
             return 0
         return count_failed(results, self._options.gate.blocks, self._counted(results))
+
+    def settled(
+        self, known: Mapping[RunId, RunResult], record: Record, run_ids: Sequence[RunId]
+    ) -> tuple[list[RunResult], Callable[[RunResult], bool]]:
+        """One result for each test of an earlier generation, and whether a run counts against the gate."""
+        return settled(_in_order(known, run_ids), record, self.rule), self._options.gate.blocks
 
     def plan(self, known: Mapping[RunId, RunResult], record: Record, run_ids: Sequence[RunId]) -> Plan:
         """Which failed tests the gate wants to run again before the verdict, now that all runs have ended."""
@@ -109,8 +155,9 @@ class Judge:
         return tests - {one.test_id for one in judged.findings if not one.judged}
 
     def _together(self, results: Sequence[RunResult], record: Record) -> list[RunResult]:
-        """The results that count, as all rounds together show them."""
-        return with_rounds(settled(results, record, self.rule), record)
+        """The results that count, as all rounds together show them, with the owners of their tests."""
+        together = with_rounds(settled(results, record, self.rule), record)
+        return together if self._options.memory is None else self._options.memory.owned(together)
 
     def _judge_night(self, results: Sequence[RunResult]) -> tuple[Verdict, list[dict[str, Any]] | None]:
         """The verdict, and the tests that earlier nights keep out of it; None if the gate needs no memory."""
@@ -125,6 +172,7 @@ class Judge:
             verdict = replace(verdict, reasons=(said, *verdict.reasons))
         return verdict, [_known_entry(one) for one in judged.findings if not one.judged]
 
+    @metrics.span("testerarmy.judge")
     def judge_early(
         self,
         known: Mapping[RunId, RunResult],
@@ -176,22 +224,41 @@ class Judge:
         record: Record,
         run_ids: Sequence[RunId],
         known_tests: Sequence[Mapping[str, Any]] | None = None,
+        bisected: Sequence[Mapping[str, Any]] | None = None,
     ) -> dict[str, Any]:
-        summary = self._summary(verdict, results, record, run_ids, known_tests)
+        summary = self._summary(verdict, results, record, run_ids, known_tests, bisected)
         # A task may succeed without a single judged run. That deserves attention, so it is logged as a warning.
         say = self._log.warning if verdict.kind is VerdictKind.NOT_JUDGED else self._log.info
         say("Verdict: %s. %s", verdict.kind, " | ".join(verdict.reasons))
+        # The runs were counted before a person was asked.
+        if record.answer is None:
+            self._measure(verdict, results, record)
         if self._options.report_path:
-            write_report(
-                self._options.report_path,
-                summary,
-                results,
-                self._log,
-                name=self._name,
-                screenshots=self._options.copy_screenshots,
-                loopback=self._session.hook.endpoint.on_loopback,
-            )
+            with metrics.span("testerarmy.report"):
+                write_report(
+                    self._options.report_path,
+                    summary,
+                    results,
+                    self._log,
+                    name=self._name,
+                    screenshots=self._options.copy_screenshots,
+                    loopback=self._session.hook.endpoint.on_loopback,
+                )
+        self._tries.keep(summary)
         return summary
+
+    def _measure(self, verdict: Verdict, results: Sequence[RunResult], record: Record) -> None:
+        service, ti = self._session.service.vendor, self._ti
+        metrics.count(
+            metrics.VERDICTS, service=service, verdict=str(verdict.kind), dag_id=ti.dag_id, task_id=ti.task_id
+        )
+        # An earlier try has counted the runs that it passes on.
+        for run in (run for run in results if run.run_id not in record.carried):
+            for outcome in [one.outcome for one in run.attempts] or [run.outcome]:
+                if outcome is not None:
+                    metrics.count(metrics.RUNS_FINISHED, service=service, outcome=str(outcome))
+            if run.outcome is not None and run.duration is not None:
+                metrics.took(metrics.RUN_DURATION, run.duration, service=service, outcome=str(run.outcome))
 
     def _summary(
         self,
@@ -200,10 +267,11 @@ class Judge:
         record: Record,
         run_ids: Sequence[RunId],
         known_tests: Sequence[Mapping[str, Any]] | None = None,
+        bisected: Sequence[Mapping[str, Any]] | None = None,
     ) -> dict[str, Any]:
         url = self.url(record, run_ids) or next((run.url for run in results if run.url), "")
         markdown = report_markdown(verdict, results, self._log, total=len(run_ids), name=self._name, url=url)
-        return summarize(
+        summary = summarize(
             verdict,
             results,
             run_ids=run_ids,
@@ -211,7 +279,11 @@ class Judge:
             url=url,
             report_markdown=markdown,
             known=known_tests,
+            bisected=bisected,
+            decisions=[answer.entry() for answer in record.answers] or None,
         )
+        self._task._judgement = Judgement(self._options.gate, verdict, results, summary)
+        return summary
 
     @property
     def _name(self) -> str:
@@ -230,6 +302,18 @@ class Judge:
             )
             return list(results)
         return titles_used(results, titles)
+
+
+def with_inherited(verdict: Verdict, results: Sequence[RunResult], record: Record) -> Verdict:
+    """The verdict of a clear that ran only what had not passed. Passes from before the clear alone are no pass."""
+    kept = len(results) - len(own := own_runs(record, results))
+    if not kept:
+        return verdict
+    said = f"{plural(kept, 'test')} passed before the clear, which ran only the tests that had not passed."
+    if verdict.kind is VerdictKind.PASSED and not any(run.outcome is Outcome.PASSED for run in own):
+        none = "No test passed since the task was cleared. Clear the task to run everything again."
+        return replace(verdict, kind=VerdictKind.ERRORED, reasons=(none, said, *verdict.reasons))
+    return replace(verdict, reasons=(*verdict.reasons, said))
 
 
 def submission_of(record: Record) -> Submission:
@@ -270,6 +354,8 @@ def _known_entry(finding: Finding) -> dict[str, Any]:
         "nights": finding.nights,
         "since": datetime.fromtimestamp(first.at, UTC).date().isoformat() if first else None,
         "commit": (first.commit or None) if first else None,
+        # Owner, reason and end of a quarantine, which a file beside the DAG may declare.
+        **({"note": one_line(finding.text, 200)} if finding.standing is Standing.QUARANTINED else {}),
     }
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final
 
+from airflow_provider_testerarmy import metrics
 from airflow_provider_testerarmy.lifecycle.interrupts import Interrupts
 from airflow_provider_testerarmy.lifecycle.options import Options
 from airflow_provider_testerarmy.lifecycle.record_store import RecordStore
@@ -16,6 +17,7 @@ from airflow_provider_testerarmy.runs.awaiting.single import await_runs, look
 from airflow_provider_testerarmy.runs.awaiting.watchlist import WIDTH, Waited, WaitEnd
 from airflow_provider_testerarmy.runs.flow import Flow
 from airflow_provider_testerarmy.runs.results import Outcome, RunId, RunResult
+from airflow_provider_testerarmy.runs.submission.record import Record
 
 #: Seconds by which the clocks of the service and of this machine may differ.
 SKEW: Final = 60.0
@@ -50,17 +52,25 @@ class Waiter:
         self.stop_at: int | None = None
 
     def start_timeout(self) -> None:
-        """Store the deadline, unless an earlier try has stored one: ``timeout`` counts across retries."""
+        """Store the deadline, unless the record has one: ``timeout`` counts across retries."""
         record = self._store.record
-        if self._options.timeout is not None and record.deadline is None:
-            self._store.keep(replace(record, deadline=self._session.clock() + self._options.timeout))
+        if (timed := self.with_deadline(record)) is not record:
+            self._store.keep(timed)
+
+    def with_deadline(self, record: Record) -> Record:
+        """The record with a deadline that counts from now, or the same record if it has one or needs none."""
+        if self._options.timeout is None or record.deadline is not None:
+            return record
+        return replace(record, deadline=self._session.clock() + self._options.timeout)
 
     def pace(self) -> Pace:
         """The poll interval, the longest outage, the earlier of the task's two deadlines, and ``stop_at``."""
         deadlines = [self._store.record.deadline, self._execution_deadline()]
         known = [deadline for deadline in deadlines if deadline is not None]
         deadline = min(known, default=None)
-        return Pace(self._options.poll_interval, self._options.max_outage, deadline, self.stop_at)
+        # The failures of a search are no failures of this night.
+        stop_at = None if self._store.record.searching else self.stop_at
+        return Pace(self._options.poll_interval, self._options.max_outage, deadline, stop_at)
 
     def _execution_deadline(self) -> float | None:
         # Airflow documents execution_timeout as the total run time, but enforces it only inside the worker process:
@@ -127,7 +137,8 @@ class Waiter:
     ) -> Waited | None:
         """Run a flow. If the service rejects the key and the connection has a new one, run it again."""
         while True:
-            with self._interrupts.waiting():
+            # Opened first: a kill may interrupt the block of `waiting()` anywhere.
+            with metrics.span("testerarmy.wait", run_ids=list(run_ids)), self._interrupts.waiting():
                 waited = self._session.drive(
                     flow(
                         self._session.service, run_ids, pace, self._session.clock, self._log.info, width=WIDTH

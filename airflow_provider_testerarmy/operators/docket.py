@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow.providers.common.compat.sdk import BaseOperatorLink, XCom
+from airflow.providers.common.compat.sdk import BaseOperatorLink
 
+from airflow_provider_testerarmy.lifecycle.dashboard_link import dashboard_address
 from airflow_provider_testerarmy.lifecycle.parameters import Deferred, Ids, Text, is_template, mapping, stable
 from airflow_provider_testerarmy.lifecycle.task import with_common_fields
 from airflow_provider_testerarmy.operators.base import RunOperator
@@ -26,8 +27,8 @@ class DocketRunLink(BaseOperatorLink):
     xcom_key = "docket_url"
 
     def get_link(self, operator: Any, *, ti_key: Any) -> str:
-        """The address that the task has pushed, empty if it has pushed none."""
-        return str(XCom.get_value(ti_key=ti_key, key=self.xcom_key) or "")
+        """The address of the runs, empty if it is unknown."""
+        return dashboard_address(operator, ti_key, self.xcom_key)
 
 
 class DocketRunTestsOperator(RunOperator):
@@ -57,6 +58,7 @@ class DocketRunTestsOperator(RunOperator):
         "github_context",
         "memory_path",
         "budget",
+        "partition_key",
     )
     template_fields_renderers: ClassVar[dict[str, str]] = {
         **RunOperator.template_fields_renderers,

@@ -4,64 +4,85 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from airflow.providers.common.compat.sdk import BaseHook, BaseOperatorLink, XCom
+from airflow.providers.common.compat.sdk import BaseHook
 
 from airflow_provider_testerarmy.lifecycle.parameters import (
+    NO_BISECT,
     Deferred,
     Ids,
     Text,
     count,
+    flag,
+    gate,
     is_template,
     mapping,
+    needs_memory,
     stable,
 )
 from airflow_provider_testerarmy.lifecycle.task import with_common_fields
-from airflow_provider_testerarmy.operators.base import RunOperator
-from airflow_provider_testerarmy.runs.rendered import given, is_nothing, listed
+from airflow_provider_testerarmy.operators.testerarmy_apps import (
+    TesterArmyDeleteAppOperator,
+    TesterArmyUploadAppOperator,
+)
+from airflow_provider_testerarmy.operators.testerarmy_base import TesterArmyOperator, TesterArmyRunLink
+from airflow_provider_testerarmy.operators.testerarmy_batches import TesterArmyRerunBatchOperator
+from airflow_provider_testerarmy.operators.testerarmy_catalogue import (
+    TesterArmyListTestsOperator,
+    TesterArmySyncTestsOperator,
+)
+from airflow_provider_testerarmy.operators.testerarmy_environments import (
+    TesterArmyCreateCredentialOperator,
+    TesterArmyCreateEnvironmentOperator,
+    TesterArmyDeleteEnvironmentOperator,
+)
+from airflow_provider_testerarmy.operators.testerarmy_memories import (
+    TesterArmyCreateMemoryOperator,
+    TesterArmyDeleteMemoryOperator,
+)
+from airflow_provider_testerarmy.operators.testerarmy_pull_requests import TesterArmyRunPullRequestOperator
+from airflow_provider_testerarmy.operators.testerarmy_webhooks import TesterArmyTriggerGroupOperator
+from airflow_provider_testerarmy.runs.rendered import is_nothing, listed
 
 # Imported inside methods, so that parsing a DAG file stays cheap; see lifecycle/task.py.
 if TYPE_CHECKING:
-    from airflow_provider_testerarmy.hooks.testerarmy import TesterArmyHook
+    from airflow_provider_testerarmy.lifecycle.options import Options
     from airflow_provider_testerarmy.runs.service import RunRequest
 
+__all__ = [
+    "TesterArmyCreateCredentialOperator",
+    "TesterArmyCreateEnvironmentOperator",
+    "TesterArmyCreateMemoryOperator",
+    "TesterArmyDeleteAppOperator",
+    "TesterArmyDeleteEnvironmentOperator",
+    "TesterArmyDeleteMemoryOperator",
+    "TesterArmyListTestsOperator",
+    "TesterArmyOperator",
+    "TesterArmyRerunBatchOperator",
+    "TesterArmyRunGroupOperator",
+    "TesterArmyRunLink",
+    "TesterArmyRunPromptOperator",
+    "TesterArmyRunPullRequestOperator",
+    "TesterArmyRunTestOperator",
+    "TesterArmySyncTestsOperator",
+    "TesterArmyTriggerGroupOperator",
+    "TesterArmyUploadAppOperator",
+]
 
-class TesterArmyRunLink(BaseOperatorLink):
-    """The button on the task's page that opens the runs on the TesterArmy dashboard.
 
-    It appears while the task is still running, if the connection's extra has ``workspace`` and
-    ``project_short_id``. The API does not return the workspace, which is part of the address.
-    """
-
-    name = "TesterArmy dashboard"
-    xcom_key = "testerarmy_url"
-
-    def get_link(self, operator: Any, *, ti_key: Any) -> str:
-        """The address that the task has pushed, empty if it has pushed none."""
-        # Airflow calls this at the end of each try and stores the result under ``xcom_key``. So it must return the
-        # value that the task pushed there, or it would overwrite it (measured).
-        return str(XCom.get_value(ti_key=ti_key, key=self.xcom_key) or "")
-
-
-class TesterArmyOperator(RunOperator):
-    """The base of the TesterArmy operators.
-
-    :param testerarmy_conn_id: str; the id of the Airflow connection, of type ``testerarmy``.
-    """
-
-    operator_extra_links = (TesterArmyRunLink(),)
-
-    def __init__(self, *, testerarmy_conn_id: str = "testerarmy_default", **kwargs: Any) -> None:
-        self.testerarmy_conn_id = testerarmy_conn_id
-        super().__init__(**kwargs)
-
-    @property
-    def hook(self) -> TesterArmyHook:
-        """The hook for the operator's connection."""
-        from airflow_provider_testerarmy.hooks.testerarmy import TesterArmyHook
-
-        return TesterArmyHook(given(self.testerarmy_conn_id) or "testerarmy_default")
+#: The parameters of a group's request.
+GROUP_FIELDS: Final = (
+    "group_id",
+    "target_url",
+    "environment",
+    "commit_sha",
+    "pr_number",
+    "platform",
+    "device_model",
+    "project_environment_id",
+    "mobile",
+)
 
 
 class TesterArmyRunTestOperator(TesterArmyOperator):
@@ -91,6 +112,7 @@ class TesterArmyRunTestOperator(TesterArmyOperator):
         "project_environment_id",
         "memory_path",
         "budget",
+        "partition_key",
     )
 
     def __init__(
@@ -158,6 +180,9 @@ class TesterArmyRunGroupOperator(TesterArmyOperator):
     :param stop_after_failures: positive int, its text or None; the number of tests that have to fail for good. Then
         the task cancels the active runs and fails. None waits for all runs. It needs ``cancel_on_kill`` and
         ``wait_for_completion``.
+    :param bisect: bool. True runs a test whose failure is new at the addresses of the nights since its last pass,
+        and names the commit that broke it. It needs ``target_url``, ``durable``, ``wait_for_completion``, and a
+        gate with ``fail_on="new"`` or ``quarantine``. A mobile build cannot be bisected.
     :raises RequestRefused: when the task runs, for a parameter that is invalid after rendering. No run is
         started.
 
@@ -166,18 +191,11 @@ class TesterArmyRunGroupOperator(TesterArmyOperator):
 
     template_fields = with_common_fields(
         "testerarmy_conn_id",
-        "group_id",
-        "target_url",
-        "environment",
-        "commit_sha",
-        "pr_number",
-        "platform",
-        "device_model",
-        "project_environment_id",
-        "mobile",
+        *GROUP_FIELDS,
         "stop_after_failures",
         "memory_path",
         "budget",
+        "partition_key",
     )
 
     def __init__(
@@ -193,6 +211,7 @@ class TesterArmyRunGroupOperator(TesterArmyOperator):
         project_environment_id: Text | None = None,
         mobile: Mapping[str, Any] | Deferred | str | None = None,
         stop_after_failures: int | str | Deferred | None = None,
+        bisect: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -207,10 +226,33 @@ class TesterArmyRunGroupOperator(TesterArmyOperator):
         self.device_model = device_model
         self.project_environment_id = project_environment_id
         self.mobile = mobile
+        self.bisect = flag(bisect, "bisect")
+        if self.bisect:
+            self._check_bisect()
+
+    def _check_bisect(self) -> None:
+        """Refuse what no rendering can make possible."""
+        if not (self.durable and self.wait_for_completion):
+            raise ValueError("bisect needs durable=True and wait_for_completion=True.")
+        if self.target_url is None or self.mobile is not None:
+            raise ValueError("bisect needs target_url, and no mobile build.")
+        if not is_template(self.gate) and not needs_memory(gate(self.gate)):
+            raise ValueError(NO_BISECT)
+
+    def _options(self) -> Options:
+        from airflow_provider_testerarmy.client.http.errors import RequestInvalid
+
+        options = super()._options()
+        if self.bisect and not needs_memory(options.gate):
+            raise RequestInvalid(NO_BISECT)
+        return replace(options, bisect=self.bisect)
 
     def _check_early_stop(self) -> None:
         if is_nothing(self.stop_after_failures):
             return
+        if "cancel_on_kill" in self._unset:
+            # The DAG asks to cancel runs, which comes before the deployment's default.
+            self.cancel_on_kill = True
         if not (self.cancel_on_kill and self.wait_for_completion):
             raise ValueError("stop_after_failures needs cancel_on_kill=True and wait_for_completion=True.")
         if not is_template(self.stop_after_failures):
@@ -263,7 +305,13 @@ class TesterArmyRunPromptOperator(TesterArmyOperator):
     """
 
     template_fields = with_common_fields(
-        "testerarmy_conn_id", "prompt", "credentials_conn_id", "webhook_url", "memory_path", "budget"
+        "testerarmy_conn_id",
+        "prompt",
+        "credentials_conn_id",
+        "webhook_url",
+        "memory_path",
+        "budget",
+        "partition_key",
     )
 
     def __init__(

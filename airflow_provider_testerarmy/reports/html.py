@@ -15,6 +15,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
+from airflow_provider_testerarmy.reports.bisected import bisected
 from airflow_provider_testerarmy.reports.text import (
     DEFAULT_NAME,
     format_duration,
@@ -106,6 +107,7 @@ def render(
             took=format_duration(timeline.seconds),
             url=https(summary.get("url")),
             batch_id=line(summary.get("batch_id") or "", 200),
+            bisected=bisected(summary),
             issues=issues,
             more_issues=sum(len(run.issues) for run in results) - len(issues),
             cards=cards,

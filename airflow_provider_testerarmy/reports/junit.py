@@ -166,6 +166,7 @@ def _output(run: RunResult, room: int) -> Iterator[str]:
     properties = {
         "run_id": line(run.run_id),
         "test_id": line(run.test_id),
+        "owner": line(run.owner, 120),
         "status": line(run.status, 60),
         "outcome": str(outcome_of(run)),
         "flaky": "true" if run.flaky else "",

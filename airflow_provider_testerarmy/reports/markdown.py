@@ -8,8 +8,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
+from airflow_provider_testerarmy.reports.bisected import Bisected, bisected
 from airflow_provider_testerarmy.reports.text import format_duration, https, issue_label, line, outcome_of
 from airflow_provider_testerarmy.reports.view import ORDER, severity_rank
 from airflow_provider_testerarmy.runs.results import Issue, Outcome, RunResult
@@ -65,6 +67,8 @@ def render(
     sheet = _Sheet(limit)
     sheet.head(summary.get("verdict"), summary.get("counts") or {}, name, summary.get("url"))
     _fill(sheet, words, results)
+    rows = [_bisected(one) for one in bisected(summary)]
+    sheet.section(("", "**Bisected failures**", ""), rows, "bisected failures")
     return sheet.text()
 
 
@@ -123,8 +127,8 @@ class _Sheet:
         numbers = f"{', '.join(by_outcome)} of {total}" if by_outcome else f"{total} runs"
         text = f"{_SIGNS.get(word, '▶️')} **{word.capitalize().replace('_', ' ')}**: {numbers}"
         titled = f"{text} · {escape(name, 100)}" if name else text
-        link = _link("dashboard", url)
-        for head in (f"{titled} · {link}" if link else titled, titled, text):
+        address = link("dashboard", url)
+        for head in (f"{titled} · {address}" if address else titled, titled, text):
             if self.add(head):
                 return
 
@@ -162,12 +166,14 @@ def _fill(sheet: _Sheet, reasons: Sequence[str], results: Sequence[RunResult]) -
 
 def _row(run: RunResult) -> str:
     outcome = str(outcome_of(run))
-    why = explain(run).removeprefix(outcome).removeprefix(": ")
-    return f"| {outcome} | {_name(run)} | {escape(why, 200)} | {format_duration(run.duration)} |"
+    # The reason is cut, so the owner has a place of its own.
+    why = explain(replace(run, owner="")).removeprefix(outcome).removeprefix(": ")
+    owner = f" ({escape(run.owner, 60)})" if run.owner else ""
+    return f"| {outcome} | {_name(run)}{owner} | {escape(why, 200)} | {format_duration(run.duration)} |"
 
 
 def _issue(run: RunResult, issue: Issue) -> str:
-    picture = _link("screenshot", issue.screenshot_url)
+    picture = link("screenshot", issue.screenshot_url)
     links = f" · {picture}" if picture else ""
     label = issue_label(issue.confirmed, issue.severity)
     return f"- **{label}** {escape(issue.name)}, in {_name(run)}{links}"
@@ -177,11 +183,20 @@ def _flaky(run: RunResult) -> str:
     return f"- {_name(run)}" + (f" (attempts: {shown_attempts(run)})" if run.attempts else "")
 
 
+def _bisected(found: Bisected) -> str:
+    tried = [
+        f"  - {night.date}, {escape(' '.join(filter(None, (night.commit, night.address))), 320)}: "
+        f"{night.outcome} ({night.shows})"
+        for night in found.tried
+    ]
+    return "\n".join((f"- {escape(found.text, 800)}", *tried))
+
+
 def _name(run: RunResult) -> str:
-    return _link(escape(run.label), run.url) or escape(run.label)
+    return link(escape(run.label), run.url) or escape(run.label)
 
 
-def _link(text: str, url: object) -> str:
+def link(text: str, url: object) -> str:
     """A link whose text is already Markdown; empty if the URL is not safe to link to."""
     address = https(url)
     # Markdown ends a link at an unbalanced parenthesis, and chats interpret * and ~ even inside URLs.

@@ -104,6 +104,7 @@ class RunView:
     title: str
     run_id: str
     test_id: str
+    owner: str
     reason: str
     code: str
     url: str
@@ -200,6 +201,7 @@ def view_run(
         title=line(run.label, 160 if detail.characters else 80),
         run_id=line(run.run_id, 80),
         test_id=line(run.test_id, 80),
+        owner=line(run.owner, 120),
         reason=reason,
         code=code,
         url=run.url if len(https(run.url)) <= 400 and https(run.url) else budget.link(run.url),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow.providers.common.compat.sdk import (
@@ -14,6 +13,7 @@ from airflow.providers.common.compat.sdk import (
     conf,
 )
 
+from airflow_provider_testerarmy.configuration import UNSET, Unset
 from airflow_provider_testerarmy.lifecycle.parameters import (
     Gate,
     Ids,
@@ -24,7 +24,7 @@ from airflow_provider_testerarmy.lifecycle.parameters import (
     seconds,
     stable,
 )
-from airflow_provider_testerarmy.lifecycle.task import DEFAULTS, LifecycleTask
+from airflow_provider_testerarmy.lifecycle.task import LifecycleTask
 
 # Imported inside methods, so that parsing a DAG file stays cheap; see lifecycle/task.py.
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class RunSensor(LifecycleTask, BaseSensorOperator):
     :param deferrable: bool. True waits in the triggerer and needs no worker slot, whatever ``mode`` is.
     :param poll_interval: float, timedelta, text or None; seconds between two status checks of a run. The first
         checks follow faster. In ``mode="reschedule"`` every interval has this length, and 5 is the minimum.
-        None means 10.
+        None means ``[testerarmy] poll_interval`` of Airflow's configuration.
     :param poke_interval: float, timedelta, text or None; Airflow's usual name for ``poll_interval``, valid in
         every mode. If you pass both, they must be equal.
     :param timeout: float, timedelta, text or None; seconds after which the sensor fails with
@@ -83,11 +83,11 @@ class RunSensor(LifecycleTask, BaseSensorOperator):
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         poll_interval: Seconds | None = None,
         poke_interval: Seconds | None = None,
-        timeout: Seconds | None = timedelta(hours=3),
-        max_outage: Seconds = timedelta(minutes=10),
+        timeout: Seconds | Unset | None = UNSET,
+        max_outage: Seconds | Unset = UNSET,
         gate: Gate | None = None,
         cancel_on_kill: bool = False,
-        report_path: Paths | None = None,
+        report_path: Paths | Unset | None = UNSET,
         copy_screenshots: bool = False,
         **kwargs: Any,
     ) -> None:
@@ -235,7 +235,7 @@ def parse_ids(value: Any) -> list[RunId]:
 
 def _choose_interval(
     poll_interval: Seconds | None, poke_interval: Seconds | None, default_args: Mapping[str, Any]
-) -> Seconds:
+) -> Seconds | Unset:
     """The interval from either name: ``poke_interval`` of Airflow's sensors, or ``poll_interval`` of the operators.
 
     :param default_args: the DAG's ``default_args``. A ``poke_interval`` from there applies only to sensors
@@ -243,7 +243,7 @@ def _choose_interval(
     :raises ValueError: if both are given and differ.
     """
     if poke_interval is None:
-        return DEFAULTS["poll_interval"] if poll_interval is None else poll_interval
+        return UNSET if poll_interval is None else poll_interval
     if poll_interval is not None and default_args.get("poke_interval") == poke_interval:
         return poll_interval
     if poll_interval is not None and not _same_duration(poll_interval, poke_interval):

@@ -16,14 +16,13 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_testerarmy import airflow_compat
 from airflow_provider_testerarmy.runs.awaiting.pace import Pace
-from airflow_provider_testerarmy.runs.awaiting.watchlist import Waited, WaitEnd
+from airflow_provider_testerarmy.runs.awaiting.wait_end import Waited, WaitEnd
 from airflow_provider_testerarmy.runs.flow import adrive
 from airflow_provider_testerarmy.runs.results import RunId
 from airflow_provider_testerarmy.runs.run_id_codec import Packed, PackingUnknown, pack, unpack
 from airflow_provider_testerarmy.runs.service import Submission
 from airflow_provider_testerarmy.runs.submission.cancel import cancel
 from airflow_provider_testerarmy.runs.text import name_runs, one_line
-from airflow_provider_testerarmy.triggers.watchers import wait_together
 
 EVENT_VERSION: Final = 1
 
@@ -154,8 +153,11 @@ class AwaitRunsTrigger(BaseTrigger):
         self._hook = await self._load_hook()
         self.log.info("Waiting for %s.", name_runs(self.run_ids))
         pace = Pace(self.poll_interval, self.max_outage, self.deadline, self.stop_at)
+        # A worker makes triggers too, and has no use for the watchers.
+        from airflow_provider_testerarmy.triggers.watchers import wait_together
+
         while True:
-            waited = await wait_together(self._hook, self.run_ids, pace, self.log.info)
+            waited = await wait_together(self._hook, self.run_ids, pace, self.log.info, self.batch_id)
             if waited.end is not WaitEnd.DENIED or not await self._has_another_key():
                 return waited
             self.log.info("The connection has changed since its key was rejected. Waiting continues with it.")
@@ -244,12 +246,13 @@ class AwaitRunsTrigger(BaseTrigger):
 
 def make_event(waited: Waited, run_ids: Sequence[RunId] = ()) -> dict[str, Any]:
     """The event's payload: why the wait ended, and for which runs. It has no results; the worker fetches them."""
-    return {
+    event = {
         "version": EVENT_VERSION,
         "end": str(waited.end),
         "message": waited.message,
         "run_ids": pack(run_ids),
     }
+    return event if waited.retry_after is None else {**event, "retry_after": waited.retry_after}
 
 
 def is_known(event: Any) -> bool:
@@ -285,7 +288,9 @@ def read_event(event: Any) -> Waited:
         return lost(
             f"the trigger sent an event in a format that this version does not know: {str(event)[:200]}"
         )
-    return Waited(WaitEnd(event["end"]), {}, one_line(str(event.get("message", "")), 500))
+    asked = event.get("retry_after")
+    retry_after = float(asked) if isinstance(asked, int | float) and asked > 0 else None
+    return Waited(WaitEnd(event["end"]), {}, one_line(str(event.get("message", "")), 500), retry_after)
 
 
 def _detach(work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:

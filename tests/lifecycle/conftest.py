@@ -105,5 +105,10 @@ def listener(monkeypatch):
     monkeypatch.setattr(
         airflow_compat, "get_connection_for", lambda _dag, conn_id: BaseHook.get_connection(conn_id)
     )
-    task, log = airflow_compat.TaskName("dag", "manual", "tests", -1), logging.getLogger(__name__)
-    return lambda stored, last=True: stop_orphans(from_json(stored), stored, task, log, last=last)
+    log = logging.getLogger(__name__)
+
+    def stop(stored, last=True):
+        task = airflow_compat.TaskName("dag", TaskInstance.run_id, "tests", -1)
+        return stop_orphans(from_json(stored), stored, task, log, last=last)
+
+    return stop

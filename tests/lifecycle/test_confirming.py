@@ -173,8 +173,10 @@ def test_a_kill_cancels_the_confirming_runs(tries, service, airflow_says):
             tries.seconds = 0
 
     def kill():
-        airflow_says("failed")
-        task.on_kill()
+        # The first round also starts the timer, and may take longer than it. The second round starts it again.
+        if posts(service) == 2:
+            airflow_says("failed")
+            task.on_kill()
 
     tries.store.on_set = keep_it_active
     assert type(tries.execute(task, meanwhile=kill)) is RunInterrupted

@@ -31,6 +31,24 @@ def finish(tries, task, **numbers):
     return tries.through_trigger(task) if isinstance(ending, TaskDeferred) else ending
 
 
+def first_version(record, run_ids):
+    """The record of a deferred task as version 0.1.0 wrote it."""
+    (part,) = record["parts"].values()
+    submission = {"run_ids": run_ids, "rejected_run_ids": [], "batch_id": "", "adopted": False}
+    owner = {"hook": record["asked"]["hook"], "conn_id": record["asked"]["conn_id"], "cancels": True}
+    return {
+        "version": 1,
+        "generation": record["generation"][0],
+        "parts": {"run": {"since": part["since"], "submission": submission}},
+        "stage": "open",
+        "round": 0,
+        "failed": [],
+        "again": [],
+        "passed": [],
+        "owner": owner,
+    }
+
+
 # -- clears
 
 
@@ -100,6 +118,20 @@ def test_a_clear_elsewhere_in_the_dag_run_does_not_disturb_a_deferred_task(tries
     service.control.down = None
     tries.execute(single(catalog.TEST_ENDLESS, retries=2, deferrable=True), try_number=2, max_tries=2)
     assert (posts(service), cancelled(service)) == (1, [])
+
+
+def test_a_worker_lost_after_the_verdict_on_runs_of_version_0_1_starts_nothing_more(tries, service):
+    """The upgrade met the deferred task. Its record counts clears once the task has resumed."""
+    tries.clear_number = 0
+    task = single(retries=2, deferrable=True)
+    tries.execute(task, max_tries=2)
+    tries.store["test_runs"] = first_version(tries.record, started(service))
+    assert tries.through_trigger(task)["verdict"] == "passed"
+    summary = finish(tries, single(retries=2), try_number=2, max_tries=2)
+    assert (summary["verdict"], posts(service)) == ("passed", 1)
+    tries.clear_number = 1
+    finish(tries, single(retries=2), try_number=3, max_tries=2)
+    assert posts(service) == 2
 
 
 @pytest.mark.parametrize(

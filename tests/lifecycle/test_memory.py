@@ -149,6 +149,7 @@ def test_a_flaky_test_is_quarantined(folder, service, tmp_path):
     fail(service, catalog.TEST_CART)
     summary = folder.night(failing(tmp_path, gate=gate))
     assert (summary["verdict"], summary["known"][0]["standing"]) == ("passed", "quarantined")
+    assert "quarantined" in summary["known"][0]["note"].lower()
 
 
 def test_a_clear_replaces_its_night(folder, service, tmp_path):

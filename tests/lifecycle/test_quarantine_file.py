@@ -10,7 +10,8 @@ import pytest
 from airflow.providers.common.compat.sdk import TaskDeferred
 
 from airflow_provider_testerarmy.exceptions import RequestRefused, TestsFailed
-from airflow_provider_testerarmy.lifecycle.quarantine_file import LIMIT, read_quarantines
+from airflow_provider_testerarmy.lifecycle.dag_documents import LIMIT
+from airflow_provider_testerarmy.lifecycle.quarantine_file import read_quarantines
 from airflow_provider_testerarmy.runs.verdict.gate import GateInvalid, QualityGate
 from airflow_provider_testerarmy.sandbox.testerarmy import catalog
 from airflow_provider_testerarmy.sensors.testerarmy import TesterArmyRunSensor

@@ -9,6 +9,7 @@ from itertools import product
 from airflow.providers.common.compat.sdk import DAG
 from airflow.serialization import serialized_objects
 
+from airflow_provider_testerarmy.decorators.testerarmy import task_testerarmy
 from airflow_provider_testerarmy.operators.docket import DocketRunTestsOperator
 from airflow_provider_testerarmy.operators.testerarmy import TesterArmyRunTestOperator
 from airflow_provider_testerarmy.runs.gate import QualityGate
@@ -60,7 +61,30 @@ def mapped_docket(gate):
     )
 
 
-WAYS = (plain, partial, expand, expand_kwargs, sensor, mapped_sensor, docket, mapped_docket)
+def decorated(gate):
+    task_testerarmy(gate=gate)(of_test)(TEST)
+
+
+def mapped_decorated(gate):
+    task_testerarmy(gate=gate)(of_test).expand(test_id=[TEST, TEST])
+
+
+def of_test(test_id):
+    return test_id
+
+
+WAYS = (
+    plain,
+    partial,
+    expand,
+    expand_kwargs,
+    sensor,
+    mapped_sensor,
+    docket,
+    mapped_docket,
+    decorated,
+    mapped_decorated,
+)
 
 
 def main():

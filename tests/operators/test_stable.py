@@ -21,5 +21,5 @@ def digests():
 
 def test_the_same_file_is_the_same_dag_in_every_process(digests):
     """With a different hash seed, each parse would otherwise create another DAG version."""
-    assert len(digests[0]) == 32
+    assert len(digests[0]) == 40
     assert digests[0] == digests[1] == digests[2]

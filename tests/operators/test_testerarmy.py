@@ -10,9 +10,11 @@ from airflow.providers.common.compat.sdk import DAG, AirflowException, XCom
 from airflow_provider_testerarmy.client.http.errors import RequestInvalid
 from airflow_provider_testerarmy.operators.base import RunOperator
 from airflow_provider_testerarmy.operators.testerarmy import (
+    TesterArmyRerunBatchOperator,
     TesterArmyRunGroupOperator,
     TesterArmyRunLink,
     TesterArmyRunPromptOperator,
+    TesterArmyRunPullRequestOperator,
     TesterArmyRunTestOperator,
 )
 from airflow_provider_testerarmy.runs.verdict.gate import GateInvalid, QualityGate
@@ -23,6 +25,14 @@ TARGETS = {
     TesterArmyRunTestOperator: {"test_id": catalog.TEST_PASSES},
     TesterArmyRunGroupOperator: {"group_id": catalog.GROUP_NIGHTLY},
     TesterArmyRunPromptOperator: {"prompt": "Look around."},
+    TesterArmyRunPullRequestOperator: {
+        "project_id": catalog.PROJECT_SHOP,
+        "target_url": "https://pr-7.shop.example/",
+        "pr_number": 7,
+        "title": "Faster checkout",
+        "commit_sha": "4f2d1c9",
+    },
+    TesterArmyRerunBatchOperator: {"batch_id": catalog.UNKNOWN_ID},
     TesterArmyRunSensor: {"run_ids": [catalog.UNKNOWN_ID]},
 }
 OPERATORS = [each for each in TARGETS if each is not TesterArmyRunSensor]
@@ -35,6 +45,12 @@ NOT_TEMPLATED = {
     "copy_screenshots",
     "durable",
     "retry_failed_tests",
+    "on_failed",
+    "ask_users",
+    "ask_timeout",
+    "ask_default",
+    "ask_notifiers",
+    "bisect",
     "poke_interval",  # another name for poll_interval
 }
 
@@ -199,11 +215,10 @@ def test_a_connection_that_cannot_sign_in(monkeypatch, fields):
 @pytest.mark.parametrize("kind", TARGETS)
 def test_a_mapped_task(kind):
     """`partial` takes the common parameters, `expand` the varying ones."""
-    ((name, value),) = TARGETS[kind].items()
+    (name, value), *others = TARGETS[kind].items()
+    common = {"gate": {"max_severity": 3}, "timeout": timedelta(hours=1), **dict(others)}
     with DAG("mapping", schedule=None):
-        mapped = kind.partial(task_id="tests", gate={"max_severity": 3}, timeout=timedelta(hours=1)).expand(
-            **{name: [value, value]}
-        )
+        mapped = kind.partial(task_id="tests", **common).expand(**{name: [value, value]})
     assert mapped.partial_kwargs["gate"] == {"max_severity": 3}
     assert set(mapped.template_fields) == set(kind.template_fields)
 

@@ -105,6 +105,13 @@ def test_a_rate_that_is_none_is_refused(connect, wrong):
         watchers(TesterArmyHook())
 
 
+def test_only_a_rate_that_nobody_has_set_grows(connect):
+    """A user's limit is one."""
+    assert TesterArmyHook().rate_grows
+    connect("testerarmy_default", extra={"max_requests_per_second": 20})
+    assert not TesterArmyHook().rate_grows
+
+
 def test_a_rate_that_is_none_is_refused_before_anything_is_started(connect):
     """The worker needs no rate, and still says so: its trigger would come too late."""
     connect("testerarmy_default", extra={"max_requests_per_second": "many"})
