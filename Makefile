@@ -9,19 +9,33 @@ UV := $(shell command -v uv 2>/dev/null)
 ARGS ?=
 VENDOR ?= docket
 CELLS ?=
-# Tests that need PostgreSQL belong to test-chaos, tests that need a browser to test-ui. The targets that README
-# mentions must need neither. The tests of test-nights take minutes.
-WITHOUT_DATABASE := --ignore=tests/airflow2 --ignore=tests/chaos --ignore=tests/conformance --ignore=tests/nights \
-	--ignore=tests/ui/browser
+# Tests that need PostgreSQL belong to test-chaos, tests that need a browser to test-ui, tests that need Node.js to
+# test-contract. Those of test-object-store, test-openlineage and test-metrics need packages that $(VENV) does not have. The targets that
+# README mentions must need none of them. The tests of test-nights take minutes.
+WITHOUT_DATABASE := --ignore=tests/airflow2 --ignore=tests/chaos --ignore=tests/conformance --ignore=tests/lineage \
+	--ignore=tests/metrics --ignore=tests/nights --ignore=tests/object_store --ignore=tests/contract/servers --ignore=tests/ui/browser
 
 VENV := .venv
 READY := $(VENV)/.ready
 # The providers that `make bench` compares with need older packages, so they get a separate environment.
 BENCH := .local/bench
 BENCH_READY := $(BENCH)/.ready
+# The OpenLineage provider and the client of StatsD, on top of $(VENV).
+MORE := .local/integrations
+MORE_READY := $(MORE)/.ready
+# Amazon's provider, S3's file system and a server with S3's API, on top of $(VENV).
+S3 := .local/object-store
+S3_READY := $(S3)/.ready
+# Sphinx and its theme, from a lock of their own.
+SITE := .local/site
+SITE_READY := $(SITE)/.ready
 RUN := $(VENV)/bin/python
 TOOLS := .local/tools
 TOOLS_READY := $(TOOLS)/.ready
+PRISM := .local/prism
+PRISM_VERSION := 5.14.2
+FUZZ := .local/fuzz
+FUZZ_VERSION := 4.32.5
 PROSE := $(wildcard *.md docs/*.md)
 
 # Without cached bytecode, importing Airflow takes three times as long.
@@ -33,8 +47,9 @@ export UV_SYSTEM_CERTS := true
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo ui ui-pictures bench bench-bounds bench-ui gate-study test test-unit test-integration test-ui test-chaos test-nights \
-	test-random-kills test-chaos-version simulate simulate-replay simulate-plants test-matrix dist docs lint format lock vendor-lines clean
+.PHONY: help demo ui ui-pictures bench bench-bounds bench-ui bench-history gate-study test test-unit test-integration \
+	test-contract test-ui test-chaos test-history test-metrics test-nights test-object-store test-openlineage test-random-kills test-chaos-version simulate simulate-replay \
+	simulate-plants test-matrix dist sbom docs docs-site docs-serve lint format lock vendor-lines clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,7 +69,7 @@ test-unit: $(READY) ## Run only the tests that start no Airflow.
 test-integration: $(READY) ## Run only the tests that start an Airflow.
 	$(RUN) -m pytest tests $(WITHOUT_DATABASE) -m integration $(ARGS)
 
-test-ui: $(READY) ## Test the pages in a real browser; skipped without Chromium.
+test-ui: $(READY) docs-site ## Test the tab and the site in a real browser; skipped without Chromium.
 	$(RUN) -m pytest tests/ui/browser $(ARGS)
 
 ui-pictures: $(READY) ## Retake the screenshots in docs/images; needs Chromium.
@@ -63,12 +78,36 @@ ui-pictures: $(READY) ## Retake the screenshots in docs/images; needs Chromium.
 bench-ui: $(READY) ## Measure how long the tab takes to show 1,000 tests; needs Chromium.
 	@$(RUN) -m tests.ui.browser.large
 
+bench-history: $(READY) ## Measure the history over 3,000 and 100,000 test tasks; needs PostgreSQL.
+	@$(RUN) -m tests.ui.large_history
+
+POSTGRES := postgresql+psycopg2://postgres@127.0.0.1:5432/postgres
+test-history: export TESTERARMY_TEST_DATABASE_URL ?= $(POSTGRES)
+test-history: $(READY) ## Test the history's queries; needs PostgreSQL.
+	$(RUN) -m pytest tests/ui/test_history_index.py tests/ui/test_history_requests.py $(ARGS)
+
 test-chaos: $(READY) ## Test both vendors' lifecycles and kill Airflow's processes; needs PostgreSQL and Redis.
 	$(RUN) -m pytest tests/conformance $(ARGS)
 	$(RUN) -m pytest tests/chaos $(ARGS)
 
+EXAMPLES ?= 25
+# The vendor's OpenAPI document is not part of the repository. TESTERARMY_OPENAPI=path selects one; without it, the
+# tests use the document that tests/contract makes.
+test-contract: export TESTERARMY_OPENAPI ?= $(abspath $(wildcard ../shared/api/testerarmy-openapi.json))
+test-contract: $(READY) $(PRISM)/.ready-$(PRISM_VERSION) $(FUZZ)/.ready-$(FUZZ_VERSION) ## Test client and sandbox with Prism and Schemathesis; needs Node.js.
+	EXAMPLES=$(EXAMPLES) $(RUN) -m pytest tests/contract $(ARGS)
+
 test-nights: $(READY) ## Play 30 nights of a gate that remembers, on a real Airflow; takes about 10 minutes.
 	$(RUN) -m pytest tests/nights $(ARGS)
+
+test-openlineage: $(MORE_READY) ## Test the events of a real Airflow with the OpenLineage provider.
+	$(MORE)/bin/python -m pytest tests/lineage $(ARGS)
+
+test-metrics: $(MORE_READY) ## Test the metrics and spans of a real Airflow.
+	$(MORE)/bin/python -m pytest tests/metrics $(ARGS)
+
+test-object-store: $(S3_READY) ## Test memories and reports in a server with S3's API.
+	$(S3)/bin/python -m pytest tests/object_store $(ARGS)
 
 KILLS ?= 60
 SEED ?=
@@ -112,8 +151,19 @@ dist: $(TOOLS_READY) ## Build the wheel and the sdist into dist/ and check them.
 	@$(TOOLS)/bin/check-wheel-contents dist/*.whl
 	@$(TOOLS)/bin/python -m tests.matrix.check_dist dist
 
-docs: $(READY) ## Regenerate the generated parts of docs/.
+sbom: $(TOOLS_READY) ## Write the bill of materials of the locked dependencies to .local/sbom.json (CycloneDX).
+	@$(TOOLS)/bin/uv export --quiet --locked --no-emit-project --output-file .local/runtime.txt
+	@$(TOOLS)/bin/cyclonedx-py requirements .local/runtime.txt --output-format JSON --output-file .local/sbom.json
+
+docs: $(READY) $(SITE_READY) ## Regenerate the generated parts of docs/, and build the site.
 	$(RUN) -m tests.docs.generate
+	$(SITE)/bin/python -m website.build $(ARGS)
+
+docs-site: $(SITE_READY) ## Build the site into .local/docs; warnings and dead links are errors. ARGS="--version 1.0" names it.
+	$(SITE)/bin/python -m website.build $(ARGS)
+
+docs-serve: docs-site ## Build the site and show it at http://127.0.0.1:8001 until Ctrl-C.
+	$(SITE)/bin/python -m http.server 8001 --bind 127.0.0.1 --directory .local/docs
 
 lint: $(READY) $(TOOLS_READY) ## Check style, types and prose without changing files.
 	$(VENV)/bin/ruff check .
@@ -121,6 +171,9 @@ lint: $(READY) $(TOOLS_READY) ## Check style, types and prose without changing f
 	$(VENV)/bin/mypy
 	$(VENV)/bin/mypy -p tests.rig
 	$(VENV)/bin/mypy -p benchmarks
+	$(VENV)/bin/mypy -p website
+	$(TOOLS)/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(TOOLS)/bin/zizmor --offline --no-progress --quiet --config .ci/zizmor.yml .github/workflows
 	$(TOOLS)/bin/proselint check --config .ci/proselint.json $(PROSE)
 
 format: $(READY) ## Fix style automatically where possible.
@@ -134,6 +187,8 @@ lock: ## Update all dependencies in the lock files, for every supported Python.
 		$(or $(UV),$(TOOLS)/bin/uv) export --quiet --locked --extra $$extra --no-emit-project \
 			--output-file requirements-$$extra.lock || exit; \
 	done
+	$(or $(UV),$(TOOLS)/bin/uv) pip compile --quiet --upgrade --generate-hashes --universal --python-version 3.11 \
+		.ci/site.in --output-file requirements-site.lock
 
 vendor-lines: ## Count the lines of one vendor's files by folder; VENDOR=docket selects.
 	@git ls-files '*$(VENDOR)*' | xargs -n1 wc -l \
@@ -142,6 +197,17 @@ vendor-lines: ## Count the lines of one vendor's files by folder; VENDOR=docket 
 
 clean: ## Remove the environment, caches, builds and the state of `make ui`.
 	rm -rf $(VENV) .local build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+$(PRISM)/.ready-$(PRISM_VERSION):
+	@rm -rf $(PRISM) && mkdir -p $(PRISM)
+	@npm install --silent --no-audit --no-fund --prefix $(PRISM) @stoplight/prism-cli@$(PRISM_VERSION)
+	@touch $@
+
+$(FUZZ)/.ready-$(FUZZ_VERSION):
+	$(call check_python)
+	@$(PYTHON) -m venv --clear $(FUZZ)
+	@$(FUZZ)/bin/python -m pip install --quiet --disable-pip-version-check schemathesis==$(FUZZ_VERSION)
+	@touch $@
 
 $(TOOLS_READY): .ci/tools.txt
 	$(call check_python)
@@ -166,6 +232,31 @@ $(READY) $(BENCH_READY): pyproject.toml
 	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	@touch $@
 endif
+
+$(SITE_READY): requirements-site.lock
+	$(call check_python)
+	@$(PYTHON) -m venv --clear $(SITE)
+	@$(SITE)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
+	@touch $@
+
+$(MORE_READY): $(READY)
+	$(call on_top,$(MORE),"apache-airflow-providers-openlineage>=2.9" statsd)
+	@touch $@
+
+$(S3_READY): $(READY) .ci/object-store.txt
+	$(call on_top,$(S3),-r .ci/object-store.txt)
+	@touch $@
+
+# An environment that sees the packages of $(VENV), and more. The constraints keep every package of $(VENV) at its version,
+# except python-dateutil, which botocore needs older.
+define on_top
+@$(RUN) -m venv --clear $1
+@$1/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' > $1/place
+@$(RUN) -c 'import sysconfig; print("import site; site.addsitedir(%r)" % sysconfig.get_path("purelib"))' \
+	> "$$(cat $1/place)/dev.pth"
+@grep -E '^[a-z0-9._-]+==' requirements-dev.lock | grep -v '^python-dateutil==' | sed 's/ *\\$$//' > $1/constraints.txt
+@$1/bin/python -m pip install --quiet --disable-pip-version-check --constraint $1/constraints.txt $2
+endef
 
 # The extra of pyproject.toml that an environment installs.
 extra = $(if $(filter $(BENCH_READY),$1),bench,dev)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import time
 from collections.abc import Iterator
@@ -20,21 +21,32 @@ nox.options.envdir = ".local/matrix/envs"
 ALWAYS_NEW = ("apache-airflow-providers-common-compat",)
 #: Packages that only the unit tests need.
 TEST_TOOLS = ("hypothesis", "jsonschema", "junitparser", "lxml", "markdown-it-py", "pytest")
-#: Tests that start Airflow 3, need a database server, simulate the newest Airflow, or check only the repository.
+#: Tests that start Airflow 3, need a database server or Node.js, simulate the newest Airflow, or check only the
+#: repository.
 NOT_IN_A_CELL = (
     "airflow2",
     "chaos",
     "conformance",
+    "contract/servers",
     "docs",
     "integration",
+    "lineage",
     "matrix",
+    "metrics",
     "nights",
+    "object_store",
     "rig_tests",
     "simulation",
     "ui/browser",
+    "website",
 )
-#: Folders of tests, and the first Airflow that has the feature they test.
-NEWER = {"ui": (3, 1)}
+#: Tests, and the first Airflow that has the feature they test.
+NEWER = {
+    "ui": (3, 1),
+    "lifecycle/test_asset_events.py": (3, 3),
+    "triggers/test_event_delivery.py": (3, 3),
+    "triggers/test_event_stream.py": (3, 3),
+}
 
 
 @nox.session(venv_backend="none")
@@ -86,6 +98,12 @@ def _run(room: Room, result: Result) -> None:
         room.python("-P", REPOSITORY / "tests/docs/follow.py", REPOSITORY / "docs/getting-started.md")
 
 
+def _needed_airflow(example: Path) -> tuple[int, ...]:
+    """The version of Airflow that an example says it needs."""
+    said = re.search(r"It needs Airflow (\d+)\.(\d+)", example.read_text())
+    return tuple(map(int, said.groups())) if said else (0,)
+
+
 class Room:
     """A cell's own environment and Airflow home. The repository is not on its path."""
 
@@ -95,7 +113,13 @@ class Room:
         self._interpreter = interpreter
         self.folder = REPOSITORY / ".local" / "matrix" / "cells" / cell.name
         self._home = self.folder / "home"
-        self.examples = sorted((REPOSITORY / "example_dags").glob("*.py"))
+        found = sorted((REPOSITORY / "example_dags").glob("*.py"))
+        #: Copies of the examples that this Airflow can run: Airflow parses all files of a folder.
+        self.examples = [
+            self.folder / "example_dags" / path.name
+            for path in found
+            if _needed_airflow(path) <= self.airflow_version
+        ]
 
     @property
     def airflow_version(self) -> tuple[int, ...]:
@@ -106,6 +130,12 @@ class Room:
         """Create an empty environment."""
         self._session.run("rm", "-rf", self.folder, external=True, silent=True)
         self._home.mkdir(parents=True)
+        for example in self.examples:
+            example.parent.mkdir(exist_ok=True)
+            example.write_text((REPOSITORY / "example_dags" / example.name).read_text())
+        # The lists that examples read beside their file.
+        for beside in (REPOSITORY / "example_dags").glob("*.yaml"):
+            (self.folder / "example_dags" / beside.name).write_text(beside.read_text())
         self._uv("venv", "--quiet", "--no-project", "--python", self._interpreter, self.folder / "venv")
 
     def install(self, extra: str = "", *tools: str) -> None:

@@ -15,25 +15,36 @@ OWN = "airflow_provider_testerarmy"
 ROOT = Path(airflow_provider_testerarmy.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
 
-GROUND = {"client", "runs"}
+GROUND = {"client", "runs", "catalogue"}
 #: What each part may import of this package, beside itself. `""` is the package's own `__init__`.
 ALLOWED = {
     "client": {""},
     "runs": set(),
+    "catalogue": {"runs"},
     "reports": {"runs"},
-    "hooks": GROUND | {"airflow_compat", "reports"},
+    "metrics": {"airflow_compat"},
+    "configuration": {"client"},
+    "hooks": GROUND | {"airflow_compat", "configuration", "metrics", "reports"},
     "exceptions": {"runs"},
+    "retries": {"airflow_compat", "exceptions"},
     "airflow_compat": set(),
-    "triggers": GROUND | {"hooks", "airflow_compat", "exceptions"},
+    "triggers": GROUND | {"hooks", "airflow_compat", "exceptions", "metrics"},
     "lifecycle": GROUND
-    | {"hooks", "triggers", "reports", "airflow_compat", "exceptions", "get_provider_info"},
-    "operators": GROUND | {"hooks", "lifecycle", "airflow_compat", "exceptions"},
-    "sensors": GROUND | {"hooks", "lifecycle", "operators", "airflow_compat", "exceptions"},
-    "ui": GROUND | {"reports", "hooks", "lifecycle", "airflow_compat", "get_provider_info", ""},
-    "listener": {"runs", "lifecycle", "airflow_compat", "get_provider_info"},
+    | {"hooks", "triggers", "reports", "airflow_compat", "exceptions", "metrics", "configuration", "retries"}
+    | {"get_provider_info", ""},
+    "operators": GROUND | {"hooks", "lifecycle", "airflow_compat", "configuration", "exceptions"},
+    "sensors": GROUND | {"hooks", "lifecycle", "operators", "airflow_compat", "configuration", "exceptions"},
+    "decorators": GROUND | {"hooks", "lifecycle", "operators", "airflow_compat", "exceptions"},
+    "notifications": GROUND | {"lifecycle", "reports", "airflow_compat"},
+    "task_groups": GROUND | {"lifecycle", "operators", "sensors"},
+    "deadlines": {"runs", "airflow_compat"},
+    "ui": GROUND
+    | {"reports", "hooks", "lifecycle", "airflow_compat", "configuration", "get_provider_info", ""},
+    "preload": {"client"},
+    "listener": {"runs", "lifecycle", "airflow_compat", "get_provider_info", "preload"},
     "plugin": {"listener", "ui", "airflow_compat"},
-    "get_provider_info": {"hooks", ""},
-    "cli": {"runs", "lifecycle", "airflow_compat", ""},
+    "get_provider_info": {"hooks", "configuration", ""},
+    "cli": GROUND | {"hooks", "lifecycle", "airflow_compat", "get_provider_info", ""},
     "__main__": {"cli"},
     "sandbox": {""},
     "": set(),

@@ -12,8 +12,28 @@ OWN = "airflow_provider_testerarmy"
 MODULES = [
     f"{OWN}.operators.testerarmy",
     f"{OWN}.operators.docket",
+    f"{OWN}.decorators.testerarmy",
+    f"{OWN}.notifications.testerarmy",
     f"{OWN}.sensors.testerarmy",
     f"{OWN}.sensors.docket",
+    f"{OWN}.task_groups.testerarmy",
+]
+#: Requests and responses of the API that no run needs.
+RESOURCES = [
+    f"client.testerarmy.{name}"
+    for name in [
+        "apps",
+        "credentials",
+        "environments",
+        "fields",
+        "files",
+        "groups",
+        "memories",
+        "projects",
+        "pull_requests",
+        "saved_tests",
+        "webhooks",
+    ]
 ]
 #: Seconds of computing, a quarter of which the operators take; a busy machine does not add to them.
 LIMIT = 0.05
@@ -83,9 +103,24 @@ def test_no_module_of_any_other_package_is_loaded(measured, module):
 def test_what_only_some_tasks_need_is_not_loaded(measured, module):
     """The UI, the reports, the sandbox, its web server, and what only runs in a task, are imported when used."""
     compat = [f"airflow_compat.{part}" for part in ("records", "tasks", "variables", "asset_database")]
-    heavy = [f"{OWN}.{part}" for part in ("ui", "reports", "sandbox", *compat)]
+    heavy = [f"{OWN}.{part}" for part in ("ui", "reports", "sandbox", *compat, *RESOURCES)]
     new = measured[module]["new"]
     assert [name for name in new if name.startswith((*heavy, "fastapi", "uvicorn", "starlette"))] == []
+
+
+def test_the_hook_loads_a_resource_on_first_use():
+    """A task that waits for runs needs none of them."""
+    probe = f"""if True:
+        import sys
+        from {OWN}.hooks.testerarmy import TesterArmyHook
+        print([name for name in sys.modules if name.removeprefix("{OWN}.") in {RESOURCES!r}])
+        from {OWN}.hooks import testerarmy_projects
+        print(testerarmy_projects.projects.ProjectDetail.__module__)
+    """
+    ended = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", probe], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert ended.stdout.splitlines()[-2:] == ["[]", f"{OWN}.client.testerarmy.projects"]
 
 
 @pytest.mark.parametrize("module", MODULES)

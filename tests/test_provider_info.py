@@ -8,7 +8,7 @@ from pkgutil import resolve_name
 
 import jsonschema
 import pytest
-from airflow.providers.common.compat.sdk import BaseHook, BaseOperatorLink
+from airflow.providers.common.compat.sdk import BaseHook, BaseNotifier, BaseOperatorLink
 
 from airflow_provider_testerarmy import __version__
 from airflow_provider_testerarmy.get_provider_info import get_provider_info
@@ -54,6 +54,19 @@ def test_every_integration_is_declared():
 def test_every_link_exists(path):
     """Otherwise its button would not be shown."""
     assert issubclass(resolve_name(path), BaseOperatorLink)
+
+
+@pytest.mark.parametrize("path", INFO["notifications"])
+def test_every_notifier_exists(path):
+    """Airflow's documentation lists them."""
+    assert issubclass(resolve_name(path), BaseNotifier)
+
+
+@pytest.mark.parametrize("entry", INFO["task-decorators"], ids=lambda entry: entry["name"])
+def test_every_decorator_exists(entry):
+    """Airflow calls it as ``@task.<name>``."""
+    made = resolve_name(entry["class-name"])(retries=1)(lambda: "Open the shop.")
+    assert made.operator_class.custom_operator_name == f"@task.{entry['name']}"
 
 
 @pytest.mark.parametrize("conn_type", ["testerarmy", "docket"])

@@ -12,6 +12,12 @@ from uuid import UUID
 
 from airflow.sdk import ObjectStoragePath, task
 
+from airflow_provider_testerarmy.decorators.testerarmy import (
+    GroupRequest,
+    PromptRequest,
+    task_testerarmy,
+    task_testerarmy_group,
+)
 from airflow_provider_testerarmy.operators.docket import DocketRunTestsOperator
 from airflow_provider_testerarmy.operators.testerarmy import (
     TesterArmyRunGroupOperator,
@@ -70,3 +76,24 @@ def of_docket() -> None:
     DocketRunTestsOperator(task_id="category", test_blueprint_category_id=deploy(), github_context=deploy())
     DocketRunSensor(task_id="wait", run_ids=tests.output, max_outage=timedelta(minutes=1))
     DocketRunSensor(task_id="one", run_ids=38)
+
+
+@task_testerarmy
+def smoke(url: str) -> str:
+    return f"Open {url}."
+
+
+@task_testerarmy(retries=2, timeout=timedelta(hours=1))
+def sign_in(url: str) -> PromptRequest:
+    return {"prompt": f"Open {url}.", "credentials_conn_id": "shop_login"}
+
+
+@task_testerarmy_group(gate=QualityGate(max_severity=3))
+def nightly() -> GroupRequest:
+    return {"group_id": UUID(int=1), "pr_number": 7}
+
+
+def of_decorators() -> None:
+    smoke("https://shop.example") >> nightly()
+    sign_in.override(task_id="again", retries=0)("https://shop.example")
+    sign_in.partial().expand(url=["https://a.example", "https://b.example"])

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-PAGES = sorted([*REPOSITORY.glob("*.md"), *(REPOSITORY / "docs").glob("*.md")])
+PAGES = sorted([*REPOSITORY.glob("*.md"), *REPOSITORY.glob("docs/*.md"), *REPOSITORY.glob("skills/*/*.md")])
 
 _FENCE = re.compile(r"^( *)```(\w*)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 
@@ -25,8 +25,10 @@ NOT_RUN = {
 }
 #: Languages whose blocks are not executed, and why.
 NOT_CODE = {
+    "bash": "runs until it is stopped; the rig of the browser tests starts the same processes",
     "": "a drawing",
-    "yaml": "a workflow of GitHub, which only GitHub can run, or a quarantine file; both are parsed",
+    "yaml": "a workflow of GitHub, which only GitHub can run, or a file beside a DAG; all are parsed",
+    "markdown": "a test file; it is parsed, and synced by the DAG of its page",
 }
 
 

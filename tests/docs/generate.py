@@ -1,8 +1,11 @@
 """Writes the generated parts of the documentation: `make docs`. A test fails when they are not up to date.
 
-* `reference.md`: from the docstrings and signatures of what a DAG's author uses;
+* `reference.md`: from the docstrings and signatures of what a DAG's author uses, and from `reference_tables.py`;
 * the table of features in `versions.md`: from `airflow_compat.FEATURES`, by which the code branches;
 * the tables of the decision in `reliability.md`: from the function that decides;
+* the table of TesterArmy's operations in `api.md`: from the facts in `tests/contract`;
+* the tables of metrics and spans in `metrics.md`: from `metrics.py`, which defines them;
+* the table in `configuration.md`: from `configuration.py`, from which Airflow's configuration page comes too;
 * the table of faults that simulated worlds found: from those worlds.
 """
 
@@ -19,8 +22,10 @@ from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any
 
-from airflow_provider_testerarmy import airflow_compat
+from airflow_provider_testerarmy import airflow_compat, configuration, metrics
 from airflow_provider_testerarmy.runs.submission.decision import Row, table
+from tests.contract import document
+from tests.docs import reference_tables
 from tests.docs.blocks import REPOSITORY
 from tests.docs.markers import between
 
@@ -34,8 +39,30 @@ PUBLIC = {
         "operators.testerarmy.TesterArmyRunTestOperator",
         "operators.testerarmy.TesterArmyRunGroupOperator",
         "operators.testerarmy.TesterArmyRunPromptOperator",
+        "operators.testerarmy.TesterArmyRunPullRequestOperator",
+        "operators.testerarmy.TesterArmyRerunBatchOperator",
+        "operators.testerarmy.TesterArmyTriggerGroupOperator",
+        "operators.testerarmy.TesterArmyCreateEnvironmentOperator",
+        "operators.testerarmy.TesterArmyDeleteEnvironmentOperator",
+        "operators.testerarmy.TesterArmyCreateCredentialOperator",
+        "operators.testerarmy.TesterArmyCreateMemoryOperator",
+        "operators.testerarmy.TesterArmyDeleteMemoryOperator",
+        "operators.testerarmy.TesterArmyUploadAppOperator",
+        "operators.testerarmy.TesterArmyDeleteAppOperator",
+        "operators.testerarmy.TesterArmySyncTestsOperator",
+        "operators.testerarmy.TesterArmyListTestsOperator",
         "operators.docket.DocketRunTestsOperator",
         "operators.base.RunOperator",
+    ),
+    "Decorators": (
+        "decorators.testerarmy.TesterArmyTaskOperator",
+        "decorators.testerarmy.TesterArmyGroupTaskOperator",
+        "decorators.base.FunctionOperator",
+    ),
+    "Task groups": (
+        "task_groups.testerarmy.TesterArmyGroupTaskGroup",
+        "operators.testerarmy_group_tests.TesterArmyStartGroupOperator",
+        "operators.testerarmy_group_tests.TesterArmyGroupTestOperator",
     ),
     "Sensors": (
         "sensors.testerarmy.TesterArmyRunSensor",
@@ -45,8 +72,17 @@ PUBLIC = {
     "Gate": ("runs.gate.QualityGate",),
     "Budget": ("runs.budget.rule.BudgetRule",),
     "Hooks": ("hooks.testerarmy.TesterArmyHook", "hooks.docket.DocketHook", "hooks.base.ServiceHook"),
+    "Retry policy": ("retries.TestRetryPolicy",),
     "Trigger": ("triggers.runs.AwaitRunsTrigger",),
+    "Notifiers": (
+        "notifications.testerarmy.TesterArmyVerdictNotifier",
+        "notifications.github.GitHubCommitStatus",
+        "notifications.github.GitHubComment",
+    ),
+    "Event triggers": ("triggers.events.TesterArmyRunFinished", "triggers.events.DocketRunFinished"),
+    "Tests as code": ("hooks.catalogue_folder.select_test_ids",),
     "Webhooks": ("client.docket_webhooks.verify",),
+    "Deadlines": ("deadlines.log_open_tests", "deadlines.open_tests", "deadlines.open_text"),
 }
 
 HEAD = """\
@@ -65,8 +101,7 @@ def reference() -> str:
     for heading, names in PUBLIC.items():
         parts.append(f"## {heading}\n")
         parts += [_described(name) for name in names]
-    parts.append("## Exceptions\n")
-    parts.append(_exceptions())
+    parts.append(reference_tables.sections())
     return "\n".join(parts)
 
 
@@ -83,6 +118,8 @@ def _described(name: str) -> str:
             f"Templated: {_code(', '.join(own))}; and of the common ones {_code(', '.join(common))}.",
             "",
         ]
+    elif common:
+        lines += [f"Templated: {_code(', '.join(common))}.", ""]
     lines += [f"Raises {_code(names)}: {said}\n" for kind, names, said in found if kind == "raises"]
     return "\n".join(lines)
 
@@ -147,6 +184,13 @@ def _default(defaults: dict[str, Any], names: str) -> str:
     value = defaults.get(names.split(",", maxsplit=1)[0].strip(), inspect.Parameter.empty)
     if value is inspect.Parameter.empty:
         return "required"
+    if isinstance(value, configuration.Unset):
+        built_in = configuration.OPTIONS[names.strip()].built_in
+        return f"`[{configuration.SECTION}] {names.strip()}`, else {_value(names, built_in)}"
+    return _value(names, value)
+
+
+def _value(names: str, value: Any) -> str:
     if isinstance(value, timedelta):
         return f"{value.total_seconds():g} s"
     if isinstance(value, enum.Enum):
@@ -154,12 +198,6 @@ def _default(defaults: dict[str, Any], names: str) -> str:
     if names.strip() == "deferrable":
         return "Airflow's `[operators] default_deferrable`"
     return f"`{value!r}`"
-
-
-def _exceptions() -> str:
-    """The tree of exceptions, as their module draws it in its docstring."""
-    module = resolve_name(f"{PACKAGE}.exceptions")
-    return f"In `exceptions`:\n\n{_plain(inspect.getdoc(module) or '')}\n".replace("\n::\n", "\n")
 
 
 def _code(names: str) -> str:
@@ -219,14 +257,90 @@ def _promises(broke: list[str]) -> str:
     return ", ".join(dict.fromkeys(each.partition(":")[0] for each in broke))
 
 
+#: What else sends an operation, beside the hook's method.
+USED_BY = {
+    "trigger_test_run": "`TesterArmyRunTestOperator`",
+    "trigger_group_run": "`TesterArmyRunGroupOperator`",
+    "submit_prompt_run": "`TesterArmyRunPromptOperator`",
+    "trigger_group_webhook": "`TesterArmyTriggerGroupOperator`",
+    "rerun_batch": "`TesterArmyRerunBatchOperator`",
+    **dict.fromkeys(("trigger_pull_request_run", "get_project"), "`TesterArmyRunPullRequestOperator`"),
+    **dict.fromkeys(("get_run", "list_runs"), "all operators and sensors, the tab"),
+    **dict.fromkeys(("cancel_run", "cancel_batch"), "all operators, the listener"),
+    "get_group": "the operators, before they start a run",
+    "get_test": "the operators, before they start a run; `TesterArmySyncTestsOperator`",
+    "list_tests": "the operators, before they start a run; `TesterArmySyncTestsOperator`, "
+    "`TesterArmyListTestsOperator`",
+    "delete_group": "`TesterArmyRunGroupOperator`, for temporary groups",
+    **dict.fromkeys(
+        ("create_group", "add_group_test", "list_groups"),
+        "`TesterArmyRunGroupOperator`, for temporary groups; `TesterArmySyncTestsOperator`",
+    ),
+    **dict.fromkeys(
+        ("create_test", "update_test", "delete_test", "remove_group_test"), "`TesterArmySyncTestsOperator`"
+    ),
+    **dict.fromkeys(
+        ("list_environments", "create_environment", "delete_environment"),
+        "`TesterArmyCreateEnvironmentOperator`, `TesterArmyDeleteEnvironmentOperator`",
+    ),
+    **dict.fromkeys(("list_credentials", "create_credential"), "`TesterArmyCreateCredentialOperator`"),
+    **dict.fromkeys(
+        ("list_apps", "request_app_upload", "confirm_app_upload"), "`TesterArmyUploadAppOperator`"
+    ),
+    "delete_app": "`TesterArmyDeleteAppOperator`",
+    "create_memory": "`TesterArmyCreateMemoryOperator`",
+    "delete_memory": "`TesterArmyDeleteMemoryOperator`",
+    "list_memories": "`TesterArmyCreateMemoryOperator`, `TesterArmyDeleteMemoryOperator`",
+    "list_projects": "the *Test* button of the connection",
+}
+
+
+def operations() -> str:
+    """The table of the operations of TesterArmy's API."""
+    lines = ["| operation | hook method | used by |", "| --- | --- | --- |"]
+    for name, call in document.calls().items():
+        lines.append(f"| `{call.method} {call.path}` | `{name}` | {USED_BY.get(name, '')} |")
+    return "\n".join(lines)
+
+
+def metrics_table() -> str:
+    """The table of metrics."""
+    lines = ["| metric | kind | tags | meaning |", "| --- | --- | --- | --- |"]
+    lines += [
+        f"| `{each.name}` | {each.kind} | {_code(','.join(each.tags))} | {each.meaning} |"
+        for each in metrics.ALL
+    ]
+    return "\n".join(lines)
+
+
+def configuration_table() -> str:
+    """The table of the keys of the configuration."""
+    lines = ["| key | default | example | meaning | overridden by |", "| --- | --- | --- | --- | --- |"]
+    for name, each in configuration.OPTIONS.items():
+        default, example = (f"`{text}`" if text else "none" for text in (each.default, each.example))
+        lines.append(f"| `{name}` | {default} | {example} | {each.description} | {each.overridden_by} |")
+    return "\n".join(lines)
+
+
+def spans_table() -> str:
+    """The table of spans."""
+    rows = [f"| `{name}` | {meaning} |" for name, meaning in metrics.SPANS.items()]
+    return "\n".join(["| span | covers |", "| --- | --- |", *rows])
+
+
 def pages() -> dict[Path, str]:
     """Every generated page as it should be."""
-    versions, reliability = DOCS / "versions.md", DOCS / "reliability.md"
+    versions, reliability, api = DOCS / "versions.md", DOCS / "reliability.md", DOCS / "api.md"
+    measured, configured = DOCS / "metrics.md", DOCS / "configuration.md"
+    with_metrics = between(measured.read_text(), "metrics", metrics_table())
     with_decision = between(reliability.read_text(), "decision", decision())
     return {
         DOCS / "reference.md": reference(),
+        api: between(api.read_text(), "operations", operations()),
         reliability: between(with_decision, "found table", found()),
+        measured: between(with_metrics, "spans", spans_table()),
         versions: between(versions.read_text(), "features", features()),
+        configured: between(configured.read_text(), "configuration", configuration_table()),
     }
 
 

@@ -20,10 +20,10 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 PACKAGE = "airflow_provider_testerarmy"
 #: The floors from the ground up. Parts that belong to no floor are not listed.
 FLOORS = (
-    {"client", "runs"},
+    {"client", "runs", "catalogue"},
     {"hooks", "triggers", "reports", "exceptions"},
     {"lifecycle"},
-    {"operators", "sensors", "ui", "cli", "listener", "plugin"},
+    {"operators", "decorators", "notifications", "sensors", "task_groups", "ui", "cli", "listener", "plugin"},
 )
 
 Graph = Mapping[str, set[str]]

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from airflow_provider_testerarmy.catalogue.files import parse
+from airflow_provider_testerarmy.lifecycle.listed_tests import listed_tests
 from airflow_provider_testerarmy.lifecycle.quarantine_file import read_quarantines
 from tests.client.docket.test_webhooks import BODY, SECRET, sign
 from tests.docs.blocks import ALL, NOT_CODE, REPOSITORY, Block, why_not_run
@@ -21,8 +23,18 @@ from tests.rig.settings import base_environment
 DAGS = [block for block in ALL if block.is_dag]
 SCRIPTS = [block for block in ALL if block.language == "python" and not block.is_dag]
 CONSOLE = [(block, command) for block in ALL if block.language == "console" for command in block.commands]
+#: Test files, which the DAG of their page syncs.
+TEST_FILES = [
+    block for block in ALL if block.page.name == "tests-as-code.md" and block.language in ("markdown", "yaml")
+]
 #: Pages that are followed from top to bottom, because their commands build on each other.
-FOLLOWED = ("getting-started.md", "docket.md")
+FOLLOWED = (
+    "getting-started.md",
+    "docket.md",
+    "tutorial-nightly.md",
+    "tutorial-deploy.md",
+    "tutorial-mobile.md",
+)
 #: What the scripts of a page print.
 PRINTED = {"docket.md": "test_group_run_failed 12345 failed\n"}
 #: How many reports the DAGs leave in the object store.
@@ -47,6 +59,10 @@ def dag_runs(tmp_path_factory):
     for number, block in enumerate(DAGS):
         paths[block] = folder / f"block_{number}.py"
         paths[block].write_text(block.text)
+    (folder / "ui_tests").mkdir()
+    for number, block in enumerate(TEST_FILES):
+        suffix = "md" if block.language == "markdown" else "yaml"
+        (folder / "ui_tests" / f"{number}.{suffix}").write_text(block.text)
     command = [sys.executable, "-m", "tests.docs.run_dags", *map(str, paths.values())]
     env = environment(folder / "airflow")
     ended = subprocess.run(
@@ -68,11 +84,18 @@ def test_there_is_no_other_kind_of_block():
 
 
 @pytest.mark.parametrize("block", [block for block in ALL if block.language == "yaml"], ids=str)
-def test_yaml_is_a_workflow_or_a_quarantine_file(block: Block, tmp_path: Path):
-    """A workflow has jobs; the gate reads a quarantine file."""
+def test_yaml_is_a_workflow_or_a_file_beside_a_dag(block: Block, tmp_path: Path):
+    """A workflow has jobs. The others are quarantine files, lists of tests and test files."""
     document = yaml.safe_load(block.text)
+    if block in TEST_FILES:
+        assert parse("test.yaml", block.text).title == document["title"]
+        return
     if not isinstance(document, list):
         assert document["jobs"]
+        return
+    if "id" in document[0]:
+        (tmp_path / "tests.yaml").write_text(block.text)
+        assert len(listed_tests("tests.yaml", [str(tmp_path / "dag.py")], ())) == len(document)
         return
     (tmp_path / "quarantine.yaml").write_text(block.text)
     declared = read_quarantines("quarantine.yaml", str(tmp_path / "dag.py"))

@@ -6,6 +6,8 @@ import re
 
 import pytest
 
+from airflow_provider_testerarmy.exceptions import verdict_error
+from airflow_provider_testerarmy.runs.verdict.gate import Verdict, VerdictKind
 from tests.docs import house
 from tests.docs.prose import texts
 
@@ -23,6 +25,8 @@ FOREIGN = {
     "Skipping masking for a secret",
     "state attribute is queued",
 }
+#: Messages that no string literal has as a whole.
+COMPOSED = "\n".join(str(verdict_error(Verdict(kind, ("why",), {}), ["1"])) for kind in VerdictKind)
 FILES = sorted((house.REPOSITORY / house.PACKAGE).rglob("*.py"))
 
 
@@ -30,7 +34,7 @@ FILES = sorted((house.REPOSITORY / house.PACKAGE).rglob("*.py"))
 def written() -> str:
     """Every string literal of the package, and the names of its classes."""
     classes = re.findall(r"^class (\w+)", "\n".join(path.read_text() for path in FILES), re.MULTILINE)
-    return "\n".join([*classes, *(text for path in FILES for _, text in texts(path))])
+    return "\n".join([COMPOSED, *classes, *(text for path in FILES for _, text in texts(path))])
 
 
 @pytest.mark.parametrize("quoted", [each for each in QUOTED if each not in FOREIGN])

@@ -108,7 +108,12 @@ def airflow(
         "shop_login": {"conn_type": "generic", "login": "jane@acme.example", "password": PASSWORD},
     }
     with LocalAirflow(
-        [*DAGS.glob("*.py"), *EXAMPLE_DAGS.glob("*.py")],
+        [
+            path
+            for folder in (DAGS, EXAMPLE_DAGS)
+            for path in folder.iterdir()
+            if path.suffix in (".py", ".yaml")
+        ],
         home=tmp_path_factory.mktemp("airflow"),
         connections=connections,
         parallelism=3,
@@ -168,6 +173,8 @@ def waiting(airflow: LocalAirflow) -> Seen:
 @pytest.fixture(scope="session")
 def while_waiting(waiting: Seen) -> dict[str, Any]:
     """What Airflow shows of the tasks while they wait."""
+    # Airflow pushes the link as the worker exits, a moment after the deferral.
+    eventually(lambda: "testerarmy_url" in waiting.xcom_keys("group"), 30, "the link")
     return {
         "links": waiting.links("group"),
         "run_ids": waiting.xcom("group", "run_ids"),

@@ -37,7 +37,7 @@ def check_wheel(names: set[str]) -> None:
 
 def check_sdist(names: set[str]) -> None:
     """Check that the sdist contains the package, its documentation, its examples and its tests."""
-    folders = (PACKAGE, "docs", "example_dags", "tests")
+    folders = (PACKAGE, "docs", "example_dags", "skills", "tests", "website")
     missing = sorted({name for folder in folders for name in tracked(folder)} - names)
     assert not missing, f"missing in the sdist: {missing}"
 

@@ -34,6 +34,8 @@ def main(paths: list[str]) -> None:
             fields = {"conn_type": conn_type, "host": host, "password": DEFAULT_API_KEY}
             os.environ[f"AIRFLOW_CONN_{conn_type.upper()}_DEFAULT"] = json.dumps(fields)
         triggers = watch_triggers(server)
+        login = {"conn_type": "generic", "login": "jane@acme.example", "password": "battery-staple"}
+        os.environ["AIRFLOW_CONN_SHOP_LOGIN"] = json.dumps(login)
         for path in paths:
             counts = {mode: run(path, mode, server, triggers) for mode in MODES}
             assert counts[True] == counts[False], (
@@ -68,7 +70,8 @@ def run(path: str, deferrable: bool, server: SandboxServer, triggers: list[str])
     waiting = [
         task
         for task in dag.tasks
-        if hasattr(task, "max_outage") and getattr(task, "wait_for_completion", True)
+        if all(hasattr(task, name) for name in ("deferrable", "max_outage"))
+        and getattr(task, "wait_for_completion", True)
     ]
     for task in waiting:
         # Airflow refuses to set attributes of a task that belongs to a DAG, so this writes to its `__dict__`.
@@ -80,7 +83,10 @@ def run(path: str, deferrable: bool, server: SandboxServer, triggers: list[str])
     expected = "failed" if dag.dag_id in FAILING else "success"
     assert state == expected, tasks
     assert all(tasks[task.task_id] == expected for task in waiting), tasks
-    assert len(triggers) == (len(waiting) if deferrable else 0), triggers
+    # Tasks that share a started group may find their runs ended, while another of them waited.
+    starts = {getattr(task, "start_task_id", task.task_id) for task in waiting}
+    fewest, most = (len(starts), len(waiting)) if deferrable else (0, 0)
+    assert fewest <= len(triggers) <= most, triggers
     started = server.control.log.submitted_run_ids()
     assert started, "no test run was started"
     assert not server.control.store.active_run_ids()

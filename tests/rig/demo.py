@@ -4,6 +4,7 @@ import sys
 import time
 from importlib.metadata import version
 from typing import Any
+from urllib.parse import quote
 
 from tests.rig.airflow import LocalAirflow
 from tests.rig.api import FINISHED_RUN
@@ -55,7 +56,9 @@ def _run(airflow: LocalAirflow, progress: Progress) -> int:
     summary = _summary(airflow, run_id)
     if summary is not None:
         print(render(summary), flush=True)
+    print(next_steps(airflow.url, run_id, next(iter(airflow.users)), airflow.password), flush=True)
     if state == "success":
+        _wait_for_reader()
         return 0
     print(_log_tail(airflow, run_id), file=sys.stderr)
     return 1
@@ -109,6 +112,26 @@ def render(summary: Summary) -> str:
     if summary.get("url"):
         lines.append(f"  details    {summary['url']}")
     return "\n".join(["", *lines])
+
+
+def next_steps(url: str, run_id: str, user: str, password: str) -> str:
+    """Return the address of the tab with this run, how to sign in, and what to try next."""
+    tab = f"{url}/dags/{DAG_ID}/runs/{quote(run_id, safe='')}/tasks/{TASK_ID}/plugin/test-runs"
+    return f"""
+  tab        {tab}
+  sign in    {user}, password {password}
+
+  Try next
+    make ui                      keeps an Airflow with all example DAGs running
+    docs/getting-started.md      installs the provider into your own Airflow
+    docs/how-to.md               has a DAG for each common task
+"""
+
+
+def _wait_for_reader() -> None:
+    """Keep Airflow running for somebody at a terminal, who can then open the tab."""
+    if sys.stdin.isatty():
+        input("  Airflow runs until you press Enter. ")
 
 
 def _log_tail(airflow: LocalAirflow, run_id: str, lines: int = 30) -> str:

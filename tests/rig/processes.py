@@ -153,6 +153,8 @@ def stop_all(processes: Iterable[ManagedProcess], *, grace: float = 10) -> None:
     for process in started:
         process.wait(10)
         _reaper.forget(process.pid)
+    # SIGKILL returns at once. On a busy machine, an orphan is still listed for a moment.
+    eventually(lambda: not any(_is_alive(member) for member in family), 10, "the end of all descendants")
 
 
 def _signal_group(group: int, sig: int) -> None:
@@ -164,10 +166,14 @@ def _signal_group(group: int, sig: int) -> None:
 
 def _signal_all(members: Iterable[procfs.ProcessInfo], sig: int) -> None:
     for member in members:
-        now = procfs.process(member.pid)
-        if now is None or now.started != member.started or not now.alive:
+        if not _is_alive(member):
             continue
         try:
             os.kill(member.pid, sig)
         except ProcessLookupError:
             continue  # it ended after the check
+
+
+def _is_alive(member: procfs.ProcessInfo) -> bool:
+    now = procfs.process(member.pid)
+    return now is not None and now.started == member.started and now.alive
