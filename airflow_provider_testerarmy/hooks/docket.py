@@ -177,6 +177,10 @@ class DocketService:
         """Never called, because ``active_statuses`` is empty."""
         raise NotImplementedError("Docket has no list of runs.")
 
+    def list_neighbours(self, request: RunRequest, scope: Scope, cursor: str) -> NoReturn:
+        """Never called, because ``active_statuses`` is empty."""
+        raise NotImplementedError("Docket has no list of runs.")
+
     def list_newest(self, request: RunRequest, scope: Scope) -> NoReturn:
         """Never called, because ``active_statuses`` is empty."""
         raise NotImplementedError("Docket has no list of runs.")

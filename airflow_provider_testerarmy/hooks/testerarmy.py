@@ -205,6 +205,13 @@ class TesterArmyService:
         listing = testerarmy.list_runs(test_id=test_id, project_id=project_id, cursor=cursor or None)
         return listing.then(lambda page: self._page(page, request))
 
+    def list_neighbours(self, request: RunRequest, scope: Scope, cursor: str) -> Operation[Page] | None:
+        """The newest runs of the project of a test; None for a target whose candidates are listed with them."""
+        if request.kind != "test":
+            return None
+        listing = testerarmy.list_runs(project_id=scope.project_id or None, cursor=cursor or None)
+        return listing.then(lambda page: self._page(page, request))
+
     def list_newest(self, request: RunRequest, scope: Scope) -> Operation[tuple[RunId, ...]]:
         """The ids of the newest of these runs."""
         test_id, project_id = _listed_by(request, scope)

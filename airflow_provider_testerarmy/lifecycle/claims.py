@@ -22,8 +22,6 @@ log = logging.getLogger(__name__)
 PREFIX: Final = "testerarmy_run:"
 #: Seconds for which claims are kept.
 KEPT: Final = 24 * 3600.0
-#: The most claims that are read at once. Each is one call to Airflow.
-MAX_READS: Final = 50
 
 
 class TaskClaims:
@@ -37,13 +35,16 @@ class TaskClaims:
         self._identity = identity
         self._get = read
 
-    def of_others(self, run_ids: tuple[RunId, ...]) -> frozenset[RunId] | None:
+    def of_others(self, run_ids: tuple[RunId, ...], *, most: int = 50) -> frozenset[RunId] | None:
         """The runs that another task has claimed; None if Airflow does not answer, which proves nothing."""
         taken: set[RunId] = set()
+        reads = 0
         # In sorted order, because the claim of a submission is stored under its smallest id.
-        for run_id in sorted(run_ids, key=str)[:MAX_READS]:
+        for run_id in sorted(run_ids, key=str):
             if run_id in taken:
                 continue
+            if (reads := reads + 1) > most:
+                break
             try:
                 note = _read(self._get(_key(run_id)))
             except Exception as error:

@@ -245,6 +245,9 @@ class RunService(Protocol):
     def list_candidates(self, request: RunRequest, scope: Scope, cursor: str) -> Ask[Page]:
         """The newest runs, filtered so that the request's runs would be among them."""
 
+    def list_neighbours(self, request: RunRequest, scope: Scope, cursor: str) -> Ask[Page] | None:
+        """The newest runs of all tests of the target's project; None if :meth:`list_candidates` lists them."""
+
     def list_newest(self, request: RunRequest, scope: Scope) -> Ask[tuple[RunId, ...]]:
         """The ids of the first few runs of that list."""
 

@@ -69,6 +69,28 @@ def test_a_twin_that_starts_in_the_same_moment_keeps_its_run(twins, service):
     assert one.xcoms["run_ids"] != other.xcoms["run_ids"]
 
 
+@pytest.mark.parametrize("effect", [False, True])
+def test_a_single_test_does_not_take_the_run_of_anothers_group(twins, service, effect):
+    """Four groups start the test after the task has stored its intent. Each claims only one of its runs."""
+    _, other = twins
+    theirs, began = [], []
+
+    def start_the_groups(record):
+        if "sending" in json.dumps(record) and not began:
+            began.append(True)
+            for number in range(2, 6):
+                one = Tries(service, map_index=number)
+                one.execute(group(catalog.GROUP_ENDLESS, deferrable=True))
+                theirs.extend(one.xcoms["run_ids"])
+            lose_the_answer(service, effect=effect)
+
+    other.store.on_set = start_the_groups
+    other.execute(single(catalog.TEST_ENDLESS, deferrable=True))
+    assert len(theirs) == 8
+    assert not set(other.xcoms["run_ids"]) & set(theirs)
+    assert sorted([*theirs, *other.xcoms["run_ids"]]) == sorted(started(service))
+
+
 def test_a_killed_twin_stops_its_own_run_only(twins, service, airflow_says):
     one, other = twins
     one.execute(single(catalog.TEST_ENDLESS, deferrable=True))

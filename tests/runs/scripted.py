@@ -53,10 +53,11 @@ class Port:
         active_statuses: tuple[str, ...] = ("queued", "running"),
         can_cancel: bool = True,
         group: bool = False,
+        neighbours: bool = False,
     ) -> None:
         self.active_statuses, self.can_cancel = active_statuses, can_cancel
         self.ended_statuses = ("completed", "failed", "cancelled") if active_statuses else ()
-        self._group = group
+        self._group, self._neighbours = group, neighbours
 
     def prepare(self, request: RunRequest) -> Question:
         return Question("prepare", (request,))
@@ -75,6 +76,9 @@ class Port:
 
     def list_candidates(self, request: RunRequest, scope: Scope, cursor: str) -> Question:
         return Question("list_candidates", (cursor,))
+
+    def list_neighbours(self, request: RunRequest, scope: Scope, cursor: str) -> Question | None:
+        return Question("list_neighbours", (cursor,)) if self._neighbours else None
 
     def list_newest(self, request: RunRequest, scope: Scope) -> Question:
         return Question("list_newest")
@@ -204,7 +208,7 @@ class Claims:
         self.asked = 0
         self.claimed = []
 
-    def of_others(self, run_ids):
+    def of_others(self, run_ids, *, most=50):
         self.asked += 1
         if not self._answers:
             return None

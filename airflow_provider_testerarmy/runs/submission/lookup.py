@@ -21,6 +21,7 @@ from airflow_provider_testerarmy.runs.service import (
     ServiceFault,
     Submission,
 )
+from airflow_provider_testerarmy.runs.submission.neighbours import is_in_anothers_group
 from airflow_provider_testerarmy.runs.submission.record import Intent
 from airflow_provider_testerarmy.runs.submission.setting import (
     Setting,
@@ -113,10 +114,10 @@ def look_up(
         seen = yield from with_retries(setting, lambda: _new_runs(setting, scope, intent))
         if isinstance(seen, ServiceFault):
             return _no_look(seen)
-        others = _claimed_by_others(setting, seen)
+        others = yield from _claimed_by_others(setting, scope, seen, alone=expected is None)
         if others is None:
             return _unclear(
-                "Airflow did not tell whether the runs that were found belong to another task",
+                "it could not be read whether the runs that were found belong to another task",
                 _ids(run for run, _ in seen),
                 look_again=True,
             )
@@ -171,10 +172,22 @@ def reconcile(
     return Submitted(SubmitEnd.SUBMITTED, submission)
 
 
-def _claimed_by_others(setting: Setting, seen: list[tuple[RunResult, Match]]) -> frozenset[RunId] | None:
+def _claimed_by_others(
+    setting: Setting, scope: Scope, seen: list[tuple[RunResult, Match]], *, alone: bool
+) -> Flow[frozenset[RunId] | None]:
+    """The runs that another task has claimed; None if that cannot be read.
+
+    :param alone: whether the request starts one run, so that the list may show a group's run without the group.
+    """
     if setting.claims is None or not seen:
         return frozenset()
-    return setting.claims.of_others(_ids(run for run, _ in seen))
+    others = setting.claims.of_others(_ids(run for run, _ in seen))
+    for run, _ in seen if alone else ():
+        if others is None or run.run_id in others:
+            continue
+        in_group = yield from is_in_anothers_group(setting, scope, run)
+        others = None if in_group is None else others | {run.run_id} if in_group else others
+    return others
 
 
 def _sort(

@@ -56,8 +56,11 @@ class Journal(Protocol):
 class Claims(Protocol):
     """The claims of this Airflow: which task owns which run."""
 
-    def of_others(self, run_ids: tuple[RunId, ...]) -> frozenset[RunId] | None:
-        """Those of the runs that another task has claimed; None if the claims cannot be read now."""
+    def of_others(self, run_ids: tuple[RunId, ...], *, most: int = 50) -> frozenset[RunId] | None:
+        """Those of the runs that another task has claimed; None if the claims cannot be read now.
+
+        :param most: the most claims to read. Each is one call to Airflow.
+        """
 
     def claim(self, run_ids: tuple[RunId, ...]) -> None:
         """Claim the runs for this task."""

@@ -6,11 +6,11 @@ from datetime import timedelta
 
 import pytest
 
-from airflow_provider_testerarmy.runs.service import Match, RunRequest, Scope, Submission, Tests
+from airflow_provider_testerarmy.runs.service import FaultKind, Match, RunRequest, Scope, Submission, Tests
 from airflow_provider_testerarmy.runs.submission.lookup import LOOKS, look_up
 from airflow_provider_testerarmy.runs.submission.record import Intent
 from airflow_provider_testerarmy.runs.submission.setting import Setting, SubmitEnd
-from tests.runs.scripted import Claims, Port, World, active, page, script
+from tests.runs.scripted import Claims, Port, World, active, fault, page, script
 
 NOW = World({}).server_time()
 
@@ -171,6 +171,79 @@ def test_after_a_day_a_run_can_be_anybodys():
     assert (found.end, found.candidates, claims.claimed) == (SubmitEnd.UNCLEAR, ("a",), [])
 
 
+# -- a test alone and in a group
+
+
+class GroupClaims(Claims):
+    """The claims of a group, which are found only with its smallest run id."""
+
+    def __init__(self, *group):
+        super().__init__()
+        self._group = frozenset(group)
+
+    def of_others(self, run_ids, *, most=50):
+        self.asked += 1
+        return self._group & set(run_ids) if min(self._group) in run_ids else frozenset()
+
+
+def beside(*listed, claims, candidates=None):
+    """Look for a single test's run while the project's list shows these runs."""
+    candidates = candidates or page(run("b", 1))
+    answers = {"list_candidates": candidates, "list_neighbours": script(*listed)}
+    world = World(answers)
+    setting = Setting(
+        Port(neighbours=True),
+        RunRequest("test", "t"),
+        None,
+        60.0,
+        world.clock,
+        world.lines.append,
+        claims=claims,
+    )
+    return world.run(look_up(setting, Scope("p"), Intent(NOW, NOW), LOOKS))
+
+
+def test_a_run_of_anothers_group_is_never_taken_for_a_single_test():
+    group = page(run("b", 1), run("a", 1))
+    assert beside(group, claims=GroupClaims("a", "b")) is None
+    both = page(run("ours", 2), run("b", 1))
+    assert beside(group, claims=GroupClaims("a", "b"), candidates=both).submission == adopted("ours")
+    assert beside(group, claims=GroupClaims("x", "y")).submission == adopted("b")
+
+
+def test_a_run_without_a_time_has_no_neighbours():
+    timeless = page(active("b", "queued"))
+    found = beside(timeless, candidates=timeless, claims=GroupClaims("a", "b"))
+    assert (found.end, found.candidates) == (SubmitEnd.UNCLEAR, ("b",))
+
+
+def test_the_group_is_found_on_a_later_page_of_the_list():
+    busy = [
+        page(*(run(f"c{number}-{row}", 20) for row in range(3)), cursor=f"p{number}") for number in range(3)
+    ]
+    assert beside(*busy, page(run("b", 1), run("a", 1)), claims=GroupClaims("a", "b")) is None
+
+
+def test_runs_of_another_minute_are_not_of_the_group():
+    """They end the search, though the list has more pages."""
+    older = page(run("b", 1), run("a", -30), cursor="more")
+    assert beside(older, claims=GroupClaims("a", "b")).submission == adopted("b")
+
+
+@pytest.mark.parametrize(
+    "listed",
+    [
+        [fault(FaultKind.REFUSED)],
+        [page(*(run(f"c{number}", 1) for number in range(301)))],
+        [page(run("b", 1), cursor="again"), page(run("b", 1), cursor="again")],
+    ],
+    ids=["refused", "busy", "endless"],
+)
+def test_a_project_that_cannot_be_listed_proves_nothing(listed):
+    found = beside(*listed, claims=GroupClaims("x", "y"))
+    assert (found.end, found.candidates) == (SubmitEnd.UNCLEAR, ("b",))
+
+
 # -- the last read
 
 
@@ -196,7 +269,7 @@ def test_a_claim_that_cannot_be_read_back_proves_nothing():
     """Another task may have claimed the run meanwhile."""
 
     class Forgetful(Claims):
-        def of_others(self, run_ids):
+        def of_others(self, run_ids, *, most=50):
             return None if self.claimed else super().of_others(run_ids)
 
     late = script(*[page()] * (len(LOOKS) - 2), page(run("a", 1)))
