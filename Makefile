@@ -60,17 +60,20 @@ demo: $(READY) ## Run the example DAG on a local Airflow, against the sandbox.
 ui: $(READY) ## Start that Airflow and keep it running until Ctrl-C.
 	@$(RUN) -m tests.rig.ui
 
+# One process per core. Tests that start an Airflow run one after the other, in one of the processes (tests/conftest.py).
+PARALLEL := -n auto --maxprocesses 4 --dist loadgroup
+
 test: $(READY) ## Run the unit and integration tests; ARGS="-k name" passes options to pytest.
-	$(RUN) -m pytest tests $(WITHOUT_DATABASE) $(ARGS)
+	$(RUN) -m pytest tests $(WITHOUT_DATABASE) $(PARALLEL) $(ARGS)
 
 test-unit: $(READY) ## Run only the tests that start no Airflow.
-	$(RUN) -m pytest tests $(WITHOUT_DATABASE) -m "not integration" $(ARGS)
+	$(RUN) -m pytest tests $(WITHOUT_DATABASE) $(PARALLEL) -m "not integration" $(ARGS)
 
 test-integration: $(READY) ## Run only the tests that start an Airflow.
 	$(RUN) -m pytest tests $(WITHOUT_DATABASE) -m integration $(ARGS)
 
 test-ui: $(READY) docs-site ## Test the tab and the site in a real browser; skipped without Chromium.
-	$(RUN) -m pytest tests/ui/browser $(ARGS)
+	$(RUN) -m pytest tests/ui/browser -n 2 --dist loadfile $(ARGS)
 
 ui-pictures: $(READY) ## Retake the screenshots in docs/images; needs Chromium.
 	@$(RUN) -m tests.ui.browser.pictures

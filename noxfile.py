@@ -20,7 +20,7 @@ nox.options.envdir = ".local/matrix/envs"
 #: Packages that may be newer than the Airflow of an old cell, because this provider needs a recent version.
 ALWAYS_NEW = ("apache-airflow-providers-common-compat",)
 #: Packages that only the unit tests need.
-TEST_TOOLS = ("hypothesis", "jsonschema", "junitparser", "lxml", "markdown-it-py", "pytest")
+TEST_TOOLS = ("hypothesis", "jsonschema", "junitparser", "lxml", "markdown-it-py", "pytest", "pytest-xdist")
 #: Tests that start Airflow 3, need a database server or Node.js, simulate the newest Airflow, or check only the
 #: repository.
 NOT_IN_A_CELL = (
@@ -87,7 +87,7 @@ def _run(room: Room, result: Result) -> None:
     with step("unit tests"):
         missing = [name for name, since in NEWER.items() if room.airflow_version < since]
         ignored = [f"--ignore=tests/{name}" for name in (*NOT_IN_A_CELL, *missing)]
-        words = ("tests", *ignored, "-m", "not integration", "-q", "-p", "no:cacheprovider")
+        words = ("tests", *ignored, "-m", "not integration", "-q", "-p", "no:cacheprovider", "-n", "2")
         room.python("-m", "pytest", *words, cwd=REPOSITORY)
     with step("examples by dag.test()"):
         room.python("-P", REPOSITORY / "tests/matrix/check_examples.py", *room.examples)

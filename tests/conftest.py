@@ -25,6 +25,13 @@ settings.register_profile("steady", deadline=None, derandomize=True, database=No
 settings.load_profile("steady")
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Give all tests that start an Airflow to the same process. Two Airflows at once would slow each other down."""
+    for item in items if config.pluginmanager.hasplugin("xdist") else ():
+        if item.get_closest_marker("integration") is not None:
+            item.add_marker(pytest.mark.xdist_group("airflow"))
+
+
 @pytest.fixture(scope="session")
 def running_service() -> Iterator[SandboxServer]:
     """One sandbox server for all tests, with a manual clock."""
