@@ -201,7 +201,7 @@ class Finisher:
     def _without_temporary(self, record: Record) -> Record:
         if record.temporary is None:
             return record
-        if record.sending and airflow_compat.LISTENER.available:
+        if record.temporary_may_run and airflow_compat.LISTENER.available:
             self._log.info("Not deleting %s yet: it may have active runs.", record.temporary.label)
             return record
         session = self._reader.session_for(record.asked)

@@ -66,7 +66,7 @@ def stop_orphans(
             stopped, result = stop_record(
                 record, lambda part: _setting(part, session, claims, log), session.drive_to_the_end, log
             )
-        if not stopped.sending or last or not record.cancels:
+        if not stopped.temporary_may_run or last or not record.cancels:
             stopped = without_temporary(stopped, session, identity_of(task), log)
         return result if stopped.temporary is None else StopResult.UNKNOWN
     finally:

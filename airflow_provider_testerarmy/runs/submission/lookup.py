@@ -76,8 +76,8 @@ def find(setting: Setting, intent: Intent, looks: Iterable[float] = BRIEF_LOOKS)
     """Read the target, then look up what a submission without a response started; see :func:`look_up`."""
     scope_or_end = yield from prepare(setting)
     if isinstance(scope_or_end, Submitted):
-        gone = scope_or_end.end is not SubmitEnd.UNAVAILABLE
-        return _unclear(scope_or_end.message, look_again=not gone)
+        later = scope_or_end.end in (SubmitEnd.UNAVAILABLE, SubmitEnd.DENIED)
+        return _unclear(scope_or_end.message, look_again=later)
     scope, server_time = scope_or_end
     return (yield from look_up(setting, scope, intent, looks, now=server_time))
 
@@ -235,8 +235,9 @@ def _unclear(why: str, candidates: tuple[RunId, ...] = (), *, look_again: bool =
 
 
 def _no_look(fault: ServiceFault) -> Submitted:
-    transient = fault.kind in (FaultKind.TRANSIENT, FaultKind.RATE_LIMITED)
-    ended = _unclear(f"what was started could not be looked up: {fault.message}", look_again=transient)
+    # A rejected key may be replaced before the next look.
+    later = fault.kind in (FaultKind.TRANSIENT, FaultKind.RATE_LIMITED, FaultKind.DENIED)
+    ended = _unclear(f"what was started could not be looked up: {fault.message}", look_again=later)
     return replace(ended, retry_after=fault.retry_after)
 
 

@@ -209,9 +209,11 @@ class Record:
         return tuple(part for part in (*self.leftovers, *self.parts.values()) if not part.settled)
 
     @property
-    def sending(self) -> bool:
-        """Whether a later lookup may still find runs of a request without a response."""
-        return any(part.state is PartState.SENDING for part in self.unsettled)
+    def temporary_may_run(self) -> bool:
+        """Whether a later lookup may still find runs in the temporary target, from a request without a response."""
+        waiting = [part.request for part in self.unsettled if part.state is PartState.SENDING]
+        target = self.temporary.target if self.temporary else None
+        return any(request is not None and request.target == target for request in waiting)
 
     @property
     def to_clean_up(self) -> bool:

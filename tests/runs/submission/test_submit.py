@@ -208,7 +208,7 @@ def test_an_ambiguous_answer_is_settled_against_the_list(shown):
 def test_what_cannot_be_looked_up_is_unclear(kind):
     """Nothing is guessed, and the intent stays written down."""
     ended, notes, world = start({"submit": ambiguous(), "list_candidates": fault(kind)})
-    later = kind in (FaultKind.TRANSIENT, FaultKind.RATE_LIMITED)
+    later = kind in (FaultKind.TRANSIENT, FaultKind.RATE_LIMITED, FaultKind.DENIED)
     assert (ended.end, ended.look_again, world.count("submit")) == (SubmitEnd.UNCLEAR, later, 1)
     assert notes.names == (["intent"] if later else ["intent", "unclear"])
 
