@@ -198,6 +198,13 @@ def usable(name: str) -> Any:
         return OPTIONS[name].built_in
 
 
+def unknown_keys() -> list[str]:
+    """The keys that the section has, from ``airflow.cfg`` or the environment, and this provider does not know."""
+    from airflow.providers.common.compat.sdk import conf
+
+    return sorted((conf.getsection(SECTION) or {}).keys() - OPTIONS)
+
+
 def described(name: str) -> str:
     """A key in messages."""
     return f"{name} in the section [{SECTION}] of Airflow's configuration"

@@ -12,6 +12,7 @@ from sqlalchemy import create_engine
 from sqlalchemy.orm import scoped_session, sessionmaker
 
 from airflow_provider_testerarmy.cli.doctor import connection
+from airflow_provider_testerarmy.configuration import setting
 from airflow_provider_testerarmy.sandbox.core.clock import SandboxClock
 from airflow_provider_testerarmy.sandbox.server import SandboxServer
 from airflow_provider_testerarmy.sandbox.state import DEFAULT_API_KEY, Sandbox
@@ -81,6 +82,24 @@ def test_a_good_set_up(doctor, monkeypatch, real_time):
 def test_docket_too(doctor, monkeypatch, real_time):
     connect(monkeypatch, "docket_default", conn_type="docket", host=real_time.docket_url, password=KEY)
     assert doctor() == {}
+
+
+def test_a_wrong_configuration(doctor, monkeypatch, real_time):
+    """A value that no task can use, and a key with a typing error."""
+    connect(monkeypatch, host=real_time.url, password=KEY)
+    setting.cache_clear()
+    monkeypatch.setenv("AIRFLOW__TESTERARMY__POLL_INTERVAL", "soon")
+    found = doctor()
+    setting.cache_clear()
+    assert list(found) == ["configuration"]
+    assert "poll_interval" in found["configuration"]
+    assert "'soon'" in found["configuration"]
+    monkeypatch.delenv("AIRFLOW__TESTERARMY__POLL_INTERVAL")
+    monkeypatch.setenv("AIRFLOW__TESTERARMY__POL_INTERVAL", "30")
+    found = doctor()
+    setting.cache_clear()
+    assert list(found) == ["configuration"]
+    assert "no effect: pol_interval" in found["configuration"]
 
 
 def test_the_exit_code(command_line, triggerer, monkeypatch, real_time):

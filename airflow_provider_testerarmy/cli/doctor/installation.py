@@ -1,4 +1,4 @@
-"""Checks of the installation: versions, the database, the triggerer, the plugin and its listener."""
+"""Checks of the installation: versions, configuration, the database, the triggerer, the plugin and its listener."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Final
 
 from airflow_provider_testerarmy import __version__, airflow_compat
 from airflow_provider_testerarmy.cli.doctor.findings import Finding, ok, problem
+from airflow_provider_testerarmy.configuration import OPTIONS, ConfigurationInvalid, setting, unknown_keys
 from airflow_provider_testerarmy.runs.text import one_line
 
 _REINSTALL: Final = (
@@ -19,6 +20,7 @@ _REINSTALL: Final = (
 def check_installation() -> Iterator[Finding]:
     """All of them."""
     yield _versions()
+    yield from _configuration()
     yield _triggerer()
     yield from _plugin()
 
@@ -29,6 +31,30 @@ def _versions() -> Finding:
         f"provider {__version__}, Airflow {airflow_compat.VERSION}, Python {platform.python_version()}, "
         f"httpx {version('httpx')}",
     )
+
+
+def _configuration() -> Iterator[Finding]:
+    faults = []
+    for name in OPTIONS:
+        try:
+            setting(name)
+        except ConfigurationInvalid as error:
+            faults.append(str(error))
+            yield problem(
+                "configuration",
+                one_line(str(error), 300),
+                f"Correct the key in airflow.cfg, or AIRFLOW__TESTERARMY__{name.upper()} in the environment. Then "
+                "restart Airflow's processes.",
+            )
+    if unknown := unknown_keys():
+        names = one_line(", ".join(unknown), 300)
+        yield problem(
+            "configuration",
+            f"The section [testerarmy] of Airflow's configuration has keys that have no effect: {names}.",
+            f"Remove or rename them. The keys are {', '.join(OPTIONS)}.",
+        )
+    elif not faults:
+        yield ok("configuration", "The section [testerarmy] is valid.")
 
 
 def _triggerer() -> Finding:
