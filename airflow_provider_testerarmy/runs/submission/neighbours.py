@@ -23,7 +23,7 @@ UNKNOWN: Final = datetime.fromtimestamp(0, UTC)
 
 
 def is_in_anothers_group(setting: Setting, scope: Scope, run: RunResult) -> Flow[bool | None]:
-    """Whether another task has claimed the run as one of a group's; None if that cannot be told."""
+    """Whether another task has claimed the run as one of a group's; None if that is unknown."""
     beside = yield from _created_beside(setting, scope, run)
     if not beside:
         return None if beside is None else False
