@@ -160,10 +160,11 @@ sbom: $(TOOLS_READY) ## Write the bill of materials of the locked dependencies t
 
 docs: $(READY) $(SITE_READY) ## Regenerate the generated parts of docs/, and build the site.
 	$(RUN) -m tests.docs.generate
-	$(SITE)/bin/python -m website.build $(ARGS)
+	$(SITE)/bin/python -m website.build
 
-docs-site: $(SITE_READY) ## Build the site into .local/docs; warnings and dead links are errors. ARGS="--version 1.0" names it.
-	$(SITE)/bin/python -m website.build $(ARGS)
+RELEASE ?= latest
+docs-site: $(SITE_READY) ## Build the site into .local/docs; warnings and dead links are errors. RELEASE=1.0 names its version.
+	$(SITE)/bin/python -m website.build --version $(RELEASE)
 
 docs-serve: docs-site ## Build the site and show it at http://127.0.0.1:8001 until Ctrl-C.
 	$(SITE)/bin/python -m http.server 8001 --bind 127.0.0.1 --directory .local/docs
