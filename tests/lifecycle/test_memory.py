@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 from airflow.providers.common.compat.sdk import TaskDeferred
 
@@ -57,6 +59,8 @@ class Nights(Tries):
         self.states = states
         self._patch = monkeypatch
         self.number = 0
+        #: Seconds that have passed in pauses, as the fixture ``no_pauses`` counts them.
+        self.paused = [0.0]
 
     def night(self, task, **numbers):
         """Run the task in another DAG run, a day later."""
@@ -64,11 +68,12 @@ class Nights(Tries):
         self.store = tries_module.Store()
         self._patch.setattr(tries_module.TaskInstance, "run_id", f"night {self.number}")
         at = 1_700_000_000 + self.number * DAY
-        self._patch.setattr(ServiceSession, "clock", staticmethod(lambda: at))
+        self._patch.setattr(ServiceSession, "clock", staticmethod(lambda: at + self.paused[0]))
         return self.execute(task, **numbers)
 
     def context(self, task):
         context = super().context(task)
+        context["dag_run"].run_after = datetime.fromtimestamp(ServiceSession.clock(), UTC)
         if self.states is not None:
             context["asset_state_store"] = {asset_states._asset(): self.states}
         return context
