@@ -63,6 +63,17 @@ def earliest_of(dag_run: Any) -> Any:
     return min((moment for moment in known if moment is not None), default=None)
 
 
+def due_at(dag_run: Any) -> float | None:
+    """For when a DAG run was due, in seconds since the epoch; None if unknown. A backfill has dates of the past.
+
+    Airflow 2 has no ``run_after``. There, a run is due at the end of its data interval, a manual one at its date.
+    """
+    if (planned := getattr(dag_run, "run_after", None)) is None:
+        known = (getattr(dag_run, name, None) for name in ("data_interval_end", "logical_date"))
+        planned = max((moment for moment in known if moment is not None), default=None)
+    return None if planned is None else float(planned.timestamp())
+
+
 def rendered_fields(task: TaskName) -> dict[str, Any]:
     """In the API server or scheduler: the template fields of a task instance as its latest try rendered them."""
     from airflow.models.renderedtifields import RenderedTaskInstanceFields as Rendered

@@ -61,6 +61,8 @@ class Nights(Tries):
         self.number = 0
         #: Seconds that have passed in pauses, as the fixture ``no_pauses`` counts them.
         self.paused = [0.0]
+        #: Seconds that the next night was due before it is judged.
+        self.late = 0.0
 
     def night(self, task, **numbers):
         """Run the task in another DAG run, a day later."""
@@ -73,7 +75,7 @@ class Nights(Tries):
 
     def context(self, task):
         context = super().context(task)
-        context["dag_run"].run_after = datetime.fromtimestamp(ServiceSession.clock(), UTC)
+        context["dag_run"].run_after = datetime.fromtimestamp(ServiceSession.clock() - self.late, UTC)
         if self.states is not None:
             context["asset_state_store"] = {asset_states._asset(): self.states}
         return context
@@ -283,3 +285,13 @@ def test_a_memory_path_is_a_folder(path):
 def test_a_sensor_has_no_memory():
     with pytest.raises(ValueError, match="A sensor has no memory"):
         TesterArmyRunSensor(task_id="wait", run_ids=[catalog.TEST_CART], gate=NEW)
+
+
+def test_nights_are_in_the_order_in_which_they_were_due(folder, service, tmp_path):
+    """A backfill plays the night before the first one, and its failure hides none of tonight."""
+    assert folder.night(failing(tmp_path))["verdict"] == "passed"
+    fail(service, catalog.TEST_CART)
+    folder.late = 1.5 * DAY
+    assert "No earlier night is remembered" in str(folder.night(failing(tmp_path)))
+    folder.late = 0.0
+    assert "new: last good 2023-11-15, first bad 2023-11-17" in str(folder.night(failing(tmp_path)))
