@@ -333,6 +333,7 @@ def test_notes_are_pruned_by_age(database):
     [
         ({"run_after": 3, "logical_date": 2, "data_interval_end": 3}, 3),
         ({"run_after": 5, "logical_date": None, "data_interval_end": None}, 5),
+        ({"run_after": 9, "logical_date": 4, "data_interval_end": 3}, 4),
         # Airflow 2: a run of the schedule, and one by hand.
         ({"logical_date": 2, "data_interval_end": 3}, 3),
         ({"logical_date": 4, "data_interval_end": 3}, 4),
@@ -349,5 +350,6 @@ def test_when_a_dag_run_was_due(fields, day):
 def test_a_dag_run_says_when_it_was_due():
     """The model has the fields that are read."""
     names = {column.key for column in DagRun.__table__.columns}
-    wanted = {"run_after"} if VERSION >= (3, 0) else {"data_interval_end", "execution_date"}
-    assert wanted <= names
+    wanted = {"logical_date", "run_after"} if VERSION >= (3, 0) else {"execution_date"}
+    assert {"data_interval_end", *wanted} <= names
+    assert hasattr(DagRun, "logical_date")

@@ -66,12 +66,12 @@ def earliest_of(dag_run: Any) -> Any:
 def due_at(dag_run: Any) -> float | None:
     """For when a DAG run was due, in seconds since the epoch; None if unknown. A backfill has dates of the past.
 
-    Airflow 2 has no ``run_after``. There, a run is due at the end of its data interval, a manual one at its date.
+    A run of a schedule is due at the end of its data interval. A manual one is due at its logical date, which a
+    person may choose, and ``run_after`` (Airflow 3) does not follow it.
     """
-    if (planned := getattr(dag_run, "run_after", None)) is None:
-        known = (getattr(dag_run, name, None) for name in ("data_interval_end", "logical_date"))
-        planned = max((moment for moment in known if moment is not None), default=None)
-    return None if planned is None else float(planned.timestamp())
+    dates = [getattr(dag_run, name, None) for name in ("logical_date", "data_interval_end")]
+    known = [moment for moment in dates if moment is not None] or [getattr(dag_run, "run_after", None)]
+    return None if known == [None] else float(max(known).timestamp())
 
 
 def rendered_fields(task: TaskName) -> dict[str, Any]:
