@@ -18,11 +18,14 @@ from airflow_provider_testerarmy.runs.memory.model import Memory, test_key
 from airflow_provider_testerarmy.sandbox.core.clock import SandboxClock
 from airflow_provider_testerarmy.sandbox.server import SandboxServer
 from airflow_provider_testerarmy.sandbox.state import DEFAULT_API_KEY, Sandbox
+from tests.chaos.conftest import database_url
 from tests.nights.memories import AssetStates
 from tests.nights.stage import SPEED
 from tests.nights.tests_of import catalog, id_of
 from tests.rig.airflow import LocalAirflow
 from tests.rig.waiting import eventually
+
+__all__ = ["database_url"]
 
 pytestmark = pytest.mark.integration
 
@@ -51,16 +54,15 @@ class Nights:
         self._airflow.rest.patch(f"/dags/{DAG_ID}", {"is_paused": False})
         runs = eventually(lambda: self._airflow.dag_runs(DAG_ID), 60, "the run that is due today")
         self._note("today", str(runs[0]["dag_run_id"]))
-        self._backfill("backwards", (5, 4, 3, 2), "--run-backwards")
-        self._backfill("forwards", (6, 7), "--max-active-runs", "1")
-        self._backfill("again", (4,), "--reprocess-behavior", "completed")
+        self._backfill("backwards", (5, 4, 3, 2), 1, "--run-backwards")
+        self._backfill("forwards", (6, 7), 2)
+        self._backfill("again", (4,), 1, "--reprocess-behavior", "completed")
         self._note("tonight", self._airflow.trigger_dag(DAG_ID, {"address": BROKEN_TONIGHT}))
 
-    def _backfill(self, name: str, days: tuple[int, ...], *options: str) -> None:
+    def _backfill(self, name: str, days: tuple[int, ...], at_once: int, *options: str) -> None:
         window = ("--from-date", f"2026-01-{min(days):02d}", "--to-date", f"2026-01-{max(days):02d}")
-        if "--max-active-runs" not in options:
-            options = (*options, "--max-active-runs", "1")
-        ended = self._airflow.cli("backfill", "create", "--dag-id", DAG_ID, *window, *options)
+        words = ("--dag-id", DAG_ID, *window, "--max-active-runs", str(at_once), *options)
+        ended = self._airflow.cli("backfill", "create", *words)
         assert ended.returncode == 0, ended.stderr
         for day in days:
             self._note(f"{name} {day}", f"backfill__2026-01-{day:02d}T00:00:00+00:00", last=day == days[-1])
@@ -85,7 +87,7 @@ class Nights:
 
 
 @pytest.fixture(scope="module")
-def nights(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nights]:
+def nights(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nights]:
     with SandboxServer(Sandbox(SandboxClock(speed=SPEED), catalog=catalog())) as service:
         for place in (*map(address, BROKEN), BROKEN_TONIGHT):
             service.control.store.override_script(CHECKOUT, "fails", place)
@@ -93,6 +95,8 @@ def nights(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nights]:
         with LocalAirflow(
             [Path(__file__).parent / "dags" / "backfilled.py"],
             home=tmp_path_factory.mktemp("backfilled"),
+            # The command writes while the scheduler does, and SQLite then says "database is locked".
+            database_url=database_url,
             connections={"testerarmy_default": fields},
         ) as airflow:
             nights = Nights(airflow)
