@@ -46,6 +46,8 @@ class Nights:
         self.summaries: dict[tuple[str, str], dict[str, Any]] = {}
         self.tries: dict[tuple[str, str], int] = {}
         self.requests: list[str] = []
+        self.assets: list[str] = []
+        self.asset_events = -1
 
     def play(self) -> None:
         """A good night; two bad ones at once, of which one loses its worker; and four at once."""
@@ -55,6 +57,8 @@ class Nights:
         self._lose_a_worker()
         self.requests = [call.path for call in self._service.control.log.submissions()]
         self._play([(dag_id, run_id) for run_id in CROWD for dag_id in (SYNC, DEFERRABLE)])
+        self.assets = [str(each["name"]) for each in self._airflow.rest.get("/assets")["assets"]]
+        self.asset_events = int(self._airflow.rest.get("/assets/events")["total_entries"])
 
     def _play(self, nights: list[tuple[str, str]]) -> None:
         for dag_id, run_id in nights:
@@ -159,6 +163,11 @@ def test_no_night_is_lost(nights: Nights) -> None:
     assert [night.key for night in memory.nights] == [f"{SYNC}/good", *bad]
     assert memory.nights[1].judged > memory.nights[2].judged
     assert memory.tests[test_key(CHECKOUT)].letters == "PFFFFFF"
+
+
+def test_the_asset_of_the_memory_makes_no_event(nights: Nights) -> None:
+    """Airflow has it since the DAG was parsed, and no night triggers anything by it."""
+    assert (nights.assets, nights.asset_events) == (["testerarmy-memory"], 0)
 
 
 @pytest.mark.parametrize("run_id", CROWD)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from airflow_provider_testerarmy.runs.memory.folding import fold
 from airflow_provider_testerarmy.runs.memory.judge import Standing, judge
 from airflow_provider_testerarmy.runs.memory.model import NIGHTS, Memory, NightRef, Quarantine
 from airflow_provider_testerarmy.runs.memory.ring import load, remember, remember_steps
-from airflow_provider_testerarmy.runs.verdict.gate import VerdictKind
+from airflow_provider_testerarmy.runs.verdict.gate import QualityGate, VerdictKind
 from tests.runs.memory.store import DAY, SCOPE, START, Texts, Writer, keys, night
 from tests.runs.memory.test_judge import ACCEPTING, NEW, RULE, nights, ref, run, text
 
@@ -120,3 +122,28 @@ def test_the_quarantine_of_a_night_before_all_that_are_kept_is_not_lost():
         other.step(storage)
     memory = load(storage, SCOPE, now=now)
     assert (keys(memory)[-1], memory.tests["a"].quarantine) == (f"run-{NIGHTS}", note)
+
+
+LATE = st.lists(st.tuples(st.floats(0, 9, exclude_max=True), st.sampled_from("PKFECSU")), max_size=12)
+
+
+@given(regular=st.text("PKF", min_size=9, max_size=9), late=LATE)
+@settings(deadline=None)
+def test_no_backfill_hides_the_first_failure_after_a_pass(regular, late):
+    """Whatever it finds on the nights before that pass, and in whatever order."""
+    _, memory = nights({"a": regular + "P"})
+    for place, (due, letter) in enumerate(late):
+        where = NightRef.of(f"late{place}", START + (10 + place / 100) * DAY, due=START + due * DAY)
+        memory = fold(memory, judge(NEW, [run("a", letter)], memory, where).night)
+    tonight = judge(NEW, [run("a", "F")], memory, ref(11))
+    assert (tonight.findings[0].standing, tonight.verdict.kind) == (Standing.NEW, VerdictKind.FAILED)
+
+
+@given(letters=st.text("PKFECSU", min_size=2, max_size=2), later=st.text("PKFECSU", min_size=1, max_size=6))
+@settings(deadline=None)
+def test_without_an_earlier_night_no_verdict_is_milder_than_under_all(letters, later):
+    """Later ones say nothing of it, and are no reason to accept a baseline."""
+    _, memory = nights({"a": later, "b": later}, begin=3)
+    results = [run(test, letter) for test, letter in zip("ab", letters, strict=True)]
+    one = judge(ACCEPTING, results, memory, NightRef.of("b", START + 30 * DAY, due=START))
+    assert one.verdict.kind is QualityGate().judge(results).kind
