@@ -66,6 +66,12 @@ class Nights:
         assert ended.returncode == 0, ended.stderr
         for day in days:
             self._note(f"{name} {day}", f"backfill__2026-01-{day:02d}T00:00:00+00:00", last=day == days[-1])
+        # Airflow allows one backfill of a DAG at a time, and notices the end of the last one after a while.
+        eventually(self._is_over, 120, "the end of the backfill")
+
+    def _is_over(self) -> bool:
+        found = self._airflow.rest.get("/backfills", dag_id=DAG_ID)["backfills"]
+        return bool(found) and all(each["completed_at"] for each in found)
 
     def _note(self, name: str, run_id: str, *, last: bool = True) -> None:
         self._airflow.wait_dag_run(DAG_ID, run_id)
