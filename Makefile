@@ -100,7 +100,7 @@ test-contract: export TESTERARMY_OPENAPI ?= $(abspath $(wildcard ../shared/api/t
 test-contract: $(READY) $(PRISM)/.ready-$(PRISM_VERSION) $(FUZZ)/.ready-$(FUZZ_VERSION) ## Test client and sandbox with Prism and Schemathesis; needs Node.js.
 	EXAMPLES=$(EXAMPLES) $(RUN) -m pytest tests/contract $(ARGS)
 
-test-nights: $(READY) ## Play 30 nights of a gate that remembers, on a real Airflow; takes about 10 minutes.
+test-nights: $(READY) ## Play nights of a gate that remembers, on a real Airflow; needs PostgreSQL and Redis.
 	$(RUN) -m pytest tests/nights $(ARGS)
 
 test-openlineage: $(MORE_READY) ## Test the events of a real Airflow with the OpenLineage provider.

@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime
 from importlib import metadata
 from importlib.resources import files
 from importlib.util import find_spec
@@ -14,6 +15,7 @@ from types import SimpleNamespace
 from uuid import uuid4
 
 import pytest
+from airflow.models.dagrun import DagRun
 from airflow.models.variable import Variable
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, AirflowPlugin, BaseHook
 from airflow.triggers.base import BaseTrigger
@@ -324,3 +326,30 @@ def test_notes_are_pruned_by_age(database):
     assert left == {"testerarmy_run:young", "my_testerarmy_run:old", "testerarmyXrun:old"}
     assert airflow_compat.stored_variable("testerarmy_run:young") == json.dumps({"at": now})
     assert airflow_compat.stored_variable("testerarmy_run:old") is None
+
+
+@pytest.mark.parametrize(
+    ("fields", "day"),
+    [
+        ({"run_after": 3, "logical_date": 2, "data_interval_end": 3}, 3),
+        ({"run_after": 5, "logical_date": None, "data_interval_end": None}, 5),
+        ({"run_after": 9, "logical_date": 4, "data_interval_end": 3}, 4),
+        # Airflow 2: a run of the schedule, and one by hand.
+        ({"logical_date": 2, "data_interval_end": 3}, 3),
+        ({"logical_date": 4, "data_interval_end": 3}, 4),
+        ({}, None),
+    ],
+)
+def test_when_a_dag_run_was_due(fields, day):
+    """The same moment on every Airflow, so that the nights of a backfill find their places."""
+    dates = {name: number and datetime(2026, 1, number, tzinfo=UTC) for name, number in fields.items()}
+    found = airflow_compat.due_at(SimpleNamespace(**dates))
+    assert found == (None if day is None else datetime(2026, 1, day, tzinfo=UTC).timestamp())
+
+
+def test_a_dag_run_says_when_it_was_due():
+    """The model has the fields that are read."""
+    names = {column.key for column in DagRun.__table__.columns}
+    wanted = {"logical_date", "run_after"} if VERSION >= (3, 0) else {"execution_date"}
+    assert {"data_interval_end", *wanted} <= names
+    assert hasattr(DagRun, "logical_date")

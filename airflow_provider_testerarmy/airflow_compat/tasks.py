@@ -63,6 +63,17 @@ def earliest_of(dag_run: Any) -> Any:
     return min((moment for moment in known if moment is not None), default=None)
 
 
+def due_at(dag_run: Any) -> float | None:
+    """For when a DAG run was due, in seconds since the epoch; None if unknown. A backfill has dates of the past.
+
+    A run of a schedule is due at the end of its data interval. A manual one is due at its logical date, which a
+    person may choose, and ``run_after`` (Airflow 3) does not follow it.
+    """
+    dates = [getattr(dag_run, name, None) for name in ("logical_date", "data_interval_end")]
+    known = [moment for moment in dates if moment is not None] or [getattr(dag_run, "run_after", None)]
+    return None if known == [None] else float(max(known).timestamp())
+
+
 def rendered_fields(task: TaskName) -> dict[str, Any]:
     """In the API server or scheduler: the template fields of a task instance as its latest try rendered them."""
     from airflow.models.renderedtifields import RenderedTaskInstanceFields as Rendered

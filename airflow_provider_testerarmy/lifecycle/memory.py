@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import uuid4
 
@@ -50,7 +50,7 @@ def open_memory(
     if declared.invalid and starting:
         raise RequestInvalid(f"{declared.fault} Correct the file.")
     ti = context["ti"]
-    night = f"{ti.dag_id}/{ti.run_id}"
+    night = DagRunNight(f"{ti.dag_id}/{ti.run_id}", airflow_compat.due_at(context.get("dag_run")))
     if not needs_memory(gate):
         only_files = gate.quarantine_file or gate.tests_folder
         return TaskMemory(None, owner, night, build_request, declared, owners) if only_files else None
@@ -59,6 +59,23 @@ def open_memory(
         raise RequestInvalid(NO_PLACE)
     storage: Storage = FolderStorage(path) if path else AirflowStorage(store)
     return TaskMemory(storage, owner, night, build_request, declared, owners)
+
+
+@dataclass(frozen=True, slots=True)
+class DagRunNight:
+    """The night of a DAG run. Every try and every task of it replaces the same night.
+
+    :param key: names the DAG run.
+    :param due: for when it was due, in seconds since the epoch; None if unknown.
+    """
+
+    key: str
+    due: float | None = None
+
+    def ref(self, now: float, request: RunRequest | None = None) -> NightRef:
+        """Which night it is, judged now."""
+        tested = (request.commit, request.address) if request else ("", "")
+        return NightRef.of(self.key, now, *tested, due=self.due)
 
 
 def _declared(gate: QualityGate, context: Mapping[str, Any], owners: Owners) -> Declared:
@@ -79,14 +96,13 @@ class TaskMemory:
 
     :param storage: None for a gate that needs no earlier nights.
     :param owners: who repairs which test, by the test files beside the DAG.
-    :param night: names the DAG run. Every try and every task of it replaces the same night.
     """
 
     def __init__(
         self,
         storage: Storage | None,
         owner: str,
-        night: str,
+        night: DagRunNight,
         build_request: Callable[[], RunRequest | None],
         declared: Declared,
         owners: Owners,
@@ -112,7 +128,7 @@ class TaskMemory:
         :return: the judged night, and why it is not remembered (None if it is).
         """
         if self._storage is None:
-            return self._judge(gate, results, Memory(), NightRef.of(self._night, now)), None
+            return self._judge(gate, results, Memory(), self._night.ref(now)), None
         scope, tonight, memory = self._read(self._storage, now)
         judged = self._judge(gate, results, memory, tonight)
         if scope is None:
@@ -127,7 +143,7 @@ class TaskMemory:
     def preview(self, gate: QualityGate, results: Sequence[RunResult], *, now: float) -> Judged:
         """As :meth:`judge`, without remembering the night."""
         if self._storage is None:
-            return self._judge(gate, results, Memory(), NightRef.of(self._night, now))
+            return self._judge(gate, results, Memory(), self._night.ref(now))
         _, tonight, memory = self._read(self._storage, now)
         return self._judge(gate, results, memory, tonight)
 
@@ -145,13 +161,13 @@ class TaskMemory:
         return replace(judged, verdict=replace(judged.verdict, reasons=(*said, *judged.verdict.reasons)))
 
     def _read(self, storage: Storage, now: float) -> tuple[Scope | None, NightRef, Memory | Unreadable]:
-        tonight = NightRef.of(self._night, now)
+        tonight = self._night.ref(now)
         try:
             request = self._build_request()
             if request is None:
                 return None, tonight, Unreadable("the target is unknown")
             scope = scope_of(self._owner, request)
-            tonight = NightRef.of(self._night, now, request.commit, request.address)
+            tonight = self._night.ref(now, request)
             return scope, tonight, ring.load(storage, scope, now=now)
         except Exception as error:
             return None, tonight, Unreadable(_said(error))

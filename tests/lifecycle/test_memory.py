@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 from airflow.providers.common.compat.sdk import TaskDeferred
 
@@ -57,6 +59,10 @@ class Nights(Tries):
         self.states = states
         self._patch = monkeypatch
         self.number = 0
+        #: Seconds that have passed in pauses, as the fixture ``no_pauses`` counts them.
+        self.paused = [0.0]
+        #: Seconds that the next night was due before it is judged.
+        self.late = 0.0
 
     def night(self, task, **numbers):
         """Run the task in another DAG run, a day later."""
@@ -64,11 +70,12 @@ class Nights(Tries):
         self.store = tries_module.Store()
         self._patch.setattr(tries_module.TaskInstance, "run_id", f"night {self.number}")
         at = 1_700_000_000 + self.number * DAY
-        self._patch.setattr(ServiceSession, "clock", staticmethod(lambda: at))
+        self._patch.setattr(ServiceSession, "clock", staticmethod(lambda: at + self.paused[0]))
         return self.execute(task, **numbers)
 
     def context(self, task):
         context = super().context(task)
+        context["dag_run"].run_after = datetime.fromtimestamp(ServiceSession.clock() - self.late, UTC)
         if self.states is not None:
             context["asset_state_store"] = {asset_states._asset(): self.states}
         return context
@@ -278,3 +285,13 @@ def test_a_memory_path_is_a_folder(path):
 def test_a_sensor_has_no_memory():
     with pytest.raises(ValueError, match="A sensor has no memory"):
         TesterArmyRunSensor(task_id="wait", run_ids=[catalog.TEST_CART], gate=NEW)
+
+
+def test_nights_are_in_the_order_in_which_they_were_due(folder, service, tmp_path):
+    """A backfill plays the night before the first one, and its failure hides none of tonight."""
+    assert folder.night(failing(tmp_path))["verdict"] == "passed"
+    fail(service, catalog.TEST_CART)
+    folder.late = 1.5 * DAY
+    assert "No earlier night is remembered" in str(folder.night(failing(tmp_path)))
+    folder.late = 0.0
+    assert "new: last good 2023-11-15, first bad 2023-11-17" in str(folder.night(failing(tmp_path)))

@@ -104,8 +104,8 @@ NIGHTS: Final = (
     _night(20, "PPPPP"),
     _night(21, "PPPPk", requests=2, profile="flaky", **_PROFILE),
     _night(22, "PFPPp", NEW, requests=2, failed=True, checkout="fails", **_PROFILE),
-    # Its logical date is before all others.
-    _night(23, "PFPPf", checkout="fails", profile="fails", known=("checkout",), **_PROFILE),
+    # Its logical date is before that of night 22, so it is judged by the nights before that.
+    _night(23, "PFPPf", NEW, requests=2, failed=True, checkout="fails", profile="fails", **_PROFILE),
     # The memory is one of a later version, and then one that somebody has edited.
     _night(24, "", UNREADABLE, FORGOTTEN, requests=2, failed=True, checkout="fails"),
     _night(25, "", UNREADABLE, FORGOTTEN),

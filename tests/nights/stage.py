@@ -24,7 +24,6 @@ SLOW: Final = 1.0
 _CLEAR_AFTER: Final = {9: 8, 30: 30}
 _AT_ONCE: Final = (13, 14)
 _MANUAL, _OUT_OF_ORDER = 20, 23
-_FIRST_DATE: Final = datetime(2026, 1, 1, tzinfo=UTC)
 #: What the pointer of each memory is replaced by. A later version may have any other fields.
 _OF_A_LATER_VERSION: Final = json.dumps({"version": 2, "cells": {"a": [1, 2]}, "since": "2027-01-01"})
 _HOSTILE: Final = {
@@ -127,9 +126,10 @@ class Stage:
         self._note(night, before)
 
     def _start(self, night: Night) -> None:
-        date = _FIRST_DATE + timedelta(days=night.number)
+        # A manual run has no logical date. It is due when it is triggered, which is after the time of the tasks.
+        date = datetime.fromtimestamp(calendar.now(self.airflow.home), UTC)
         if night.number == _OUT_OF_ORDER:
-            date = _FIRST_DATE - timedelta(days=100)
+            date -= timedelta(days=1, hours=12)
         self.airflow.trigger_dag(
             DAG_ID,
             {"commit": commit_of(night.number)},

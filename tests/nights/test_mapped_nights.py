@@ -22,7 +22,7 @@ __all__ = ["database_url"]
 
 pytestmark = pytest.mark.integration
 
-GOOD, ABSENT, BROKEN, BAD, KNOWN, LATE = range(1, 7)
+GOOD, ABSENT, BROKEN, BAD, KNOWN, LATE, NEXT = range(1, 8)
 FIRST_DATE = datetime(2026, 1, 1, tzinfo=UTC)
 #: The test that breaks is one of the second group.
 CHECKOUT = id_of("triggerer", "checkout")
@@ -46,9 +46,9 @@ class Nights:
 
     def play(self) -> None:
         """Play all nights. The product has been broken since the night on which the service broke the run."""
-        for number in range(BROKEN, LATE + 1):
+        for number in range(BROKEN, NEXT + 1):
             self._store.override_script(CHECKOUT, "fails", address(number))
-        for number in (GOOD, BROKEN, BAD, KNOWN, LATE):
+        for number in (GOOD, BROKEN, BAD, KNOWN, LATE, NEXT):
             if number == BROKEN:
                 self._store.override_script(CHECKOUT, "breaks", address(number))
             elif number == BAD:
@@ -57,8 +57,8 @@ class Nights:
 
     def _play(self, number: int) -> None:
         calendar.set_night(self._airflow.home, number)
-        self.dates[number] = calendar.date_of(self._airflow.home)
-        date = FIRST_DATE + timedelta(days=number - 100 * (number == LATE))
+        date = FIRST_DATE + timedelta(days=ABSENT if number == LATE else number)
+        self.dates[number] = date.date().isoformat()
         run_id = f"night-{number}"
         conf = {"address": address(number), "commit": commit_of(number)}
         self._airflow.trigger_dag("mapped", conf, logical_date=date, run_id=run_id)
@@ -90,12 +90,13 @@ def nights(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Itera
 def test_each_mapped_task_has_a_memory_of_its_own(nights: Nights) -> None:
     """The other group passes on every night, and knows no failure."""
     assert {nights.states[number, 0] for number, index in nights.states if index == 0} == {"success"}
-    assert all(nights.summaries[number, 0]["known"] == [] for number in (GOOD, BAD, KNOWN, LATE))
-    assert [nights.states[number, 1] for number in (GOOD, BROKEN, BAD, KNOWN, LATE)] == [
+    assert all(nights.summaries[number, 0]["known"] == [] for number in (GOOD, BAD, KNOWN, LATE, NEXT))
+    assert [nights.states[number, 1] for number in (GOOD, BROKEN, BAD, KNOWN, LATE, NEXT)] == [
         "success",
         "failed",
         "failed",
         "success",
+        "failed",
         "success",
     ]
 
@@ -117,7 +118,10 @@ def test_the_commit_of_a_night_without_a_result_is_found(nights: Nights) -> None
     assert [group.name for group in nights.groups.values() if group.name.startswith("Airflow")] == []
 
 
-def test_a_dag_run_of_an_older_date_changes_no_since(nights: Nights) -> None:
-    """It tests the product of today, so its failure is the third in a row, and began on the same night."""
-    (known,) = nights.summaries[LATE, 1]["known"]
-    assert (known["nights"], known["since"]) == (3, nights.dates[BAD])
+def test_a_dag_run_of_an_older_date_is_judged_by_the_nights_before_it(nights: Nights) -> None:
+    """The test passed on the night before its date. From then on it has failed for four nights."""
+    reasons = "\n".join(nights.summaries[LATE, 1]["reasons"])
+    good, bad = (f"{nights.dates[number]} on commit {commit_of(number)}" for number in (GOOD, LATE))
+    assert f"new: last good {good} at {address(GOOD)}, first bad {bad}" in reasons
+    (known,) = nights.summaries[NEXT, 1]["known"]
+    assert (known["nights"], known["since"]) == (4, nights.dates[LATE])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from urllib.parse import urlsplit
 
@@ -22,18 +23,22 @@ def ends(past: Memory, test: TestMemory, tonight: NightRef) -> tuple[NightRef | 
     return past.last_pass(test), bad
 
 
-def between(past: Memory, test: TestMemory, tonight: NightRef) -> tuple[Deployment, ...]:
+def between(
+    past: Memory, test: TestMemory, tonight: NightRef, after: Iterable[NightRef] = ()
+) -> tuple[Deployment, ...]:
     """The last good night, the nights after it on which the test was not judged, and the first bad night.
 
-    An address that a later night has used shows the product of that night, so the earlier night is not usable.
+    An address that was used again since then shows another product, so the night is not usable.
 
-    :param past: without tonight.
+    :param past: the nights before tonight.
+    :param after: nights after tonight, which a backfill has.
     :return: the oldest first; empty if no pass is remembered.
     """
     good, bad = ends(past, test, tonight)
     if good is None:
         return ()
-    last_use = {night.address: night for night in (*past.nights, tonight)}
+    used = sorted((*past.nights, *after, tonight), key=lambda night: night.judged)
+    last_use = {night.address: night for night in used}
     nights = (good, *(night for night in past.nights if good < night < bad), bad)
     return tuple(
         replace(

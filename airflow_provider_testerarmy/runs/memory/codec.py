@@ -234,9 +234,13 @@ def fields(text: object, names: set[str]) -> Mapping[str, Any]:
 
 
 def _ref(value: Any) -> NightRef:
-    at, key, commit, address = _row(value, 4)
+    at, key, commit, address, judged = _row(value, 5)
     return NightRef(
-        whole(at, 0, LATEST), _text(key, KEY, least=1), _text(commit, COMMIT), _text(address, ADDRESS)
+        whole(at, 0, LATEST),
+        _text(key, KEY, least=1),
+        _text(commit, COMMIT),
+        _text(address, ADDRESS),
+        whole(judged, 0, LATEST),
     )
 
 

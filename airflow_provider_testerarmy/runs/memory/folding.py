@@ -36,13 +36,13 @@ _KEPT: Final = 100 * 86_400
 def fold(memory: Memory, night: Night) -> Memory:
     """The memory with a night added.
 
-    A night of the same DAG run is replaced by the one that was judged last. A night before all that are kept
+    A night of the same DAG run is replaced by the one that was judged last. A night before the 20 that are kept
     changes only quarantines. The order in which nights are folded does not matter while none is dropped.
     """
     tests = dict(memory.tests)
     nights = memory.nights
     before = next((at for at, ref in enumerate(nights) if ref.key == night.ref.key), None)
-    if night.tests and (before is None or nights[before].at <= night.ref.at):
+    if night.tests and (before is None or nights[before].judged <= night.ref.judged):
         if before is not None:
             nights = nights[:before] + nights[before + 1 :]
             tests = {key: _without(test, before) for key, test in tests.items()}
@@ -52,7 +52,7 @@ def fold(memory: Memory, night: Night) -> Memory:
     for test_id, quarantine in night.quarantines.items():
         test = tests.get(test_id) or TestMemory(ABSENT * len(nights))
         tests[test_id] = replace(test, quarantine=_newer(test.quarantine, quarantine))
-    return _bounded(nights, tests, night.ref.at)
+    return _bounded(nights, tests, night.ref.judged)
 
 
 def fold_all(memory: Memory, nights: Iterable[Night]) -> Memory:

@@ -144,10 +144,11 @@ def judge(
     :param results: of runs that are all finished.
     :param declared: a file's quarantines by the keys of their tests.
     """
-    past = None if isinstance(memory, Unreadable) else without_night(memory, tonight.key)
+    others = None if isinstance(memory, Unreadable) else without_night(memory, tonight.key)
+    past = None if others is None else others.before(tonight)
     tests = _by_test(gate, results, past or Memory(), tonight, declared)
     found = {
-        key: _finding(gate, past, test, tonight)
+        key: _finding(gate, past, others, test, tonight)
         for key, test in tests.items()
         if test.failing or test.ruling.held or test.ruling.overdue
     }
@@ -187,7 +188,7 @@ def _by_test(
         blocking = gate.is_blocking(own[0])
         ruling = Ruling()
         if blocking:
-            ruling = rule_on(gate.quarantine, past, before, seen.letter, tonight.at, declared.get(key))
+            ruling = rule_on(gate.quarantine, past, before, seen.letter, tonight.judged, declared.get(key))
         tests[key] = _Test(tuple(own), seen, blocking, before, ruling)
     return tests
 
@@ -231,23 +232,26 @@ def _night(tonight: NightRef, tests: Mapping[str, _Test]) -> Night:
 # -- beside the nights before
 
 
-def _finding(gate: QualityGate, past: Memory | None, test: _Test, tonight: NightRef) -> Finding:
+def _finding(
+    gate: QualityGate, past: Memory | None, others: Memory | None, test: _Test, tonight: NightRef
+) -> Finding:
     run, ruling = test.runs[0], test.ruling
     if ruling.held or not test.failing:
         return Finding(run.test_id, test.title, Standing.QUARANTINED, not ruling.held, ruling.note)
-    standing, text = _standing(gate, past, test, tonight) if past and not past.empty else _first(gate, past)
+    standing, text = _standing(gate, past, test, tonight) if past and not past.empty else _first(gate, others)
     left_out = gate.fail_on == "new" and standing in (Standing.KNOWN, Standing.BASELINE)
     text = "; ".join(filter(None, (text, ruling.note)))
     judged = test.blocking and not left_out
     streak = past.streak(test.past) if past and not past.empty else None
     nights, first = (streak.nights + 1, streak.first) if streak else (0, None)
-    broke = between(past, test.past, tonight) if past and standing is Standing.NEW else ()
+    after = others.nights[len(past.nights) :] if past and others else ()
+    broke = between(past, test.past, tonight, after) if past and standing is Standing.NEW else ()
     return Finding(run.test_id, test.title, standing, judged, text, nights, first, broke)
 
 
-def _first(gate: QualityGate, past: Memory | None) -> tuple[Standing, str]:
-    """A failure without a night before it; a memory that cannot be read is no first night."""
-    if past is not None and gate.baseline == "accept" and gate.fail_on == "new":
+def _first(gate: QualityGate, others: Memory | None) -> tuple[Standing, str]:
+    """A failure without a night before it; a memory that cannot be read, or has later nights, is no first night."""
+    if others is not None and others.empty and gate.baseline == "accept" and gate.fail_on == "new":
         return Standing.BASELINE, "accepted: no night before this one is remembered"
     return Standing.UNKNOWN, ""
 

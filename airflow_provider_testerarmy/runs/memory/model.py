@@ -6,8 +6,9 @@ A *night* is one DAG run's results for a target, whatever the time of day.
 from __future__ import annotations
 
 import hashlib
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -43,26 +44,42 @@ CONCLUSIVE: Final = PASSING | FAILING
 NO_ISSUE, UNRATED = 0, 6
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True)
 class NightRef:
     """Which night it was.
 
-    :param at: seconds since the epoch, when it was judged.
+    :param at: seconds since the epoch, for which its DAG run was due. Nights are in this order, so that a backfill
+        puts each of its nights where it belongs.
     :param key: names the DAG run; the same for every try of it.
     :param commit: what was tested, empty where not known; the same for the address.
+    :param judged: seconds since the epoch, when it was judged; by default as ``at``.
     """
 
     at: int
     key: str
     commit: str = ""
     address: str = ""
+    judged: int = -1
+
+    def __post_init__(self) -> None:
+        if self.judged < 0:
+            object.__setattr__(self, "judged", self.at)
+
+    def __lt__(self, other: NightRef) -> bool:
+        return (self.at, self.judged, self.key) < (other.at, other.judged, other.key)
 
     @classmethod
-    def of(cls, key: str, at: float, commit: str = "", address: str = "") -> NightRef:
-        """The night, every value bounded."""
-        return cls(
-            max(0, min(LATEST, int(at))), stored(key, KEY), plain(commit, COMMIT), _without_secrets(address)
-        )
+    def of(
+        cls, key: str, at: float, commit: str = "", address: str = "", due: float | None = None
+    ) -> NightRef:
+        """The night, every value bounded.
+
+        :param at: when it was judged, in seconds since the epoch.
+        :param due: for when its DAG run was due; None if that is unknown. No night is due after it was judged.
+        """
+        judged = max(0, min(LATEST, int(at)))
+        moment = judged if due is None else max(0, int(min(judged, due)))
+        return cls(moment, stored(key, KEY), plain(commit, COMMIT), _without_secrets(address), judged)
 
     @property
     def deployment(self) -> Deployment:
@@ -194,6 +211,17 @@ class Memory:
             if test.failing:
                 return Streak(count + test.failing.nights, test.failing.first)
         return Streak(count, first) if first else None
+
+    def before(self, night: NightRef) -> Memory:
+        """The memory as it would be without a night and all that come after it. Quarantines stay as they are."""
+        place = bisect_left(self.nights, night)
+        if place == len(self.nights):
+            return self
+        tests = {key: replace(test, letters=test.letters[:place]) for key, test in self.tests.items()}
+        if not place:
+            # What came before the nights that are kept may have come after this night too.
+            tests = {key: replace(test, passed=None, failing=None) for key, test in tests.items()}
+        return Memory(self.nights[:place], tests)
 
     def last_pass(self, test: TestMemory) -> NightRef | None:
         """The last night in which a test passed, None where none is known."""

@@ -112,7 +112,7 @@ def _enter(rule: QuarantineRule | None, memory: Memory, test: TestMemory, letter
         return Ruling()
     # A quarantine that was lifted covers all nights before that.
     since = test.quarantine.since if test.quarantine else -1
-    earlier = [each for night, each in memory.conclusive(test) if night.at > since][: rule.of - 1]
+    earlier = [each for night, each in memory.conclusive(test) if night.judged > since][: rule.of - 1]
     # A test that failed the night before as well may simply be broken.
     broken = letter in FAILING and (not earlier or earlier[0] in FAILING)
     changes = transitions([*reversed(earlier), letter])

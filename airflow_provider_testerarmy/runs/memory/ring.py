@@ -80,6 +80,7 @@ class _Label:
                 "version": VERSION,
                 "at": self.ref.at,
                 "key": self.ref.key,
+                "judged": self.ref.judged,
                 "night": self.night,
                 "memory": self.memory,
             },
@@ -274,10 +275,10 @@ def _load_once(prefix: str, today: int) -> Steps[_Loaded]:
 
 
 def _is_folded(memory: Memory, ref: NightRef) -> bool:
-    """Whether a night is in the memory already, or is older than all that are kept."""
-    if len(memory.nights) == NIGHTS and ref < memory.nights[0]:
+    """Whether a night is in the memory already, or was judged before all that are kept."""
+    if len(memory.nights) == NIGHTS and ref.judged < min(each.judged for each in memory.nights):
         return True
-    return any((each.key, each.at) == (ref.key, ref.at) for each in memory.nights)
+    return any((each.key, each.judged) == (ref.key, ref.judged) for each in memory.nights)
 
 
 def _publish(prefix: str, cell: Cell, label: _Label, memory: Memory, since: int) -> Steps[bool]:
@@ -330,18 +331,19 @@ def _snapshot(prefix: str, cell: Cell) -> Steps[Memory]:
 def _read_night(prefix: str, cell: Cell, label: _Label) -> Steps[Night]:
     parts = yield from _read(prefix, cell, "night", label.night)
     night = _believed(decode_night(parts))
-    if (night.ref.key, night.ref.at) != (label.ref.key, label.ref.at):
+    if (night.ref.key, night.ref.judged) != (label.ref.key, label.ref.judged):
         raise Mistrust("a night that is not the one that its label names")
     return night
 
 
 def _label(text: str) -> _Label:
-    document = fields(text, {"at", "key", "night", "memory"})
+    document = fields(text, {"at", "key", "judged", "night", "memory"})
     key = document["key"]
     if not isinstance(key, str) or NightRef.of(key, 0).key != key:
         raise Mistrust("a label without the night's key")
     night, memory = (whole(document[name], 0, PARTS) for name in ("night", "memory"))
-    return _Label(NightRef(whole(document["at"], 0, LATEST), key), night, memory)
+    at, judged = (whole(document[name], 0, LATEST) for name in ("at", "judged"))
+    return _Label(NightRef(at, key, judged=judged), night, memory)
 
 
 def _believed(found: T | Unreadable) -> T:

@@ -140,10 +140,11 @@ def _reads(setting: Setting, search: _Search, looks: tuple[float, ...]) -> Itera
 def _last_word(setting: Setting, search: _Search, named: tuple[RunId, ...]) -> Flow[Submitted | None]:
     """The result after the last read of the list."""
     # A companion that is still missing by now was not started.
-    settled = None if search.contested else reconcile(search.matching, search.expected)
-    if settled and (settled.submission is None or (yield from _is_ours(setting, search, settled))):
-        return settled
-    if search.matching and search.expected is not None:
+    settled = reconcile(search.matching, search.expected)
+    if settled is not None and not search.contested:
+        if settled.submission is None or (yield from _is_ours(setting, search, settled)):
+            return settled
+    elif settled is None and search.matching and search.expected is not None:
         return _unclear("only some of its runs were found", _ids(search.matching))
     left = (*search.matching, *search.doubtful)
     if left:

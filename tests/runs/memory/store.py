@@ -73,6 +73,7 @@ def night(number, letters=None, key=None, at=None, **fields):
         START + number * DAY if at is None else at,
         fields.pop("commit", f"{number:07x}"),
         fields.pop("address", ""),
+        fields.pop("due", None),
     )
     return Night(ref, {name: seen(letter) for name, letter in (letters or {"a": "P"}).items()}, **fields)
 

@@ -83,6 +83,7 @@ OUTCOMES = st.dictionaries(st.sampled_from("abc"), st.sampled_from("PKFVECSUpf")
     nights=st.lists(
         st.tuples(
             st.integers(0, 30),
+            st.integers(0, 30),
             st.dictionaries(st.sampled_from("abc"), st.sampled_from("PKFVECSUpf"), min_size=1),
         ),
         max_size=NIGHTS,
@@ -92,8 +93,11 @@ OUTCOMES = st.dictionaries(st.sampled_from("abc"), st.sampled_from("PKFVECSUpf")
 )
 @settings(deadline=None)
 def test_the_order_in_which_nights_arrive_does_not_matter(nights, data):
-    """Nor how often each does."""
-    made = [night(number, letters) for number, letters in nights]
+    """Nor how often each does, nor how late each was judged."""
+    made = [
+        night(number, letters, at=START + (number + late) * DAY, due=START + number * DAY)
+        for number, late, letters in nights
+    ]
     memory = Memory()
     for one in data.draw(st.permutations(made + made[:3])):
         memory = fold(memory, one)
@@ -109,6 +113,31 @@ def test_a_run_that_is_judged_again_replaces_its_night_and_an_older_try_does_not
     assert fold(memory, night(1, {"a": "F"}, at=START + DAY)) == memory
     assert keys(without_night(memory, "run-2")) == ["run-0", "run-1"]
     assert without_night(memory, "other") is memory
+
+
+def test_a_night_that_is_judged_late_stays_where_it_belongs():
+    """A clear, or a backfill in any order: the nights are in the order in which they were due."""
+    due = [START + at * DAY for at in range(4)]
+    made = [night(at, {"a": letter}, at=START + late * DAY, due=due[at])
+            for at, letter, late in ((0, "P", 9), (1, "F", 8), (2, "F", 7), (3, "P", 6))]  # fmt: skip
+    memory = fold_all(Memory(), made)
+    assert (keys(memory), memory.tests["a"].letters) == (["run-0", "run-1", "run-2", "run-3"], "PFFP")
+    for one in made:
+        memory = fold(memory, one)
+    again = night(1, {"a": "P"}, at=START + 10 * DAY, due=due[1])
+    assert fold(memory, again).tests["a"].letters == "PPFP"
+    assert fold(fold(memory, again), made[1]) == fold(memory, again)
+    assert fold(memory, night(9, {"a": "F"}, at=START, due=START + 99 * DAY)).nights[0].at == START
+
+
+def test_a_night_before_all_that_are_kept_is_not_remembered():
+    """It would push out a later one. A quarantine that it found is."""
+    memory, _ = after("P" * NIGHTS + "F")
+    note = Quarantine.of("gate", "flaky", START + 50 * DAY, START + 60 * DAY)
+    early = night(99, {"a": "F"}, at=START + 50 * DAY, due=START, quarantines={"a": note})
+    found = fold(memory, early)
+    assert (found.nights, found.tests["a"].letters) == (memory.nights, memory.tests["a"].letters)
+    assert found.tests["a"].quarantine == note
 
 
 def test_of_two_notes_about_a_quarantine_the_later_one_holds():

@@ -159,6 +159,19 @@ def test_a_group_of_another_task_is_left_out_whole():
     assert found.end is SubmitEnd.UNCLEAR
 
 
+def test_a_whole_group_that_may_be_anothers_is_not_called_a_part():
+    """No time has passed in which another task could have claimed it."""
+    listed = page(run("a1", 1, test_id="t1"), run("a2", 1, test_id="t2"))
+    world = World({"list_candidates": listed, "list_tests": Tests({}, frozenset({"t1", "t2"}))})
+    request, lines = RunRequest("test", "t"), world.lines.append
+    setting = Setting(Port(group=True), request, None, 60.0, lambda: 0.0, lines, claims=Claims())
+    found = world.run(look_up(setting, Scope("p"), Intent(NOW, NOW), LOOKS))
+    assert found.message.startswith(
+        "a new run of the same target was found, but it may belong to another task"
+    )
+    assert set(found.candidates) == {"a1", "a2"}
+
+
 def test_after_a_day_a_run_can_be_anybodys():
     """The claims of that time are gone, so what is found makes the end unclear."""
     world = World({"list_candidates": page(run("a", 1))})
