@@ -186,8 +186,7 @@ def test_a_list_in_an_event_loop_reads_the_files_beside_it(folder, monkeypatch):
 
     async def both():
         listing = asyncio.create_task(listed())
-        while not began.is_set():
-            await asyncio.sleep(0)
+        await asyncio.to_thread(began.wait, 10)
         goes_on.set()
         return await listing
 
