@@ -16,7 +16,7 @@ from airflow_provider_testerarmy.exceptions import (
 )
 from airflow_provider_testerarmy.hooks import catalogue_folder
 from airflow_provider_testerarmy.hooks.catalogue_folder import select_test_ids
-from airflow_provider_testerarmy.lifecycle.catalogue import only_one
+from airflow_provider_testerarmy.lifecycle.catalogue_lock import only_one
 from airflow_provider_testerarmy.operators.testerarmy import (
     TesterArmyListTestsOperator,
     TesterArmySyncTestsOperator,
