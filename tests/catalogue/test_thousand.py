@@ -18,6 +18,9 @@ from tests.catalogue.conftest import PROJECT
 from tests.catalogue.killing import Killer
 from tests.cli.command_line import connect
 
+# It takes longer than the other tests that start no Airflow.
+pytestmark = pytest.mark.integration
+
 COUNT, KILLED_AT, PER_SECOND = 1000, 500, 7
 GROUPED = range(0, COUNT, 20)
 
@@ -93,7 +96,6 @@ MEASURED = """if True:
 """
 
 
-@pytest.mark.integration
 def test_a_thousand_large_tests_need_less_than_64_mib(folder, monkeypatch, tmp_path):
     """The peak of the process grows by less than that over a folder of one test."""
     text = "A sentence about what the customer sees here. " * 40
