@@ -109,7 +109,7 @@ test-openlineage: $(MORE_READY) ## Test the events of a real Airflow with the Op
 test-metrics: $(MORE_READY) ## Test the metrics and spans of a real Airflow.
 	$(MORE)/bin/python -m pytest tests/metrics $(ARGS)
 
-test-object-store: $(S3_READY) ## Test memories and reports in a server with S3's API.
+test-object-store: $(S3_READY) ## Test memories, reports and the preview example with a server that has S3's API.
 	$(S3)/bin/python -m pytest tests/object_store $(ARGS)
 
 KILLS ?= 60

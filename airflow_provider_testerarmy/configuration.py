@@ -127,8 +127,9 @@ OPTIONS: Final[dict[str, Option]] = {
         None,
         None,
         "5",
-        "Limit of requests per second for all tasks that wait on one connection in one triggerer. Without it, the "
-        "limit is 20, or up to 100 while the service says that it has room.",
+        "Limit of requests per second for all tasks that wait on one connection in one triggerer, and for each "
+        "sync of tests. Without it, the limit is 20; a triggerer makes up to 100 while the service says that it "
+        "has room.",
         "`max_requests_per_second` in the extra of a connection",
         _positive,
     ),

@@ -2,17 +2,19 @@
 
 To use it with your account, put your ids here, your API key into the connection ``testerarmy_default``, and the
 login of a test user into the connection ``shop_login``. Replace ``deploy``, ``build`` and ``publish`` with your own
-steps. If your workers share no disk, let ``build`` return the URL of an object store.
+steps. If your workers share no disk, set the parameter ``builds`` to a folder of an object store, e.g.
+``s3://my-bucket/builds``.
+
+Each retry finds what an earlier try of its task has created. So a worker that is lost leaves nothing behind.
 """
 
 from __future__ import annotations
 
 import tempfile
 from datetime import timedelta
-from pathlib import Path
 
 import pendulum
-from airflow.providers.common.compat.sdk import Param, dag, task
+from airflow.providers.common.compat.sdk import ObjectStoragePath, Param, dag, task
 
 from airflow_provider_testerarmy.operators.testerarmy import (
     TesterArmyCreateCredentialOperator,
@@ -36,12 +38,12 @@ def deploy(params: dict | None = None) -> str:
 
 @task
 def build(params: dict | None = None) -> str:
-    path = Path(tempfile.gettempdir()) / f"shop-{params['commit_sha']}.ipa"
-    path.write_bytes(b"Replace me with your build.")
-    return str(path)
+    path = f"{params['builds']}/shop-{params['commit_sha']}.ipa"
+    ObjectStoragePath(path).write_bytes(b"Replace me with your build.")
+    return path
 
 
-@task(trigger_rule="all_done")
+@task
 def publish(web: dict | None = None, mobile: dict | None = None) -> str:
     said = [
         f"{name}: {summary['verdict']}" if summary else f"{name}: not tested"
@@ -54,7 +56,13 @@ def publish(web: dict | None = None, mobile: dict | None = None) -> str:
 @dag(
     schedule=None,
     start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
-    params={"commit_sha": Param("4f2d1c9", type="string", minLength=1, title="Commit to test")},
+    default_args={"retries": 2, "retry_delay": timedelta(seconds=30)},
+    params={
+        "commit_sha": Param("4f2d1c9", type="string", minLength=1, title="Commit to test"),
+        "builds": Param(
+            tempfile.gettempdir(), type="string", minLength=1, title="Folder of the mobile builds"
+        ),
+    },
     tags=["testerarmy"],
     doc_md=__doc__,
 )
@@ -105,7 +113,8 @@ def ephemeral_preview():
     [create_environment, login] >> web
     web >> delete_environment.as_teardown(setups=create_environment)
     mobile >> delete_app.as_teardown(setups=upload)
-    publish(web.output, mobile.output)
+    # As a teardown it also reports a failure, and the DAG run has the state of the tests.
+    publish(web.output, mobile.output).as_teardown()
 
 
 ephemeral_preview()

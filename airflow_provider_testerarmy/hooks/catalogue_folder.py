@@ -65,6 +65,22 @@ def read_lock(place: str) -> Lock:
 
     :raises CatalogueInvalid: if it cannot be read.
     """
+    return as_lock(read_lock_file(place))
+
+
+def as_lock(content: bytes | None) -> Lock:
+    """The lock in the content of its file, None for a file that does not exist.
+
+    :raises CatalogueInvalid: if it cannot be used.
+    """
+    return Lock() if content is None else load(content.decode("utf-8", "replace"))
+
+
+def read_lock_file(place: str) -> bytes | None:
+    """The content of the lock's file; None if there is none yet.
+
+    :raises CatalogueInvalid: if it cannot be read.
+    """
     from airflow.providers.common.compat.sdk import ObjectStoragePath
 
     try:
@@ -74,13 +90,13 @@ def read_lock(place: str) -> Lock:
         with path.open("rb") as file:
             content: bytes = file.read(_LOCK_LIMIT + 1)
     except FileNotFoundError:
-        return Lock()
+        return None
     except Exception as error:
         why = one_line(str(error) or type(error).__name__, 200)
         raise CatalogueInvalid(f"The lock {place} cannot be read ({why}).") from error
     if len(content) > _LOCK_LIMIT:
         raise CatalogueInvalid(f"The lock {place} has more than {_LOCK_LIMIT} bytes.")
-    return load(content.decode("utf-8", "replace"))
+    return content
 
 
 def select_tests(

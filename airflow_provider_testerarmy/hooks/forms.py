@@ -93,7 +93,8 @@ _NETWORK = {
     ),
     "max_requests_per_second": ExtraField(
         "Requests per second",
-        description="Limit for all tasks that wait in one triggerer. Default: 20, more if the service allows it.",
+        description="Limit for all tasks that wait in one triggerer, and for a sync of tests. Default: 20; a "
+        "triggerer makes more if the service allows it.",
     ),
     WEBHOOK_SECRET: ExtraField(
         "Webhook secret",

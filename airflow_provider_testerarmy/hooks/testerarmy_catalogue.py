@@ -33,6 +33,10 @@ T = TypeVar("T")
 class Requests(Protocol):
     """Sends the requests of a sync."""
 
+    @property
+    def max_per_second(self) -> float:
+        """The rate limit in requests per second."""
+
     def ask(self, question: Operation[T]) -> T:
         """The response to a request."""
 
@@ -45,6 +49,11 @@ class HookRequests:
 
     def __init__(self, hook: TesterArmyHook) -> None:
         self._hook = hook
+
+    @property
+    def max_per_second(self) -> float:
+        """The rate limit of the connection, in requests per second."""
+        return self._hook.max_requests_per_second
 
     def ask(self, question: Operation[T]) -> T:
         """The response to a request."""

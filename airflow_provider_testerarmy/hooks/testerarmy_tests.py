@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -76,7 +77,8 @@ class TestMethods(ServiceHook):
     ) -> AsyncIterator[saved_tests.SavedTest]:
         """Like :meth:`list_tests`, for an event loop."""
         await self.aload()
-        chosen = _chosen(folder, tag, owner, lock_path)
+        # A folder of 1,000 files, or a lock in an object store, would block every trigger of the process.
+        chosen = await asyncio.to_thread(_chosen, folder, tag, owner, lock_path)
         first = saved_tests.list_saved_tests(project_id, group_id=group_id)
         async with self.async_conn() as client:
             async for page in sender.aiterate(client.send, first, by_cursor(first)):

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 import time
-from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, TypeVar
 
 from airflow_provider_testerarmy.catalogue.apply import Applier
 from airflow_provider_testerarmy.catalogue.files import render
 from airflow_provider_testerarmy.catalogue.lock import PULLING, Entry, Lock
-from airflow_provider_testerarmy.catalogue.model import CatalogueBusy, CatalogueInvalid, TestFile
+from airflow_provider_testerarmy.catalogue.model import CatalogueInvalid, TestFile
 from airflow_provider_testerarmy.catalogue.plan import (
     Action,
     Conflict,
@@ -24,9 +21,13 @@ from airflow_provider_testerarmy.catalogue.plan import (
     make_plan,
 )
 from airflow_provider_testerarmy.catalogue.pull import Pulled, plan_pull
-from airflow_provider_testerarmy.hooks.catalogue_folder import lock_place, read_lock, read_valid_files
+from airflow_provider_testerarmy.client.http.operation import Operation
+from airflow_provider_testerarmy.hooks.catalogue_folder import lock_place, read_valid_files
 from airflow_provider_testerarmy.hooks.testerarmy_catalogue import Requests, TesterArmyCatalogue
-from airflow_provider_testerarmy.lifecycle.reporting import write_file, write_local
+from airflow_provider_testerarmy.lifecycle.catalogue_lock import LockFile
+from airflow_provider_testerarmy.lifecycle.reporting import write_local
+
+T = TypeVar("T")
 
 #: Seconds between looks for a test whose creation was interrupted. The service may still be creating it.
 _LOOKS: Final = (1.0, 4.0)
@@ -47,6 +48,7 @@ class CatalogueSync:
     :param project_id: None takes that of the lock.
     :param lock_path: the path or URL of the lock; None for ``tests.lock.json`` in the folder.
     :param pause: sleeps for a number of seconds.
+    :param clock: a clock in seconds that ``pause`` moves on.
     :raises CatalogueInvalid: if a file or the lock cannot be used, or the lock belongs to another project.
     """
 
@@ -58,18 +60,19 @@ class CatalogueSync:
         lock_path: str | None = None,
         *,
         pause: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._folder, self._place, self._pause = folder, lock_place(folder, lock_path), pause
-        self._files, self._stored = read_valid_files(folder), read_lock(self._place)
-        known = self._stored.project_id
+        self._folder, self._pause = folder, pause
+        self._files, self._file = read_valid_files(folder), LockFile(lock_place(folder, lock_path), folder)
+        known = self._file.stored.project_id
         if not (project_id or known):
             raise CatalogueInvalid("Name the project: the lock has none yet.")
         if project_id and known and project_id.lower() != known:
             raise CatalogueInvalid(
                 f"The lock belongs to the project {known}, not {project_id}. Use another folder or lock."
             )
-        self._lock = replace(self._stored, project_id=known or (project_id or "").lower())
-        self._service = TesterArmyCatalogue(requests, self._lock.project_id)
+        self._lock = replace(self._file.stored, project_id=known or (project_id or "").lower())
+        self._service = TesterArmyCatalogue(Paced(requests, pause, clock), self._lock.project_id)
 
     def read(self) -> State:
         """Read the service."""
@@ -94,8 +97,10 @@ class CatalogueSync:
         :raises CatalogueInvalid: for conflicts, before anything is changed.
         :raises CatalogueBusy: if another sync is running.
         """
-        with only_one(self._place, self._folder):
-            Applier(state.files, state.lock, state.remote, self._service, self._save).apply(plan, done)
+        if not plan.actions and not plan.conflicts:
+            return
+        with self._file.held():
+            Applier(state.files, state.lock, state.remote, self._service, self._file.save).apply(plan, done)
 
     def plan_pull(
         self, state: State, *, adopt: Collection[str] = (), overwrite: bool = False
@@ -116,7 +121,7 @@ class CatalogueSync:
 
         :raises CatalogueBusy: if another sync is running.
         """
-        with only_one(self._place, self._folder):
+        with self._file.held():
             for each in pulled:
                 path = Path(self._folder).expanduser() / each.file.key
                 path.parent.mkdir(parents=True, exist_ok=True)
@@ -129,34 +134,35 @@ class CatalogueSync:
 
     def _keep(self, key: str, entry: Entry) -> None:
         self._lock = self._lock.with_entry(key, entry)
-        self._save(self._lock)
-
-    def _save(self, lock: Lock) -> None:
-        # Another machine does not see the lock of the operating system, but it sees and changes this one.
-        if read_lock(self._place) != self._stored:
-            raise CatalogueBusy(
-                f"Another sync has changed the lock {self._place}. The actions before this one are done. Plan "
-                "again."
-            )
-        write_file(self._place, lock.dump().encode())
-        self._stored = lock
+        self._file.save(self._lock)
 
 
-@contextmanager
-def only_one(place: str, folder: str) -> Iterator[None]:
-    """Keeps two syncs on one machine apart; the operating system releases it after a kill.
+class Paced:
+    """Requests that keep to the rate of their connection, also one after the other and without pauses between.
 
-    :param place: the path or URL of the lock.
-    :raises CatalogueBusy: if another sync is running.
+    :param pause: sleeps for a number of seconds.
+    :param clock: a clock in seconds that ``pause`` moves on.
     """
-    beside = Path(folder).expanduser() if "://" in place else Path(place).parent
-    beside.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(beside, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise CatalogueBusy(f"Another sync of {folder} is running. Try again after it.") from None
-        yield
-    finally:
-        os.close(descriptor)
+
+    def __init__(
+        self, requests: Requests, pause: Callable[[float], None], clock: Callable[[], float]
+    ) -> None:
+        self._requests, self._pause, self._clock = requests, pause, clock
+        self.max_per_second = requests.max_per_second
+        self._next = clock()
+
+    def ask(self, question: Operation[T]) -> T:
+        """The response to a request."""
+        self._await_turn()
+        return self._requests.ask(question)
+
+    def remove(self, delete: Operation[Any]) -> bool:
+        """Delete an object; return False if it does not exist."""
+        self._await_turn()
+        return self._requests.remove(delete)
+
+    def _await_turn(self) -> None:
+        now = self._clock()
+        if self._next > now:
+            self._pause(self._next - now)
+        self._next = max(now, self._next) + 1 / self.max_per_second

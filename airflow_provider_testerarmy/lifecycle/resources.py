@@ -72,6 +72,11 @@ class ResourceTry:
         """The response to an idempotent request."""
         return self._session.drive(resources.reply_to(self._setting(), question))
 
+    @property
+    def max_per_second(self) -> float:
+        """The rate limit of the connection, in requests per second."""
+        return self._session.hook.max_requests_per_second
+
     def now(self) -> float:
         """Seconds since the epoch."""
         return self._session.clock()

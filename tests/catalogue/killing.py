@@ -20,7 +20,9 @@ def run_command(words, url, key):
     """Runs a command in this process, which is a new one."""
     from airflow_provider_testerarmy.cli.definition import main
 
-    connection = {"conn_type": "testerarmy", "host": url, "password": key}
+    # The rate limit of a connection would make the tests slow.
+    extra = {"max_requests_per_second": 10_000}
+    connection = {"conn_type": "testerarmy", "host": url, "password": key, "extra": extra}
     os.environ["AIRFLOW_CONN_TESTERARMY_DEFAULT"] = json.dumps(connection)
     main(words)
 
@@ -74,7 +76,7 @@ class Killer:
         process.start()
         self.pid = process.pid
         self._started.set()
-        process.join(60)
+        process.join(300)
         return process.exitcode
 
     def serve(self, handler):

@@ -9,7 +9,7 @@ import pytest
 
 from airflow_provider_testerarmy.catalogue.model import CatalogueBusy, CatalogueInvalid
 from airflow_provider_testerarmy.client.http.errors import ClientError, CredentialsRejected
-from airflow_provider_testerarmy.lifecycle.catalogue import only_one
+from airflow_provider_testerarmy.lifecycle.catalogue_lock import only_one
 from tests.catalogue.conftest import PROJECT
 
 
@@ -202,6 +202,8 @@ def test_a_test_that_shows_late_is_awaited(folder):
     waited = []
 
     def pause(seconds):
+        if seconds < 1:
+            return
         if not waited:
             steps = [{"type": "act", "title": "Open it"}]
             folder.hook.create_test(project_id=PROJECT, title="Login", steps=steps, enabled=True)

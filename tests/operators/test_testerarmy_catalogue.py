@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from types import SimpleNamespace
 
 import pytest
@@ -12,8 +14,9 @@ from airflow_provider_testerarmy.exceptions import (
     ServiceUnavailable,
     TestsFailed,
 )
+from airflow_provider_testerarmy.hooks import catalogue_folder
 from airflow_provider_testerarmy.hooks.catalogue_folder import select_test_ids
-from airflow_provider_testerarmy.lifecycle.catalogue import only_one
+from airflow_provider_testerarmy.lifecycle.catalogue_lock import only_one
 from airflow_provider_testerarmy.operators.testerarmy import (
     TesterArmyListTestsOperator,
     TesterArmySyncTestsOperator,
@@ -163,3 +166,29 @@ def test_a_list_of_what_last_failed(run, service, monkeypatch, tmp_path):
     service.control.store.override_script(catalog.TEST_CART, "passes")
     nights.night(group(**options))
     assert run(listing(**wanted)) == []
+
+
+def test_a_list_in_an_event_loop_reads_the_files_beside_it(folder, monkeypatch):
+    """The loop goes on while the files are read. If they were read in the loop, nothing would set the event."""
+    folder.write("a.md", "Login", owner="web")
+    folder.write("b.md", "Pay")
+    folder.sync()
+    began, goes_on, read = threading.Event(), threading.Event(), catalogue_folder.read_valid_files
+
+    def slow(path):
+        began.set()
+        assert goes_on.wait(10), "the event loop is blocked"
+        return read(path)
+
+    async def listed():
+        found = folder.hook.alist_tests(PROJECT, folder=folder.path, owner="web")
+        return [test.title async for test in found]
+
+    async def both():
+        listing = asyncio.create_task(listed())
+        await asyncio.to_thread(began.wait, 10)
+        goes_on.set()
+        return await listing
+
+    monkeypatch.setattr(catalogue_folder, "read_valid_files", slow)
+    assert asyncio.run(both()) == ["Login"]
