@@ -52,7 +52,7 @@ export UV_SYSTEM_CERTS := true
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help demo ui ui-pictures bench bench-bounds bench-ui bench-history gate-study test test-unit test-integration \
-	test-contract test-ui test-chaos test-history test-metrics test-nights test-object-store test-openlineage test-queues test-random-kills test-chaos-version simulate simulate-replay \
+	test-contract test-ui test-chaos test-history test-ask-version test-metrics test-nights test-object-store test-openlineage test-queues test-random-kills test-chaos-version simulate simulate-replay \
 	simulate-plants test-matrix dist sbom docs docs-site docs-serve lint format lock vendor-lines clean
 
 help: ## List the targets.
@@ -128,6 +128,10 @@ test-chaos-version: ## Run the kill, mark and clear rows on an older Airflow; OL
 	if $(OLD_PYTHON) -c 'from airflow import __version__ as v; raise SystemExit(not v.startswith("2."))'; \
 	then $(OLD_PYTHON) -m pytest tests/airflow2 $(ARGS); \
 	else $(OLD_PYTHON) -m pytest tests/chaos/test_chaos.py -k "$(CHAOS_ROWS)" $(ARGS); fi
+
+test-ask-version: ## Ask a person, and keep a deadline, on Airflow 3.1 or 3.2; OLD_PYTHON=... names its Python.
+	@test -n "$(OLD_PYTHON)" || { echo "OLD_PYTHON is not set. Run: make test-ask-version OLD_PYTHON=/path/to/python"; exit 1; }
+	$(OLD_PYTHON) -m pytest tests/integration/test_ask.py tests/integration/test_deadline.py $(ARGS)
 
 SEEDS ?= 50000
 PLANT ?=

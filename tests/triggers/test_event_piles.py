@@ -68,6 +68,21 @@ def test_a_nightly_of_2000_runs_in_ten_minutes_loses_no_run_that_takes_longer():
     assert max(sizes) < 64 * 1024
 
 
+def test_long_runs_that_end_do_not_hide_the_short_ones_after_them():
+    """The long ones, below the floor, fill the first portion; the floor waits for the others."""
+    story = Story()
+    story.world.page = 100
+    pile(story, 250, 20_000, 0.1)
+    story.world.now += 5000
+    pile(story, 1)
+    drain(story)
+    pile(story, 100, 5, 100)
+    story.world.now += 10_000
+    story.restart()
+    drain(story)
+    assert Counter(story.stored) == {(run.run_id, False): 1 for run in story.world.runs}
+
+
 def test_hundreds_of_active_runs_below_the_floor_are_read_from_lists():
     """Not with one request for each."""
     story = Story()
