@@ -231,3 +231,14 @@ def test_a_cursor_of_a_later_version_loses_nothing_and_marks_what_may_be_a_repea
     assert story.stored[-1][1] is False
     assert story.cell.values[key]["version"] == 1
     assert "unsure" not in story.cell.values[key]
+
+
+def test_2500_runs_of_one_moment_fit_into_the_store():
+    """A group starts all of its runs at once, so the floor cannot pass some of them."""
+    story, sizes = Story(), []
+    story.world.page = 100
+    pile(story, 2500, 5, 0.0)
+    story.world.now += 10
+    drain(story, sizes)
+    assert Counter(story.stored) == {(run.run_id, False): 1 for run in story.world.runs}
+    assert max(sizes) < 64 * 1024

@@ -15,6 +15,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from itertools import accumulate
 from typing import Any, Final
 
@@ -30,13 +31,14 @@ from airflow_provider_testerarmy.runs.events.packing import (
 from airflow_provider_testerarmy.runs.events.sweep import OVERLAP, Sweep
 from airflow_provider_testerarmy.runs.results import RunId
 
-#: The format, and the one of a cursor with many active runs.
+#: The format, and the one of a cursor with many runs.
 VERSION: Final = 1
 PACKED: Final = 2
-#: The maximum number of delivered runs in a cursor, of active ones in the first format, and the maximum size of the
-#: active ones in bytes of JSON: about 1,000 runs. Airflow's asset state store accepts 64 KiB.
+#: The maximum number of delivered runs in a cursor, unless more were created at the same moment. In the first format,
+#: the maximum number of them and of active runs. The maximum size of the active ones in bytes of JSON: about 1,000
+#: runs. Airflow's asset state store accepts 64 KiB.
 DELIVERED: Final = 1_000
-PLAIN: Final = 300
+PLAIN: Final = (1_200, 300)
 OPEN_BYTES: Final = 30_000
 #: The maximum number of events that are sent before Airflow has stored the earlier ones.
 ANNOUNCED: Final = 200
@@ -160,7 +162,7 @@ class Cursor:
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values without null and NaN, of at most 64 KiB."""
-        plain = len(self.open) <= PLAIN
+        plain = len(self.delivered) <= PLAIN[0] and len(self.open) <= PLAIN[1]
         runs: Callable[[Mapping[RunId, float]], Any] = _shortened if plain else pack_runs
         return {
             "version": VERSION if plain else PACKED,
@@ -230,8 +232,12 @@ def begin(sweep: Sweep, wanted: EventFilter, since: float | None = None) -> Curs
     return Cursor(floor, over if since is None else {}, {}, active)
 
 
+@lru_cache(maxsize=20_000, typed=True)
 def digest(run_id: RunId) -> str:
-    """A hash of a run id in 12 characters. It has 72 bits: a collision would hide a run."""
+    """A hash of a run id in 12 characters. It has 72 bits: a collision would hide a run.
+
+    Cached, because each watcher looks for each run of each sweep.
+    """
     known = hashlib.sha256(f"{type(run_id).__name__}:{run_id}".encode()).digest()
     return base64.urlsafe_b64encode(known[:9]).decode()
 
