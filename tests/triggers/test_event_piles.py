@@ -83,6 +83,18 @@ def test_long_runs_that_end_do_not_hide_the_short_ones_after_them():
     assert Counter(story.stored) == {(run.run_id, False): 1 for run in story.world.runs}
 
 
+def test_runs_that_end_in_the_reverse_order_are_all_told():
+    """The portions follow the order of creation, as the floor does."""
+    story = Story()
+    story.world.page = 100
+    pile(story, 600, 0.0, 10)
+    for back, each in enumerate(reversed(story.world.runs)):
+        each.ends = story.world.now + back / 100
+    story.world.now += 10
+    drain(story)
+    assert Counter(story.stored) == {(run.run_id, False): 1 for run in story.world.runs}
+
+
 def test_hundreds_of_active_runs_below_the_floor_are_read_from_lists():
     """Not with one request for each."""
     story = Story()

@@ -34,8 +34,8 @@ from airflow_provider_testerarmy.runs.results import RunId
 #: The format, and the one of a cursor with many runs.
 VERSION: Final = 1
 PACKED: Final = 2
-#: The maximum number of delivered runs in a cursor, unless more were created at the same moment. In the first format,
-#: the maximum number of them and of active runs. The maximum size of the active ones in bytes of JSON: about 1,000
+#: The maximum number of delivered runs in a cursor, unless more were created at the same moment. The maximum number
+#: of them and of active runs in the first format. The maximum size of the active ones in bytes of JSON: about 1,000
 #: runs. Airflow's asset state store accepts 64 KiB.
 DELIVERED: Final = 1_000
 PLAIN: Final = (1_200, 300)
