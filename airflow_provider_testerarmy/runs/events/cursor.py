@@ -118,7 +118,7 @@ class Cursor:
     def advance(self, sweep: Sweep, wanted: EventFilter, late: float = math.inf) -> Cursor:
         """The cursor after everything due in this sweep was announced.
 
-        :param late: the creation time of the first run that was not announced for want of room.
+        :param late: the creation time of the first run that was not announced, because there was no room.
         """
         if sweep.floor > self.floor:
             # The sweep was read for other watchers, and may lack runs of this one.
