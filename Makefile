@@ -10,10 +10,11 @@ ARGS ?=
 VENDOR ?= docket
 CELLS ?=
 # Tests that need PostgreSQL belong to test-chaos, tests that need a browser to test-ui, tests that need Node.js to
-# test-contract. Those of test-object-store, test-openlineage and test-metrics need packages that $(VENV) does not have. The targets that
-# README mentions must need none of them. The tests of test-nights take minutes.
+# test-contract. Those of test-object-store, test-openlineage, test-queues and test-metrics need packages that $(VENV)
+# does not have. The targets that README mentions must need none of them. The tests of test-nights take minutes.
 WITHOUT_DATABASE := --ignore=tests/airflow2 --ignore=tests/chaos --ignore=tests/conformance --ignore=tests/lineage \
-	--ignore=tests/metrics --ignore=tests/nights --ignore=tests/object_store --ignore=tests/contract/servers --ignore=tests/ui/browser
+	--ignore=tests/metrics --ignore=tests/nights --ignore=tests/object_store \
+	--ignore=tests/queues --ignore=tests/contract/servers --ignore=tests/ui/browser
 
 VENV := .venv
 READY := $(VENV)/.ready
@@ -26,6 +27,9 @@ MORE_READY := $(MORE)/.ready
 # Amazon's provider, S3's file system and a server with S3's API, on top of $(VENV).
 S3 := .local/object-store
 S3_READY := $(S3)/.ready
+# The providers of message brokers and a server with SQS' API, on top of $(VENV).
+QUEUES := .local/queues
+QUEUES_READY := $(QUEUES)/.ready
 # Sphinx and its theme, from a lock of their own.
 SITE := .local/site
 SITE_READY := $(SITE)/.ready
@@ -48,7 +52,7 @@ export UV_SYSTEM_CERTS := true
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help demo ui ui-pictures bench bench-bounds bench-ui bench-history gate-study test test-unit test-integration \
-	test-contract test-ui test-chaos test-history test-metrics test-nights test-object-store test-openlineage test-random-kills test-chaos-version simulate simulate-replay \
+	test-contract test-ui test-chaos test-history test-ask-version test-metrics test-nights test-object-store test-openlineage test-queues test-random-kills test-chaos-version simulate simulate-replay \
 	simulate-plants test-matrix dist sbom docs docs-site docs-serve lint format lock vendor-lines clean
 
 help: ## List the targets.
@@ -112,6 +116,9 @@ test-metrics: $(MORE_READY) ## Test the metrics and spans of a real Airflow.
 test-object-store: $(S3_READY) ## Test memories, reports and the preview example with a server that has S3's API.
 	$(S3)/bin/python -m pytest tests/object_store $(ARGS)
 
+test-queues: $(QUEUES_READY) ## Test hints from SQS, Kafka and Redis; needs redis-server.
+	$(QUEUES)/bin/python -m pytest tests/queues $(ARGS)
+
 KILLS ?= 60
 SEED ?=
 test-random-kills: $(READY) ## Kill parts of Airflow at random moments, on both executors: KILLS=60; SEED=1 draws the same.
@@ -124,6 +131,10 @@ test-chaos-version: ## Run the kill, mark and clear rows on an older Airflow; OL
 	if $(OLD_PYTHON) -c 'from airflow import __version__ as v; raise SystemExit(not v.startswith("2."))'; \
 	then $(OLD_PYTHON) -m pytest tests/airflow2 $(ARGS); \
 	else $(OLD_PYTHON) -m pytest tests/chaos/test_chaos.py -k "$(CHAOS_ROWS)" $(ARGS); fi
+
+test-ask-version: ## Ask a person, and keep a deadline, on Airflow 3.1 or 3.2; OLD_PYTHON=... names its Python.
+	@test -n "$(OLD_PYTHON)" || { echo "OLD_PYTHON is not set. Run: make test-ask-version OLD_PYTHON=/path/to/python"; exit 1; }
+	$(OLD_PYTHON) -m pytest tests/integration/test_ask.py tests/integration/test_deadline.py $(ARGS)
 
 SEEDS ?= 50000
 PLANT ?=
@@ -249,6 +260,10 @@ $(MORE_READY): $(READY)
 
 $(S3_READY): $(READY) .ci/object-store.txt
 	$(call on_top,$(S3),-r .ci/object-store.txt)
+	@touch $@
+
+$(QUEUES_READY): $(READY) .ci/queues.txt
+	$(call on_top,$(QUEUES),-r .ci/queues.txt)
 	@touch $@
 
 # An environment that sees the packages of $(VENV), and more. The constraints keep every package of $(VENV) at its version,

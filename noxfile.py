@@ -35,6 +35,7 @@ NOT_IN_A_CELL = (
     "metrics",
     "nights",
     "object_store",
+    "queues",
     "rig_tests",
     "simulation",
     "ui/browser",
@@ -45,6 +46,7 @@ NEWER = {
     "ui": (3, 1),
     "lifecycle/test_asset_events.py": (3, 3),
     "triggers/test_event_delivery.py": (3, 3),
+    "triggers/test_event_piles.py": (3, 3),
     "triggers/test_event_stream.py": (3, 3),
 }
 

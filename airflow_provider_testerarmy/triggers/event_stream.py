@@ -28,6 +28,8 @@ log = logging.getLogger(__name__)
 
 #: The minimum of seconds between two sweeps. Triggers that start one after another share the next one.
 BETWEEN: Final = 1.0
+#: Seconds for which a sweep is delivered again while a trigger has reported only a part of it.
+REUSE: Final = 60.0
 #: The first and the longest pause in seconds after a failed sweep; it doubles each time.
 AFTER_FAULT: Final = (2.0, 60.0)
 #: Seconds before the connection is read again after its key was rejected.
@@ -44,12 +46,14 @@ class Member:
     :param since: the earliest creation time that it needs without a cursor; None for *from now on*.
     :param cursor: where it is; None before its first sweep.
     :param behind: whether it needs the next sweep soon.
+    :param late: whether it has reported only a part of the last sweep.
     """
 
     poll_interval: float
     since: float | None = None
     cursor: Cursor | None = None
     behind: bool = True
+    late: bool = False
 
     @property
     def floor(self) -> float:
@@ -88,9 +92,14 @@ class Members:
             frozenset().union(*(member.open_ids for member in self.members)),
         )
 
+    @property
+    def late(self) -> bool:
+        """Whether one of them has reported only a part of the last sweep, and all have taken part in it."""
+        return any(member.late for member in self.members) and not self.changed.is_set()
+
     def pause(self) -> float:
         """Seconds until the next sweep."""
-        if any(member.behind for member in self.members):
+        if any(member.behind or member.late for member in self.members):
             return BETWEEN
         return max(BETWEEN, min((member.poll_interval for member in self.members), default=BETWEEN))
 
@@ -129,6 +138,7 @@ class RunStream(SharedStreamProducer):
         self._hook_path = hook
         self._conn_id = conn_id
         self._confirmed = 0
+        self._last: tuple[Sweep | None, float] = (None, 0.0)
         self._faults = 0
         self._warned_at = -WARN_EVERY
 
@@ -167,12 +177,17 @@ class RunStream(SharedStreamProducer):
     async def _sweep(
         self, service: EventService, members: Members, put: Callable[[Any], Awaitable[Any]]
     ) -> Sweep:
+        last, read_at = self._last
+        # A walk through thousands of runs takes hundreds of requests, and they are reported 200 at a time.
+        if last is not None and members.late and time.monotonic() - read_at < REUSE:
+            return last
         members.changed.clear()
         found = await adrive(sweep(service, members.need(), time.time()), put, asyncio.sleep)
         if found.cut:
             log.warning(
                 "The list of runs at %s does not end. Older runs that ended are not reported.", service.vendor
             )
+        self._last = (found, time.monotonic())
         return found
 
     async def _wait(self, members: Members, seconds: float) -> None:

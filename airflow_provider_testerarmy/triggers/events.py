@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import math
 import time
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Hashable, Sequence
@@ -133,14 +134,10 @@ class RunFinished(BaseEventTrigger):
                 self.log.info("Another triggerer has reported runs meanwhile. Its cursor is used.")
                 cursor = stored
                 due = cursor.due(sweep, self.wanted, self._sent)
-            room = max(0, ANNOUNCED - len(cursor.announced))
-            # A run that was announced before a restart has its room already.
-            again, new = [each for each in due if each.repeat], [each for each in due if not each.repeat]
-            due, late = again + new[:room], new[room:]
-            cursor = cursor.announce(due)
-            if not late:
-                cursor = cursor.advance(sweep, self.wanted)
-            member.cursor, member.behind = await self._write(store, cursor, bool(due)), bool(due or late)
+            due, late = _portion(due, cursor)
+            cursor = cursor.announce(due).advance(sweep, self.wanted, late)
+            member.cursor, member.behind = await self._write(store, cursor, bool(due)), bool(due)
+            member.late = late < math.inf
         except Exception:
             # Nothing is reported, so the next sweep shows the same runs again.
             self.log.warning("Airflow cannot store the trigger's cursor. Events are late.", exc_info=True)
@@ -332,6 +329,19 @@ class DocketRunFinished(RunFinished):
     @classmethod
     def _conn_id_of(cls, kwargs: dict[str, Any]) -> str:
         return str(kwargs.get("docket_conn_id", "docket_default"))
+
+
+def _portion(due: list[Due], cursor: Cursor) -> tuple[list[Due], float]:
+    """What the cursor has room for, and the creation time of the first run that has to wait."""
+    # A run that was announced before a restart has its room already.
+    again = [each for each in due if each.run.result.run_id in cursor.announced]
+    new = [each for each in due if each.run.result.run_id not in cursor.announced]
+    room = max(0, ANNOUNCED - len(cursor.announced))
+    if len(new) <= room:
+        return again + new, math.inf
+    # In the order of their creation, so that the cursor can forget those that are delivered.
+    new.sort(key=lambda each: each.created)
+    return again + new[:room], new[room].created
 
 
 def _list(given: Any, name: str) -> list[str]:

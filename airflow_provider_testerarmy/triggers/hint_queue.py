@@ -10,27 +10,20 @@ import asyncio
 import json
 import logging
 import threading
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-from contextlib import aclosing, closing, suppress
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import aclosing, suppress
 from contextvars import Context
-from pkgutil import resolve_name
 from typing import Any, Final
-
-from airflow.triggers.base import TriggerEvent
 
 from airflow_provider_testerarmy.airflow_compat.features import QUEUE_HINTS
 from airflow_provider_testerarmy.hooks.deliveries import queued_runs
 from airflow_provider_testerarmy.runs.awaiting.hints import hint_key
 from airflow_provider_testerarmy.runs.awaiting.watcher import Watcher
 from airflow_provider_testerarmy.runs.text import one_line
+from airflow_provider_testerarmy.triggers.hint_brokers import open_queue
 
 log = logging.getLogger(__name__)
 
-#: Classes of providers that are optional.
-MESSAGE_QUEUE_TRIGGER: Final = "airflow.providers.common.messaging.triggers.msg_queue:MessageQueueTrigger"
-REDIS_HOOK: Final = "airflow.providers.redis.hooks.redis:RedisHook"
-#: The scheme of the channels of Redis, as in Airflow's provider.
-REDIS: Final = "redis+pubsub"
 #: Seconds between two messages: at most 100 per second.
 PAUSE: Final = 0.01
 #: Seconds before the first and between later attempts after faults.
@@ -40,64 +33,8 @@ CHECK_EVERY: Final = 1.0
 #: Seconds for which no more messages are logged that name no run.
 QUIET: Final = 300.0
 
-#: The longest wait for a message of Redis in seconds, and the waits without one before the connection is tested.
-REDIS_WAIT: Final = 1.0
-REDIS_SILENCE: Final = 30
-
 #: The watchers of a queue, with the id of the connection of each.
 Users = Callable[[], Iterable[tuple[str, Watcher]]]
-
-
-def open_queue(settings: Mapping[str, Any]) -> Any:
-    """The trigger that reads a queue; imported in the queue's thread, because it loads all providers.
-
-    :param settings: the arguments of Airflow's ``MessageQueueTrigger``.
-    :raises ImportError: if the common messaging provider is not installed.
-    """
-    if settings["scheme"] == REDIS:
-        return RedisChannels(**{name: value for name, value in settings.items() if name != "scheme"})
-    return resolve_name(MESSAGE_QUEUE_TRIGGER)(**settings)
-
-
-class RedisChannels:
-    """Reads channels of Redis, with the arguments of Airflow's own trigger but one subscription.
-
-    Airflow's trigger subscribes anew for each message, and loses those that come meanwhile: it received one of 30
-    messages that were sent at once.
-
-    :param channels: the names of the channels.
-    :param redis_conn_id: the Airflow connection of Redis.
-    :param poll_interval: the longest wait for a message in seconds, up to :data:`REDIS_WAIT`.
-    """
-
-    def __init__(
-        self,
-        channels: list[str] | str,
-        redis_conn_id: str = "redis_default",
-        poll_interval: float = REDIS_WAIT,
-    ) -> None:
-        self._channels = [channels] if isinstance(channels, str) else channels
-        self._conn_id = redis_conn_id
-        self._wait = min(float(poll_interval), REDIS_WAIT)
-
-    async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Yield each message. The calls block the thread, which has nothing else to do."""
-        silent = 0
-        with (
-            closing(resolve_name(REDIS_HOOK)(self._conn_id).get_conn()) as client,
-            closing(client.pubsub()) as subscription,
-        ):
-            subscription.subscribe(*self._channels)
-            while True:
-                message = subscription.get_message(ignore_subscribe_messages=True, timeout=self._wait)
-                silent = 0 if message else silent + 1
-                if silent >= REDIS_SILENCE:
-                    subscription.ping()
-                    silent = 0
-                if message and message["type"] == "message":
-                    yield TriggerEvent(message)
-                # Here the reader can be stopped.
-                await asyncio.sleep(0)
 
 
 class QueueReader:
@@ -173,13 +110,20 @@ class QueueReader:
 
     async def _read_once(self) -> None:
         """Run the trigger. Those of most brokers end after one message, or one batch."""
-        async with aclosing(self._open_queue(self._settings).run()) as events:
-            async for event in events:
-                if self._stopped.is_set():
-                    return
-                self._faults = 0
-                self._pass_on(event.payload)
-                await asyncio.sleep(PAUSE)
+        trigger = self._open_queue(self._settings)
+        try:
+            async with aclosing(trigger.run()) as events:
+                async for event in events:
+                    if self._stopped.is_set():
+                        return
+                    self._faults = 0
+                    self._pass_on(event.payload)
+                    await asyncio.sleep(PAUSE)
+        finally:
+            # Airflow's trigger for all brokers does not pass this on to the one that it uses.
+            for each in (getattr(trigger, "trigger", None), trigger):
+                if (clean_up := getattr(each, "cleanup", None)) is not None:
+                    await clean_up()
 
     def _pass_on(self, message: Any) -> None:
         run_ids = queued_runs(message)

@@ -15,10 +15,10 @@ from airflow_provider_testerarmy.runs.text import one_line
 
 log = logging.getLogger(__name__)
 
-#: Seconds between the beginnings of two reads. A read takes about as long in Airflow's triggerer.
+#: Seconds between the beginnings of two reads. In a triggerer of Airflow 3.3.2, 29 of 30 reads took under 0.1 s.
 EVERY: Final = 1.0
-#: The time limit of a read in seconds.
-WITHIN: Final = 10.0
+#: The time limit of a read in seconds. The first read of a triggerer took 20 s.
+WITHIN: Final = 30.0
 #: Seconds after a failed read.
 AFTER_FAULT: Final = 15.0
 

@@ -16,7 +16,7 @@ from airflow_provider_testerarmy.sandbox.state import DEFAULT_API_KEY, Sandbox
 from tests.integration.mailbox import Mailbox
 from tests.rig.airflow import LocalAirflow
 from tests.rig.api import FINISHED_TASK, Json
-from tests.rig.sandbox import EXAMPLE_DAGS, sandbox_connection
+from tests.rig.sandbox import EXAMPLE_DAGS, dag_files, sandbox_connection
 from tests.rig.waiting import eventually
 
 DAGS = Path(__file__).with_name("dags")
@@ -108,12 +108,7 @@ def airflow(
         "shop_login": {"conn_type": "generic", "login": "jane@acme.example", "password": PASSWORD},
     }
     with LocalAirflow(
-        [
-            path
-            for folder in (DAGS, EXAMPLE_DAGS)
-            for path in folder.iterdir()
-            if path.suffix in (".py", ".yaml")
-        ],
+        dag_files(DAGS, EXAMPLE_DAGS),
         home=tmp_path_factory.mktemp("airflow"),
         connections=connections,
         parallelism=3,

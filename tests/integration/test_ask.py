@@ -11,7 +11,8 @@ from airflow_provider_testerarmy.sandbox.server import SandboxServer
 from airflow_provider_testerarmy.sandbox.testerarmy import catalog
 from tests.integration.conftest import Seen
 from tests.rig.airflow import LocalAirflow
-from tests.rig.rest import RestClient, RestError
+from tests.rig.rest import NotFoundError, RestClient, RestError
+from tests.rig.waiting import eventually
 
 pytestmark = [
     pytest.mark.integration,
@@ -42,10 +43,15 @@ def asked(airflow: LocalAirflow, sandbox: SandboxServer) -> Seen:
     seen = Seen(airflow, "ask", airflow.trigger_dag("ask"))
     tasks = ("accepted", "rejected", "again", "marked", "assigned")
     for task_id in tasks:
-        found = seen.airflow.wait_task_state("ask", seen.run_id, task_id, WAITS, timeout=120)
-        # `again` was deferred before, so wait for its question.
-        if found["state"] == "deferred" and airflow_compat.VERSION >= "3.3":
-            seen.airflow.wait_task_state("ask", seen.run_id, task_id, "awaiting_input", timeout=120)
+        # `again` was deferred before, so a state alone does not show that it has asked.
+        eventually(
+            lambda task_id=task_id: airflow.rest.get(detail(seen, task_id)),
+            120,
+            f"the question of {task_id}",
+            state=lambda: airflow.describe_run("ask", seen.run_id),
+            retry_on=(NotFoundError,),
+        )
+        airflow.wait_task_state("ask", seen.run_id, task_id, WAITS, timeout=120)
     viewer = RestClient(airflow.url, "viewer", airflow.password)
     refused = []
     for rest, task_id in ((viewer, "accepted"), (airflow.rest, "assigned")):

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from airflow_provider_testerarmy.airflow_compat.features import INSTALLED
 from tests.rig.airflow import LocalAirflow
 from tests.rig.processes import ManagedProcess, stop_all
 from tests.rig.settings import REPOSITORY, Connection, base_environment
@@ -16,6 +17,22 @@ API_KEY = "sk_sandbox_key"
 EXAMPLE_DAGS = REPOSITORY / "example_dags"
 
 _ADDRESS = re.compile(r"https?://\S+/api/v1")
+_NEEDED = re.compile(r"It needs Airflow (\d+)\.(\d+)")
+
+
+def dag_files(*folders: Path) -> list[Path]:
+    """Return the DAG files of these folders that the installed Airflow can run, and the lists that they read."""
+    return [
+        path
+        for folder in folders
+        for path in sorted(folder.iterdir())
+        if path.suffix == ".yaml" or (path.suffix == ".py" and _needed_airflow(path) <= INSTALLED)
+    ]
+
+
+def _needed_airflow(path: Path) -> tuple[int, ...]:
+    found = _NEEDED.search(path.read_text())
+    return tuple(map(int, found.groups())) if found else (0,)
 
 
 @contextmanager

@@ -30,12 +30,20 @@ class WorldRun:
 
 @dataclass
 class World:
-    """The service. Its clock is the world's; a new run may appear between two pages of one sweep."""
+    """The service. Its clock is the world's; a new run may appear between two pages of one sweep.
+
+    :param stale: seconds by which its lists lag behind the runs.
+    :param empty: whether its lists show nothing.
+    :param endless: whether every page names the first one as the next.
+    """
 
     now: float = START
     runs: list[WorldRun] = field(default_factory=list)
     shift: int = 0
     page: int = 3
+    stale: float = 0.0
+    empty: bool = False
+    endless: bool = False
     requests: Counter[str] = field(default_factory=Counter)
     vendor = "TesterArmy"
     active_statuses = ("queued", "running")
@@ -58,22 +66,27 @@ class World:
         time = datetime.fromtimestamp(self.now, UTC)
         if question.name == "fetch":
             (found,) = (run for run in self.runs if run.run_id == question.args[0])
-            return Answered(self._shown(found), time)
+            return Answered(self._shown(found, self.now), time)
         status, cursor = question.args
         below = int(cursor) if cursor else len(self.runs)
+        at = self.now - self.stale
         rows = [
             (number, run)
             for number, run in enumerate(self.runs)
-            if number < below and run.visible <= self.now and (not status or run.ends > self.now)
+            if number < below and run.visible <= at and not self.empty and (not status or run.ends > at)
         ][::-1]
         if self.shift:
             self.shift -= 1
             self.start(0.0)
         following = str(rows[self.page - 1][0]) if len(rows) > self.page else ""
-        return Answered(RecentPage(tuple(self._shown(run) for _, run in rows[: self.page]), following), time)
+        if self.endless:
+            following = str(len(self.runs))
+        return Answered(
+            RecentPage(tuple(self._shown(run, at) for _, run in rows[: self.page]), following), time
+        )
 
-    def _shown(self, run: WorldRun) -> ListedEnd:
-        over = run.ends <= self.now
+    def _shown(self, run: WorldRun, at: float) -> ListedEnd:
+        over = run.ends <= at
         return ListedEnd(
             RunResult(
                 run.run_id,

@@ -15,9 +15,11 @@ from airflow_provider_testerarmy.runs.flow import drive
 from tests.triggers.event_world import Cell, Triggerer, World
 
 STEPS = st.one_of(
-    st.tuples(st.just("start"), st.integers(0, 5000), st.integers(0, int(OVERLAP) - 1)),
+    st.tuples(st.just("start"), st.integers(0, 5000), st.integers(0, int(OVERLAP) // 2 - 1)),
     st.tuples(st.just("pass"), st.integers(0, 3000)),
     st.tuples(st.just("shift"), st.integers(1, 3)),
+    st.tuples(st.just("stale"), st.integers(0, int(OVERLAP) // 2)),
+    st.tuples(st.just("empty"), st.booleans()),
     st.tuples(st.just("sweep"), st.sampled_from(["stored", "confirmed"])),
     st.tuples(st.just("die"), st.sampled_from(["idle", "unstored", "stored"])),
 )
@@ -44,6 +46,10 @@ class Story:
                 self.world.now += seconds
             case "shift", count:
                 self.world.shift = count
+            case "stale", seconds:
+                self.world.stale = seconds
+            case "empty", empty:
+                self.world.empty = empty
             case "sweep", how:
                 self.triggerer.sweep(confirm=how == "confirmed")
             case "die", when:
@@ -52,7 +58,8 @@ class Story:
                 self.restart()
 
     def finish(self) -> None:
-        """Let every run end, and the triggerer live."""
+        """Let every run end, the lists recover, and the triggerer live."""
+        self.world.stale, self.world.empty = 0.0, False
         for _ in range(4):
             self.world.now += 2000
             for _ in range(2):
@@ -186,7 +193,21 @@ def test_a_cursor_fits_into_airflows_store():
     assert len({run_id for run_id, _ in story.stored}) == len(story.stored) == 1300
 
 
-@pytest.mark.parametrize("wrong", [[], {"version": 2}, {"version": 1, "floor": "soon"}, "text", 7])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        [],
+        {"version": 2},
+        {"version": 0, "floor": 1.0},
+        {"version": 99},
+        {"version": "1", "floor": 1.0},
+        {"version": 1, "floor": "soon"},
+        {"version": 1, "floor": 1.0, "delivered": [], "announced": [["../x y", 1]], "open": [], "stamp": ""},
+        {"version": 2, "floor": 1.0, "delivered": "x", "announced": ["", []], "open": ["", []], "stamp": ""},
+        "text",
+        7,
+    ],
+)
 def test_an_unreadable_cursor_is_no_failure(wrong):
     """The trigger starts from now on, as at its first start."""
     story = Story()

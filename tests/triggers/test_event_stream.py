@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from contextlib import aclosing
 
 import httpx
@@ -11,7 +12,7 @@ import pytest
 import structlog
 from airflow.triggers.shared_stream import SharedStreamManager
 
-from airflow_provider_testerarmy.triggers import event_stream
+from airflow_provider_testerarmy.triggers import event_stream, events
 from airflow_provider_testerarmy.triggers.events import DocketRunFinished, TesterArmyRunFinished
 from tests.triggers.event_world import Cell, Stores
 
@@ -138,7 +139,20 @@ def test_hostile_text_is_cleaned_and_bounded(connect, service):
     assert "\\u202e" not in text
 
 
-@pytest.mark.parametrize(("kind", "details"), [("status", {"status": 503}), ("html", {}), ("garbage", {})])
+@pytest.mark.parametrize(
+    ("kind", "details"),
+    [
+        ("status", {"status": 503}),
+        ("html", {}),
+        ("garbage", {}),
+        ("wrong_shape", {}),
+        ("truncated", {}),
+        ("empty", {}),
+        ("wrong_shape", {"body": "[" * 100_000}),
+        ("edit", {"put": {"runs": [{"id": ["run"]}]}}),
+        ("edit", {"put": {"runs": "\u0000" * 10_000}}),
+    ],
+)
 def test_an_outage_delays_and_loses_nothing(connect, service, kind, details):
     """The stream retries; its triggers do not fail."""
     started = []
@@ -217,3 +231,67 @@ def test_a_trigger_is_the_same_after_serialization(trigger):
     assert path.endswith(type(trigger).__name__)
     assert again.serialize() == trigger.serialize()
     assert again.wanted == trigger.wanted
+
+
+def test_an_unknown_status_is_an_end_once_the_run_has_a_completion_time(connect, service):
+    """Before, the run counts as active. Its verdict is unknown, and not a pass."""
+    started = []
+
+    def after():
+        started.extend(start(service))
+        put = {"runs.0.status": "archived"}
+        service.control.faults.add("edit", "list_runs", times=3, put={**put, "runs.0.completedAt": None})
+        service.control.faults.add("edit", "list_runs", times=-1, put=put)
+
+    ((_, payload),) = run([TesterArmyRunFinished(verdict="unknown", poll_interval=1)], after, 1)
+    assert (payload["run_id"], payload["status"], payload["verdict"]) == (started[0], "archived", "unknown")
+
+
+def test_a_pile_is_read_once_and_reported_in_portions(connect, service, monkeypatch):
+    """Each portion would read all pages again."""
+    make, started, requests = events.make_payload, [], []
+
+    def count(*arguments):
+        requests.append(len(service.control.log.entries("list_runs")))
+        return make(*arguments)
+
+    monkeypatch.setattr(events, "make_payload", count)
+    monkeypatch.setattr(events, "ANNOUNCED", 5)
+    found = run([TesterArmyRunFinished(poll_interval=1)], lambda: started.extend(start(service, 40)), 40)
+    assert {payload["run_id"] for _, payload in found} == set(started)
+    assert not any(payload["repeat"] for _, payload in found)
+    assert requests[-1] == requests[0]
+
+
+def test_a_key_that_is_replaced_while_events_come_loses_none(connect, service):
+    """The service refuses the old key, and the connection has the new one only later."""
+    started = []
+
+    def after():
+        started.extend(start(service, 3))
+        service.control.keys.revoke(KEY)
+        service.control.keys.add("sk_new_key")
+        started.extend(start(service, 3))
+        refused = len(service.control.log)
+        while len(service.control.log) < refused + 2:
+            time.sleep(0.01)
+        connect("sk_new_key")
+        started.extend(start(service, 3))
+
+    found = run([TesterArmyRunFinished(poll_interval=1)], after, 9)
+    assert sorted(payload["run_id"] for _, payload in found) == sorted(started)
+
+
+@pytest.mark.parametrize("run_id", ["../../projects", "a b", "x" * 5000, "", "\u202e", "a/b?c=d"])
+def test_a_run_id_that_is_no_id_blocks_nothing(connect, service, run_id):
+    """An active run is read by its id once no list shows it. The request for this one leads nowhere else."""
+    started = []
+
+    def after():
+        put = {"runs.0.id": run_id, "runs.0.status": "running", "runs.0.completedAt": None}
+        service.control.faults.add("edit", "list_runs", times=2, put=put)
+        started.extend(start(service, 2))
+
+    found = run([TesterArmyRunFinished(poll_interval=1)], after, 2)
+    assert {payload["run_id"] for _, payload in found} == set(started)
+    assert {entry.operation for entry in service.control.log.entries()} <= {"list_runs", "get_run", None}

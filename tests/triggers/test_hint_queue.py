@@ -17,7 +17,7 @@ from asgiref.sync import sync_to_async
 from airflow_provider_testerarmy.airflow_compat.features import QUEUE_HINTS
 from airflow_provider_testerarmy.hooks.deliveries import MAX_BODY
 from airflow_provider_testerarmy.runs.awaiting.hints import hint_key
-from airflow_provider_testerarmy.triggers import hint_queue
+from airflow_provider_testerarmy.triggers import hint_brokers, hint_queue
 from airflow_provider_testerarmy.triggers.hint_queue import QueueReaders
 from tests.triggers.ears import Ear
 
@@ -267,7 +267,7 @@ class Subscription:
 
 def test_redis_is_read_with_one_subscription(monkeypatch):
     """No message is lost in between, and a silent connection is tested."""
-    silence = [None] * hint_queue.REDIS_SILENCE
+    silence = [None] * hint_brokers.REDIS_SILENCE
     messages = [
         {"type": "message", "data": RUN},
         {"type": "pong", "data": b""},

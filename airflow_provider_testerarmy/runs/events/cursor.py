@@ -12,19 +12,34 @@ from __future__ import annotations
 import base64
 import hashlib
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from itertools import accumulate
 from typing import Any, Final
 
-from airflow_provider_testerarmy.runs.cleaning import usable_id
 from airflow_provider_testerarmy.runs.events.model import EventFilter, ListedEnd
+from airflow_provider_testerarmy.runs.events.packing import (
+    pack_digests,
+    pack_runs,
+    packed_size,
+    read_pairs,
+    unpack_digests,
+    unpack_runs,
+)
 from airflow_provider_testerarmy.runs.events.sweep import OVERLAP, Sweep
 from airflow_provider_testerarmy.runs.results import RunId
 
+#: The format, and the one of a cursor with many runs.
 VERSION: Final = 1
-#: The maximum number of runs of each kind in a cursor. Airflow's asset state store accepts 64 KiB.
+PACKED: Final = 2
+#: The maximum number of delivered runs in a cursor, unless more were created at the same moment. The maximum number
+#: of them and of active runs in the first format. The maximum size of the active ones in bytes of JSON: about 1,000
+#: runs. Airflow's asset state store accepts 64 KiB.
 DELIVERED: Final = 1_000
-OPEN: Final = 300
+PLAIN: Final = (1_200, 300)
+OPEN_BYTES: Final = 30_000
 #: The maximum number of events that are sent before Airflow has stored the earlier ones.
 ANNOUNCED: Final = 200
 #: Seconds after which a run that does not end is forgotten.
@@ -56,6 +71,7 @@ class Cursor:
     :param announced: runs whose events may not have been stored yet.
     :param open: active runs.
     :param stamp: who wrote it last, to notice another triggerer.
+    :param unsure: whether runs from the floor on may be delivered although it does not say so.
     """
 
     floor: float
@@ -63,6 +79,7 @@ class Cursor:
     announced: Mapping[RunId, float] = field(default_factory=dict)
     open: Mapping[RunId, float] = field(default_factory=dict)
     stamp: str = ""
+    unsure: bool = False
 
     def due(self, sweep: Sweep, wanted: EventFilter, sent: Iterable[RunId] = ()) -> list[Due]:
         """The runs to report, in the order of their ends.
@@ -71,7 +88,7 @@ class Cursor:
         """
         known = frozenset(sent)
         found = [
-            Due(each.run, each.created, run_id in self.announced)
+            Due(each.run, each.created, self.unsure or run_id in self.announced)
             for run_id, each in sweep.seen.items()
             if wanted.accepts(each.run) and run_id not in known and self._mine(run_id, each.created)
         ]
@@ -98,8 +115,11 @@ class Cursor:
             open={key: value for key, value in self.open.items() if key not in done},
         )
 
-    def advance(self, sweep: Sweep, wanted: EventFilter) -> Cursor:
-        """The cursor after everything due in this sweep was announced."""
+    def advance(self, sweep: Sweep, wanted: EventFilter, late: float = math.inf) -> Cursor:
+        """The cursor after everything due in this sweep was announced.
+
+        :param late: the creation time of the first run that was not announced, because there was no room.
+        """
         if sweep.floor > self.floor:
             # The sweep was read for other watchers, and may lack runs of this one.
             return self
@@ -109,54 +129,88 @@ class Cursor:
             for run_id, each in sweep.seen.items()
             if run_id not in ended and wanted.concerns(each.run) and self._mine(run_id, each.created)
         }
-        still = {run_id: created for run_id, created in self.open.items() if run_id not in ended}
+        still = {
+            run_id: created
+            for run_id, created in self.open.items()
+            if run_id not in ended or (created >= late and run_id not in self.announced)
+        }
         oldest = sweep.newest - MAX_AGE
         active = {key: created for key, created in {**still, **running}.items() if not 0 < created < oldest}
-        kept, rest = _first(active, OPEN)
-        # A run that is neither kept by its id nor above the floor would be lost, so the floor stays below it.
-        floor = max(self.floor, min([sweep.newest - OVERLAP, *rest.values()]))
+        kept, rest = _affordable(active)
+        # A run that is neither kept by its id nor above the floor would be lost, so the floor stays below it. A
+        # list without any run says nothing: it may be broken, and hide what ended while no triggerer was alive.
+        reach = sweep.newest - OVERLAP if sweep.seen else self.floor
+        # The list shows announced runs above the floor. Below it, each would take a request until it is delivered.
+        announced = [created for created in self.announced.values() if created >= self.floor]
+        floor = max(self.floor, min([reach, late, *rest.values(), *announced]))
         dropped, delivered = _first(self.delivered, len(self.delivered) - DELIVERED)
         if dropped:
-            floor = max(floor, min(math.nextafter(max(dropped.values()), math.inf), sweep.newest))
+            floor = max(floor, min(math.nextafter(max(dropped.values()), math.inf), sweep.newest, late))
         return replace(
             self,
             floor=floor,
-            delivered={key: created for key, created in delivered.items() if created >= floor},
+            delivered={key: created for key, created in {**dropped, **delivered}.items() if created >= floor},
             # A run that the service has deleted since would permanently take the room of others.
-            announced={key: created for key, created in self.announced.items() if not 0 < created < oldest},
+            announced={
+                key: created
+                for key, created in self.announced.items()
+                if key in sweep.seen or not 0 < created < oldest
+            },
             open=kept,
+            unsure=self.unsure and late < math.inf,
         )
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values without null and NaN, of at most 64 KiB."""
+        plain = len(self.delivered) <= PLAIN[0] and len(self.open) <= PLAIN[1]
+        runs: Callable[[Mapping[RunId, float]], Any] = _shortened if plain else pack_runs
         return {
-            "version": VERSION,
+            "version": VERSION if plain else PACKED,
             "stamp": self.stamp,
             "floor": self.floor,
-            # Rounded up: a time below the floor would forget that the run was delivered.
-            "delivered": _shortened(self.delivered),
-            "announced": _shortened(self.announced),
-            "open": _shortened(self.open),
+            "delivered": _shortened(self.delivered) if plain else pack_digests(self.delivered),
+            "announced": runs(self.announced),
+            "open": runs(self.open),
+            **({"unsure": True} if self.unsure else {}),
         }
 
     @classmethod
     def from_json(cls, data: Any) -> Cursor:
         """Convert back from the result of :meth:`to_json`.
 
+        Of a cursor that a later version has written, the floor is used, and the active runs if they are readable.
+
         :raises CursorUnreadable: for any other data.
         """
         try:
-            if data["version"] != VERSION or not math.isfinite(data["floor"]):
-                raise ValueError(data["version"])  # noqa: TRY301 - one message for every kind of damage
+            version, floor = data["version"], data["floor"]
+            if isinstance(version, bool) or version < VERSION or not math.isfinite(floor):
+                raise ValueError(version)  # noqa: TRY301 - one message for every kind of damage
+            if version > PACKED:
+                return _of_later_version(data)
+            packed = version == PACKED
+            runs = unpack_runs if packed else read_pairs
+            delivered = data["delivered"]
             return cls(
-                float(data["floor"]),
-                {str(key): float(created) for key, created in data["delivered"]},
-                _pairs(data["announced"]),
-                _pairs(data["open"]),
+                float(floor),
+                unpack_digests(delivered) if packed else {str(key): float(at) for key, at in delivered},
+                runs(data["announced"]),
+                runs(data["open"]),
                 str(data["stamp"]),
+                data.get("unsure") is True,
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise CursorUnreadable(f"unknown format ({type(error).__name__})") from None
+
+
+def _of_later_version(data: Mapping[str, Any]) -> Cursor:
+    found: dict[str, dict[RunId, float]] = {"announced": {}, "open": {}}
+    for name in found:
+        for read in (read_pairs, unpack_runs):
+            with suppress(KeyError, TypeError, ValueError):
+                found[name] = read(data[name])
+                break
+    return Cursor(float(data["floor"]), {}, **found, stamp=str(data.get("stamp")), unsure=True)
 
 
 def begin(sweep: Sweep, wanted: EventFilter, since: float | None = None) -> Cursor:
@@ -178,8 +232,12 @@ def begin(sweep: Sweep, wanted: EventFilter, since: float | None = None) -> Curs
     return Cursor(floor, over if since is None else {}, {}, active)
 
 
+@lru_cache(maxsize=20_000, typed=True)
 def digest(run_id: RunId) -> str:
-    """A hash of a run id in 12 characters. It has 72 bits: a collision would hide a run."""
+    """A hash of a run id in 12 characters. It has 72 bits: a collision would hide a run.
+
+    Cached, because each watcher looks for each run of each sweep.
+    """
     known = hashlib.sha256(f"{type(run_id).__name__}:{run_id}".encode()).digest()
     return base64.urlsafe_b64encode(known[:9]).decode()
 
@@ -192,14 +250,16 @@ def _first(times: Mapping[Any, float], count: int) -> tuple[dict[Any, float], di
 
 
 def _shortened(times: Mapping[Any, float]) -> list[list[Any]]:
+    # Rounded up: a time below the floor would forget that the run was delivered.
     return [[key, math.ceil(created)] for key, created in times.items()]
 
 
-def _pairs(data: Any) -> dict[RunId, float]:
-    pairs = {key: float(created) for key, created in data}
-    if not all(map(usable_id, pairs)):
-        raise ValueError("run id")
-    return pairs
+def _affordable(times: Mapping[RunId, float]) -> tuple[dict[RunId, float], dict[RunId, float]]:
+    """The oldest of the active runs, as many as a cursor can keep, and the others."""
+    ordered = sorted(times.items(), key=lambda pair: pair[1])
+    sizes = accumulate(packed_size(run_id) for run_id, _ in ordered)
+    count = sum(size <= OPEN_BYTES for size in sizes)
+    return dict(ordered[:count]), dict(ordered[count:])
 
 
 def _ended(due: Due) -> tuple[float, str]:

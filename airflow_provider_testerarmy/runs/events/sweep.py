@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
+from airflow_provider_testerarmy.runs.cleaning import usable_id
 from airflow_provider_testerarmy.runs.events.model import EventService, ListedEnd
 from airflow_provider_testerarmy.runs.flow import Flow, ask
 from airflow_provider_testerarmy.runs.results import RunId
@@ -18,6 +19,8 @@ from airflow_provider_testerarmy.runs.service import FaultKind, ServiceFault
 OVERLAP: Final = 600.0
 #: The maximum number of pages that a sweep reads of one list, in case a list never ends. A page has 100 runs.
 PAGES: Final = 500
+#: The number of open runs from which the lists of active runs are read, instead of each run.
+MANY: Final = 20
 #: Seconds by which a run may have been created after the service's own time. A later one does not move the floor.
 AHEAD: Final = 300.0
 
@@ -74,6 +77,9 @@ class _Reading:
         """Add the runs of a page; return the creation time of the oldest."""
         for run in runs:
             last = last if run.created is None else run.created
+            # A request for it could not be built, so it would end every later sweep.
+            if not usable_id(run.result.run_id):
+                continue
             before = self.seen.get(run.result.run_id)
             # An end is final. A later page of another list may show an older state.
             if before is None or not before.run.result.finished:
@@ -97,7 +103,7 @@ def sweep(service: EventService, need: Need, now: float) -> Flow[Sweep]:
     floor = need.floor
     if service.active_statuses:
         floor = yield from _read_recent(service, need, now, reading)
-        if need.fresh:
+        if need.fresh or len(need.open_ids - reading.seen.keys()) > MANY:
             for status in service.active_statuses:
                 yield from _read_list(service, status, -math.inf, reading)
     reading.now = now if math.isinf(reading.now) else reading.now

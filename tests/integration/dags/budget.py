@@ -1,4 +1,4 @@
-"""Four tasks that start at once, in the worker and in the triggerer, with a budget for two of them."""
+"""Four tasks that start at once, with a budget for two of them. It needs Airflow 3.3."""
 
 from __future__ import annotations
 

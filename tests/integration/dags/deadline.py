@@ -11,7 +11,10 @@ from airflow_provider_testerarmy.operators.testerarmy import TesterArmyRunTestOp
 from airflow_provider_testerarmy.sandbox.testerarmy import catalog
 
 if airflow_compat.ASK.available:
-    from airflow.sdk import AsyncCallback, DeadlineAlert, DeadlineReference
+    try:
+        from airflow.sdk import AsyncCallback, DeadlineAlert, DeadlineReference
+    except ImportError:  # Airflow 3.1
+        from airflow.sdk.definitions.deadline import AsyncCallback, DeadlineAlert, DeadlineReference
 
     from airflow_provider_testerarmy.deadlines import log_open_tests
 

@@ -1,4 +1,4 @@
-"""A group with a failing test under a gate that remembers, for each place of the wait and of the memory."""
+"""A group with a failing test under a gate that remembers, for each place. It needs Airflow 3.3."""
 
 from __future__ import annotations
 
