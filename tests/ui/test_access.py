@@ -1,4 +1,4 @@
-"""Who may call the tab's endpoints: on a real database, with Airflow's own checks, on every Airflow with the tab."""
+"""Who may call the tab's endpoints: a real database and Airflow's own checks, on every Airflow with the tab."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ READ = {
     "task": {},
     "runs": {"run": "x"},
     "screenshot": {"name": f"{'0' * 32}.png"},
+    "recording": {"run": "x"},
     "report": {"index": "1"},
     "memory": {},
     "actions": {},
@@ -102,8 +103,8 @@ def test_who_reads(tasks: Engine, endpoint: str) -> None:
         assert ask(f"shop/{endpoint}", user, **READ[endpoint]).status_code == 403
     foreign = ask(f"open_door/{endpoint}", "outsider", **READ[endpoint], dag_id="shop")
     assert "shop" not in foreign.text
-    # The task has no copy of a screenshot and no report.
-    allowed = 404 if endpoint in ("screenshot", "report") else 200
+    # The task has no copy of a screenshot, no recording and no report.
+    allowed = 404 if endpoint in ("screenshot", "recording", "report") else 200
     assert ask(f"shop/{endpoint}", **READ[endpoint]).status_code == allowed
 
 
