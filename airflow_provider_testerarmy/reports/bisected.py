@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from airflow_provider_testerarmy.reports.commits import UNKNOWN, Repository
+from airflow_provider_testerarmy.reports.commits import UNKNOWN, Repository, short
 from airflow_provider_testerarmy.reports.text import https, line
 
 
@@ -51,7 +51,7 @@ def _tried(entry: Mapping[str, Any], repository: Repository) -> Iterator[TriedNi
         address = line(one["address"] or "", 300)
         yield TriedNight(
             line(one["date"], 10),
-            line(one["commit"] or "", 12),
+            short(one["commit"] or ""),
             repository.commit_url(line(one["commit"] or "", 64)),
             address,
             https(address),

@@ -6,11 +6,16 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from airflow_provider_testerarmy.reports.text import https
+from airflow_provider_testerarmy.reports.text import https, line
 
 #: Stands for the commit in an address; without it, the commit follows the address of the repository.
 PLACE: Final = "{commit}"
 _HASH: Final = re.compile(r"[0-9a-fA-F]{7,64}")
+
+
+def short(commit: str) -> str:
+    """A commit for reading: the first 12 characters, which are enough of a hash."""
+    return line(commit, 64)[:12]
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 from airflow_provider_testerarmy.reports.bisected import bisected
-from airflow_provider_testerarmy.reports.commits import UNKNOWN, Repository
+from airflow_provider_testerarmy.reports.commits import UNKNOWN, Repository, short
 from airflow_provider_testerarmy.reports.text import (
     DEFAULT_NAME,
     format_duration,
@@ -112,7 +112,7 @@ def render(
             took=format_duration(timeline.seconds),
             url=https(summary.get("url")),
             batch_id=line(summary.get("batch_id") or "", 200),
-            commit=line(commit, 64),
+            commit=short(commit),
             commit_url=repository.commit_url(commit),
             bisected=bisected(summary, repository),
             issues=issues,

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from airflow_provider_testerarmy.reports.bisected import Bisected, bisected
-from airflow_provider_testerarmy.reports.commits import UNKNOWN, Repository
+from airflow_provider_testerarmy.reports.commits import UNKNOWN, Repository, short
 from airflow_provider_testerarmy.reports.text import format_duration, https, issue_label, line, outcome_of
 from airflow_provider_testerarmy.reports.view import ORDER, severity_rank
 from airflow_provider_testerarmy.runs.results import Issue, Outcome, RunResult
@@ -72,7 +72,7 @@ def render(
     sheet = _Sheet(limit)
     sheet.head(summary.get("verdict"), summary.get("counts") or {}, name, summary.get("url"))
     if commit:
-        sheet.add("", f"Commit {_commit(line(commit, 12), repository.commit_url(commit))}", reserve=_RESERVE)
+        sheet.add("", f"Commit {_commit(short(commit), repository.commit_url(commit))}", reserve=_RESERVE)
     _fill(sheet, words, results)
     rows = [_bisected(one) for one in bisected(summary, repository)]
     sheet.section(("", "**Bisected failures**", ""), rows, "bisected failures")
