@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import configparser
 import math
+import re
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -23,6 +24,8 @@ SECTION: Final = "testerarmy"
 
 #: No limit, as a value of ``timeout``. An empty value means that the built-in default applies.
 _NO_LIMIT: Final = "none"
+#: An address without a user name and without characters that need quoting.
+_HTTPS: Final = re.compile(r"https://[^\s@\"'<>\\]+")
 
 
 class Unset(Enum):
@@ -91,6 +94,12 @@ def _switch(text: str) -> bool:
     if text.lower() in ("false", "f", "0", "no", "off"):
         return False
     raise ValueError("must be True or False")
+
+
+def _repository(text: str) -> str:
+    if not _HTTPS.fullmatch(text):
+        raise ValueError("must be an https address without a user name")
+    return text
 
 
 OPTIONS: Final[dict[str, Option]] = {
@@ -162,6 +171,16 @@ OPTIONS: Final[dict[str, Option]] = {
         "Airflow 3.3 and later they need no folder.",
         "`memory_path` of operators",
         str,
+    ),
+    "repository_url": Option(
+        "string",
+        None,
+        None,
+        "https://github.com/acme/shop",
+        "The https address of the repository of the product under test. Commits in the tab and in reports become "
+        "links. `/commit/` and the hash follow the address, unless it has `{commit}` where the hash belongs.",
+        "nothing",
+        _repository,
     ),
     "push_hints": Option(
         "boolean",

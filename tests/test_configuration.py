@@ -316,3 +316,19 @@ def test_an_unreadable_value_has_a_message_of_its_own(configured):
     with pytest.raises(ConfigurationInvalid, match="timeout in the section"):
         configuration.setting("timeout")
     assert configuration.usable("timeout") == timedelta(hours=3)
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["http://git.example/shop", "javascript:alert(1)", "git@github.com:acme/shop", "https://a@evil.example"],
+)
+def test_a_repository_is_an_https_address(configured, value):
+    """Commits become links to it. A wrong one makes no links, and says why where it is checked."""
+    configured(repository_url=value)
+    with pytest.raises(
+        ConfigurationInvalid, match=r"repository_url in the section .* must be an https address"
+    ):
+        configuration.setting("repository_url")
+    assert configuration.usable("repository_url") is None
+    configured(repository_url="https://git.example/shop/{commit}")
+    assert configuration.usable("repository_url") == "https://git.example/shop/{commit}"

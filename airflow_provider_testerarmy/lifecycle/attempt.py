@@ -144,8 +144,8 @@ class Lifecycle:
 
     @property
     def title(self) -> str:
-        """The title of the test or group, empty if this try has not read it."""
-        return self.starter.title
+        """The title of the test or group, empty if no try has read it."""
+        return self.record.title
 
     def url(self, run_ids: Sequence[RunId]) -> str:
         """The dashboard address of the runs, empty if it is unknown."""

@@ -25,7 +25,7 @@ from airflow_provider_testerarmy.runs.submission.handover import (
 from airflow_provider_testerarmy.runs.submission.record import PartState, Record
 from airflow_provider_testerarmy.runs.submission.rounds import WHOLE, first_round
 from airflow_provider_testerarmy.runs.submission.stored import identity, is_signed, signature
-from airflow_provider_testerarmy.runs.text import name_runs, plural
+from airflow_provider_testerarmy.runs.text import name_runs, one_line, plural
 from airflow_provider_testerarmy.runs.verdict.titles import titles_of
 
 #: The most tests that a message names.
@@ -161,7 +161,8 @@ class Source:
             name_runs(submission.run_ids),
             self.start_task_id,
         )
-        return taken(fresh, submission, request)
+        title = next((one.title for one in handover.tests if one.test_id == self.test_id), "")
+        return taken(replace(fresh, title=one_line(title, 200)), submission, request)
 
     def is_renewed(self, record: Record) -> bool:
         """Whether the group was started again since the task took its runs."""

@@ -27,6 +27,7 @@ def write_report(
     name: str = "",
     screenshots: bool = False,
     loopback: bool = False,
+    commit: str = "",
 ) -> None:
     """Write the reports, whatever the verdict. A report that cannot be written is logged and fails nothing.
 
@@ -34,13 +35,15 @@ def write_report(
     :param name: the title of the report, e.g. ``dag_id.task_id``.
     :param screenshots: whether to copy the runs' screenshots beside each report.
     :param loopback: whether the service runs on this machine.
+    :param commit: the commit that was tested; empty if it is unknown.
     """
     paths = [path] if isinstance(path, str) else path
     copies = _copy(paths, results, log, loopback=loopback) if screenshots else {}
     for one in paths:
         # An object store's client may raise any exception. None may hide the verdict.
         try:
-            write_file(one.strip(), render(one, summary, results, name=name, copies=copies).encode())
+            text = render(one, summary, results, name=name, copies=copies, commit=commit)
+            write_file(one.strip(), text.encode())
         except Exception as error:
             log.warning("The report could not be written to %s: %s", one, error)
         else:
@@ -88,23 +91,31 @@ def render(
     *,
     name: str = "",
     copies: Mapping[str, str] | None = None,
+    commit: str = "",
 ) -> str:
     """The report in the format that the path's suffix selects.
 
     :param copies: the file names of copied screenshots, by their address.
+    :param commit: the commit that was tested; empty if it is unknown.
     :raises ValueError: for an unknown suffix.
     """
+    from airflow_provider_testerarmy import configuration
     from airflow_provider_testerarmy.reports import html, json_report, junit, markdown, pictures
+    from airflow_provider_testerarmy.reports.commits import Repository
 
+    repository = Repository(configuration.usable("repository_url") or "")
     match suffix_of(path):
         case ".json":
             return json_report.render(summary, results, name=name)
         case ".xml":
-            return junit.render(summary, results, name=name)
+            return junit.render(summary, results, name=name, commit=commit)
         case ".html":
-            return html.render(summary, results, name=name, copies=pictures.links(path, copies or {}))
+            links = pictures.links(path, copies or {})
+            return html.render(
+                summary, results, name=name, copies=links, commit=commit, repository=repository
+            )
         case ".md":
-            return markdown.render(summary, results, name=name)
+            return markdown.render(summary, results, name=name, commit=commit, repository=repository)
     raise ValueError(f"A report path must end in {', '.join(SUFFIXES)}, not {path!r}.")
 
 

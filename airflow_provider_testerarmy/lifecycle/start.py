@@ -70,8 +70,6 @@ class Starter:
         self._log = log
         self._journal: PartJournal | None = None
         self._round: RoundAllowance | None = None
-        #: The title of the test or group at the service, empty if this try has not read it.
-        self.title = ""
         #: Whether this try waits for runs that it has not started.
         self.reconnected = False
         self._took = False
@@ -272,8 +270,6 @@ class Starter:
         if self._claims is not None:
             self._claims.claim(ended.submission.run_ids)
         self._count(len(ended.submission.run_ids))
-        if name == WHOLE:
-            self.title = one_line(ended.title, 200)
         how = "Found" if ended.submission.adopted else "Started"
         self._log.info("%s %s: %s.", how, request.label, name_runs(ended.submission.run_ids))
         if rejected := ended.submission.rejected_run_ids:
@@ -297,7 +293,7 @@ class Starter:
 
     def _setting(self, name: str, request: RunRequest, journal: PartJournal) -> Setting:
         known = frozenset((*self._store.record.all_run_ids, *self._reader.run_ids))
-        return Setting(
+        setting = Setting(
             self._session.service,
             request,
             journal,
@@ -308,3 +304,10 @@ class Starter:
             self._claims,
             None if self._round is None else self._round.part(name),
         )
+        # A part of the tests has titles of its own.
+        return replace(setting, titled=self._titled) if name == WHOLE else setting
+
+    def _titled(self, title: str) -> None:
+        """Take the title into the record. The intent, which follows, stores it."""
+        if title:
+            self._store.record = replace(self._store.record, title=one_line(title, 200))

@@ -47,6 +47,7 @@ def note_of(lifecycle: Lifecycle, url: str) -> dict[str, Any]:
             environment=", ".join(str(body[name]) for name in ENVIRONMENT if body.get(name)),
             # As in the gate's memory: without user, password and query, which may be secret.
             address=NightRef.of("", 0, address=address).address,
+            commit="" if request is None else request.commit,
             rejected=judged.rejected_run_ids,
         ),
         "batch_id": judged.batch_id,

@@ -243,6 +243,7 @@ class Judge:
                     name=self._name,
                     screenshots=self._options.copy_screenshots,
                     loopback=self._session.hook.endpoint.on_loopback,
+                    commit="" if self._request is None else self._request.commit,
                 )
         self._tries.keep(summary)
         return summary

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from airflow_provider_testerarmy.reports.commits import UNKNOWN, Repository, short
 from airflow_provider_testerarmy.reports.text import https, line
 
 
@@ -13,11 +14,13 @@ from airflow_provider_testerarmy.reports.text import https, line
 class TriedNight:
     """A run at a night's address.
 
+    :param commit_url: the page of the commit, else an empty text.
     :param link: the address if it is safe to link to, else an empty text.
     """
 
     date: str
     commit: str
+    commit_url: str
     address: str
     link: str
     outcome: str
@@ -35,19 +38,21 @@ class Bisected:
     tried: tuple[TriedNight, ...]
 
 
-def bisected(summary: Mapping[str, Any]) -> list[Bisected]:
+def bisected(summary: Mapping[str, Any], repository: Repository = UNKNOWN) -> list[Bisected]:
     """The bisected failures of a summary, in its order."""
     return [
-        Bisected(line(entry["text"], 800), tuple(_tried(entry))) for entry in summary.get("bisected") or ()
+        Bisected(line(entry["text"], 800), tuple(_tried(entry, repository)))
+        for entry in summary.get("bisected") or ()
     ]
 
 
-def _tried(entry: Mapping[str, Any]) -> Iterator[TriedNight]:
+def _tried(entry: Mapping[str, Any], repository: Repository) -> Iterator[TriedNight]:
     for one in entry["tried"]:
         address = line(one["address"] or "", 300)
         yield TriedNight(
             line(one["date"], 10),
-            line(one["commit"] or "", 12),
+            short(one["commit"] or ""),
+            repository.commit_url(line(one["commit"] or "", 64)),
             address,
             https(address),
             line(one["outcome"], 20),

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 from airflow_provider_testerarmy.reports.bisected import bisected
+from airflow_provider_testerarmy.reports.commits import UNKNOWN, Repository, short
 from airflow_provider_testerarmy.reports.text import (
     DEFAULT_NAME,
     format_duration,
@@ -79,12 +80,16 @@ def render(
     *,
     name: str = "",
     copies: Mapping[str, str] | None = None,
+    commit: str = "",
+    repository: Repository = UNKNOWN,
 ) -> str:
     """Render the page, at most :data:`MAX_BYTES` of UTF-8.
 
     :param summary: the summary that the task returns.
     :param name: the heading, e.g. ``dag_id.task_id``.
     :param copies: URLs of screenshot copies, relative to the page, by the screenshot's original URL.
+    :param commit: the commit that was tested; empty if it is unknown.
+    :param repository: the repository that commits link to.
     """
     ranked = sorted(results, key=lambda run: (ORDER.index(outcome_of(run)), not run.issues, not run.flaky))
     cards = _cards(ranked, copies or {})
@@ -107,7 +112,9 @@ def render(
             took=format_duration(timeline.seconds),
             url=https(summary.get("url")),
             batch_id=line(summary.get("batch_id") or "", 200),
-            bisected=bisected(summary),
+            commit=short(commit),
+            commit_url=repository.commit_url(commit),
+            bisected=bisected(summary, repository),
             issues=issues,
             more_issues=sum(len(run.issues) for run in results) - len(issues),
             cards=cards,

@@ -44,12 +44,15 @@ _MOST_TEXT: Final = 30_000
 _MAX_ENTRIES: Final = 100
 
 
-def render(summary: Mapping[str, Any], results: Sequence[RunResult], *, name: str = "") -> str:
+def render(
+    summary: Mapping[str, Any], results: Sequence[RunResult], *, name: str = "", commit: str = ""
+) -> str:
     """Render the document: one suite for the submission, one test case per run in the order of the results.
 
     :param summary: the summary that the task returns.
     :param name: the name of the suite and the class name of its cases. Readers use both names to match a test with
         its earlier results, so keep it stable.
+    :param commit: the commit that was tested; empty if it is unknown.
     """
     suite_name = line(name, 200) or DEFAULT_NAME
     verdict = verdict_of(summary)
@@ -69,7 +72,7 @@ def render(summary: Mapping[str, Any], results: Sequence[RunResult], *, name: st
     )
     if timeline.began:
         suite.set("timestamp", timeline.began.replace(tzinfo=None).isoformat(timespec="seconds"))
-    _add_properties(suite, summary, results)
+    _add_properties(suite, summary, results, commit)
     room = min(_MOST_TEXT, _ALL_TEXT // max(1, len(results)))
     for title, kind, run in zip(_titles(results), kinds, results, strict=True):
         _add_case(suite, title, suite_name, kind, run, room)
@@ -107,11 +110,14 @@ def _titles(results: Sequence[RunResult]) -> Iterator[str]:
         yield full if seen[full] == 1 else f"{full} #{seen[full]}"
 
 
-def _add_properties(suite: ET.Element, summary: Mapping[str, Any], results: Sequence[RunResult]) -> None:
+def _add_properties(
+    suite: ET.Element, summary: Mapping[str, Any], results: Sequence[RunResult], commit: str
+) -> None:
     values = {
         "verdict": verdict_of(summary),
         "batch_id": line(summary.get("batch_id") or ""),
         "url": https(summary.get("url")),
+        "commit": line(commit, 64),
         "flaky": str(sum(run.flaky for run in results)),
     }
     values |= {

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from airflow_provider_testerarmy.reports.bisected import Bisected, bisected
+from airflow_provider_testerarmy.reports.commits import UNKNOWN, Repository, short
 from airflow_provider_testerarmy.reports.text import format_duration, https, issue_label, line, outcome_of
 from airflow_provider_testerarmy.reports.view import ORDER, severity_rank
 from airflow_provider_testerarmy.runs.results import Issue, Outcome, RunResult
@@ -57,17 +58,23 @@ def render(
     *,
     name: str = "",
     limit: int = MAX_CHARACTERS,
+    commit: str = "",
+    repository: Repository = UNKNOWN,
 ) -> str:
     """Render the verdict, a table of the runs that did not pass, and the issues with severity and links.
 
     :param summary: the summary that the task returns.
     :param limit: the most characters, at least 200.
+    :param commit: the commit that was tested; empty if it is unknown.
+    :param repository: the repository that commits link to.
     """
     words = [str(reason) for reason in summary.get("reasons") or ()]
     sheet = _Sheet(limit)
     sheet.head(summary.get("verdict"), summary.get("counts") or {}, name, summary.get("url"))
+    if commit:
+        sheet.add("", f"Commit {_commit(short(commit), repository.commit_url(commit))}", reserve=_RESERVE)
     _fill(sheet, words, results)
-    rows = [_bisected(one) for one in bisected(summary)]
+    rows = [_bisected(one) for one in bisected(summary, repository)]
     sheet.section(("", "**Bisected failures**", ""), rows, "bisected failures")
     return sheet.text()
 
@@ -184,12 +191,15 @@ def _flaky(run: RunResult) -> str:
 
 
 def _bisected(found: Bisected) -> str:
-    tried = [
-        f"  - {night.date}, {escape(' '.join(filter(None, (night.commit, night.address))), 320)}: "
-        f"{night.outcome} ({night.shows})"
-        for night in found.tried
-    ]
+    tried = []
+    for night in found.tried:
+        where = filter(None, (_commit(night.commit, night.commit_url), escape(night.address, 300)))
+        tried.append(f"  - {night.date}, {' '.join(where)}: {night.outcome} ({night.shows})")
     return "\n".join((f"- {escape(found.text, 800)}", *tried))
+
+
+def _commit(commit: str, url: str) -> str:
+    return link(escape(commit), url) or escape(commit)
 
 
 def _name(run: RunResult) -> str:

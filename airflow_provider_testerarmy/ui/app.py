@@ -31,6 +31,7 @@ from airflow_provider_testerarmy.ui.live import Waiting
 from airflow_provider_testerarmy.ui.pages import Pages
 from airflow_provider_testerarmy.ui.payloads import is_copy
 from airflow_provider_testerarmy.ui.quarantines import MAX_BODY, Rejected, apply_change, read_standings
+from airflow_provider_testerarmy.ui.recordings import player
 from airflow_provider_testerarmy.ui.same_origin import is_json, is_same_origin
 from airflow_provider_testerarmy.ui.store import StoredTask
 from airflow_provider_testerarmy.ui.tries import tries_of
@@ -45,7 +46,7 @@ PAGE_SIZE: Final = 50
 # (https://github.com/apache/airflow/pull/52257). That is no security boundary, so this policy has to be one.
 _POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
-    "frame-ancestors 'self'; base-uri 'self'; form-action 'none'"
+    "frame-src 'self'; frame-ancestors 'self'; base-uri 'self'; form-action 'none'"
 )
 # `sandbox` without allow-same-origin gives the report an opaque origin: it cannot use the viewer's session.
 _REPORT_POLICY: Final = (
@@ -154,6 +155,18 @@ async def screenshot(task: CurrentTask, name: Text) -> Response:
         "Content-Security-Policy": "default-src 'none'; sandbox",
     }
     return Response(content, media_type=media_type, headers=headers)
+
+
+@app.get("/api/dags/{dag_id}/recording", dependencies=[can_read_xcoms])
+async def recording(task: CurrentTask, run: Text) -> Response:
+    """A page that plays the recording of one run, from the service's store."""
+    found = await pages.details(task, [run])
+    made = player(found["runs"].get(run, {}).get("video", ""))
+    if made is None:
+        raise HTTPException(404, "The run has no recording, or its address is unknown.")
+    page, policy = made
+    headers = {"Content-Security-Policy": policy}
+    return Response(page, media_type="text/html; charset=utf-8", headers=headers)
 
 
 @app.get("/api/dags/{dag_id}/report", dependencies=[can_read_xcoms])

@@ -29,6 +29,7 @@ TASK_COLUMNS: Final = (
     "passed",
     "judged",
     "seconds",
+    "commit",
 )
 TEST_COLUMNS: Final = (
     "test",
@@ -57,6 +58,7 @@ NIGHT_COLUMNS: Final = (
     "environment",
     "address",
     "issues",
+    "commit",
 )
 
 
@@ -104,6 +106,7 @@ def lines_of_tasks(rows: Iterable[HistoryRow], titles: dict[str, str]) -> Iterat
             *where,
             *counts,
             seconds,
+            row.commit,
         )
 
 
@@ -120,8 +123,8 @@ def lines_of_tests(tests: Iterable[Json]) -> Iterator[Sequence[object]]:
 def lines_of_nights(nights: Iterable[Json]) -> Iterator[Sequence[object]]:
     """A line per result of one test."""
     for night in nights:
-        cells = [night[name] for name in NIGHT_COLUMNS[1:-1]]
-        yield (_time(night["when"]), *cells, "\n".join(night["issues"]))
+        cells = [night[name] for name in NIGHT_COLUMNS[1:-2]]
+        yield (_time(night["when"]), *cells, "\n".join(night["issues"]), night["commit"])
 
 
 def _time(when: float) -> str:

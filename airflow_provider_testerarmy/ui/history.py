@@ -17,6 +17,7 @@ from airflow_provider_testerarmy.ui.payloads import (
 )
 from airflow_provider_testerarmy.ui.run_ownership import rejected_keys
 from airflow_provider_testerarmy.ui.store import StoredTask, read_earlier
+from airflow_provider_testerarmy.ui.tested import tested_by
 
 #: Reasons per list entry. The first often only gives the rate; the next ones name the tests.
 MAX_REASONS: Final = 3
@@ -50,6 +51,7 @@ def entry_of(task: StoredTask) -> Json:
         "rate": counts.get("passed", 0) / judged if judged else None,
         "seconds": seconds_between(summary["started"], summary["ended"]),
         **group_of(task),
+        **tested_by(task),
     }
 
 

@@ -95,6 +95,7 @@ class HistoryRow:
     label: str
     title: str
     address: str
+    commit: str
     passed: int
     judged: int
     seconds: float | None
@@ -164,6 +165,7 @@ def row_of(task: StoredTask, names: Names) -> HistoryRow:
         label,
         title or label or task.task_id,
         _text(note.get("address"), 200),
+        _text(note.get("commit"), 64),
         counts.get("passed", 0),
         sum(counts.get(kind, 0) for kind in JUDGED),
         seconds,

@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from datetime import tzinfo
 from typing import Final
 
+from airflow_provider_testerarmy.reports.commits import Repository
 from airflow_provider_testerarmy.ui.history_figures import RECENT, Outcome, beginning, flakiness_of, titles_of
 from airflow_provider_testerarmy.ui.history_rows import HistoryRow, Result
 from airflow_provider_testerarmy.ui.issue_texts import normalized
 from airflow_provider_testerarmy.ui.payloads import Json
+from airflow_provider_testerarmy.ui.tested import repository
 
 #: The most nights, groups of issues and environments that the page shows.
 MAX_NIGHTS: Final = 400
@@ -29,7 +31,7 @@ def page_of_test(rows: Sequence[HistoryRow], key: str, zone: tzinfo, most: int =
     ran = [(row, result) for row in rows for result in row.results_of(key)]
     if not ran:
         return None
-    begin = beginning(zone)
+    begin, links = beginning(zone), repository()
     outcomes = [
         Outcome(row.when, result.outcome, result.flaky, result.seconds, row.address) for row, result in ran
     ]
@@ -41,14 +43,17 @@ def page_of_test(rows: Sequence[HistoryRow], key: str, zone: tzinfo, most: int =
         "first": outcomes[-1].when,
         "last": outcomes[0].when,
         "last_of": {kind: _last(outcomes, kind) for kind in ("passed", "failed")},
-        "nights": [{**night(row, result), "day": begin(row.when)} for row, result in ran[:most]],
+        "nights": [{**night(row, result, links), "day": begin(row.when)} for row, result in ran[:most]],
         "places": _places(ran),
         "clusters": clusters([row for row, _ in ran], key)[:MAX_CLUSTERS],
     }
 
 
-def night(row: HistoryRow, result: Result) -> Json:
-    """One result of the test, and the task that has it."""
+def night(row: HistoryRow, result: Result, links: Repository) -> Json:
+    """One result of the test, and the task that has it.
+
+    :param links: the repository that commits link to.
+    """
     _, dag_id, run_id, task_id, map_index = row.order
     return {
         "dag_id": dag_id,
@@ -61,6 +66,8 @@ def night(row: HistoryRow, result: Result) -> Json:
         "seconds": result.seconds,
         "environment": row.place.environment,
         "address": row.address,
+        "commit": row.commit,
+        "commit_url": links.commit_url(row.commit),
         "issues": [issue.text for issue in row.issues if issue.name is result.name],
     }
 

@@ -35,6 +35,7 @@ from airflow_provider_testerarmy.ui.reader_threads import Readers
 from airflow_provider_testerarmy.ui.run_ownership import given_ids, own_keys, rejected_keys
 from airflow_provider_testerarmy.ui.service import RunDetails, owner_of
 from airflow_provider_testerarmy.ui.store import StoredTask
+from airflow_provider_testerarmy.ui.tested import tested_by, with_commit_urls
 
 #: Seconds for which a file that was read, or was missing, is cached.
 FILE_TTL: Final = 60.0
@@ -86,6 +87,7 @@ class Pages:
         given = task.summary or (report.summary if report is not None else {})
         rejected = rejected_keys(task)
         summary = with_rejected(shown_summary(given), rejected)
+        summary["known"] = with_commit_urls(summary["known"])
         rows = [marked_rejected(row, rejected) for row in rows]
         return {
             "kind": "tests",
@@ -100,6 +102,7 @@ class Pages:
             "url": https(given.get("url")) or https(task.note.get("url")),
             "reports": await self._reports_of(task),
             **group_of(task),
+            "tested": tested_by(task),
         }
 
     async def details(self, task: StoredTask, wanted: Sequence[str]) -> Json:

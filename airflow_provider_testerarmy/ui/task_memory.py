@@ -27,6 +27,7 @@ from airflow_provider_testerarmy.lifecycle.memory_quarantine import (
     quarantine,
     readable,
 )
+from airflow_provider_testerarmy.reports.commits import Repository
 from airflow_provider_testerarmy.reports.text import line
 from airflow_provider_testerarmy.runs.memory import ring
 from airflow_provider_testerarmy.runs.memory.declared import declare, end_of
@@ -46,6 +47,7 @@ from airflow_provider_testerarmy.runs.service import RunRequest
 from airflow_provider_testerarmy.ui.payloads import Json
 from airflow_provider_testerarmy.ui.service import owner_of
 from airflow_provider_testerarmy.ui.store import StoredTask
+from airflow_provider_testerarmy.ui.tested import repository
 
 #: Parameters that say in which environment a test or a group runs.
 _OF_TESTS: Final = ("platform", "device_model", "project_environment_id")
@@ -200,17 +202,25 @@ def _failing(memory: Memory, test: TestMemory) -> Json | None:
     # The memory keeps the address of the newest nights only.
     remembered = next((night for night in memory.nights if night.at == first.at), None)
     good = memory.last_pass(test)
+    bad = remembered or NightRef(first.at, "", first.commit)
+    links = repository()
     return {
         "nights": streak.nights,
         "since": first.at,
         "commit": line(first.commit, 40),
-        "first_bad": _night(remembered or NightRef(first.at, "", first.commit)),
-        "last_good": _night(good) if good else None,
+        "first_bad": _night(bad, links),
+        "last_good": _night(good, links) if good else None,
+        "changes_url": links.changes_url(good.commit, bad.commit) if good else "",
     }
 
 
-def _night(night: NightRef) -> Json:
-    return {"at": night.at, "commit": line(night.commit, 40), "address": line(night.address, 400)}
+def _night(night: NightRef, links: Repository) -> Json:
+    return {
+        "at": night.at,
+        "commit": line(night.commit, 40),
+        "commit_url": links.commit_url(night.commit),
+        "address": line(night.address, 400),
+    }
 
 
 def _shown(held: Quarantine | None) -> Json | None:

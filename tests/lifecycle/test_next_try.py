@@ -29,6 +29,26 @@ def test_a_lost_try_is_taken_up_again(tries, service):
     assert summary["run_ids"] == tries.xcoms["run_ids"] == started(service)
 
 
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (group(deferrable=True), group()),
+        (
+            group(catalog.GROUP_FAILING, retry_failed_tests=True),
+            group(catalog.GROUP_FAILING, retry_failed_tests=True),
+        ),
+    ],
+    ids=["reconnects", "runs what failed"],
+)
+def test_the_title_is_known_to_later_tries(tries, first, second):
+    """They do not read it, and Airflow has deleted the XCom of the first try."""
+    tries.execute(first, try_number=1, max_tries=2)
+    title = tries.xcoms["test_runs"]["title"]
+    tries.ti.xcoms.clear()
+    tries.execute(second, try_number=2, max_tries=2)
+    assert tries.xcoms["test_runs"]["title"] == title != ""
+
+
 def test_a_lost_try_keeps_its_deadline(tries):
     """A retry does not start a new time-out."""
     endless = catalog.GROUP_ENDLESS

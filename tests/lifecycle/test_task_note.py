@@ -118,3 +118,11 @@ def test_the_note_names_rejected_runs(tries, service):
 
 def test_a_soft_failing_sensor_is_skipped(tries):
     assert isinstance(tries.execute(sensor("{{ x }}", soft_fail=True)), AirflowSkipException)
+
+
+def test_the_commit_is_noted_and_reported(tries, tmp_path):
+    """The tab and the reports say what was tested."""
+    path = tmp_path / "report.md"
+    tries.execute(group(commit_sha="4f2d1c9aa", report_path=str(path)))
+    assert tries.xcoms["test_runs"]["commit"] == "4f2d1c9aa"
+    assert "Commit 4f2d1c9aa\n" in path.read_text()

@@ -57,6 +57,13 @@ def test_a_test_task_waits_for_its_own_run_without_a_worker(run, service):
     assert (len(kwargs["run_ids"]), kwargs["batch_id"]) == (1, "")
 
 
+def test_a_test_task_has_the_title_of_its_test(run):
+    """The task that started the group has read it."""
+    run.run("start")
+    run.run("checkout")
+    assert run.xcoms["regression.checkout", -1]["test_runs"]["title"] == "Checkout with a credit card"
+
+
 def test_a_cleared_test_runs_alone_each_time(run, service):
     run.run("start")
     run.run("checkout")

@@ -196,7 +196,8 @@ def _run(night: Night, number: int) -> dict[str, Any]:
 
 def _task(night: Night) -> dict[str, Any]:
     return {
-        "id": uuid.uuid4(),
+        # Before Airflow 3.2 the column holds text.
+        "id": str(uuid.uuid4()) if TaskInstance.__table__.c.id.type.python_type is str else uuid.uuid4(),
         "dag_id": night.dag_id,
         "run_id": night.run_id,
         "task_id": night.task_id,

@@ -229,7 +229,7 @@ def test_a_tests_own_page(stored: Engine) -> None:
         stored,
         [
             night(1, **failed, issues=(("Checkout", "Order 17 took 12.5 s"), ("Other", "Odd"))),
-            night(2, note={"label": "group g", "environment": "staging"}),
+            night(2, note={"label": "group g", "environment": "staging", "commit": "4f2d1c9aa"}),
             night(3, **failed, issues=(("Checkout", "order 4 took 9 s"),)),
             night(4, tests=(result("Other"),)),
         ],
@@ -240,6 +240,9 @@ def test_a_tests_own_page(stored: Engine) -> None:
     assert [place["environment"] for place in page["places"]] == ["", "staging"]
     assert [each["run_id"] for each in page["nights"]] == ["r1", "r2", "r3"]
     assert page["last_of"]["passed"] == (NOW - timedelta(minutes=2)).timestamp()
+    assert [each["commit"] for each in page["nights"]] == ["", "4f2d1c9aa", ""]
+    lines = list(csv.DictReader(io.StringIO(ask("history/results.csv", test="id-Checkout").text)))
+    assert [line["commit"] for line in lines] == ["", "4f2d1c9aa", ""]
     assert ask(test="id-Nothing").json()["test"] is None
     assert ask("history/results.csv", test="id-Nothing").status_code == 404
 

@@ -18,7 +18,8 @@ from airflow_provider_testerarmy.runs.submission.asked import Generation
 from airflow_provider_testerarmy.runs.submission.record import Part, PartState, Record
 from airflow_provider_testerarmy.runs.submission.stored import to_json
 from airflow_provider_testerarmy.sandbox.core.screenshots import draw
-from airflow_provider_testerarmy.ui import report_files
+from airflow_provider_testerarmy.ui import report_files, tested
+from airflow_provider_testerarmy.ui.history import entry_of
 from airflow_provider_testerarmy.ui.pages import NOT_RECORDED, Pages, known_ids
 from airflow_provider_testerarmy.ui.run_ownership import own_keys
 from airflow_provider_testerarmy.ui.service import Found
@@ -318,3 +319,18 @@ def test_a_task_without_its_summary_in_xcom(tmp_path):
     (tmp_path / "night.json").unlink()
     page = overview(task)
     assert (page["summary"], page["total"]) == (None, len(NIGHT))
+
+
+def test_what_was_tested(monkeypatch):
+    """Commit, environment and address of the note. Only a hash becomes a link, and only with a repository."""
+    monkeypatch.setattr(tested.configuration, "usable", lambda name: "https://git.example/shop")
+    note = {"commit": "4f2d1c9aa", "environment": "staging", "address": "https://new.example"}
+    assert overview(stored({}, note=note))["tested"] == {
+        **note,
+        "commit_url": "https://git.example/shop/commit/4f2d1c9aa",
+    }
+    assert entry_of(stored({}, note=note))["commit_url"] == "https://git.example/shop/commit/4f2d1c9aa"
+    for commit in ("main", "javascript:alert(1)", 7, None, ["4f2d1c9aa"]):
+        assert overview(stored({}, note={"commit": commit}))["tested"]["commit_url"] == ""
+    monkeypatch.setattr(tested.configuration, "usable", lambda name: None)
+    assert overview(stored({}, note=note))["tested"]["commit_url"] == ""

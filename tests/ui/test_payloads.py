@@ -54,7 +54,7 @@ def stored(summary, note=None, **fields):
     return StoredTask(**{**usual, **fields}, xcoms=xcoms)
 
 
-NOTED = ("label", "title", "reason", "environment", "address", "rejected")
+NOTED = ("label", "title", "reason", "environment", "address", "commit", "rejected")
 
 
 @given(st.fixed_dictionaries(dict.fromkeys(FIELDS, ANYTHING)), ANYTHING)

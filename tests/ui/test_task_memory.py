@@ -151,7 +151,7 @@ def test_a_failing_test_and_one_that_passes(place):
     )
     failing, where = (
         found["tests"][TEST]["failing"],
-        {"commit": "4f2d1c9aa", "address": "https://shop.example"},
+        {"commit": "4f2d1c9aa", "commit_url": "", "address": "https://shop.example"},
     )
     assert failing["first_bad"] == {"at": failing["since"], **where}
     assert failing["last_good"] == {"at": failing["since"] - DAY, **where}

@@ -31,6 +31,16 @@ def values_of(text: Any) -> set[str]:
     return {name for form in forms for name in re.findall(r"\{(\w+)\}", form)}
 
 
+@pytest.mark.parametrize("language", sorted(LANGUAGES))
+def test_no_text_replaces_another(language: str) -> None:
+    """Of two texts with one key, JavaScript silently takes the last."""
+    pairs = json.loads(
+        (STATIC / "text" / f"{language}.json").read_text(), object_pairs_hook=lambda found: found
+    )
+    keys = [key for key, _ in pairs]
+    assert [key for key in keys if keys.count(key) > 1] == []
+
+
 def test_english_and_german_exist() -> None:
     assert set(LANGUAGES) == {"de", "en"}
 

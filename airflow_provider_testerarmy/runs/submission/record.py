@@ -147,6 +147,8 @@ class Record:
         uses it again, because the function may return something else then.
     :param taken: the runs that another task has started for this task, and that it has taken, in this or an earlier
         generation.
+    :param title: the title of the whole target at the service; empty if it is unknown. A try that only reconnects,
+        or runs a part of the tests, does not read it.
     """
 
     asked: Asked
@@ -182,6 +184,7 @@ class Record:
     answers: tuple[Answer, ...] = ()
     chosen: str = ""
     taken: tuple[RunId, ...] = ()
+    title: str = ""
 
     @property
     def answer(self) -> Answer | None:

@@ -94,7 +94,6 @@ class Submitted:
     :param message: what went wrong; empty if it was accepted.
     :param candidates: runs that it may have started, if that is unclear.
     :param look_again: whether it is unclear only because the lookup failed, so that a later lookup may succeed.
-    :param title: the title of the target, if known.
     :param gone: whether it was refused because the target does not exist.
     :param retry_after: the seconds for which the service wants no request; None if it did not say.
     """
@@ -104,9 +103,12 @@ class Submitted:
     message: str = ""
     candidates: tuple[RunId, ...] = ()
     look_again: bool = False
-    title: str = ""
     gone: bool = False
     retry_after: float | None = None
+
+
+def _ignore(_title: str) -> None:
+    """For submissions whose title nobody shows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +122,7 @@ class Setting:
     :param known: ids of runs that are known to have another origin.
     :param claims: the claims of all tasks; None if this process cannot read them.
     :param allowance: permits the request; None if every request is permitted.
+    :param titled: receives the title of the target before the request is sent; empty if the service has none.
     """
 
     service: RunService
@@ -131,6 +134,7 @@ class Setting:
     known: frozenset[RunId] = field(default_factory=frozenset)
     claims: Claims | None = None
     allowance: Allowance | None = None
+    titled: Callable[[str], None] = _ignore
 
 
 def prepare(setting: Setting) -> Flow[Submitted | tuple[Scope, datetime]]:

@@ -67,6 +67,9 @@ def to_json(record: Record) -> dict[str, Any]:
     # A version that does not know runs of other tasks has no operator that takes them.
     if record.taken:
         data["taken"] = pack(record.taken)
+    # A version that does not know titles shows the target's id.
+    if record.title:
+        data["title"] = record.title
     # A version that does not know temporary targets ignores this field, and leaves the target.
     if record.temporary is not None:
         data["temporary"] = asdict(record.temporary)
@@ -187,6 +190,7 @@ def _read(data: Mapping[str, Any]) -> Record:
         tuple(Answer.from_json(answer) for answer in data.get("answers", ())),
         str(data.get("chosen", "")),
         tuple(unpack(data.get("taken", ()))),
+        str(data.get("title", "")),
     )
 
 

@@ -44,11 +44,12 @@ def submit(setting: Setting, intent: Intent | None = None) -> Flow[Submitted]:
     if isinstance(scope_or_end, Submitted):
         return scope_or_end if intent is None else _not_looked(scope_or_end)
     scope, server_time = scope_or_end
+    setting.titled(scope.title)
     if intent is not None:
         setting.report("An earlier try was lost while it submitted this request; looking up what it started.")
         found = yield from look_up(setting, scope, intent, LOOKS, now=server_time)
         if found is not None:
-            return replace(_noted(setting, found), title=scope.title)
+            return _noted(setting, found)
         setting.report("It started nothing; submitting.")
     if (fault := (yield from _permitted(setting, scope))) is not None:
         return not_started(fault)
@@ -56,8 +57,7 @@ def submit(setting: Setting, intent: Intent | None = None) -> Flow[Submitted]:
     known = yield from _newest(setting, scope)
     if isinstance(known, ServiceFault):
         return not_started(known)
-    sent = yield from _send(setting, scope, Intent(server_time, server_time, known), first=intent is None)
-    return replace(sent, title=scope.title)
+    return (yield from _send(setting, scope, Intent(server_time, server_time, known), first=intent is None))
 
 
 def _permitted(setting: Setting, scope: Scope) -> Flow[ServiceFault | None]:

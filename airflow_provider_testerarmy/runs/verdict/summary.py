@@ -35,6 +35,7 @@ def note(
     *,
     environment: str = "",
     address: str = "",
+    commit: str = "",
     rejected: Sequence[RunId] = (),
 ) -> dict[str, Any]:
     """What a task has started, as JSON values without secrets, for lists of tasks.
@@ -43,6 +44,7 @@ def note(
     :param title: the title of the test or group.
     :param url: the dashboard page of the runs.
     :param environment, address: where the product was tested; empty if the task does not say so.
+    :param commit: what was tested; empty if the task does not say so.
     :param rejected: the runs that the service rejected on submission.
     """
     return {
@@ -52,6 +54,7 @@ def note(
         "url": one_line(url, 2000),
         "environment": one_line(environment, 200),
         "address": one_line(address, 200),
+        "commit": one_line(commit, 64),
         "rejected": [_shown(run_id) for run_id in rejected[: MAX_ENTRIES["run_ids"]]],
     }
 

@@ -1,7 +1,7 @@
 // The tab of a DAG run: a table of all tasks that have started test runs, the worst first.
 
 import { ask, ApiError } from "./api.js";
-import { badge, el, empty, notice, ORDER, shares, show, tally, toAirflow, took } from "./dom.js";
+import { badge, commitOf, el, empty, notice, ORDER, shares, show, tally, toAirflow, took } from "./dom.js";
 import { nameOf, placeOf } from "./places.js";
 import { say } from "./text.js";
 
@@ -97,7 +97,9 @@ function item(task) {
   return el("tr", { class: "task", id: idOf(task) },
     el("td", {}, badge(kind, word)),
     el("th", { scope: "row" }, toAirflow(placeOf(task), nameOf(task)),
-      task.group_title === task.task_id ? null : el("span", { class: "dim block", dir: "auto" }, task.group_title)),
+      task.group_title === task.task_id ? null : el("span", { class: "dim block", dir: "auto" }, task.group_title),
+      task.commit || task.environment ? el("span", { class: "dim block tested", dir: "auto" }, task.environment, task.commit && task.environment ? " · " : null,
+        task.commit ? commitOf(task.commit, task.commit_url) : null) : null),
     el("td", { class: "why" }, telling ? el("span", { dir: "auto" }, telling.replace(/ https:\/\/\S+$/, "")) : null,
       more > 0 && kind !== "passed" ? el("span", { class: "dim block" }, say("dagrun.more_reasons", { count: more })) : null),
     el("td", {}, Object.keys(task.counts).length ? tally(task.counts) : null,

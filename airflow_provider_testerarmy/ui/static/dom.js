@@ -55,6 +55,12 @@ export function outward(url, text, options = {}) {
     el("span", { class: "unseen" }, say("link.new_tab"))]);
 }
 
+/** A commit: its first characters, as a link if the deployment has named its repository. */
+export function commitOf(commit, url) {
+  const text = el("code", { title: commit }, commit.slice(0, 12));
+  return url ? outward(url, text) : text;
+}
+
 /** A link to one of the tab's own endpoints, in a new tab. */
 export function opening(url, text, options = {}) {
   return anchor(url.href, "_blank", options, [text, el("span", { class: "out", "aria-hidden": "true" }, "↗"),

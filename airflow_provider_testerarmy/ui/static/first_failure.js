@@ -26,7 +26,7 @@ export function firstFailure(act) {
         steps.length ? el("ol", { class: "steps" }, steps.map(step)) : null,
         issue ? el("ul", { class: "cards" }, finding(issue)) : null,
         standingOf(row, knownTests())),
-      pictures.length ? el("div", { class: "shown" }, gallery(known.pictures, pictures[0])) : null),
+      pictures.length ? el("div", { class: "shown" }, gallery(row.id, known, pictures[0])) : null),
     el("p", { class: "links" }, el("button", { type: "button", class: "plain", id: "first-more", on: { click: () => act.jump(row.id) } }, say("first.more"))),
     runLinks({ ...row, id: row.id }, known));
 }

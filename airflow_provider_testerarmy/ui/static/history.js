@@ -3,7 +3,7 @@
 import { addressWith, onAddress, readAddress, writeAddress } from "./address.js";
 import { address, ask, ApiError } from "./api.js";
 import { durationDots, nightTable, spark, strip, verdictBars } from "./charts.js";
-import { badge, downloading, el, empty, moment, notice, percent, show, timezone, toAirflow, took } from "./dom.js";
+import { badge, commitOf, downloading, el, empty, moment, notice, percent, show, timezone, toAirflow, took } from "./dom.js";
 import { nameOf, placeOf } from "./places.js";
 import { number, say } from "./text.js";
 import { testSections } from "./testpage.js";
@@ -222,7 +222,8 @@ function tasks() {
   const rows = shown.map((run) => el("tr", {},
     el("td", {}, badge(run.verdict || (run.finished ? "" : "running"), run.verdict ? "" : say(run.finished ? "verdict.none" : "verdict.waiting"))),
     el("th", { scope: "row" }, toAirflow(placeOf(run), nameOf(run)), el("span", { class: "dim block" }, run.dag_id)),
-    el("td", { dir: "auto" }, run.group_title),
+    el("td", { dir: "auto" }, run.group_title, run.commit || run.environment ? el("span", { class: "dim block tested" },
+      run.environment, run.commit && run.environment ? " · " : null, run.commit ? commitOf(run.commit, run.commit_url) : null) : null),
     el("td", {}, moment(run.when)),
     el("td", { class: "number" }, run.counts.total ? say("history.of", { passed: run.counts.passed || 0, total: run.counts.total }) : "–"),
     el("td", { class: "number" }, took(run.seconds) || "–")));

@@ -1,9 +1,9 @@
 // What the gate's memory says about a test: attempts, known failures and quarantines, and the form that changes them.
 
 import { ask, send, ApiError } from "./api.js";
-import { badge, el, moment, notice, outward } from "./dom.js";
+import { badge, commitOf, el, moment, notice, outward } from "./dom.js";
 import { Order } from "./order.js";
-import { has, say } from "./text.js";
+import { has, parts, say } from "./text.js";
 
 /** `answer` is the server's; `form` is the open form, by test. A refresh of the page keeps both. */
 const state = { answer: null, form: null, dag: "", query: {}, draw: () => undefined };
@@ -70,21 +70,18 @@ function standingWord(standing) {
   return has(`standing.${standing}`) ? say(`standing.${standing}`) : standing;
 }
 
-function sinceText(key, nights, commit, values = {}) {
+function sinceText(key, nights, found, values = {}) {
   if (!nights) return say(`memory.${key}`, values);
-  const since = { ...values, count: nights, commit: (commit || "").slice(0, 7) };
-  return say(commit ? `memory.${key}.since_commit` : `memory.${key}.since`, since);
+  const since = { ...values, count: nights };
+  return found.commit ? parts(`memory.${key}.since_commit`, { ...since, commit: commitOf(found.commit, found.commit_url) }) : say(`memory.${key}.since`, since);
 }
 
-/** When it broke: the first bad night and the last good one, with commit and address where they are known. */
+/** When it broke: the first bad night and the last good one, with commit and address, and what changed between. */
 function bounds(failing) {
-  return [["memory.first_bad", failing?.first_bad], ["memory.last_good", failing?.last_good]].filter(([, night]) => night).map(([key, night]) =>
-    el("p", {}, el("b", {}, say(key)), " ", moment(night.at), night.commit ? [" · ", commitOf(night.commit)] : null,
+  const nights = [["memory.first_bad", failing?.first_bad], ["memory.last_good", failing?.last_good]].filter(([, night]) => night).map(([key, night]) =>
+    el("p", {}, el("b", {}, say(key)), " ", moment(night.at), night.commit ? [" · ", commitOf(night.commit, night.commit_url)] : null,
       night.address ? [" · ", outward(night.address, night.address)] : null));
-}
-
-function commitOf(commit) {
-  return el("code", { title: commit }, commit.slice(0, 12));
+  return failing?.changes_url ? [...nights, el("p", {}, outward(failing.changes_url, say("memory.changes_between")))] : nights;
 }
 
 /** The standing of a test at the verdict and now. */
@@ -96,10 +93,10 @@ export function standingOf(row, known) {
   // Their lines have the commit.
   const nights = bounds(found?.failing);
   const lines = [
-    entry ? sinceText("verdict", entry.nights, nights.length ? "" : entry.commit, { standing: standingWord(entry.standing).toLowerCase() }) : "",
+    entry ? sinceText("verdict", entry.nights, nights.length ? {} : entry, { standing: standingWord(entry.standing).toLowerCase() }) : "",
     entry && !quarantine && entry.note ? entry.note : "",
     quarantine ? say(quarantine.past ? "memory.quarantine.past" : "memory.quarantine.until", quarantined) : "",
-    found?.failing && !entry ? sinceText("failing", found.failing.nights, nights.length ? "" : found.failing.commit) : "",
+    found?.failing && !entry ? sinceText("failing", found.failing.nights, {}) : "",
   ].filter(Boolean);
   if (!lines.length && !nights.length) return null;
   return el("div", { class: "gate" }, lines.map((text) => el("p", { dir: "auto" }, text)), nights);
@@ -136,7 +133,7 @@ function form(row, found) {
   const field = (name, text, hint) => el("label", { class: "field" }, text,
     el("input", { id: `${name}-${row.id}`, type: "text", name, value: state.form[name], disabled: busy, placeholder: hint, on: { input: (event) => { state.form[name] = event.target.value; } } }));
   return el("form", { class: "hold", on: { submit: (event) => { event.preventDefault(); save(row); } } },
-    field("owner", say("memory.owner"), say("memory.owner.hint")),
+    field("owner", say("memory.owner.field"), say("memory.owner.hint")),
     field("reason", say(lift ? "memory.reason.optional" : "memory.reason"), say("memory.reason.hint")),
     lift ? null : field("until", say("memory.until"), say("memory.until.hint")),
     el("p", { class: "links" },

@@ -2,7 +2,7 @@
 
 import { copyButton } from "./copy.js";
 import { el, outward, severity } from "./dom.js";
-import { gallery } from "./lightbox.js";
+import { gallery, recordingButton } from "./lightbox.js";
 import { attempts, memoryOf } from "./memory.js";
 import { knownTests, noticeText, state } from "./task_state.js";
 import { say } from "./text.js";
@@ -17,7 +17,7 @@ export function detail(row, known) {
     said(known), memoryOf(row, knownTests()), attempts(row, state.details),
     known.findings.length ? [el("h4", {}, say("task.issues")), el("ul", { class: "cards" }, known.findings.map(finding))] : null,
     known.steps.length ? [el("h4", {}, say("run.steps")), el("ol", { class: "steps" }, known.steps.map(step))] : null,
-    known.pictures.length ? [el("h4", {}, say("run.screenshots")), gallery(known.pictures)] : null,
+    known.pictures.length ? [el("h4", {}, say("run.screenshots")), gallery(row.id, known)] : null,
     known.left_out ? el("p", { class: "dim" }, say("run.truncated", { what: known.left_out })) : null,
     runLinks(row, known));
 }
@@ -31,7 +31,7 @@ export function runLinks(row, known) {
   const values = { id: row.id, test: known.test_id, status: known.status };
   return el("p", { class: "links" },
     known.url ? outward(known.url, say("run.open")) : null,
-    known.video ? outward(known.video, say("run.recording")) : null,
+    recordingButton(row.id, known),
     copyButton(known),
     el("span", { class: "dim" }, known.test_id ? say("run.ids_test", values) : say("run.ids", values)));
 }

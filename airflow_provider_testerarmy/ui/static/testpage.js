@@ -1,7 +1,7 @@
 // One test over time: its outcomes, durations, environments, and its issues by what they say.
 
 import { durationDots, nightTable, spark, strip, verdictBars } from "./charts.js";
-import { badge, el, moment, percent, tally, toAirflow, took } from "./dom.js";
+import { badge, commitOf, el, moment, percent, tally, toAirflow, took } from "./dom.js";
 import { flakiness } from "./history.js";
 import { nameOf, placeOf } from "./places.js";
 import { number, say } from "./text.js";
@@ -73,11 +73,12 @@ function results(test, csv) {
   const shown = test.nights.slice(0, SHOWN);
   return el("section", { "aria-labelledby": "results" },
     el("div", { class: "bar" }, el("h2", { id: "results" }, say("test.results"), " ", el("span", { class: "dim" }, number(test.total))), csv("results")),
-    table("results", ["outcome", "task", "started", "environment", "issues", "duration"], shown.map((result) => el("tr", {},
+    table("results", ["outcome", "task", "started", "environment", "commit", "issues", "duration"], shown.map((result) => el("tr", {},
       el("td", {}, badge(result.outcome), result.flaky ? el("span", { class: "chip" }, say("outcome.flaky")) : null),
       el("th", { scope: "row" }, toAirflow(placeOf(result), nameOf(result)), el("span", { class: "dim block" }, result.dag_id)),
       el("td", {}, moment(result.when)),
       el("td", { dir: "auto" }, result.environment || "–"),
+      el("td", {}, result.commit ? commitOf(result.commit, result.commit_url) : "–"),
       el("td", { dir: "auto" }, result.issues.length ? result.issues.map((text) => el("span", { class: "block" }, text)) : "–"),
       el("td", { class: "number" }, took(result.seconds) || "–")))),
     test.total > shown.length ? el("p", { class: "dim" }, say("test.newest", { count: shown.length })) : null);

@@ -1,9 +1,9 @@
 // The head of the task page: the verdict with its facts and links, its reasons, and the issues of further tests.
 
 import { address } from "./api.js";
-import { el, moment, notice, opening, ORDER, outward, severity, shares, SIGNS, tally, toAirflow, took } from "./dom.js";
+import { commitOf, el, moment, notice, opening, ORDER, outward, severity, shares, SIGNS, tally, toAirflow, took } from "./dom.js";
 import { firstBad, counted, listed, state } from "./task_state.js";
-import { number, say } from "./text.js";
+import { number, parts, say } from "./text.js";
 
 export function head() {
   const { overview } = state;
@@ -18,6 +18,7 @@ export function head() {
         " · ", el("span", { class: "what", dir: "auto" }, overview.group_title)),
       el("nav", { class: "links", "aria-label": say("task.links") }, links())),
     el("p", { class: "facts" }, facts().map((fact) => el("span", { dir: "auto" }, fact))),
+    tested(overview.tested),
     Object.keys(counts).length ? [shares(counts), tally(counts), changed(counts)] : null);
 }
 
@@ -32,6 +33,16 @@ function facts() {
     summary && summary.flaky ? say("task.flaky", { number: summary.flaky }) : "",
     task.try_number > 1 ? say("task.try", { number: task.try_number }) : "",
   ].filter(Boolean);
+}
+
+/** What was tested, in a line of its own: the answer to "on which commit and environment?". */
+function tested(what) {
+  const shown = [
+    what?.commit ? parts("task.commit", { commit: commitOf(what.commit, what.commit_url) }) : null,
+    what?.environment ? say("task.environment", { environment: what.environment }) : null,
+    what?.address ? outward(what.address, what.address) : null,
+  ].filter(Boolean);
+  return shown.length ? el("p", { class: "facts tested" }, shown.map((fact) => el("span", { dir: "auto" }, fact))) : null;
 }
 
 function links() {

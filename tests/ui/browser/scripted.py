@@ -13,7 +13,10 @@ from airflow_provider_testerarmy import ui
 
 STATIC = Path(ui.__file__).with_name("static")
 HOME = "http://tab.test/testerarmy"
-POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'"
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "frame-src 'self'"
+)
 TYPES = {".js": "text/javascript", ".json": "application/json", ".css": "text/css", ".svg": "image/svg+xml"}
 
 Answer = Callable[[str, dict[str, list[str]]], Any]

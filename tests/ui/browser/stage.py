@@ -93,6 +93,7 @@ def stage(
             env={
                 "AIRFLOW__CORE__AUTH_MANAGER": "tests.ui.browser.auth.PerDagAuthManager",
                 "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
+                "AIRFLOW__TESTERARMY__REPOSITORY_URL": "https://github.com/acme/shop",
                 **(env or {}),
             },
         )

@@ -17,6 +17,7 @@ ENDPOINTS = {
     "task": {"task_id": "checkout"},
     "runs": {"task_id": "checkout", "run": "x"},
     "screenshot": {"task_id": "checkout", "name": f"{'0' * 32}.png"},
+    "recording": {"task_id": "checkout", "run": "x"},
     "report": {"task_id": "checkout", "index": 1},
     "memory": {"task_id": "checkout"},
     "actions": {"task_id": "checkout"},

@@ -35,8 +35,14 @@ NIGHTS = {
     "nights": 2,
     "since": 1.77e9,
     "commit": "4f2d1c9aa",
-    "first_bad": {"at": 1.77e9, "commit": "4f2d1c9aa", "address": "https://new.example"},
-    "last_good": {"at": 1.769e9, "commit": "1a2b3c4dd", "address": ""},
+    "first_bad": {
+        "at": 1.77e9,
+        "commit": "4f2d1c9aa",
+        "commit_url": "https://git.example/shop/commit/4f2d1c9aa",
+        "address": "https://new.example",
+    },
+    "last_good": {"at": 1.769e9, "commit": "1a2b3c4dd", "commit_url": "javascript:alert(1)", "address": ""},
+    "changes_url": "https://git.example/shop/compare/1a2b3c4dd...4f2d1c9aa",
 }
 ENDED = {"task_id": "t", "state": "failed", "finished": True, "try_number": 1, "started": 1.77e9}
 
@@ -82,7 +88,13 @@ def answer(path: str, query: dict[str, list[str]]) -> Any:
         {"id": name, "title": f"Test {name}", "outcome": outcome, "seconds": 3.0, "flaky": False}
         for name, outcome in (("a", "failed"), ("b", "failed"), ("c", "passed"))
     ]
-    return task(task=ENDED, summary=summary, runs=rows, total=3)
+    tested = {
+        "commit": "4f2d1c9aa0b1c2d3",
+        "commit_url": "https://git.example/shop/commit/4f2d1c9aa0b1c2d3",
+        "environment": "staging",
+        "address": "https://new.example/shop",
+    }
+    return task(task=ENDED, summary=summary, runs=rows, total=3, tested=tested)
 
 
 def texts(page: Page) -> list[str]:
@@ -136,6 +148,29 @@ def test_a_fact_stands_once(window: Site) -> None:
     assert page.locator(".first .cardhead b, .first figcaption").all_inner_texts() == shown
     expect(page.locator(".reasons li")).to_have_text(["1 of 3 runs passed"])
     expect(page.locator(".found .name")).to_have_text(["Typo"])
+
+
+def test_what_was_tested(window: Site, size: tuple[int, int]) -> None:
+    """Commit, environment and address stand in the head; a commit is a link only to an https address."""
+    page = window.page
+    page.set_viewport_size({"width": size[0], "height": size[1]})
+    window.open(TASK)
+    head = page.locator(".tested")
+    expect(head).to_contain_text("environment staging")
+    commit = head.get_by_role("link", name="4f2d1c9aa0b1", exact=False)
+    expect(commit).to_have_attribute("href", "https://git.example/shop/commit/4f2d1c9aa0b1c2d3")
+    expect(head.get_by_role("link", name="https://new.example/shop")).to_be_visible()
+    gate = page.locator(".first .gate")
+    expect(gate.get_by_role("link", name="4f2d1c9aa")).to_have_attribute(
+        "href", "https://git.example/shop/commit/4f2d1c9aa"
+    )
+    expect(gate.get_by_role("link", name="Changes between these nights")).to_be_visible()
+    expect(gate.locator("code", has_text="1a2b3c4dd")).to_be_visible()
+    assert [
+        href
+        for href in page.locator("a").evaluate_all("all => all.map(one => one.href)")
+        if "javascript:" in href
+    ] == []
 
 
 def test_screenshots_by_keyboard(window: Site) -> None:

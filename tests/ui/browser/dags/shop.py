@@ -24,7 +24,13 @@ with DAG("shop", **OPTIONS):
     TesterArmyRunGroupOperator(
         task_id="regression", group_id=catalog.GROUP_NIGHTLY, gate={"max_severity": 3}, **REPORTED
     )
-    TesterArmyRunGroupOperator(task_id="checkout", group_id=catalog.GROUP_FAILING, **REPORTED)
+    TesterArmyRunGroupOperator(
+        task_id="checkout",
+        group_id=catalog.GROUP_FAILING,
+        environment="staging",
+        commit_sha="4f2d1c9aa0b1c2d3e4f5061728394a5b6c7d8e9f",
+        **REPORTED,
+    )
     TesterArmyRunGroupOperator(task_id="live", group_id=catalog.GROUP_FAILING)
     TesterArmyRunTestOperator.partial(task_id="mapped").expand(
         test_id=[catalog.TEST_LOGIN, catalog.TEST_CART]
