@@ -40,13 +40,20 @@ def preload() -> None:
     for name in ROOTS:
         import_module(f"{__package__}.{name}")
     from airflow_provider_testerarmy.client.http.sender import tls_context
-    from airflow_provider_testerarmy.client.http.wire import RequestModel, WireModel
 
-    for model in (*_below(WireModel), *_below(RequestModel)):
+    for model in own_models():
         model.model_rebuild()
     # If they cannot be read, the error belongs to the task that needs them.
     with suppress(OSError):
         tls_context()
+
+
+def own_models() -> list[type[BaseModel]]:
+    """The imported models of this package. One that is not built yet is built when it is first used."""
+    from pydantic import BaseModel
+
+    # Airflow's own models are subclasses of the same class.
+    return [model for model in _below(BaseModel) if model.__module__.startswith(f"{__package__}.")]
 
 
 def _below(model: type[BaseModel]) -> Iterator[type[BaseModel]]:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from benchmarks import report
 from benchmarks.contenders import CONTENDERS, OURS, Contender
+from benchmarks.entrants import FLOOR, NAMES
 from benchmarks.floor import ROUNDS, cost_table, floor, table
 from benchmarks.imports import import_costs
 from benchmarks.limit import LimitSetting, limited
@@ -29,6 +30,8 @@ from benchmarks.whole import whole
 
 SIZES = (10, 100, 1000, 5000)
 RESULTS = OUTPUT / "results.json"
+#: Parts whose tables are not between those of the others; they run only if they are named.
+APART = ("whole", "push")
 _PROFILE_LINES = 60
 
 
@@ -36,10 +39,16 @@ def main() -> None:
     """Measure the selected parts, and report the results."""
     given = _arguments()
     results = Results.load(given.results)
-    for part in given.part or [name for name in PARTS if name not in ("whole", "push")]:
+    parts = given.part or [name for name in PARTS if name not in APART]
+    for part in parts:
         PARTS[part](results, given)
         results.machine = machine()
         results.save(given.results)
+    if {*parts} <= {*APART}:
+        if given.write and "whole" in parts:
+            report.write_tasks(results)
+            print(f"\nWritten: {report.PAGE}, {report.TASKS_PICTURE}")
+        return
     print("\n".join(report.plain(results, given.interval)))
     if given.write or len(sys.argv) == 1:
         report.write(results, given.interval)
@@ -87,10 +96,15 @@ def _airflow(results: Results, given: argparse.Namespace) -> None:
     results.whole = whole(given.groups)
 
 
-def _floor(_results: Results, given: argparse.Namespace) -> None:
-    print(f"ours and an operator that only defers, {given.groups:,} tasks, in turns ...", flush=True)
-    rounds = floor(given.groups, given.rounds)
-    print("\n".join([*table(rounds), "", *cost_table(rounds)]), flush=True)
+def _floor(results: Results, given: argparse.Namespace) -> None:
+    names = [name for name in NAMES if name == FLOOR or not given.only or name in given.only]
+    for tasks in given.tasks:
+        print(f"{', '.join(names)}: {tasks:,} tasks, in turns ...", flush=True)
+        found = floor(tasks, given.rounds, names)
+        kept = [one for one in results.rounds if one.tasks != tasks or one.name not in names]
+        results.rounds = [*kept, *found]
+        results.save(given.results)
+    print("\n".join([*table(results.rounds), "", *cost_table(results.rounds)]), flush=True)
 
 
 def _push(_results: Results, given: argparse.Namespace) -> None:
@@ -135,7 +149,10 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--limit-rate", type=float, default=LimitSetting.rate, help="the rate limit per second"
     )
-    parser.add_argument("--groups", type=int, default=300, help="the number of tasks in the whole Airflow")
+    parser.add_argument("--groups", type=int, default=300, help="the number of tasks of the part airflow")
+    parser.add_argument(
+        "--tasks", type=int, nargs="+", default=[10, 100, 300], help="the numbers of tasks of the part whole"
+    )
     parser.add_argument("--push-runs", type=int, default=1000, help="the waiting runs of the part push")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="the rounds of the part whole")
     parser.add_argument("--results", type=Path, default=RESULTS, help="the file that stores the results")

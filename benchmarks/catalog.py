@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 from airflow_provider_testerarmy.sandbox.testerarmy.catalog import (
     PROJECT_LOAD,
     Catalog,
@@ -11,18 +9,11 @@ from airflow_provider_testerarmy.sandbox.testerarmy.catalog import (
     SavedTest,
     bulk_test_id,
 )
+from benchmarks.sizes import group_ids
 
-#: The environment variable with the number of groups; the DAG file reads it too.
-VARIABLE = "BENCHMARK_GROUPS"
 #: The duration of a run in sandbox seconds; the clock is advanced past it when all tasks wait.
 RUN_SECONDS = 100_000.0
 _TESTS_PER_GROUP = 2
-
-
-def group_ids() -> list[str]:
-    """The ids of all groups."""
-    count = int(os.environ.get(VARIABLE, "300"))
-    return [f"37000000-0000-4000-8000-{number:012d}" for number in range(1, count + 1)]
 
 
 def catalog() -> Catalog:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from html import escape
 
 from benchmarks.contenders import CONTENDERS
@@ -12,7 +13,7 @@ from benchmarks.measure import Measurement
 from benchmarks.results import Results
 
 #: Mid tones, which contrast with white and with black. Each line also has its own marker shape.
-COLOURS = ("#2f81f7", "#d4762c", "#a371f7", "#3a9d5d")
+COLOURS = ("#2f81f7", "#d4762c", "#a371f7", "#3a9d5d", "#808a94")
 INK = "#808a94"
 _WIDTH, _HEIGHT, _LEFT, _TOP, _GAP = 380, 190, 70, 84, 80
 _METRICS: tuple[tuple[str, Callable[[Measurement], float], float], ...] = (
@@ -50,29 +51,41 @@ class Scale:
 
 def svg(results: Results) -> str:
     """The chart as SVG."""
+    panels = [partial(_panel, results, title, metric, floor) for title, metric, floor in _METRICS]
+    title = "What waiting costs, by number of waiting runs and provider; both axes are logarithmic"
+    return page(title, [*CONTENDERS], "by number of waiting runs", panels)
+
+
+def page(
+    title: str, names: Sequence[str], by: str, panels: Sequence[Callable[[float, float], list[str]]]
+) -> str:
+    """A chart as SVG, with two diagrams beside each other.
+
+    :param names: the contenders, in the order of their colours.
+    :param by: what the horizontal axes show.
+    :param panels: each draws a diagram at its left and top pixel.
+    """
     width = 2 * (_WIDTH + _GAP) + 10
-    height = _TOP + 2 * (_HEIGHT + _GAP) - 20
+    height = _TOP + (len(panels) + 1) // 2 * (_HEIGHT + _GAP) - 20
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img" fill="{INK}">',
         "<style>text { font: 13px system-ui, sans-serif }</style>",
-        "<title>What waiting costs, by number of waiting runs and provider; both axes are logarithmic</title>",
-        *_legend(),
+        f"<title>{escape(title)}</title>",
+        *_legend(names, by),
     ]
-    for index, (title, metric, floor) in enumerate(_METRICS):
-        left = _LEFT + (index % 2) * (_WIDTH + _GAP)
-        top = _TOP + (index // 2) * (_HEIGHT + _GAP)
-        parts += _panel(results, title, metric, floor, left, top)
+    for index, draw in enumerate(panels):
+        parts += draw(_LEFT + (index % 2) * (_WIDTH + _GAP), _TOP + (index // 2) * (_HEIGHT + _GAP))
     return "\n".join([*parts, "</svg>", ""])
 
 
-def _legend() -> list[str]:
-    parts = []
-    for index, name in enumerate(CONTENDERS):
-        x = _LEFT + 8 + index * 170
+def _legend(names: Sequence[str], by: str) -> list[str]:
+    parts, apart = [], 680 // max(len(names), 1)
+    for index, name in enumerate(names):
+        x = _LEFT + 8 + index * min(apart, 170)
         parts.append(_mark(index, x, 26))
         parts.append(f'<text x="{x + 14}" y="31" style="font-size:15px">{escape(name)}</text>')
     right = _LEFT + 2 * _WIDTH + _GAP
-    parts.append(f'<text x="{right}" y="31" text-anchor="end">by number of waiting runs</text>')
+    parts.append(f'<text x="{right}" y="31" text-anchor="end">{escape(by)}</text>')
     return parts
 
 
@@ -85,14 +98,33 @@ def _panel(
     top: float,
 ) -> list[str]:
     drawn = {key: item for key, item in results.triggers.items() if not item.note and metric(item) < math.inf}
-    sizes = results.sizes()
+    figures = {
+        name: {size: metric(drawn[name, size]) for size in results.sizes() if (name, size) in drawn}
+        for name in CONTENDERS
+    }
+    return panel([*figures.values()], results.sizes(), title, floor, left, top)
+
+
+def panel(
+    lines: Sequence[Mapping[int, float]],
+    sizes: Sequence[int],
+    title: str,
+    floor: float,
+    left: float,
+    top: float,
+) -> list[str]:
+    """One diagram with a line for each contender.
+
+    :param lines: the figures of each contender, by size.
+    :param floor: the lowest value of the scale.
+    """
     across = Scale(
         math.log10(min(sizes, default=10)) - 0.1,
         math.log10(max(sizes, default=5000)) + 0.1,
         left,
         left + _WIDTH,
     )
-    up = Scale.over([metric(item) for item in drawn.values()], floor, top + _HEIGHT, top)
+    up = Scale.over([value for line in lines for value in line.values()], floor, top + _HEIGHT, top)
     parts = [f'<text x="{left}" y="{top - 12}" style="font-weight:600">{escape(title)}</text>']
     for tick in up.ticks():
         y = up(tick)
@@ -104,9 +136,8 @@ def _panel(
         f'<text x="{across(size)}" y="{top + _HEIGHT + 20}" text-anchor="middle">{size:,}</text>'
         for size in sizes
     ]
-    for index, name in reversed([*enumerate(CONTENDERS)]):
-        points = [(across(size), up(metric(drawn[name, size]))) for size in sizes if (name, size) in drawn]
-        parts += _line(index, points)
+    for index, line in reversed([*enumerate(lines)]):
+        parts += _line(index, [(across(size), up(value)) for size, value in sorted(line.items())])
     return parts
 
 
@@ -125,5 +156,6 @@ def _mark(index: int, x: float, y: float) -> str:
         f'<path d="M{x - 5} {y - 5}h10v10h-10z"',
         f'<path d="M{x} {y - 6}l6 11h-12z"',
         f'<path d="M{x} {y - 7}l6 7l-6 7l-6 -7z"',
+        f'<path d="M{x - 6} {y - 2}h12v4h-12z"',
     )
     return f'{shapes[index]} fill="{COLOURS[index]}"/>'

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.contenders import OURS, PEERS
+from benchmarks.floor import Round
 from benchmarks.imports import ImportCost
 from benchmarks.limit import Limited
 from benchmarks.measure import Measurement
@@ -27,6 +28,7 @@ class Results:
     imports: list[ImportCost] = field(default_factory=list)
     limited: Limited | None = None
     whole: Whole | None = None
+    rounds: list[Round] = field(default_factory=list)
     machine: dict[str, str] = field(default_factory=dict)
 
     @classmethod
@@ -41,6 +43,7 @@ class Results:
             [ImportCost(**item) for item in data["imports"]],
             Limited(**data["limited"]) if data["limited"] else None,
             Whole(**data["whole"]) if data["whole"] else None,
+            [Round(**item) for item in data.get("rounds", ())],
             data["machine"],
         )
 
@@ -52,6 +55,7 @@ class Results:
             "imports": [asdict(item) for item in self.imports],
             "limited": asdict(self.limited) if self.limited else None,
             "whole": asdict(self.whole) if self.whole else None,
+            "rounds": [asdict(item) for item in self.rounds],
             "machine": self.machine,
         }
         path.write_text(json.dumps(data, indent=1), encoding="utf-8")

@@ -110,13 +110,13 @@ class Stage:
     def __init__(self, directory: Path = OUTPUT) -> None:
         self.directory = directory
         directory.mkdir(parents=True, exist_ok=True)
-        self._certificates: Certificates = certificate.make(directory)
+        self.certificates: Certificates = certificate.make(directory)
 
     @contextmanager
     def server(self, vendor: str, count: int) -> Iterator[tuple[WorkerProcess, int]]:
         """Start a server that simulates a vendor with this many runs; yields it and its port."""
         command = ["-m", "benchmarks.server", "--vendor", vendor, "--count", str(count)]
-        command += ["--chain", str(self._certificates.chain), "--key", str(self._certificates.key)]
+        command += ["--chain", str(self.certificates.chain), "--key", str(self.certificates.key)]
         server = WorkerProcess(command, clean_environment(), self._log(f"server-{vendor}-{count}"))
         try:
             yield server, int(server.answer(_START_SECONDS)["port"])
@@ -140,7 +140,7 @@ class Stage:
         command += ["--profile", str(profile)] if profile else []
         environment = (
             clean_environment()
-            | self._certificates.environment()
+            | self.certificates.environment()
             | contender.environment(port)
             | airflow_environment(self.directory / "airflow")
         )

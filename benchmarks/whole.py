@@ -13,7 +13,7 @@ from sqlalchemy import create_engine, text
 
 from airflow_provider_testerarmy.sandbox.server import SandboxServer
 from airflow_provider_testerarmy.sandbox.state import DEFAULT_API_KEY, Sandbox
-from benchmarks import catalog
+from benchmarks import catalog, sizes
 from tests.rig import procfs
 from tests.rig.airflow import LocalAirflow
 from tests.rig.waiting import eventually
@@ -57,26 +57,41 @@ class Whole:
 
 def whole(groups: int, database_url: str | None = None) -> Whole:
     """Start an Airflow, map a task over this many groups, and measure."""
-    os.environ[catalog.VARIABLE] = str(groups)
+    os.environ[sizes.VARIABLE] = str(groups)
     dag = Path(__file__).with_name("dags") / "mapped.py"
     with (
         SandboxServer(Sandbox(catalog=catalog.catalog())) as service,
-        benchmark_airflow(service, groups, [dag], database_url) as airflow,
+        benchmark_airflow(
+            {"testerarmy_default": connection(service)}, groups, [dag], database_url
+        ) as airflow,
     ):
         return _run(airflow, service, groups)
 
 
+def connection(service: SandboxServer) -> dict[str, str]:
+    """The fields of an Airflow connection to the sandbox."""
+    return {"conn_type": "testerarmy", "host": service.url, "password": DEFAULT_API_KEY}
+
+
 def benchmark_airflow(
-    service: SandboxServer, groups: int, dags: list[Path], database_url: str | None = None
+    connections: Mapping[str, Mapping[str, Any]],
+    tasks: int,
+    dags: list[Path],
+    database_url: str | None = None,
+    environment: Mapping[str, str] | None = None,
 ) -> LocalAirflow:
-    """An Airflow that is not started yet, with a connection to the sandbox."""
-    connection = {"conn_type": "testerarmy", "host": service.url, "password": DEFAULT_API_KEY}
+    """An Airflow that is not started yet.
+
+    :param connections: the fields of each Airflow connection, by id.
+    :param tasks: the number of tasks that each DAG maps.
+    :param environment: further environment variables of all processes.
+    """
     return LocalAirflow(
         dags,
         database_url=database_url or os.environ.get(DATABASE_VARIABLE, USUAL_DATABASE),
         parallelism=_PARALLELISM,
-        connections={"testerarmy_default": connection},
-        env={catalog.VARIABLE: str(groups)},
+        connections=dict(connections),
+        env={sizes.VARIABLE: str(tasks), **(environment or {})},
     )
 
 

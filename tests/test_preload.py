@@ -28,13 +28,13 @@ JOB = f"""if True:
 TASK = f"""if True:
     import json, sys
     import airflow.sdk.execution_time.task_runner
-    from {OWN}.client.http.wire import WireModel
     from {OWN}.plugin import TesterArmyPlugin
-    from {OWN}.preload import preload
+    from {OWN}.preload import own_models, preload
     from tests.lifecycle.airflow_channel import TaskProcesses, task_in_dag
 
     preload()
-    unbuilt = [str(model) for model in WireModel.__subclasses__() if not model.__pydantic_complete__]
+    unbuilt = [str(model) for model in own_models() if not model.__pydantic_complete__]
+    gates = [model.__name__ for model in own_models() if model.__name__ == "QualityGate"]
     before = set(sys.modules)
     from {OWN}.operators.testerarmy import TesterArmyRunGroupOperator
     from {OWN}.runs.awaiting.wait_end import Waited, WaitEnd
@@ -46,7 +46,7 @@ TASK = f"""if True:
     sys.stdin.readline()
     task.run("execute_complete", {{"event": make_event(Waited(WaitEnd.FINISHED, {{}}))}})
     new = sorted(name for name in set(sys.modules) - before if name.startswith(("{OWN}", "pydantic", "httpx")))
-    print("RESULT", json.dumps({{"new": new, "unbuilt": unbuilt, "state": str(task.state)}}))
+    print("RESULT", json.dumps({{"new": new, "unbuilt": unbuilt, "gates": gates, "state": str(task.state)}}))
 """
 
 
@@ -79,5 +79,6 @@ def test_a_task_imports_nothing_further(service):
     assert json.loads(result.removeprefix("RESULT")) == {
         "new": [],
         "unbuilt": [],
+        "gates": ["QualityGate"],
         "state": "TaskInstanceState.SUCCESS",
     }

@@ -90,7 +90,7 @@ class Lifecycle:
             self._session, self._store, self._reader, options, self._claims, ti, log, waits_only=waits_only
         )
         #: What the tries of this task have said.
-        self.tries = TryLog(context, log)
+        self.tries = TryLog(context, self._store, log)
         self._judge = Judge(
             self._session, options, request, context["task"], ti, log, self._interrupts, self.tries
         )
@@ -131,6 +131,11 @@ class Lifecycle:
     def submission(self) -> Submission:
         """All parts of this round, as one submission."""
         return submission_of(self.record)
+
+    @property
+    def record_to_carry(self) -> str | None:
+        """The record as text for the trigger; None if a trigger cannot carry it."""
+        return self._store.to_carry()
 
     @property
     def can_be_active(self) -> bool:
@@ -362,6 +367,7 @@ class Lifecycle:
                 self.judged = True  # All runs have ended, so a kill has nothing to stop.
                 error = self.asker.settle(error, results, summary, self.early_stop.runs_again)
             self._finisher.conclude_judged()
+        self.tries.complete()
         return self._end(error, summary)
 
     def _end(self, error: TestRunError | TestsSkipped | None, summary: dict[str, Any]) -> dict[str, Any]:

@@ -28,6 +28,8 @@ class Options:
     :param budget: the budget of the task's pool, None if the task has none.
     :param ask: how the task asks a person about a failed verdict, None if it does not.
     :param chosen: the JSON of what a decorated function has returned, empty for a task without one.
+    :param first: whether nothing of the task instance has run before, so that it has no record yet.
+    :param carried: the record that the trigger has carried through a deferral, None without one.
     """
 
     gate: QualityGate
@@ -46,7 +48,15 @@ class Options:
     budget: TaskBudget | None = None
     ask: Ask | None = None
     chosen: str = ""
+    first: bool = False
+    carried: object = None
 
     def kept(self) -> dict[str, Any]:
         """The arguments of :class:`~airflow_provider_testerarmy.lifecycle.record_store.RecordStore`."""
-        return {"cancels": self.cancel_on_kill, "durable": self.durable, "chosen": self.chosen}
+        return {
+            "cancels": self.cancel_on_kill,
+            "durable": self.durable,
+            "chosen": self.chosen,
+            "first": self.first,
+            "carried": self.carried,
+        }

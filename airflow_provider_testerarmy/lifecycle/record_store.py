@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from airflow_provider_testerarmy import airflow_compat
 from airflow_provider_testerarmy.lifecycle.record_backends import Store, StoreUnavailable, open_store
@@ -15,14 +16,19 @@ from airflow_provider_testerarmy.runs.submission.asked import UNKNOWN, Asked, Ge
 from airflow_provider_testerarmy.runs.submission.record import Intent, Part, PartState, Record, Stage
 from airflow_provider_testerarmy.runs.submission.rerun import is_ordered
 from airflow_provider_testerarmy.runs.submission.stored import (
+    SAID,
     from_json,
     identity,
     is_signed,
+    said_in,
     signature,
     to_json,
 )
 
 log = logging.getLogger(__name__)
+
+#: The largest record that a trigger carries, in bytes of JSON. Airflow stores the event with the task instance.
+MAX_CARRIED: Final = 4 * 1024
 
 
 class Trust(StrEnum):
@@ -58,6 +64,15 @@ def identity_of(ti: Any) -> str:
     return identity(dag_id, run_id, task_id, getattr(ti, "map_index", None))
 
 
+def is_first(context: Mapping[str, Any]) -> bool:
+    """Whether nothing of this task instance can have run before this process.
+
+    Every retry and every clear raises the number of the try. But a broker may send a task to a second worker after
+    a clear, with the old number. The DAG run counts its clears, so a count above 0 leaves the case open.
+    """
+    return int(context["ti"].try_number or 0) == 1 and generation_of(context).clear_number == 0
+
+
 def generation_of(context: Mapping[str, Any]) -> Generation:
     """The generation of this try.
 
@@ -83,6 +98,9 @@ class RecordStore:
     :param cancels: whether a killed task cancels its runs. The record carries this for the listener.
     :param durable: whether to keep the record for the next try. If not, a try knows only its own runs.
     :param chosen: what a decorated function has returned; see :class:`Record`.
+    :param first: whether nothing of this task has run before, so that there is no record to read.
+    :param carried: the record that the trigger has carried through a deferral, None without one. It saves the
+        read, if this task has signed it.
     """
 
     def __init__(
@@ -94,6 +112,8 @@ class RecordStore:
         cancels: bool,
         durable: bool,
         chosen: str = "",
+        first: bool = False,
+        carried: object = None,
     ) -> None:
         self._store: Store | None = open_store(context) if durable else None
         self._current = None if durable else airflow_compat.task_state_store(context)
@@ -105,11 +125,39 @@ class RecordStore:
         self.generation = generation_of(context)
         self.fresh = Record(asked, self.generation, cancels=cancels, chosen=chosen)
         self.record = self.fresh
+        #: What this try said, to be stored with the record; None for nothing. See ``lifecycle/try_log.py``.
+        self.said: Mapping[str, Any] | None = None
+        self.said_is_stored = False
         #: What the record becomes once the service has accepted all of its parts.
         self.started: Callable[[Record], Record] = lambda record: record
+        self._stored = None if first else self._read(carried)
+
+    def _read(self, carried: object) -> Any | None:
+        if self._store is None:
+            return None
+        # Nobody writes the record of a task that waits: a mark or a clear ends the wait, and no event follows.
+        own = isinstance(carried, Mapping) and carried.get("try") == self.try_number
+        if own and self._store.refuses_stale and is_signed(carried, self.identity, self._secret):
+            return carried
         # Airflow clears nothing in the task state store, neither on a retry nor on success or a clear (measured).
         # So this may be a record of an earlier generation.
-        self._stored = self._store.get() if self._store is not None else None
+        return self._store.get()
+
+    def to_carry(self) -> str | None:
+        """The signed record as JSON text, for the trigger; None if it is too large, or nothing signs it.
+
+        None before Airflow 3.3, too: there a scheduler may start a resumed task a second time with the same event
+        (2.11, ``adopt_or_reset_orphaned_tasks``), and the record may be a newer one by then.
+        """
+        if self._store is None or not self._store.refuses_stale or not self._secret:
+            return None
+        text = json.dumps(self._signed(self.record))
+        return text if len(text) <= MAX_CARRIED else None
+
+    @property
+    def said_before(self) -> Mapping[str, Any] | None:
+        """What the first try said, if the stored record still has it."""
+        return said_in(self._stored)
 
     @property
     def remembered(self) -> bool:
@@ -171,10 +219,17 @@ class RecordStore:
         if not self._store.refuses_stale:
             # Anybody may write a Variable, so a try that is no longer current has to stop itself.
             self._refuse_if_stale(self._store)
+        self._store.set(self._signed(record))
+        self.said_is_stored = self.said is not None
+
+    def _signed(self, record: Record) -> dict[str, Any]:
         data = {**to_json(record), "try": self.try_number}
+        # A later try moves what the first one said into the list of tries, at its end.
+        if (said := self.said or self.said_before) is not None:
+            data[SAID] = dict(said)
         if self._secret:
             data["signature"] = signature(data, self.identity, self._secret)
-        self._store.set(data)
+        return data
 
     def _refuse_if_stale(self, store: Store) -> None:
         stored = store.get()

@@ -58,6 +58,8 @@ class LifecycleTask(WithLineage, WithDefaults, BaseOperator):
     _remembers: ClassVar[bool] = False
     _lifecycle: Lifecycle | None = None
     _killed: bool = False
+    #: The record that the trigger has carried through the deferral; None without one.
+    _carried: Any = None
 
     @classmethod
     def partial(cls, **kwargs: Any) -> Any:
@@ -156,8 +158,9 @@ class LifecycleTask(WithLineage, WithDefaults, BaseOperator):
         """
         from airflow_provider_testerarmy.runs.awaiting.watchlist import WaitEnd
         from airflow_provider_testerarmy.runs.text import name_runs
-        from airflow_provider_testerarmy.triggers.runs import is_known, read_event, runs_of
+        from airflow_provider_testerarmy.triggers.runs import is_known, read_event, record_of, runs_of
 
+        self._carried = record_of(event)
         with self._open(context, self._outline).guarded() as lifecycle:
             waited, seen = read_event(event), runs_of(event)
             lifecycle.adopt(lambda: self._known_submission(context, seen), frozenset(seen))
@@ -183,8 +186,10 @@ class LifecycleTask(WithLineage, WithDefaults, BaseOperator):
 
         Airflow bypasses ``execute_complete`` then, and only this method sees the failure of a trigger.
         """
+        from airflow_provider_testerarmy.lifecycle.dashboard_link import leave_out_own_links
         from airflow_provider_testerarmy.runs.awaiting.watchlist import Waited, WaitEnd
 
+        leave_out_own_links(self)
         if not airflow_compat.is_trigger_failure(next_method):
             return super().resume_execution(next_method, next_kwargs, context)
         timed_out = airflow_compat.is_deferral_timeout(next_method, next_kwargs)
@@ -236,12 +241,22 @@ class LifecycleTask(WithLineage, WithDefaults, BaseOperator):
         from airflow_provider_testerarmy.exceptions import RequestRefused
         from airflow_provider_testerarmy.lifecycle.attempt import Lifecycle
         from airflow_provider_testerarmy.lifecycle.budget import open_budget
+        from airflow_provider_testerarmy.lifecycle.record_store import is_first
         from airflow_provider_testerarmy.runs.verdict.gate import GateInvalid
 
         try:
             options, request = self._options(), build_request()
             memory, budget = self._memory(options.gate, context, build_request), open_budget(self, context)
-            options = replace(options, memory=memory, budget=budget)
+            starts = self._lifecycle is None and build_request != self._outline
+            # It counts once: the task may go on in this process, and then its record has changed.
+            carried, self._carried = self._carried, None
+            options = replace(
+                options,
+                memory=memory,
+                budget=budget,
+                first=starts and is_first(context),
+                carried=carried,
+            )
             lifecycle = Lifecycle(self.hook, options, request, context, self.log)
         except (RequestInvalid, GateInvalid) as error:
             raise RequestRefused(f"{error} {self._stop_earlier(context)}") from error
@@ -356,6 +371,7 @@ class LifecycleTask(WithLineage, WithDefaults, BaseOperator):
             deadline=pace.deadline,
             cancel_on_kill=self.cancel_on_kill,
             stop_at=pace.stop_at,
+            record=lifecycle.record_to_carry,
         )
         self.defer(
             trigger=trigger,

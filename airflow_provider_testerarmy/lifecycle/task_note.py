@@ -14,6 +14,7 @@ from airflow.providers.common.compat.sdk import (
 
 from airflow_provider_testerarmy import airflow_compat
 from airflow_provider_testerarmy.exceptions import TestRunError, TestsSkipped
+from airflow_provider_testerarmy.lifecycle.dashboard_link import leave_out_own_links
 from airflow_provider_testerarmy.lifecycle.verdict import submission_of
 from airflow_provider_testerarmy.runs.memory.model import NightRef
 from airflow_provider_testerarmy.runs.memory.port import ENVIRONMENT
@@ -65,28 +66,23 @@ def push_note(lifecycle: Lifecycle, ti: Any) -> str:
 
 
 def push_started(task: Any, lifecycle: Lifecycle, ti: Any) -> None:
-    """Push the note, the ids of all runs and, if this worker waits for them, the link to the dashboard."""
+    """Push the note, the ids of all runs and, if the task waits for them, the link to the dashboard."""
     base = lifecycle.record.base
     url, batch_id = push_note(lifecycle, ti), submission_of(base).batch_id
     run_ids = dict.fromkeys((*base.carried, *base.run_ids) if base.confirming else base.run_ids)
     ti.xcom_push(key="run_ids", value=list(run_ids))
     if batch_id:
         ti.xcom_push(key="batch_id", value=batch_id)
-    for link in task.operator_extra_links:
-        # A worker that does not wait ends soon, and Airflow then pushes the links itself.
-        if airflow_compat.PUSHES_LINKS and not _waits_here(task, lifecycle):
-            break
-        # Push an empty string rather than nothing: Airflow reads the key at the end and logs a missing one as an
-        # error.
-        if isinstance(link, BaseOperatorLink):
-            ti.xcom_push(key=link.xcom_key, value=url)
+    # A task that waits for nothing ends soon, and Airflow then pushes the links itself.
+    if getattr(task, "wait_for_completion", True) or not airflow_compat.PUSHES_LINKS:
+        for link in task.operator_extra_links:
+            # Push an empty string rather than nothing: Airflow reads the key at the end and logs a missing one as
+            # an error.
+            if isinstance(link, BaseOperatorLink):
+                ti.xcom_push(key=link.xcom_key, value=url)
+        leave_out_own_links(task)
     if url:
         task.log.info("Dashboard: %s", url)
-
-
-def _waits_here(task: Any, lifecycle: Lifecycle) -> bool:
-    defers = task.deferrable and lifecycle.can_be_active
-    return getattr(task, "wait_for_completion", True) and not defers
 
 
 def known_submission(task: Any, ti: Any, seen: Sequence[RunId]) -> Submission:

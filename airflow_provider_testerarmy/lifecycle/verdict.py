@@ -99,7 +99,7 @@ class Judge:
         lines = tuple(str(entry["text"]) for entry in bisected or ())
         decided = tuple(answer.sentence for answer in reversed(record.answers))
         verdict = replace(verdict, reasons=(*decided, *lines, *verdict.reasons))
-        summary = self._report(verdict, results, record, run_ids, known_tests, bisected)
+        summary = self._report(verdict, results, record, run_ids, known_tests, bisected, final=True)
         return verdict, results, summary
 
     def broken(self, known: Mapping[RunId, RunResult], record: Record) -> dict[str, tuple[Deployment, ...]]:
@@ -225,6 +225,8 @@ class Judge:
         run_ids: Sequence[RunId],
         known_tests: Sequence[Mapping[str, Any]] | None = None,
         bisected: Sequence[Mapping[str, Any]] | None = None,
+        *,
+        final: bool = False,
     ) -> dict[str, Any]:
         summary = self._summary(verdict, results, record, run_ids, known_tests, bisected)
         # A task may succeed without a single judged run. That deserves attention, so it is logged as a warning.
@@ -245,7 +247,7 @@ class Judge:
                     loopback=self._session.hook.endpoint.on_loopback,
                     commit="" if self._request is None else self._request.commit,
                 )
-        self._tries.keep(summary)
+        self._tries.keep(summary, record_follows=final)
         return summary
 
     def _measure(self, verdict: Verdict, results: Sequence[RunResult], record: Record) -> None:

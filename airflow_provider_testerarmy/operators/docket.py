@@ -25,6 +25,7 @@ class DocketRunLink(BaseOperatorLink):
 
     name = "Docket dashboard"
     xcom_key = "docket_url"
+    is_own = True
 
     def get_link(self, operator: Any, *, ti_key: Any) -> str:
         """The address of the runs, empty if it is unknown."""

@@ -26,6 +26,7 @@ class TesterArmyRunLink(BaseOperatorLink):
     __module__ = "airflow_provider_testerarmy.operators.testerarmy"
     name = "TesterArmy dashboard"
     xcom_key = "testerarmy_url"
+    is_own = True
 
     def get_link(self, operator: Any, *, ti_key: Any) -> str:
         """The address of the runs, empty if it is unknown."""

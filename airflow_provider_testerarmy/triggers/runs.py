@@ -7,6 +7,7 @@ says so, and the worker may still be able to.
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence, Set
 from pkgutil import resolve_name
@@ -59,6 +60,7 @@ class AwaitRunsTrigger(BaseTrigger):
     :param deadline: the absolute time (seconds since the epoch) at which the wait ends; None for never.
     :param cancel_on_kill: whether a kill and the deadline cancel the runs.
     :param stop_at: the number of failed runs at which the wait ends, although others are active; None for never.
+    :param record: the task's signed record as JSON text, which the event returns unread; None for none.
     :param unknown: arguments that a newer version of this package stored; ignored.
     """
 
@@ -74,6 +76,7 @@ class AwaitRunsTrigger(BaseTrigger):
         deadline: float | None = None,
         cancel_on_kill: bool = True,
         stop_at: int | None = None,
+        record: str | None = None,
         **unknown: Any,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -91,6 +94,7 @@ class AwaitRunsTrigger(BaseTrigger):
         self.deadline = deadline
         self.cancel_on_kill = cancel_on_kill
         self.stop_at = stop_at
+        self.record = record
         self._hook: Any = None
         self._done = False
 
@@ -106,6 +110,7 @@ class AwaitRunsTrigger(BaseTrigger):
             "deadline": self.deadline,
             "cancel_on_kill": self.cancel_on_kill,
             **({} if self.stop_at is None else {"stop_at": self.stop_at}),
+            **({} if self.record is None else {"record": self.record}),
         }
 
     def _pack(self) -> dict[str, Any]:
@@ -133,7 +138,7 @@ class AwaitRunsTrigger(BaseTrigger):
         # Airflow may call on_kill() after the event while the trigger is still running (measured on 3.3.2). From
         # here on, the worker is responsible for the runs.
         self._done = True
-        yield TriggerEvent(make_event(waited, self.run_ids))
+        yield TriggerEvent(make_event(waited, self.run_ids, self.record))
 
     async def _wait(self) -> Waited:
         """Wait, and cancel the runs at the deadline."""
@@ -244,14 +249,19 @@ class AwaitRunsTrigger(BaseTrigger):
         return Submission(tuple(self.run_ids), tuple(self.rejected_run_ids), self.batch_id)
 
 
-def make_event(waited: Waited, run_ids: Sequence[RunId] = ()) -> dict[str, Any]:
-    """The event's payload: why the wait ended, and for which runs. It has no results; the worker fetches them."""
-    event = {
+def make_event(waited: Waited, run_ids: Sequence[RunId] = (), record: str | None = None) -> dict[str, Any]:
+    """The event's payload: why the wait ended, and for which runs. It has no results; the worker fetches them.
+
+    :param record: the task's record, which saves the worker that resumes a call to Airflow.
+    """
+    event: dict[str, Any] = {
         "version": EVENT_VERSION,
         "end": str(waited.end),
         "message": waited.message,
         "run_ids": pack(run_ids),
     }
+    if record is not None:
+        event["record"] = record
     return event if waited.retry_after is None else {**event, "retry_after": waited.retry_after}
 
 
@@ -271,6 +281,15 @@ def runs_of(event: Any) -> tuple[RunId, ...]:
         return tuple(unpack(given or ()))
     except PackingUnknown:
         return ()
+
+
+def record_of(event: Any) -> Any | None:
+    """The record that the event carries; None if it has none, or none that can be read. It is not trusted yet."""
+    text = event.get("record") if isinstance(event, Mapping) else None
+    try:
+        return json.loads(text) if isinstance(text, str) else None
+    except ValueError:
+        return None
 
 
 def lost(message: str) -> Waited:

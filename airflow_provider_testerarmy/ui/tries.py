@@ -9,6 +9,7 @@ from typing import Any, Final
 from airflow_provider_testerarmy import airflow_compat
 from airflow_provider_testerarmy.airflow_compat import TASK_STATE_STORE
 from airflow_provider_testerarmy.reports.text import line
+from airflow_provider_testerarmy.runs.submission.stored import said_in
 from airflow_provider_testerarmy.runs.verdict.tries import KEY, MAX_REASONS, MAX_TESTS, MAX_TRIES
 from airflow_provider_testerarmy.ui.actions import record_of
 from airflow_provider_testerarmy.ui.payloads import Json, run_key, shown_summary, summary_rows
@@ -36,7 +37,12 @@ def _stored(task: StoredTask) -> list[Mapping[str, Any]]:
         return []
     tries = held.get("tries") if isinstance(held, Mapping) else None
     given = tries if isinstance(tries, list) else []
-    return [one for one in given if isinstance(one, Mapping) and _number(one.get("try")) > 0][-MAX_TRIES:]
+    known = [one for one in given if isinstance(one, Mapping) and _number(one.get("try")) > 0]
+    # The first try leaves its entry in the record, until a later one adds both to the list.
+    first = said_in(task.record)
+    if first is not None and not known and _number(first.get("try")) > 0:
+        return [first]
+    return known[-MAX_TRIES:]
 
 
 def _shown(given: Mapping[str, Any]) -> Json:

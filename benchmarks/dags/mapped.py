@@ -5,7 +5,7 @@ from __future__ import annotations
 from airflow.sdk import DAG
 
 from airflow_provider_testerarmy.operators.testerarmy import TesterArmyRunGroupOperator
-from benchmarks.catalog import group_ids
+from benchmarks.sizes import group_ids
 
 with DAG("mapped_groups", schedule=None, catchup=False, max_active_tasks=1000):
     TesterArmyRunGroupOperator.partial(

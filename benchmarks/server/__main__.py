@@ -14,11 +14,13 @@ import ssl
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
 from benchmarks.server.http import Answer, Connection, Counts, Limit, Request, Responder
 from benchmarks.server.peers import Airbyte, Databricks, DbtCloud
+from benchmarks.server.starting import Starting
 from benchmarks.server.testerarmy import TesterArmy
 from benchmarks.timeline import Timeline
 
@@ -32,9 +34,9 @@ class Vendor(Protocol):
 
 VENDORS: dict[str, Callable[[Timeline], Vendor]] = {
     "testerarmy": TesterArmy,
-    "dbt-cloud": DbtCloud,
-    "airbyte": Airbyte,
-    "databricks": Databricks,
+    "dbt-cloud": partial(Starting, DbtCloud),
+    "airbyte": partial(Starting, Airbyte),
+    "databricks": partial(Starting, Databricks),
 }
 
 #: Peers open thousands of connections at once; with a full backlog, some would wait for a SYN retransmission.
@@ -44,15 +46,17 @@ BACKLOG = 8192
 class Commands:
     """Handles the commands that the benchmark sends."""
 
-    def __init__(self, responder: Responder, timeline: Timeline) -> None:
+    def __init__(self, responder: Responder, timeline: Timeline, vendor: Vendor) -> None:
         self._responder = responder
+        self._vendor = vendor
         self._timeline = timeline
         self._tasks: set[asyncio.Task[None]] = set()
 
     def handle(self, order: dict[str, Any]) -> None:
-        """Handle one command: ``schedule`` ends of runs, ``count``, count in a ``window``, or set a ``limit``."""
+        """Handle one command: ``schedule`` or ``end`` runs, ``count``, count in a ``window``, set a ``limit``."""
         orders: dict[str, Callable[..., None]] = {
             "schedule": self._schedule,
+            "end": self._end,
             "window": self._window,
             "limit": self._limit,
             "count": self._count,
@@ -62,6 +66,10 @@ class Commands:
     def _schedule(self, begin: float, end: float, ending: float) -> None:
         self._timeline.schedule(begin, end, ending)
         reply({"scheduled": True})
+
+    def _end(self) -> None:
+        ended = self._vendor.end(time.monotonic()) if isinstance(self._vendor, Starting) else 0
+        reply({"ended": ended})
 
     def _limit(self, rate: float | None) -> None:
         self._responder.limit = None if rate is None else Limit(rate)
@@ -91,7 +99,8 @@ async def serve(vendor: str, count: int, chain: Path, key: Path) -> None:
     """Serve until the standard input ends."""
     loop = asyncio.get_running_loop()
     timeline = Timeline(count)
-    responder = Responder(VENDORS[vendor](timeline).respond)
+    served = VENDORS[vendor](timeline)
+    responder = Responder(served.respond)
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(chain, key)
     # asyncio sets TCP_NODELAY only on sockets with an explicit protocol (python/cpython#148783).
@@ -102,7 +111,7 @@ async def serve(vendor: str, count: int, chain: Path, key: Path) -> None:
     )
     async with server:
         reply({"port": listener.getsockname()[1]})
-        await _listen(Commands(responder, timeline))
+        await _listen(Commands(responder, timeline, served))
 
 
 async def _listen(orders: Commands) -> None:

@@ -142,6 +142,7 @@ def test_nobody_answers(tries, questions, default):
 @pytest.mark.parametrize("deferrable", [False, True])
 def test_what_failed_runs_again(tries, service, questions, deferrable):
     """Only those tests start, once, and the verdict covers the passes from before."""
+    tries.clear_number = 0
     task = ask(FLAKY, deferrable=deferrable)
     end = parked if not deferrable else lambda run: run()
     end(lambda: tries.execute(task))

@@ -265,7 +265,7 @@ def test_a_lost_record_does_not_let_a_search_pass(nights, service):
     task = nights.until_broken(deferrable=True)
     nights.night(task)
     nights.through_trigger(task)
-    nights.store.clear()
+    nights.lose_record()
     assert type(nights.through_trigger(task)) is RunsForgotten
 
 

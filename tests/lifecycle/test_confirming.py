@@ -115,7 +115,7 @@ def test_a_lost_record_does_not_let_the_confirming_runs_pass_alone(tries, servic
     task = group(FLAKY, gate=TWICE, deferrable=True)
     tries.execute(task)
     tries.through_trigger(task)
-    tries.store.clear()
+    tries.lose_record()
     assert type(tries.through_trigger(task)) is RunsForgotten
 
 
@@ -123,7 +123,7 @@ def test_a_record_that_is_lost_before_the_verdict(tries, service):
     """The trigger still names the runs. What the task had asked for is unknown, so the failure stands."""
     task = group(FLAKY, gate=TWICE, deferrable=True)
     tries.execute(task)
-    tries.store.clear()
+    tries.lose_record()
     error = tries.through_trigger(task)
     assert "Failures were not confirmed: the record of what the task requested is lost" in str(error)
     assert posts(service) == 1

@@ -126,6 +126,7 @@ def test_a_worker_lost_after_the_verdict_on_runs_of_version_0_1_starts_nothing_m
     task = single(retries=2, deferrable=True)
     tries.execute(task, max_tries=2)
     tries.store["test_runs"] = first_version(tries.record, started(service))
+    tries.deferred.trigger.record = None
     assert tries.through_trigger(task)["verdict"] == "passed"
     summary = finish(tries, single(retries=2), try_number=2, max_tries=2)
     assert (summary["verdict"], posts(service)) == ("passed", 1)

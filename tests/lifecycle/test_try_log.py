@@ -55,8 +55,17 @@ def test_a_try_without_a_verdict_says_why(tries, service):
     assert (only["verdict"], "was not started" in only["reasons"][0]) == ("", True)
 
 
-def test_one_write_a_try_and_no_null(tries):
-    """The task state store refuses null, and each write is a request."""
+def test_the_first_try_needs_no_write_of_its_own(tries):
+    """Each write is a request. Its entry is stored with the record that says that the task has concluded."""
+    tries.execute(group(catalog.GROUP_FAILING))
+    assert KEY not in tries.store
+    assert tries.record["stage"] == "concluded"
+    assert (tries.record["said"]["try"], tries.record["said"]["verdict"]) == (1, "failed")
+
+
+def test_one_write_a_later_try_and_no_null(tries):
+    """The task state store refuses null."""
+    tries.execute(group(catalog.GROUP_FAILING))
     written = []
 
     def count(value):
@@ -64,16 +73,39 @@ def test_one_write_a_try_and_no_null(tries):
             written.append(json.dumps(value))
 
     tries.store.on_set = count
+    for number in (2, 3):
+        tries.execute(group(catalog.GROUP_FAILING), try_number=number, max_tries=number - 1)
+    assert len(written) == 2
+    assert "null" not in written[1]
+    assert said(tries) == [(1, "failed"), (2, "failed"), (3, "failed")]
+
+
+def test_a_record_that_cannot_be_stored_does_not_take_the_entry_with_it(tries):
+    """The list has it then."""
+
+    def fail(value):
+        if value.get("stage") == "concluded":
+            raise RuntimeError("no API server")
+
+    tries.store.on_set = fail
     tries.execute(group(catalog.GROUP_FAILING))
-    assert len(written) == 1
-    assert "null" not in written[0]
+    assert said(tries) == [(1, "failed")]
+
+
+@pytest.mark.parametrize("edited", ["text", {}, {"try": 1}, {"try": 1, "reasons": 1, "tests": []}])
+def test_an_edited_entry_is_left_out(tries, edited):
+    """Users can edit task state."""
+    tries.execute(group(catalog.GROUP_FAILING))
+    tries.record["said"] = edited
+    tries.execute(group(catalog.GROUP_FAILING), try_number=2, max_tries=1)
+    assert said(tries) == [(2, "failed")]
 
 
 def test_a_store_that_fails(tries):
     """The verdict is the same."""
 
     def fail(value):
-        if "tries" in value:
+        if "tries" in value or "said" in value:
             raise RuntimeError("no API server")
 
     tries.store.on_set = fail

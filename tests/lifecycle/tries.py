@@ -118,6 +118,11 @@ class Tries:
         event = fire(self.deferred.trigger)
         return self._ending(lambda: task.execute_complete(self.context(task), event=event))
 
+    def lose_record(self):
+        """Lose the stored record, and what the trigger carries of it."""
+        self.store.clear()
+        self.deferred.trigger.record = None
+
     def resume(self, task, method, kwargs):
         """Resume the task as Airflow does."""
         return self._ending(lambda: task.resume_execution(method, kwargs, self.context(task)))

@@ -30,6 +30,8 @@ VERSION: Final = 2
 #: The maximum size of a stored request body in bytes. A larger one is omitted, so its runs cannot be matched later.
 #: Airflow limits the size of a value in the task state store (`[state_store] max_value_storage_bytes`).
 MAX_BODY: Final = 8 * 1024
+#: The field with what the first try said, beside the record; see ``runs/verdict/tries.py``.
+SAID: Final = "said"
 #: One letter for each outcome, to keep the entries of a round short.
 _LETTERS: Final = {outcome: str(outcome)[0] for outcome in Outcome}
 _OUTCOMES: Final = {letter: outcome for outcome, letter in _LETTERS.items()}
@@ -114,6 +116,12 @@ def runs_named(data: object) -> tuple[RunId, ...]:
         elif isinstance(value, list):
             pending += value
     return tuple(dict.fromkeys(found))
+
+
+def said_in(data: object) -> Mapping[str, Any] | None:
+    """What the first try said, in a stored record; None if it has nothing. Users can edit it."""
+    said = data.get(SAID) if isinstance(data, Mapping) else None
+    return said if isinstance(said, Mapping) else None
 
 
 def carried_runs(data: object) -> tuple[RunId, ...]:

@@ -44,6 +44,11 @@ def try_entry(number: int, at: float, summary: Mapping[str, Any]) -> dict[str, A
     }
 
 
+def list_of(entry: object) -> dict[str, Any]:
+    """The list with this entry alone, of which :func:`with_entry` checks the form; users can edit it."""
+    return {"version": _VERSION, "tries": [entry]}
+
+
 def with_entry(stored: object, entry: Mapping[str, Any]) -> dict[str, Any]:
     """The list with another try, without the oldest ones if it would be too long.
 
