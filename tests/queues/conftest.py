@@ -73,7 +73,8 @@ def kafka(cluster: str) -> Queue:
     topic, producer = f"hints-{uuid.uuid4()}", Producer({"bootstrap.servers": cluster})
 
     def send(text: str) -> None:
-        producer.produce(topic, text.encode())
+        # In one partition, so that they are read in their order.
+        producer.produce(topic, text.encode(), partition=0)
         assert producer.flush(10) == 0
 
     config = {
@@ -81,6 +82,8 @@ def kafka(cluster: str) -> Queue:
         "group.id": topic,
         "auto.offset.reset": "earliest",
         "session.timeout.ms": 6000,
+        # The reader commits what it has read.
+        "enable.auto.commit": False,
     }
     return Queue(
         {"scheme": "kafka", "topics": [topic], "poll_timeout": 0.2},
