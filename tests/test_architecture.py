@@ -44,7 +44,7 @@ ALLOWED = {
     "listener": {"runs", "lifecycle", "airflow_compat", "get_provider_info", "preload"},
     "plugin": {"listener", "ui", "airflow_compat"},
     "get_provider_info": {"hooks", "configuration", ""},
-    "cli": GROUND | {"hooks", "lifecycle", "airflow_compat", "get_provider_info", ""},
+    "cli": GROUND | {"hooks", "lifecycle", "airflow_compat", "configuration", "get_provider_info", ""},
     "__main__": {"cli"},
     "sandbox": {""},
     "": set(),
