@@ -216,9 +216,10 @@ def _joined(kind: str, parts: Sequence[object]) -> tuple[Any, list[Any]]:
     return head, rows
 
 
-def fields(text: object, names: set[str]) -> Mapping[str, Any]:
+def fields(text: object, names: set[str], absent: Mapping[str, str] | None = None) -> Mapping[str, Any]:
     """The document's fields: the version that is known, and exactly these.
 
+    :param absent: names that an older document may lack, each with the field whose value it has then.
     :raises Mistrust: for anything else.
     """
     document = loads(text)
@@ -228,13 +229,17 @@ def fields(text: object, names: set[str]) -> Mapping[str, Any]:
     if isinstance(version, bool | float) or version != VERSION:
         shown = version if isinstance(version, int) and 0 <= version < 10**6 else "unknown"
         _wrong(f"it has version {shown}; this package reads {VERSION}")
+    for name, source in (absent or {}).items():
+        document.setdefault(name, document.get(source))
     if document.keys() != names | {"version"}:
         _wrong("unknown or missing fields")
     return document
 
 
 def _ref(value: Any) -> NightRef:
-    at, key, commit, address, judged = _row(value, 5)
+    given = _list(value, 5)
+    # A memory from before backfills had an order of their own has no time of the judgment.
+    at, key, commit, address, judged = _row([*given, *given[:1]] if len(given) == 4 else given, 5)
     return NightRef(
         whole(at, 0, LATEST),
         _text(key, KEY, least=1),

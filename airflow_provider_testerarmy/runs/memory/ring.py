@@ -337,7 +337,7 @@ def _read_night(prefix: str, cell: Cell, label: _Label) -> Steps[Night]:
 
 
 def _label(text: str) -> _Label:
-    document = fields(text, {"at", "key", "judged", "night", "memory"})
+    document = fields(text, {"at", "key", "judged", "night", "memory"}, absent={"judged": "at"})
     key = document["key"]
     if not isinstance(key, str) or NightRef.of(key, 0).key != key:
         raise Mistrust("a label without the night's key")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from itertools import count
 
@@ -20,6 +21,7 @@ from airflow_provider_testerarmy.runs.memory.ring import (
     remember_steps,
     restore,
 )
+from tests.docs.blocks import REPOSITORY
 from tests.runs.memory.store import DAY, SCOPE, START, Texts, Writer, keys, night
 
 
@@ -342,3 +344,14 @@ def test_a_forgotten_test_does_not_come_back():
     one = Night(NightRef.of("later", START + 9), {}, {"b": later})
     remember(storage, SCOPE, one, now=START + 9, token="q")
     assert load(storage, SCOPE, now=START + 9).tests["b"].quarantine == later
+
+
+def test_a_memory_from_before_nights_had_a_due_date():
+    """Each night was due when it was judged, as far as such a memory tells. It is continued."""
+    storage = Texts()
+    storage.texts = json.loads((REPOSITORY / "tests/fixtures/memory_0_1_0.json").read_text())
+    before = load(storage, SCOPE, now=START + 3 * DAY)
+    assert [(one.key, one.at) for one in before.nights] == [(f"r{n}", START + n * DAY) for n in range(3)]
+    assert all(one.judged == one.at for one in before.nights)
+    assert remember(storage, SCOPE, night(3, key="r3"), now=START + 3 * DAY, token="t3") is None
+    assert keys(load(storage, SCOPE, now=START + 3 * DAY)) == ["r0", "r1", "r2", "r3"]
