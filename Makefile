@@ -64,8 +64,8 @@ demo: $(READY) ## Run the example DAG on a local Airflow, against the sandbox.
 ui: $(READY) ## Start that Airflow and keep it running until Ctrl-C.
 	@$(RUN) -m tests.rig.ui
 
-# One process per core. Tests that start an Airflow run one after the other, in one of the processes (tests/conftest.py).
-PARALLEL := -n auto --maxprocesses 4 --dist loadgroup
+# One process per core. Tests that start an Airflow run one after the other, in one of the processes (tests/parallel.py).
+PARALLEL := -n auto --maxprocesses 4 --dist loadscope
 
 test: $(READY) ## Run the unit and integration tests; ARGS="-k name" passes options to pytest.
 	$(RUN) -m pytest tests $(WITHOUT_DATABASE) $(PARALLEL) $(ARGS)

@@ -25,11 +25,14 @@ settings.register_profile("steady", deadline=None, derandomize=True, database=No
 settings.load_profile("steady")
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Give all tests that start an Airflow to the same process. Two Airflows at once would slow each other down."""
-    for item in items if config.pluginmanager.hasplugin("xdist") else ():
-        if item.get_closest_marker("integration") is not None:
-            item.add_marker(pytest.mark.xdist_group("airflow"))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Keep the tests that start an Airflow in one process."""
+    if config.getvalue("dist") != "loadscope":
+        return None
+    from tests.parallel import OneAirflow
+
+    return OneAirflow(config, log)
 
 
 @pytest.fixture(scope="session")
