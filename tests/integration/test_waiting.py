@@ -24,7 +24,7 @@ def test_ids_and_link_are_there_while_the_task_waits(while_waiting: dict[str, An
 
 
 def test_a_trigger_names_the_connection_and_the_runs_and_nothing_else(while_waiting: dict[str, Any]) -> None:
-    """Airflow stores what a trigger is made of in plain text."""
+    """Airflow stores what a trigger is made of in plain text, as it stores the record."""
     assert len(while_waiting["triggers"]) == 2
     for row in while_waiting["triggers"]:
         assert set(row["kwargs"]) == {
@@ -37,6 +37,7 @@ def test_a_trigger_names_the_connection_and_the_runs_and_nothing_else(while_wait
             "max_outage",
             "deadline",
             "cancel_on_kill",
+            "record",
         }
         assert row["kwargs"]["conn_id"] == "testerarmy_default"
 
