@@ -12,8 +12,6 @@ from playwright.sync_api import Browser
 from tests.ui.browser.chromium import MISSING, Watched, browser, chromium, context, watch
 from tests.ui.browser.stage import Stage, stage
 
-#: Seconds that the configuration sets, close to the default.
-MAX_OUTAGE = "601"
 DAGS = ("shop", "widgets", "reviews", "open_door", "refused", "gates")
 
 
@@ -29,8 +27,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def staged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     """A running Airflow with the DAGs of these tests."""
-    env = {"AIRFLOW__API__EXPOSE_CONFIG": "True", "AIRFLOW__TESTERARMY__MAX_OUTAGE": MAX_OUTAGE}
-    with stage(tmp_path_factory.mktemp("airflow"), env=env) as running:
+    with stage(tmp_path_factory.mktemp("airflow")) as running:
         yield running
 
 

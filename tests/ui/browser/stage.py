@@ -18,6 +18,8 @@ from tests.rig.sandbox import docket_connection, sandbox_connection
 
 DAGS = Path(__file__).with_name("dags")
 USERS = {"admin": "admin", "viewer": "viewer", "outsider": "viewer", "blind": "viewer"}
+#: What the section [testerarmy] of the configuration sets.
+REPOSITORY_URL = "https://github.com/acme/shop"
 #: Sandbox seconds per real second: a usual test takes a fifth of a second.
 SPEED = 40
 
@@ -93,7 +95,8 @@ def stage(
             env={
                 "AIRFLOW__CORE__AUTH_MANAGER": "tests.ui.browser.auth.PerDagAuthManager",
                 "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
-                "AIRFLOW__TESTERARMY__REPOSITORY_URL": "https://github.com/acme/shop",
+                "AIRFLOW__API__EXPOSE_CONFIG": "True",
+                "AIRFLOW__TESTERARMY__REPOSITORY_URL": REPOSITORY_URL,
                 **(env or {}),
             },
         )

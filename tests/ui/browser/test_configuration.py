@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from airflow_provider_testerarmy.configuration import OPTIONS
-from tests.ui.browser.conftest import MAX_OUTAGE
+from tests.ui.browser.stage import REPOSITORY_URL
 
 pytestmark = pytest.mark.integration
 
@@ -19,6 +19,5 @@ def test_the_section_is_in_airflows_configuration_page(visit, staged):
     expect(rows.first).to_be_visible()
     cells = [[cell.inner_text() for cell in row.get_by_role("cell").all()] for row in rows.all()]
     shown = {key: value for _, key, value, *_ in cells}
-    assert shown == {
-        name: str(each.default) for name, each in OPTIONS.items() if each.default is not None
-    } | {"max_outage": MAX_OUTAGE}
+    defaults = {name: each.default for name, each in OPTIONS.items() if each.default is not None}
+    assert shown == {**defaults, "repository_url": REPOSITORY_URL}
