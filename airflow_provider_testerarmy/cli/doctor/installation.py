@@ -34,12 +34,12 @@ def _versions() -> Finding:
 
 
 def _configuration() -> Iterator[Finding]:
-    faults = []
+    valid = True
     for name in OPTIONS:
         try:
             setting(name)
         except ConfigurationInvalid as error:
-            faults.append(str(error))
+            valid = False
             yield problem(
                 "configuration",
                 one_line(str(error), 300),
@@ -53,7 +53,7 @@ def _configuration() -> Iterator[Finding]:
             f"The section [testerarmy] of Airflow's configuration has keys that have no effect: {names}.",
             f"Remove or rename them. The keys are {', '.join(OPTIONS)}.",
         )
-    elif not faults:
+    elif valid:
         yield ok("configuration", "The section [testerarmy] is valid.")
 
 
