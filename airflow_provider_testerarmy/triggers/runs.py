@@ -36,8 +36,13 @@ MIN_LIFE: Final = 5.0
 #: often revoked a moment before the new one is stored.
 REREAD_AFTER: Final = 5.0
 
-#: The timeout in seconds for reading the task's state. A triggerer that shuts down may never get a response.
+#: The timeout in seconds of one read of the task's state. A triggerer that shuts down may never get a response.
 STATE_WITHIN: Final = 10.0
+
+#: Seconds for which the read is tried again, and between two tries. The triggerer's parent process answers it, and
+#: did not for 10 seconds on a busy machine (measured on 3.3.2); nothing repeats :meth:`AwaitRunsTrigger.on_kill`.
+STATE_TRIED_FOR: Final = 300.0
+STATE_PAUSE: Final = 5.0
 
 #: Cancellations that outlive their trigger. asyncio keeps only weak references to tasks:
 #: https://docs.python.org/3/library/asyncio-task.html#asyncio.create_task
@@ -203,11 +208,22 @@ class AwaitRunsTrigger(BaseTrigger):
         await asyncio.shield(_detach(self._cancel_unless_deferred()))
 
     async def _cancel_unless_deferred(self) -> None:
-        if await self._still_deferred():
-            self.log.info(
-                "The task is still deferred: another triggerer waits for it, so no run is cancelled."
-            )
-            return
+        if self.task_instance is not None:
+            try:
+                state = await self._state()
+            except Exception as error:
+                # Nobody knows whether another trigger waits for these runs. The listener cancels them if none does.
+                self.log.warning(
+                    "Could not read the task's state from Airflow (%s: %s). The triggerer cancels no run.",
+                    type(error).__name__,
+                    error,
+                )
+                return
+            if state == "deferred":
+                self.log.info(
+                    "The task is still deferred: another triggerer waits for it, so no run is cancelled."
+                )
+                return
         try:
             await self._cancel()
         except Exception as error:
@@ -229,21 +245,26 @@ class AwaitRunsTrigger(BaseTrigger):
         finally:
             await close()
 
-    async def _still_deferred(self) -> bool:
-        """Whether the task is deferred. If Airflow does not tell, assume that it is, and do not cancel the runs."""
-        ti = self.task_instance
-        if ti is None:
-            return False
-        try:
-            async with asyncio.timeout(STATE_WITHIN):
-                return await airflow_compat.aown_state(ti) == "deferred"
-        except Exception as error:
-            self.log.warning(
-                "Could not read the task's state from Airflow (%s: %s). The runs are not cancelled.",
-                type(error).__name__,
-                error,
-            )
-            return True
+    async def _state(self) -> str | None:
+        """The task's state in Airflow, even if Airflow does not tell at once.
+
+        :raises Exception: if it could not be read for :data:`STATE_TRIED_FOR` seconds.
+        """
+        give_up_at = time.monotonic() + STATE_TRIED_FOR
+        while True:
+            try:
+                async with asyncio.timeout(STATE_WITHIN):
+                    return await airflow_compat.aown_state(self.task_instance)
+            except Exception as error:
+                if time.monotonic() >= give_up_at:
+                    raise
+                self.log.info(
+                    "Could not read the task's state from Airflow (%s: %s). Trying again in %g s.",
+                    type(error).__name__,
+                    error,
+                    STATE_PAUSE,
+                )
+            await asyncio.sleep(STATE_PAUSE)
 
     def _submission(self) -> Submission:
         return Submission(tuple(self.run_ids), tuple(self.rejected_run_ids), self.batch_id)

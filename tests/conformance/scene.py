@@ -185,13 +185,16 @@ class Scene:
         return self._airflow.task_log(self.dag_id, self.run_id, TASK, try_number)
 
     def wait_log(self, words: str, try_number: int = 1) -> None:
-        """Wait until a try's log contains this line about the first run; a dying process's lines arrive late."""
+        """Wait until a try's log contains this line about the first run.
+
+        A dying process's lines arrive late, and a triggerer whose parent is busy tries again for a while.
+        """
         wanted = words.format(run_id=self.runs()[0])
 
         def said() -> bool:
             return wanted in self.log(try_number)
 
-        eventually(said, 10, f"{self}: {wanted!r} in the log", state=self.describe)
+        eventually(said, 60, f"{self}: {wanted!r} in the log", state=self.describe)
 
     def verdict(self) -> str | None:
         """The verdict in the task's summary; None if there is none."""

@@ -146,6 +146,7 @@ class Database:
         self.paused_dag = False
         #: While it is so, the state store and Variables take nothing more.
         self.full = False
+        self.slow = False
         self._ids = 0
 
     def next_id(self) -> int:

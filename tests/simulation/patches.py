@@ -169,10 +169,12 @@ class _Airflow:
         return self._connection(conn_id)
 
     async def _turn(self) -> None:
-        """A triggerer asks its parent, which takes a moment."""
+        """A triggerer asks its parent, which takes a moment, and answers nothing while the database is slow."""
         if not self._world.process.alive:
             raise Killed
         await asyncio.sleep(self._world.stream(f"parent {self._world.process.name}").uniform(0.01, 0.3))
+        while self._database.slow:  # noqa: ASYNC110 - the event would belong to one of several loops
+            await asyncio.sleep(0.5)
 
     def get_variable(self, key: str) -> str | None:
         """A Variable, in a worker."""

@@ -61,8 +61,8 @@ PLANTS: dict[str, Plant] = {
     "kill-without-guard": Plant(
         "`on_kill` does not ask whether the task is still deferred",
         "triggers.runs",
-        "        if await self._still_deferred():",
-        "        if False:",
+        '            if state == "deferred":',
+        "            if False:",
     ),
     "no-intent": Plant(
         "the intent is not stored before the POST",

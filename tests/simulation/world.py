@@ -250,8 +250,12 @@ class Simulation:
         self._later(3.0, lambda: self.schedulers.append(self._new_scheduler(len(self.schedulers))))
 
     def _slow_api(self, seconds: float) -> None:
-        self.api.slowness = 3.0
-        self._later(seconds, lambda: setattr(self.api, "slowness", 0.0))
+        self._set_slow(True)
+        self._later(seconds, lambda: self._set_slow(False))
+
+    def _set_slow(self, slow: bool) -> None:
+        self.api.slowness = 3.0 if slow else 0.0
+        self.database.slow = slow
 
     def _later(self, seconds: float, act: Callable[[], None]) -> None:
         self._not_calm_before(self.world.now + seconds)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from itertools import pairwise
+from itertools import pairwise, repeat
 from pkgutil import resolve_name
 from types import SimpleNamespace
 
@@ -319,12 +319,17 @@ def test_a_cancellation_outlives_the_kill_that_began_it(trigger, service, monkey
 def end_the_loop(monkeypatch, service):
     """Cancels a trigger that waits, as every Airflow does, and a second time before it is done."""
 
-    def call(waiting, state, *, on_kill_exists=False, task_instance=True):
-        async def aown_state(_ti):
-            if isinstance(state, Exception):
-                raise state
-            return state
+    def call(waiting, state, *, on_kill_exists=False, task_instance=True, tried_for=300.0):
+        answers = iter(state) if isinstance(state, list) else repeat(state)
 
+        async def aown_state(_ti):
+            answer = next(answers)
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+
+        monkeypatch.setattr(runs, "STATE_PAUSE", 0.01)
+        monkeypatch.setattr(runs, "STATE_TRIED_FOR", tried_for)
         feature = airflow_compat.Feature("", (2, 0) if on_kill_exists else (99, 0), "", "")
         monkeypatch.setattr(airflow_compat, "KILL_WHILE_DEFERRED", feature)
         monkeypatch.setattr(airflow_compat, "aown_state", aown_state)
@@ -359,10 +364,20 @@ def test_before_on_kill_a_cancelled_trigger_stops_the_runs(trigger, service, end
 
 
 @pytest.mark.parametrize(
+    "error", [TimeoutError(), ConnectionError("the parent is gone")], ids=["slow", "broken"]
+)
+def test_a_state_that_cannot_be_read_at_once_leaves_no_run_behind(trigger, service, end_the_loop, error):
+    """The triggerer's parent process may be busy for a while. Nothing calls `on_kill` again."""
+    waiting = trigger(catalog.GROUP_ENDLESS)
+    end_the_loop(waiting, [error, error, "failed"])
+    assert set(service.control.log.cancelled_run_ids()) == set(waiting.run_ids)
+
+
+@pytest.mark.parametrize(
     ("state", "parameters", "how"),
     [
         ("deferred", {}, {}),
-        (ConnectionError("the parent is gone"), {}, {}),
+        (ConnectionError("the parent is gone"), {}, {"tried_for": 0.0}),
         ("failed", {"cancel_on_kill": False}, {}),
         ("failed", {}, {"on_kill_exists": True}),
     ],
