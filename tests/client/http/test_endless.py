@@ -81,9 +81,9 @@ def test_a_name_that_is_never_resolved_is_given_up(connect, monkeypatch):
 
 
 def test_the_next_exchange_has_the_whole_time(connect):
-    """A connection that is used again has no deadline of its own."""
-    with RawServer(always(b"", http_answer({"projects": []})), keep_open=True, pause=0.2) as server:
-        client = connect(server.url, policy=ONCE, timeouts=BRIEF)
+    """A connection that is used again has no deadline of its own. Together they take longer than one may."""
+    with RawServer(always(b"", http_answer({"projects": []})), keep_open=True, pause=0.8) as server:
+        client = connect(server.url, policy=ONCE, timeouts=Timeouts(connect=2.0, read=2.0, total=2.0))
         assert [client.send(GET) for _ in range(3)] == [(), (), ()]
         assert server.accepted == 1
 
