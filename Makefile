@@ -156,8 +156,10 @@ gate-study: $(READY) ## Simulate quarters of nights under several gates, and wri
 bench: $(BENCH_READY) ## Compare the cost of waiting with other providers; ARGS="--part triggers --sizes 100" selects.
 	@$(BENCH)/bin/python -m benchmarks $(ARGS)
 
+# TESTS names the files and folders of the unit tests to run in each cell, if not all.
+TESTS ?=
 test-matrix: dist ## Test the built wheel on every Airflow and Python; CELLS="2.11 lowest-py3.11" selects.
-	@$(TOOLS)/bin/python -m tests.matrix $(CELLS)
+	@TESTS="$(TESTS)" $(TOOLS)/bin/python -m tests.matrix $(CELLS)
 
 dist: $(TOOLS_READY) ## Build the wheel and the sdist into dist/ and check them.
 	@$(TOOLS)/bin/uv build --quiet --clear --python $(or $(PYTHON),3.12) --out-dir dist .

@@ -41,6 +41,8 @@ NOT_IN_A_CELL = (
     "ui/browser",
     "website",
 )
+#: The files and folders of the unit tests to run, if not all.
+FEW = os.environ.get("TESTS", "")
 #: Tests, and the first Airflow that has the feature they test.
 NEWER = {
     "ui": (3, 1),
@@ -64,7 +66,7 @@ def cell(session: nox.Session, cell: Cell) -> None:
     result = Result(FAILED)
     try:
         _run(Room(session, cell, str(python)), result)
-        result.state, result.reason = PASSED, ""
+        result.state, result.reason = PASSED, f"with only these unit tests: {FEW}" if FEW else ""
     finally:
         result.keep(cell)
 
@@ -89,7 +91,17 @@ def _run(room: Room, result: Result) -> None:
     with step("unit tests"):
         missing = [name for name, since in NEWER.items() if room.airflow_version < since]
         ignored = [f"--ignore=tests/{name}" for name in (*NOT_IN_A_CELL, *missing)]
-        words = ("tests", *ignored, "-m", "not integration", "-q", "-p", "no:cacheprovider", "-n", "2")
+        words = (
+            *(FEW or "tests").split(),
+            *ignored,
+            "-m",
+            "not integration",
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            "-n",
+            "2",
+        )
         room.python("-m", "pytest", *words, cwd=REPOSITORY)
     with step("examples by dag.test()"):
         room.python("-P", REPOSITORY / "tests/matrix/check_examples.py", *room.examples)

@@ -18,7 +18,7 @@ class Result:
     """The result of one cell.
 
     :param state: one of PASSED, FAILED and SKIPPED.
-    :param reason: the step that failed, or why the cell was skipped.
+    :param reason: the step that failed, why the cell was skipped, or which tests it ran if not all.
     :param seconds: the duration of each step, by its name.
     """
 
@@ -43,7 +43,7 @@ def path(cell: Cell) -> Path:
 
 
 def grid(cells: Sequence[Cell]) -> str:
-    """The table of these cells, followed by a line for each cell that did not pass."""
+    """The table of these cells, followed by a line for each cell that did not pass, or ran only some tests."""
     results = {cell: Result.of(cell) for cell in cells}
     rows = list(dict.fromkeys(cell.row for cell in CELLS if cell in results))
     lines = ["| Airflow | " + " | ".join(f"Python {python}" for python in PYTHONS) + " |"]
@@ -80,5 +80,5 @@ def _remarks(results: dict[Cell, Result | None]) -> list[str]:
     return [
         f"* {cell.name} {result.state}: {result.reason}"
         for cell, result in results.items()
-        if result is not None and result.state != PASSED
+        if result is not None and result.reason
     ]

@@ -75,7 +75,7 @@ def test_a_python_of_pyenv_is_found(tmp_path, monkeypatch):
 
 
 def test_the_grid(tmp_path, monkeypatch):
-    """Each cell with its time; what did not pass with its reason."""
+    """Each cell with its time; what did not pass, or ran only some tests, with the reason."""
     monkeypatch.setattr(results, "FOLDER", tmp_path)
     cells = chosen(["2.11"])
     Result(PASSED, seconds={"unit tests": 60.0, "examples": 30.0}).keep(cells[0])
@@ -89,3 +89,5 @@ def test_the_grid(tmp_path, monkeypatch):
         "* 2.11-py3.12 FAILED: in the step: unit tests",
         "* 2.11-py3.13 skipped: not released for it",
     ]
+    Result(PASSED, "with only these unit tests: tests/hooks").keep(cells[0])
+    assert "* 2.11-py3.11 passed: with only these unit tests: tests/hooks" in grid(cells).splitlines()
