@@ -68,6 +68,7 @@ class RunOperator(LifecycleTask, BaseOperator):
     :param ask_default: ``reject`` or ``accept``; the default answer.
     :param ask_notifiers: notifier, list of notifiers or None; called when the question is asked.
     :raises ValueError: when the DAG file is parsed, for an invalid parameter that is not a template.
+    :raises AirflowNotFoundException: when the task runs, if the connection does not exist. Airflow retries it.
     :raises TestRunError: when the task runs, for every verdict except *passed* and for every other failure. Its
         subclasses say what failed, and whether Airflow retries; see
         :mod:`airflow_provider_testerarmy.exceptions`.

@@ -26,6 +26,7 @@ class TesterArmyCallOperator(WithDefaults, BaseOperator):
     :param max_outage: float, timedelta or text; seconds for which a failed request is retried. Then the task fails
         with ``ServiceUnavailable``, which Airflow retries.
     :raises ValueError: when the DAG file is parsed, for an invalid parameter that is not a template.
+    :raises AirflowNotFoundException: when the task runs, if the connection does not exist. Airflow retries it.
     :raises TestRunError: when the task runs, for every failure.
     """
 

@@ -66,6 +66,7 @@ class RunSensor(LifecycleTask, BaseSensorOperator):
     :raises ValueError: when the DAG file is parsed, for an invalid parameter that is not a template, and for a
         ``poll_interval`` and ``poke_interval`` that differ.
     :raises AirflowSensorTimeout: when ``timeout`` has passed. Airflow does not retry it.
+    :raises AirflowNotFoundException: when the task runs, if the connection does not exist. Airflow retries it.
     :raises TestRunError: for every verdict except *passed* and for every other failure. Its subclasses say what
         failed, and whether Airflow retries; see :mod:`airflow_provider_testerarmy.exceptions`.
     :raises AirflowSkipException: with ``soft_fail`` or ``never_fail``, in place of the errors of a running
