@@ -187,7 +187,7 @@ class Stage:
             now = self._requests()
             return all(now[task] >= before[task] + count for task in TASKS)
 
-        eventually(sent, 60, f"request {count} of every task", state=lambda: str((before, self._requests())))
+        eventually(sent, 180, f"request {count} of every task", state=lambda: str((before, self._requests())))
 
     def _clear(self, night: Night) -> None:
         if night.number == calendar.NIGHTS:

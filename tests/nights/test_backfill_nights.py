@@ -52,7 +52,7 @@ class Nights:
     def play(self) -> None:
         """The night of today, three backfills, and a run by hand that fails."""
         self._airflow.rest.patch(f"/dags/{DAG_ID}", {"is_paused": False})
-        runs = eventually(lambda: self._airflow.dag_runs(DAG_ID), 60, "the run that is due today")
+        runs = eventually(lambda: self._airflow.dag_runs(DAG_ID), 180, "the run that is due today")
         self._note("today", str(runs[0]["dag_run_id"]))
         self._backfill("backwards", (5, 4, 3, 2), 1, "--run-backwards")
         self._backfill("forwards", (6, 7), 2)
