@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from airflow_provider_testerarmy.sandbox.core.faults import Fault, Kind
+from airflow_provider_testerarmy.sandbox.core.faults import Fault, FaultPlan, Kind
 from airflow_provider_testerarmy.sandbox.server import SandboxServer
 from airflow_provider_testerarmy.sandbox.testerarmy import catalog
 from airflow_provider_testerarmy.sandbox.testerarmy.engine import is_active
+from tests.object_store.server import S3Server, UploadBucket
 from tests.rig.airflow import LocalAirflow
 from tests.rig.waiting import eventually
 
@@ -44,10 +45,18 @@ class WorkerKill:
 
 
 class Preview:
-    """The Airflow and its sandbox."""
+    """The Airflow, its sandbox, the object store, and the bucket in it that receives the uploads."""
 
-    def __init__(self, airflow: LocalAirflow, sandbox: SandboxServer) -> None:
-        self.airflow, self.sandbox = airflow, sandbox.control
+    def __init__(
+        self, airflow: LocalAirflow, sandbox: SandboxServer, store: S3Server, uploads: UploadBucket
+    ) -> None:
+        self.airflow, self.sandbox, self.store, self.uploads = airflow, sandbox.control, store, uploads
+
+    def reset(self) -> None:
+        """Restore the account of the sandbox, and empty the bucket of the uploads."""
+        self.sandbox.reset()
+        self.store.reset()
+        self.uploads.empty()
 
     def run(self, dag_id: str, kills: Sequence[Kill], **conf: Any) -> tuple[str, str]:
         """Run a DAG with kills; the id of the DAG run and its end."""
@@ -65,8 +74,15 @@ class Preview:
         return run_id, end
 
     def kill(self, task_id: str, match: str, moment: Kind, after: int = 0) -> WorkerKill:
-        """Plan the kill of a worker, at the request that follows so many others that match."""
-        return WorkerKill(self.airflow, self.sandbox.faults.add(moment, match, after=after), task_id)
+        """Plan the kill of a worker at a request to the sandbox, after so many others that match."""
+        return self._kill(self.sandbox.faults, task_id, match, moment, after)
+
+    def kill_at_store(self, task_id: str, match: str, moment: Kind) -> WorkerKill:
+        """Plan the kill of a worker at a request to the object store."""
+        return self._kill(self.store.faults, task_id, match, moment)
+
+    def _kill(self, faults: FaultPlan, task_id: str, match: str, moment: Kind, after: int = 0) -> WorkerKill:
+        return WorkerKill(self.airflow, faults.add(moment, match, after=after), task_id)
 
     def left(self) -> dict[str, list[Any]]:
         """What the service has that it did not have at first; nothing deletes a login."""
@@ -92,38 +108,43 @@ class Preview:
 class TriggererKill:
     """SIGKILL of the triggerer while it polls for all runs, and its replacement.
 
-    The runs of these groups end only when another triggerer waits for them. The killed one never sees their end.
+    The runs of these groups end only when another triggerer polls for them. The killed one never sees their end.
     """
 
     def __init__(self, preview: Preview, groups: dict[str, str]) -> None:
         self.airflow, self.sandbox, self.groups = preview.airflow, preview.sandbox, groups
         self.done = False
-        self._seen = 0
+        self._now: dict[int, int] = {}
+        self._since = 0
         self._lost: set[int] = set()
         self._script("endless")
 
     def attempt(self, dag_id: str, run_id: str) -> None:
-        """Kill the triggerer if it polls for the runs; let them pass if another one has taken over."""
-        if self.done or not (now := self._triggerers(dag_id, run_id)):
+        """Kill the triggerer if it polls for the runs; let them pass if another one does."""
+        if self.done or not self._are_polled(dag_id, run_id):
             return
-        log = self.sandbox.log
-        if not self._seen:
-            self._seen = log.entries()[-1].sequence
-        elif not self._lost and log.entries("list_runs", since=self._seen):
+        if not self._lost:
             self.airflow.processes["triggerer"].kill()
             self.airflow.processes["triggerer"].start()
-            self._lost = now
-        elif self._lost and not now & self._lost:
+            self._lost = set(self._now.values())
+        elif not self._lost & set(self._now.values()):
             self._script(None)
             for active in self.sandbox.store.active_run_ids():
                 self.sandbox.store.force(active, script="passes")
             self.done = True
 
-    def _triggerers(self, dag_id: str, run_id: str) -> set[int]:
-        """The triggerers of all awaited runs; none if one of them has none."""
+    def _are_polled(self, dag_id: str, run_id: str) -> bool:
+        """Whether all tasks are deferred, and a triggerer has polled since it has their triggers.
+
+        While all tasks are deferred, no worker polls.
+        """
         tasks = [self.airflow.task_instance(dag_id, run_id, task_id) for task_id in self.groups]
-        found = [each["trigger"] and each["trigger"]["triggerer_id"] for each in tasks]
-        return set(found) if all(found) else set()
+        found = [each["trigger"] for each in tasks if each["trigger"] and each["trigger"]["triggerer_id"]]
+        now = {each["id"]: each["triggerer_id"] for each in found}
+        log = self.sandbox.log
+        if now != self._now:
+            self._now, self._since = now, log.entries()[-1].sequence
+        return len(now) == len(tasks) and bool(log.entries("list_runs", since=self._since))
 
     def _script(self, name: str | None) -> None:
         """Set the script that the next runs of the groups follow; None restores their own."""

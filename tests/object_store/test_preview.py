@@ -1,4 +1,6 @@
-"""The example of a preview on a real Airflow, its build in a real object store, with a kill at each step.
+"""The example of a preview on a real Airflow, with a kill at each step.
+
+Its build is in a server with S3's API, and its upload goes to a signed URL of that server.
 
 One test kills each task twice at each request that changes something: before the service has the request, and when
 the service has obeyed it and the worker has no answer. Another one kills every task when it begins and when it has
@@ -19,8 +21,9 @@ from airflow_provider_testerarmy.sandbox.core.faults import Kind
 from airflow_provider_testerarmy.sandbox.server import SandboxServer
 from airflow_provider_testerarmy.sandbox.state import Sandbox
 from tests.object_store import cluster_policy
-from tests.object_store.conftest import BUCKET, KEYS
+from tests.object_store.conftest import BUCKET
 from tests.object_store.preview import SHOP, Preview, TriggererKill
+from tests.object_store.server import KEYS, S3Server, UploadBucket
 from tests.rig.airflow import LocalAirflow
 from tests.rig.sandbox import EXAMPLE_DAGS, sandbox_connection
 
@@ -38,19 +41,19 @@ REQUESTS = (
     ("create_environment", "create_environment"),
     ("login", "create_credential"),
     ("upload", "request_app_upload"),
-    ("upload", "put_app"),
     ("upload", "confirm_app_upload"),
     ("web", f"POST /groups/{WEB_GROUP}/runs"),
     ("mobile", f"POST /groups/{MOBILE_GROUP}/runs"),
     ("delete_environment", "delete_environment"),
     ("delete_app", "delete_app"),
 )
-#: What a DAG run changes at the service; one upload has three requests.
+#: Likewise, those to the object store.
+STORED = (("build", f"PUT /{BUCKET}/builds/*"), ("upload", f"PUT /{UploadBucket.NAME}/*"))
+#: What a DAG run changes at the service.
 CHANGES = Counter(
     create_environment=1,
     create_credential=1,
     request_app_upload=1,
-    put_app=1,
     confirm_app_upload=1,
     trigger_group=len(GROUPS),
     delete_environment=1,
@@ -82,14 +85,17 @@ with DAG("{LAST_TRY}", schedule=None, start_date=pendulum.datetime(2026, 1, 1, t
 
 
 @pytest.fixture(scope="module")
-def running(endpoint: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Preview]:
+def running(server: S3Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Preview]:
     """An Airflow with the example, whose retries are quick and as many as the kills of one task."""
     folder, home = tmp_path_factory.mktemp("dags"), tmp_path_factory.mktemp("airflow")
     (home / "config").mkdir()
     shutil.copy(cluster_policy.__file__, home / "config" / "airflow_local_settings.py")
     shutil.copy(EXAMPLE_DAGS / f"{EXAMPLE}.py", folder)
     (folder / f"{LAST_TRY}.py").write_text(ON_THE_LAST_TRY)
-    with SandboxServer(Sandbox(SandboxClock(speed=2))) as sandbox:
+    with (
+        UploadBucket(server.url) as uploads,
+        SandboxServer(Sandbox(SandboxClock(speed=2), object_store=uploads)) as sandbox,
+    ):
         connections = {
             "testerarmy_default": sandbox_connection(sandbox.url),
             "shop_login": {
@@ -101,7 +107,7 @@ def running(endpoint: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
                 "conn_type": "aws",
                 "login": KEYS["aws_access_key_id"],
                 "password": KEYS["aws_secret_access_key"],
-                "extra": {"endpoint_url": endpoint, "region_name": KEYS["region_name"]},
+                "extra": {"endpoint_url": server.url, "region_name": KEYS["region_name"]},
             },
         }
         env = {
@@ -110,13 +116,13 @@ def running(endpoint: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
             "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "5",
         }
         with LocalAirflow(folder, home=home, connections=connections, parallelism=3, env=env) as airflow:
-            yield Preview(airflow, sandbox)
+            yield Preview(airflow, sandbox, server, uploads)
 
 
 @pytest.fixture
 def preview(running: Preview) -> Preview:
     """That Airflow, with a sandbox as at its start."""
-    running.sandbox.reset()
+    running.reset()
     return running
 
 
@@ -127,8 +133,12 @@ def stored(bucket: Any) -> dict[str, bytes]:
 
 
 def test_a_kill_at_each_request_leaves_nothing_behind(preview, bucket):
-    """Retries find what is there, start nothing twice, and the teardowns delete all of it."""
+    """Retries find what is there, start nothing twice, and the teardowns delete all of it.
+
+    The API cannot delete what was uploaded and not confirmed. The upload is killed twice between the two.
+    """
     kills = [preview.kill(task, match, moment) for task, match in REQUESTS for moment in MOMENTS]
+    kills += [preview.kill_at_store(task, match, moment) for task, match in STORED for moment in MOMENTS]
     run_id, end = preview.run(EXAMPLE, kills, builds=FOLDER)
     assert [(kill.task_id, kill.fault.match, kill.fault.kind) for kill in kills if not kill.done] == []
     assert end == "success"
@@ -136,6 +146,7 @@ def test_a_kill_at_each_request_leaves_nothing_behind(preview, bucket):
     assert preview.left() == NOTHING_LEFT
     assert len(preview.sandbox.log.submissions()) == 2
     assert stored(bucket) == BUILD
+    assert len(stored(preview.uploads.bucket)) == 2
 
 
 def test_a_kill_of_each_task_and_of_the_triggerer_leaves_nothing_behind(preview, bucket):
@@ -159,6 +170,8 @@ def test_a_kill_of_each_task_and_of_the_triggerer_leaves_nothing_behind(preview,
     assert preview.left() == NOTHING_LEFT
     assert preview.changes() == CHANGES
     assert stored(bucket) == BUILD
+    uploaded = [path for path in preview.store.written if path.startswith(f"/{UploadBucket.NAME}/")]
+    assert (len(uploaded), stored(preview.uploads.bucket)) == (1, {})
 
 
 def test_a_teardown_without_setups_deletes_what_a_killed_last_try_has_created(preview):
