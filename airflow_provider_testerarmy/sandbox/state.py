@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_testerarmy.sandbox.core.clock import SandboxClock
     from airflow_provider_testerarmy.sandbox.testerarmy.catalog import Catalog
+    from airflow_provider_testerarmy.sandbox.testerarmy.workspace import ObjectStore
 
 __all__ = ["DEFAULT_API_KEY", "Sandbox"]
 
@@ -25,6 +26,7 @@ class Sandbox(Service):
     :param api_keys: the API keys to accept.
     :param latency: the minimum duration of every API call, in real seconds.
     :param catalog: TesterArmy's projects, groups and tests; None for the default catalog.
+    :param object_store: receives the bytes of apps; None for the sandbox's own store.
     """
 
     def __init__(
@@ -34,9 +36,10 @@ class Sandbox(Service):
         api_keys: Iterable[str] = (DEFAULT_API_KEY,),
         latency: float = 0.0,
         catalog: Catalog | None = None,
+        object_store: ObjectStore | None = None,
     ) -> None:
         super().__init__(clock, api_keys=api_keys, latency=latency)
-        self.store = self.register(RunStore(self.clock, catalog))
+        self.store = self.register(RunStore(self.clock, catalog, object_store=object_store))
         self.docket = self.register(DocketStore(self.clock))
 
     @property

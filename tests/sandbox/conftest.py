@@ -51,15 +51,20 @@ def sandbox() -> Sandbox:
     return Sandbox(SandboxClock(manual=True, start=NOON))
 
 
-@pytest.fixture
-def api(sandbox: Sandbox, runner: asyncio.Runner) -> httpx.Client:
-    """The API, in process."""
+def client_of(sandbox: Sandbox, runner: asyncio.Runner) -> httpx.Client:
+    """Return a client of a sandbox's API, in process."""
     return httpx.Client(
         transport=InProcess(create_app(sandbox), runner),
         base_url="http://sandbox/api/v1",
         headers=AUTHORIZED,
         trust_env=False,
     )
+
+
+@pytest.fixture
+def api(sandbox: Sandbox, runner: asyncio.Runner) -> httpx.Client:
+    """The API, in process."""
+    return client_of(sandbox, runner)
 
 
 @pytest.fixture

@@ -62,7 +62,7 @@ async def request_upload(request: Request, project_id: ProjectId) -> Response:
     upload = store.workspace.open_upload(project.id, body.filename, body.file_size, body.remove_after)
     return json_answer(
         {
-            "uploadUrl": f"{origin_of(request)}{UPLOADS}/{upload.token}",
+            "uploadUrl": upload.url or f"{origin_of(request)}{UPLOADS}/{upload.token}",
             "storageKey": upload.storage_key,
             "filename": upload.filename,
             "fileSize": upload.size,

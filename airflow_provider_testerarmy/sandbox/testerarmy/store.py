@@ -19,6 +19,7 @@ from airflow_provider_testerarmy.sandbox.testerarmy.workspace import Workspace
 if TYPE_CHECKING:
     from airflow_provider_testerarmy.sandbox.core.clock import SandboxClock
     from airflow_provider_testerarmy.sandbox.testerarmy.catalog import Group, SavedTest
+    from airflow_provider_testerarmy.sandbox.testerarmy.workspace import ObjectStore
 
 REJECTED = SCRIPTS["rejected"].outcomes[0]
 PROMPT_SECONDS = 10.0
@@ -61,9 +62,18 @@ class RunStore:
     """Starts, finds and cancels runs.
 
     :param dedupe: cancel a run at once if its test already has a run in flight. The real service may do this.
+    :param object_store: receives the bytes of apps; None for the sandbox's own store.
     """
 
-    def __init__(self, clock: SandboxClock, catalog: Catalog | None = None, *, dedupe: bool = False) -> None:
+    def __init__(
+        self,
+        clock: SandboxClock,
+        catalog: Catalog | None = None,
+        *,
+        dedupe: bool = False,
+        object_store: ObjectStore | None = None,
+    ) -> None:
+        self._object_store = object_store
         self.clock = clock
         self.catalog = catalog or Catalog()
         self.dedupe = dedupe
@@ -77,7 +87,7 @@ class RunStore:
             self.batches: dict[str, Batch] = {}
             self.script_overrides: dict[tuple[str, str], str] = {}
             self.catalog.restore()
-            self.workspace = Workspace(self.clock)
+            self.workspace = Workspace(self.clock, self._object_store)
             self._ordinals: Counter[tuple[str, str]] = Counter()
             self._rows: dict[tuple[str, str], list[Row]] = {}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import uuid
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow_provider_testerarmy.sandbox.core.errors import ApiError, bad_request, conflict, not_found
 from airflow_provider_testerarmy.sandbox.core.times import iso
@@ -28,6 +28,7 @@ class Upload:
     """An upload that was requested: whoever has its token may send the bytes, once.
 
     :param received: the bytes that arrived, or None before.
+    :param url: where to send the bytes; empty for the sandbox's own store.
     """
 
     project_id: str
@@ -39,13 +40,31 @@ class Upload:
     storage_key: str = field(default_factory=lambda: f"tmp/{uuid.uuid4()}")
     received: int | None = None
     digest: str = ""
+    url: str = ""
+
+
+class ObjectStore(Protocol):
+    """Receives the bytes of uploads in place of the sandbox's own store."""
+
+    def upload_url(self, key: str, size: int, seconds: float) -> str:
+        """Return a URL that takes so many bytes by PUT, for so many seconds."""
+
+    def size_of(self, key: str) -> int | None:
+        """Return the size of an object, or None if there is none."""
+
+    def remove(self, key: str) -> None:
+        """Remove an object."""
 
 
 class Workspace:
-    """Credentials, memories, files, apps and uploads by project; only the routes use it, in one thread."""
+    """Credentials, memories, files, apps and uploads by project; only the routes use it, in one thread.
 
-    def __init__(self, clock: SandboxClock) -> None:
+    :param object_store: receives the bytes of uploads; None for the sandbox's own store.
+    """
+
+    def __init__(self, clock: SandboxClock, object_store: ObjectStore | None = None) -> None:
         self._clock = clock
+        self._object_store = object_store
         self.clear()
 
     def clear(self) -> None:
@@ -150,6 +169,8 @@ class Workspace:
         platform_of(filename)
         expires = self._clock.time() + UPLOAD_SECONDS
         upload = Upload(project_id, filename, size, remove_after, expires)
+        if self._object_store is not None:
+            upload.url = self._object_store.upload_url(upload.storage_key, size, UPLOAD_SECONDS)
         self.uploads[upload.storage_key] = upload
         return upload
 
@@ -167,13 +188,22 @@ class Workspace:
     def confirm(self, project_id: str, fields: Json) -> Json:
         """Make an app of an uploaded file, or raise BAD_REQUEST."""
         upload = self.uploads.get(fields["storageKey"])
-        if upload is None or upload.project_id != project_id or upload.received is None:
+        if upload is None or upload.project_id != project_id or self._received(upload) is None:
             raise bad_request("UPLOAD_NOT_FOUND", "storageKey: nothing was uploaded there")
         if (upload.filename, upload.size) != (fields["filename"], fields["fileSize"]):
             raise bad_request("UPLOAD_MISMATCH", "filename, fileSize: differ from the requested upload")
+        if self._received(upload) != upload.size:
+            raise bad_request("UPLOAD_MISMATCH", "fileSize: differs from what was uploaded")
         del self.uploads[upload.storage_key]
+        if self._object_store is not None:
+            self._object_store.remove(upload.storage_key)
         remove_after = fields.get("removeAfter", upload.remove_after)
         return self.add_app(project_id, upload.filename, upload.size, remove_after)
+
+    def _received(self, upload: Upload) -> int | None:
+        if self._object_store is not None:
+            return self._object_store.size_of(upload.storage_key)
+        return upload.received
 
     def _expired(self, app: Json) -> bool:
         return app["expiresAt"] is not None and app["expiresAt"] <= self._now()

@@ -7,7 +7,9 @@ import hashlib
 
 import pytest
 
+from airflow_provider_testerarmy.sandbox.state import Sandbox
 from airflow_provider_testerarmy.sandbox.testerarmy import catalog
+from tests.sandbox.conftest import client_of
 
 APP = f"/projects/{catalog.PROJECT_APP}/mobile"
 BYTES = b"PK\3\4 an app"
@@ -134,3 +136,28 @@ def test_faults_apply_to_uploads(api, sandbox):
     answer = put(api, upload)
     assert (answer.status_code, answer.text[:7]) == (503, "<Error>")
     assert put(api, upload).status_code == 200
+
+
+class Elsewhere(dict):
+    """An object store that is not the sandbox's: sizes by key."""
+
+    size_of, remove = dict.get, dict.pop
+
+    def upload_url(self, key, size, seconds):
+        """An address that nobody serves."""
+        return f"https://store.example/{key}?size={size}&seconds={seconds:.0f}"
+
+
+def test_bytes_may_go_to_another_object_store(runner):
+    """The sandbox reads there how many have arrived, and removes them when they are an app."""
+    store = Elsewhere()
+    api = client_of(Sandbox(object_store=store), runner)
+    upload = ask(api)
+    key = upload["storageKey"]
+    assert upload["uploadUrl"] == f"https://store.example/{key}?size={len(BYTES)}&seconds=900"
+    assert confirm(api, upload).json()["error"] == "UPLOAD_NOT_FOUND"
+    store[key] = len(BYTES) - 1
+    assert confirm(api, upload).json()["error"] == "UPLOAD_MISMATCH"
+    store[key] = len(BYTES)
+    assert confirm(api, upload).status_code == 201
+    assert store == {}
