@@ -58,3 +58,12 @@ def test_everything_is_started_once(mapped: Seen) -> None:
     """Sensors start nothing."""
     starts = [mapped.submissions_of(f"/groups/{group_id}/runs") for group_id in GROUPS]
     assert starts == [2, 1]
+
+
+def test_each_listed_test_has_a_task_of_its_own(mapped: Seen) -> None:
+    """The list of a group's tests is made while the DAG runs."""
+    tests = mapped.xcom("listed")
+    assert tests == [catalog.TEST_PROFILE, catalog.TEST_ORDER_HISTORY]
+    for map_index, test_id in enumerate(tests):
+        assert mapped.task("each", map_index)["state"] == "success"
+        assert mapped.submissions_of(f"/tests/{test_id}/runs") == 1

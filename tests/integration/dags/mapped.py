@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from airflow.sdk import DAG
 
-from airflow_provider_testerarmy.operators.testerarmy import TesterArmyRunGroupOperator
+from airflow_provider_testerarmy.operators.testerarmy import (
+    TesterArmyRunGroupOperator,
+    TesterArmyRunTestOperator,
+)
+from airflow_provider_testerarmy.operators.testerarmy_catalogue import TesterArmyListTestsOperator
 from airflow_provider_testerarmy.sandbox.testerarmy import catalog
 from airflow_provider_testerarmy.sensors.testerarmy import TesterArmyRunSensor
 
@@ -37,3 +41,8 @@ with DAG(
         mode="reschedule",
         poll_interval=5,
     )
+
+    listed = TesterArmyListTestsOperator(
+        task_id="listed", project_id=catalog.PROJECT_SHOP, group_id=catalog.GROUP_PREPARED
+    )
+    TesterArmyRunTestOperator.partial(task_id="each").expand(test_id=listed.output)
