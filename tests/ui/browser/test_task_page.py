@@ -150,6 +150,26 @@ def test_a_fact_stands_once(window: Site) -> None:
     expect(page.locator(".found .name")).to_have_text(["Typo"])
 
 
+def test_the_standing_of_the_first_failure(window: Site) -> None:
+    """Beside its title: known or new, flaky, and whose it is."""
+
+    def known(path: str, query: dict[str, list[str]]) -> Any:
+        found = answer(path, query)
+        if path.endswith("/task"):
+            row = {"test_id": "t-b", "owner": "Ada", "flaky": True}
+            entry = {"test_id": "T-B", "standing": "known", "nights": 3, "commit": "", "commit_url": ""}
+            found["runs"] = [{**each, **row} if each["id"] == "b" else each for each in found["runs"]]
+            found["summary"] = {**found["summary"], "known": [{**entry, "note": "since Monday"}]}
+        return found
+
+    window.answer = known
+    window.open(TASK)
+    first = window.page.locator(".first")
+    expect(first.locator(".bar .chip")).to_have_text(["Owner: Ada", "Known", "Flaky"])
+    expect(first.locator(".gate")).to_contain_text("At the verdict: known since 3 nights.")
+    expect(first.locator(".gate")).to_contain_text("since Monday")
+
+
 def test_what_was_tested(window: Site, size: tuple[int, int]) -> None:
     """Commit, environment and address stand in the head; a commit is a link only to an https address."""
     page = window.page
