@@ -155,6 +155,17 @@ def test_docket_is_shown_alike(staged: Stage, runs: dict[str, str], visit: Visit
     expect(tab.locator(".detail .steps li").first).to_be_visible()
 
 
+def test_the_page_before_and_after_a_failed_step(staged: Stage, visit: Visit) -> None:
+    """Docket says to which step a screenshot belongs, and both pictures are copied."""
+    tab = visit().open(staged.task_page("orders", staged.run("orders"), "broken"))
+    expect(tab.locator(".first figcaption")).to_have_text("Wait for the confirmation")
+    tab.locator(".first .enlarge").click()
+    pictures = tab.locator(".lightbox img")
+    expect(pictures).to_have_count(2)
+    for picture in pictures.all():
+        assert eventually(lambda one=picture: one.evaluate("image => image.naturalWidth"), 10, "it") == 320
+
+
 def test_a_sensor_is_shown_alike(staged: Stage, runs: dict[str, str], visit: Visit) -> None:
     tab = visit().open(staged.task_page("open_door", runs["open_door"], "wait"))
     expect(tab.get_by_role("heading", level=1)).to_contain_text("Passed")
