@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from airflow_provider_testerarmy.ui.history_filter import Filter
 from tests.ui.browser.scripted import Site, detail, task
 from tests.ui.browser.test_still import past
 from tests.ui.browser.test_task_page import TASK
 from tests.ui.browser.test_task_page import answer as ended
+from tests.ui.histories import history
 
 pytestmark = pytest.mark.integration
 
@@ -207,3 +209,42 @@ def test_what_a_task_waits_for_during_an_outage(site: Site) -> None:
     said = page.locator(".live").get_by_role("status")
     expect(said).to_contain_text("The API server has had no answer since 2 Feb 2026, 02:41 UTC.")
     expect(said).to_contain_text("it waits until 2 Feb 2026, 02:51 UTC at most.")
+
+
+@pytest.mark.parametrize(
+    ("status", "heading", "next_step"),
+    [
+        (401, "You are signed out", "Sign in to Airflow again, then reload this page."),
+        (403, "You don't have access", "Ask your Airflow administrator."),
+        (404, "Not found", "Choose another one of its DAG."),
+        (500, "Something went wrong", "See its log for the cause."),
+        (0, "Airflow is not responding", "If this lasts, reload the page."),
+    ],
+)
+def test_an_error_says_what_to_do(site: Site, status: int, heading: str, next_step: str) -> None:
+    """What is wrong, in a heading, and the next step."""
+    site.page.route("**/api/**", lambda route: route.fulfill(status=status) if status else route.abort())
+    site.open(TASK)
+    expect(site.page.get_by_role("heading")).to_have_text(heading)
+    expect(site.page.locator(".empty")).to_contain_text(next_step)
+
+
+@pytest.mark.parametrize(
+    ("view", "answer", "heading", "next_step"),
+    [
+        (TASK, {"kind": "none", "task": task()["task"]}, "No test runs here", "View the history"),
+        ("dag-run/d/r", {"tasks": [], "most": 500}, "No test runs yet", "View the history"),
+        ("history", history([], Filter()), "No test runs", "Choose a longer period."),
+        ("history?verdict=failed", history([], Filter()), "No matching test tasks", "Clear all filters"),
+    ],
+    ids=["task", "dag-run", "history", "filtered"],
+)
+def test_an_empty_page_says_what_to_do(
+    site: Site, view: str, answer: dict[str, Any], heading: str, next_step: str
+) -> None:
+    """A page without test runs leads to others."""
+    site.answer = lambda path, query: answer
+    site.open(view)
+    empty = site.page.locator(".empty")
+    expect(empty.get_by_role("heading")).to_have_text(heading)
+    expect(empty).to_contain_text(next_step)
