@@ -121,6 +121,8 @@ def _steps(results: Sequence[wire.StepResult]) -> Iterator[Step]:
             error="" if passed else step.result or "",
             started=started,
             ended=ended,
+            screenshots=tuple(dict.fromkeys(_screenshots([step]))),
+            screenshot_before=_before(step),
         )
 
 
@@ -129,3 +131,10 @@ def _screenshots(results: Sequence[wire.StepResult]) -> Iterator[str]:
         for action in step.actions:
             if picture := action.screenshot_url or action.screenshot_url_before:
                 yield picture
+
+
+def _before(step: wire.StepResult) -> str:
+    """The page before the step; nothing if no screenshot shows the page after its last action."""
+    if not step.actions or not step.actions[-1].screenshot_url:
+        return ""
+    return next((found for action in step.actions if (found := action.screenshot_url_before)), "")

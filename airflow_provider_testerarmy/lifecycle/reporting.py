@@ -106,7 +106,7 @@ def render(
     repository = Repository(configuration.usable("repository_url") or "")
     match suffix_of(path):
         case ".json":
-            return json_report.render(summary, results, name=name)
+            return json_report.render(summary, results, name=name, commit=commit)
         case ".xml":
             return junit.render(summary, results, name=name, commit=commit)
         case ".html":

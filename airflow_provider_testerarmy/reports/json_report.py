@@ -18,15 +18,20 @@ if TYPE_CHECKING:
 SCHEMA_VERSION: Final = 1
 
 
-def render(summary: Mapping[str, Any], results: Sequence[RunResult], *, name: str = "") -> str:
-    """Render the document: ``schema_version``, ``name``, the task's ``summary``, and every run in ``runs``.
+def render(
+    summary: Mapping[str, Any], results: Sequence[RunResult], *, name: str = "", commit: str = ""
+) -> str:
+    """Render the document: the task's ``summary``, every run in ``runs``, and what identifies them.
 
     This is the only report without a size limit: texts and URLs are exactly as the service returned them.
     ``docs/reports.md`` describes each field.
+
+    :param commit: the commit that was tested; empty if it is unknown.
     """
     document = {
         "schema_version": SCHEMA_VERSION,
         "name": name,
+        "commit": commit,
         "summary": summary,
         "runs": [asdict(run) for run in results],
     }

@@ -27,13 +27,23 @@ def addresses(run: RunResult) -> tuple[str, ...]:
     return tuple(dict.fromkeys(url for url in (*run.screenshots, *of_issues) if url))
 
 
+def before(run: RunResult) -> dict[str, str]:
+    """The URL of the page before a failed step, by that of the step's last screenshot, which shows it afterwards.
+
+    Steps that passed have none: their pages before and after say little, and each one would be one more copy.
+    """
+    failed = (step for step in run.steps if not step.passed and step.screenshots and step.screenshot_before)
+    found = {step.screenshots[-1]: step.screenshot_before for step in failed}
+    return {after: earlier for after, earlier in found.items() if earlier != after}
+
+
 def stems(run: RunResult) -> dict[str, str]:
     """The names of a run's screenshot copies without their extension, by URL.
 
     A signed URL has a different query each time the service returns it. So the query is ignored, unless two
     screenshots of the run differ in nothing else.
     """
-    found = addresses(run)
+    found = dict.fromkeys((*addresses(run), *before(run).values()))
     bare = {url: url.split("?", 1)[0].split("#", 1)[0] for url in found}
     shared = Counter(bare.values())
     return {url: _digest(run, bare[url] if shared[bare[url]] == 1 else url) for url in found}

@@ -153,4 +153,6 @@ def _step(step: Step) -> Step:
         hint=one_line(step.hint, TITLE),
         started=seconds(step.started),
         ended=seconds(step.ended),
+        screenshots=tuple(filter(None, map(address, step.screenshots[:ITEMS]))),
+        screenshot_before=address(step.screenshot_before),
     )

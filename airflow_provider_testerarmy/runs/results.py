@@ -64,6 +64,8 @@ class Step:
     """One step of a run; times are in seconds from the start of the run.
 
     :param hint: what to do about its error code.
+    :param screenshots: those that the service took in this step, in order; they are among those of the run.
+    :param screenshot_before: the page before the step. Those of the run need not have it.
     """
 
     title: str
@@ -75,6 +77,8 @@ class Step:
     hint: str = ""
     started: float | None = None
     ended: float | None = None
+    screenshots: tuple[str, ...] = ()
+    screenshot_before: str = ""
 
     @property
     def key(self) -> str:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from airflow_provider_testerarmy.reports.failure import failure
-from airflow_provider_testerarmy.reports.pictures import NAME, addresses, stems
+from airflow_provider_testerarmy.reports.pictures import NAME, addresses, before, stems
 from airflow_provider_testerarmy.reports.text import https, is_valid_time, line
 from airflow_provider_testerarmy.reports.view import (
     DETAILS,
@@ -127,10 +127,22 @@ def _pictures(run: RunResult, names: Mapping[str, str], detail: Detail) -> list[
     # Several issues may share a screenshot; the most severe one, which comes last here, names it.
     minor_first = sorted(run.issues, key=severity_rank, reverse=True)
     of_issues = {issue.screenshot_url: line(issue.name, 120) for issue in minor_first}
-    return [
-        {"stem": names[url], "link": https(url), "of": of_issues.get(url, "")}
-        for url in addresses(run)[: detail.pictures]
-    ]
+    of_steps = {url: (line(step.title, 120), step.passed) for step in run.steps for url in step.screenshots}
+    earlier = before(run)
+    shown = []
+    for url in addresses(run)[: detail.pictures]:
+        step, passed = of_steps.get(url, ("", True))
+        shown.append(
+            {
+                "stem": names[url],
+                "link": https(url),
+                "of": of_issues.get(url, ""),
+                "step": step,
+                "failed": not passed,
+                "before": names[earlier[url]] if url in earlier else "",
+            }
+        )
+    return shown
 
 
 def with_copies(detail: Json, copies: Mapping[str, str]) -> Json:
@@ -139,7 +151,12 @@ def with_copies(detail: Json, copies: Mapping[str, str]) -> Json:
     :param copies: the file names of the existing copies, by stem.
     """
     pictures = [
-        {"copy": copies.get(picture["stem"], ""), "link": picture["link"], "of": picture["of"]}
+        {
+            "copy": copies.get(picture["stem"], ""),
+            "link": picture["link"],
+            **{name: picture[name] for name in ("of", "step", "failed")},
+            "before": copies.get(picture["before"], ""),
+        }
         for picture in detail["pictures"]
     ]
     shown = [picture for picture in pictures if picture["copy"] or picture["link"]]

@@ -23,6 +23,10 @@ def test_a_failed_run_says_where_and_why(docket_driver):
     assert "the confirmation never appeared" in result.failed_step.error
     assert result.reason == result.failed_step.error
     assert len(result.screenshots) == 3
+    pictures = [each.rpartition("/")[2].partition("?")[0] for each in result.failed_step.screenshots]
+    assert pictures == [f"docket-{result.run_id}-1-3.png"]
+    assert f"docket-{result.run_id}-1-3-before.png" in result.failed_step.screenshot_before
+    assert result.failed_step.screenshots[0] in result.screenshots
     assert f"docket-{result.run_id}-1.webm?X-Amz" in result.video_url
     assert result.duration == pytest.approx(11.0, abs=0.01)
     assert [round(step.ended, 1) for step in result.steps] == [3.7, 7.3, 11.0]
@@ -53,6 +57,29 @@ def test_either_order_of_attempts_is_understood():
         run = {"id": 1, "status": "passed", "results": own, "additional_attempts": further}
         result = DocketService().result(TestRunAnswer.model_validate({"test_run": run}).test_run)
         assert ([step.passed for step in result.steps], result.flaky) == ([True], True)
+
+
+@pytest.mark.parametrize(
+    ("actions", "before", "shown"),
+    [
+        ([("a", "b"), ("c", "d")], "b", ("a", "c")),
+        ([("a", None), ("c", "d")], "d", ("a", "c")),
+        ([("a", "b"), (None, "d")], "", ("a", "d")),
+        ([(None, "b")], "", ("b",)),
+        ([], "", ()),
+    ],
+)
+def test_the_page_before_and_after_a_step(actions, before, shown):
+    """Before its first action and after its last one. A page before an action is no page after the step."""
+    urls = [(one and f"https://x/{one}", other and f"https://x/{other}") for one, other in actions]
+    step = {
+        "is_successful": False,
+        "actions": [{"screenshot_url": one, "screenshot_url_before": other} for one, other in urls],
+    }
+    run = {"id": 1, "status": "failed", "results": [step]}
+    (found,) = DocketService().result(TestRunAnswer.model_validate({"test_run": run}).test_run).steps
+    assert found.screenshot_before == (before and f"https://x/{before}")
+    assert found.screenshots == tuple(f"https://x/{one}" for one in shown)
 
 
 def test_a_sparse_answer_is_enough(docket_driver):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from airflow.providers.common.compat.sdk import AirflowSkipException, AirflowTaskTimeout
 
@@ -122,7 +124,8 @@ def test_a_soft_failing_sensor_is_skipped(tries):
 
 def test_the_commit_is_noted_and_reported(tries, tmp_path):
     """The tab and the reports say what was tested."""
-    path = tmp_path / "report.md"
-    tries.execute(group(commit_sha="4f2d1c9aa", report_path=str(path)))
+    page, data = tmp_path / "report.md", tmp_path / "report.json"
+    tries.execute(group(commit_sha="4f2d1c9aa", report_path=[str(page), str(data)]))
     assert tries.xcoms["test_runs"]["commit"] == "4f2d1c9aa"
-    assert "Commit 4f2d1c9aa\n" in path.read_text()
+    assert "Commit 4f2d1c9aa\n" in page.read_text()
+    assert json.loads(data.read_text())["commit"] == "4f2d1c9aa"

@@ -19,6 +19,7 @@ def test_the_document():
     summary = summary_of(NIGHT)
     document = json.loads(json_report.render(summary, NIGHT, name=NAME))
     assert (document["schema_version"], document["name"], document["summary"]) == (1, NAME, summary)
+    assert document["commit"] == ""
     assert [run["title"] for run in document["runs"]] == [run.title for run in NIGHT]
     checkout = document["runs"][1]
     assert checkout["started_at"] == "2026-02-11T12:00:01+00:00"
@@ -32,6 +33,20 @@ def test_nothing_is_left_out():
     text = json_report.render(summary_of([run]), [run])
     assert text.isascii()
     assert json.loads(text)["runs"][0]["reason"] == LONG
+
+
+def test_the_commit_is_whole():
+    """A program compares it, so it is neither shortened nor cleaned; a reader of the runs does not need it."""
+    commit = f"{LONG}\n<b>4f2d1c9"
+    text = json_report.render(summary_of(NIGHT), NIGHT, commit=commit)
+    assert json.loads(text)["commit"] == commit
+    assert json_report.read(text.encode()) == json_report.read(json_report.render({}, NIGHT).encode())
+
+
+def test_every_field_of_the_document_is_documented():
+    document = json.loads(json_report.render(summary_of(NIGHT), NIGHT))
+    part = re.search(r"^## JSON$.*?(?=^###)", DOCUMENTED, re.MULTILINE | re.DOTALL)
+    assert set(document) <= set(re.findall(r"^\| `(\w+)`", part[0], re.MULTILINE))
 
 
 @pytest.mark.parametrize("model", [RunResult, Issue, Step])

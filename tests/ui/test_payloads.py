@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_testerarmy.reports.pictures import stems
-from airflow_provider_testerarmy.runs.results import Attempt, Issue, Outcome, Phase, RunResult
+from airflow_provider_testerarmy.runs.results import Attempt, Issue, Outcome, Phase, RunResult, Step
 from airflow_provider_testerarmy.ui import payloads
 from airflow_provider_testerarmy.ui.history_filter import Filter
 from airflow_provider_testerarmy.ui.store import StoredTask
@@ -117,6 +117,26 @@ def test_pictures_are_copies_or_links():
         ("", "https://x/issue.png"),
     ]
     assert pictures[2]["of"] == "Broken"
+
+
+@pytest.mark.parametrize("copied", [True, False])
+def test_pictures_of_a_step(copied):
+    """Each has the title of its step. That of a failed step has the page before it, if both are copied."""
+    good, first, last, earlier = (f"https://x/{name}.png" for name in ("good", "first", "last", "earlier"))
+    steps = (
+        Step("Open", True, screenshots=(good,), screenshot_before="https://x/blank.png"),
+        Step("Pay", False, screenshots=(first, last), screenshot_before=earlier),
+    )
+    run = finished("a", Outcome.FAILED, screenshots=(good, first, last), steps=steps)
+    names = stems(run)
+    assert set(names) == {good, first, last, earlier}
+    copies = {stem: f"{url[10:]}" for url, stem in names.items() if copied or url != earlier}
+    pictures = payloads.with_copies(payloads.run_detail(run), copies)["pictures"]
+    assert [(each["copy"], each["step"], each["failed"], each["before"]) for each in pictures] == [
+        ("good.png", "Open", False, ""),
+        ("first.png", "Pay", True, ""),
+        ("last.png", "Pay", True, "earlier.png" if copied else ""),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -63,6 +63,47 @@ def test_a_text_with_a_count_has_the_plurals_of_its_language(language: str) -> N
     assert all(set(text) == {"one", "other"} for text in counted)
 
 
+#: The German word for each English term, as patterns. A term has one word, and a word stands for one term.
+TERMS = {
+    r"issues?\b": r"Problem",
+    r"verdict": r"Urteil",
+    r"(outcome|result)s?\b": r"Ergebnis",
+    r"flak(y|i)": r"instabil",
+    r"quarantine": r"Quarantäne",
+    r"owner": r"Zuständig",
+    r"connection": r"Connection",
+    r"record(?!ing)": r"Verzeichnis",
+    r"recording": r"Aufzeichnung",
+    r"(try|tries)\b(?! again)": r"Versuch(?!en Sie)",
+    r"attempts?\b": r"Anl(auf|äufe)",
+    r"failure": r"Fehlschlag",
+}
+#: Texts in which a word of these is not the term: an order to the reader, and "retry".
+NO_TERMS = {"error.silent.sent", "actions.cancel.fails"}
+
+
+@pytest.mark.parametrize("term", TERMS)
+def test_a_term_has_one_german_word(term: str) -> None:
+    """Two words for one thing, or one for two, make a reader look for a difference."""
+    pairs = {
+        key: (words_of(LANGUAGES["en"][key]), words_of(LANGUAGES["de"][key]))
+        for key in LANGUAGES["en"]
+        if key not in NO_TERMS
+    }
+    differs = {
+        key: pair
+        for key, pair in pairs.items()
+        if bool(re.search(rf"\b{term}", pair[0], re.IGNORECASE))
+        != bool(re.search(rf"\b{TERMS[term]}", pair[1], re.IGNORECASE))
+    }
+    assert differs == {}
+
+
+def words_of(text: Any) -> str:
+    """All forms of a text, without the names of its values."""
+    return re.sub(r"\{\w+\}", "", " ".join(text.values()) if isinstance(text, dict) else text)
+
+
 def test_every_text_is_used() -> None:
     code = "\n".join(code_of(script) for script in SCRIPTS)
     stems = set(re.findall(r"`(\w+(?:\.\w+)*\.)\$\{", code))

@@ -31,9 +31,10 @@ export function firstFailure(act) {
     runLinks({ ...row, id: row.id }, known));
 }
 
-/** The picture of the issue, else the last one: it shows the page as the run left it. */
+/** The picture of the issue, else that of the failed step, else the last one: it shows the page as the run left it. */
 function pictured(known, issue) {
   const copies = known.pictures.filter((one) => one.copy);
   const own = issue && copies.find((one) => one.of && issue.name.startsWith(one.of.replace(/…$/, "")));
-  return own ? [own] : copies.slice(-1);
+  const ofStep = copies.find((one) => one.before) || copies.find((one) => one.failed);
+  return own ? [own] : ofStep ? [ofStep] : copies.slice(-1);
 }

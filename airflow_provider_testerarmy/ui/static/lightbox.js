@@ -15,7 +15,7 @@ export function gallery(id, known, only = null) {
     const caption = captionOf(one, place);
     if (!one.copy) return el("li", { class: "linked" }, outward(one.link, caption));
     const image = el("img", { alt: "", loading: "lazy" });
-    image.src = source(one).href;
+    image.src = source(one.copy).href;
     return el("li", {}, el("figure", {},
       el("button", { type: "button", class: "enlarge", "aria-label": say("picture.enlarge", { caption }), on: { click: () => enlarge(itemsOf(id, known), copies.indexOf(one)) } }, image),
       el("figcaption", { dir: "auto" }, caption)));
@@ -23,11 +23,11 @@ export function gallery(id, known, only = null) {
 }
 
 function captionOf(one, place) {
-  return one.of || say("picture.caption", { number: place + 1 });
+  return one.of || one.step || say("picture.caption", { number: place + 1 });
 }
 
-function source(one) {
-  return address(`dags/${encodeURIComponent(state.dag)}/screenshot`, { ...state.query, name: one.copy });
+function source(name) {
+  return address(`dags/${encodeURIComponent(state.dag)}/screenshot`, { ...state.query, name });
 }
 
 /** A button that plays the recording of a run, and says from where; nothing without one. */
@@ -63,8 +63,17 @@ function recording(item, play) {
 
 function shown(item, play) {
   if (item.run) return recording(item, play);
-  const image = el("img", { alt: item.caption });
-  image.src = source(item.one).href;
+  const { copy, before } = item.one;
+  if (!before) return picture(copy, item.caption);
+  return el("div", { class: "sides" }, [["before", before], ["after", copy]].map(([side, name]) => {
+    const text = say(`picture.${side}`);
+    return el("figure", {}, el("figcaption", {}, text), picture(name, `${item.caption} · ${text}`));
+  }));
+}
+
+function picture(name, alt) {
+  const image = el("img", { alt });
+  image.src = source(name).href;
   return image;
 }
 
@@ -92,7 +101,7 @@ function enlarge(items, first, load = false) {
     box.replaceChildren(
       el("div", { class: "bar" },
         el("p", { role: "status", dir: "auto" }, say("picture.place", { number: place + 1, all: items.length, caption: item.caption })),
-        el("span", { class: "links" }, item.run ? outward(item.url, say("recording.alone")) : opening(source(item.one), say("picture.alone")),
+        el("span", { class: "links" }, item.run ? outward(item.url, say("recording.alone")) : opening(source(item.one.copy), say("picture.alone")),
           items.length > 1 ? [button("picture-previous", -1, 0), button("picture-next", 1, items.length - 1)] : null,
           el("button", { type: "button", id: "picture-close", on: { click: () => box.close() } }, say("picture.close")))),
       ...[shown(item, play)].flat());

@@ -26,8 +26,10 @@ function facts() {
   const { overview } = state;
   const { summary, task } = overview;
   const started = (summary && summary.started) || task.started;
+  // What has no title, such as a run of Docket, has its label in the heading.
+  const ran = overview.label === overview.group_title ? "" : say("task.ran", { label: overview.label });
   return [
-    overview.label ? say("task.ran", { label: overview.label }) : overview.given ? say("task.given") : "",
+    overview.label ? ran : overview.given ? say("task.given") : "",
     started ? say("task.started_at", { time: moment(started) }) : "",
     summary && summary.started && summary.ended ? say("task.took", { time: took(summary.ended - summary.started) }) : "",
     summary && summary.flaky ? say("task.flaky", { number: summary.flaky }) : "",

@@ -33,17 +33,20 @@ def serious(page: Any) -> list[str]:
     ]
 
 
+@pytest.mark.parametrize("width", [1400, 390])
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("view", ["checkout", "live", "deploy", "waits", "dag_run", "history"])
-def test_the_tab(staged: Stage, runs: dict[str, str], visit: Visit, view: str, dark: bool) -> None:
-    """Each view, with a run expanded."""
+def test_the_tab(
+    staged: Stage, runs: dict[str, str], visit: Visit, view: str, dark: bool, width: int
+) -> None:
+    """Each view on a laptop and on a phone, with a run expanded."""
     addresses = {
         "dag_run": f"view/dag-run/shop/{runs['shop']}",
         "history": "view/history",
         "waits": f"view/task/waiting/{runs['waiting']}/waits/-1",
     }
     address = addresses.get(view, f"view/task/shop/{runs['shop']}/{view}/-1")
-    window = visit(dark=dark)
+    window = visit(dark=dark, width=width)
     tab = window.open(f"{staged.airflow.url}/testerarmy/{address}")
     if view in ("checkout", "live"):
         tab.locator(".row").first.click()

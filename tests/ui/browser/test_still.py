@@ -344,6 +344,17 @@ def test_counts_are_those_of_the_list(site: Site) -> None:
     expect(site.page.get_by_text("are now: 1 passed, 1 running.")).to_be_visible()
 
 
+def test_a_dag_runs_list_begins_with_the_worst(site: Site) -> None:
+    """One row a task: what failed, then what has no verdict, what still waits, and what passed."""
+    summaries = {each: {**summary_of(NIGHT), "verdict": each} for each in ("passed", "errored", "failed")}
+    tasks = [stored(summary, task_id=name) for name, summary in summaries.items()]
+    tasks += [stored(None, {"label": "g"}, task_id=state, state=state) for state in ("deferred", "success")]
+    site.answer = lambda path, query: {"tasks": history(tasks, Filter())["runs"], "most": 500}
+    site.open("dag-run/d/r")
+    names = site.page.locator(".tests-of-run tbody th a")
+    expect(names).to_have_text(["failed", "errored", "success", "deferred", "passed"])
+
+
 def test_a_dag_runs_list_names_the_test(site: Site) -> None:
     """The table shows the reason that names a test, and how many more there are."""
     named = f"{summary_of(NIGHT)['tests'][0]['title']}: failed: no total"

@@ -35,6 +35,61 @@ def test_a_red_task_in_the_morning(staged: Stage, runs: dict[str, str], visit: V
     assert eventually(lambda: picture.evaluate("image => image.naturalWidth"), 10, "the picture") == 320
 
 
+@pytest.mark.parametrize("width", [1400, 390])
+def test_the_first_screen(staged: Stage, runs: dict[str, str], visit: Visit, width: int) -> None:
+    """Test, step, expected against actual, and picture without a click; one more opens the picture, or copies."""
+    alone = f"{staged.airflow.url}/testerarmy/view/task/shop/{runs['shop']}/checkout/-1"
+    window = visit(width=width)
+    tab = window.open(staged.task_page("shop", runs["shop"], "checkout") if width == 1400 else alone)
+    first = tab.locator(".first")
+    expect(first.get_by_role("heading")).to_contain_text("Checkout with a credit card")
+    expect(first.locator(".steps .k-failed")).to_contain_text("AUTH_CREDENTIAL_INVALID")
+    expect(first.locator("dd").first).to_have_text("The order is paid and a confirmation is shown.")
+    width_of = "image => image.naturalWidth"
+    picture = first.locator("img")
+    assert eventually(lambda: picture.evaluate(width_of), 10, "the picture") == 320
+    first.locator(".enlarge").click()
+    box = tab.locator(".lightbox")
+    expect(box.get_by_role("status")).to_have_text("3 of 4: Payment button does nothing")
+    before = box.locator("img").get_attribute("src")
+    window.page.keyboard.press("ArrowLeft")
+    expect(box.locator("img")).not_to_have_attribute("src", str(before))
+    assert eventually(lambda: box.locator("img").evaluate(width_of), 10, "the other picture") == 320
+    window.page.keyboard.press("Escape")
+    expect(box).to_have_count(0)
+    window.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    first.locator(".copy").click()
+    expect(tab.locator("#announcement")).to_have_text("Copied.")
+    copied = window.page.evaluate("navigator.clipboard.readText()")
+    assert "Checkout with a credit card" in copied
+    assert "Payment button does nothing" in copied
+
+
+def test_language_and_time_zone_are_those_of_airflow(
+    staged: Stage, runs: dict[str, str], visit: Visit
+) -> None:
+    """The settings are where Airflow's own page has them."""
+    window = visit()
+    window.page.add_init_script(
+        "localStorage.setItem('i18nextLng', 'de'); localStorage.setItem('timezone', '\"Asia/Tokyo\"')"
+    )
+    tab = window.open(staged.task_page("shop", runs["shop"], "checkout"))
+    expect(tab.locator(".head .verdict")).to_contain_text("Fehlgeschlagen")
+    expect(tab.locator(".head .facts").first).to_contain_text("GMT+9")
+    expect(window.page.get_by_text("Start", exact=True)).to_be_visible()
+    expect(window.page.get_by_text("+09:00").first).to_be_visible()
+
+
+def test_a_report_that_the_next_run_overwrote(staged: Stage, runs: dict[str, str], visit: Visit) -> None:
+    """Its link would lead to the other run's verdict, so the tab says why there is none."""
+    newest = staged.run("widgets")
+    tab = visit().open(staged.task_page("widgets", runs["widgets"], "widgets"))
+    expect(tab.get_by_text("overwritten by another task or DAG run")).to_be_visible()
+    expect(tab.get_by_role("link", name="HTML report")).to_have_count(0)
+    tab = visit().open(staged.task_page("widgets", newest, "widgets"))
+    expect(tab.get_by_role("link", name="HTML report")).to_be_visible()
+
+
 def test_a_tab_without_a_report_asks_the_service(staged: Stage, runs: dict[str, str], visit: Visit) -> None:
     """Two viewers of the same runs cause one request per run."""
     before = len(staged.sandbox.control.log)
@@ -91,11 +146,24 @@ def test_one_of_several_mapped_tasks(staged: Stage, runs: dict[str, str], visit:
 
 
 def test_docket_is_shown_alike(staged: Stage, runs: dict[str, str], visit: Visit) -> None:
-    """Docket's run ids are integers."""
+    """Docket's run ids are integers, and its label stands once, in the heading: there is no title."""
     tab = visit().open(staged.task_page("shop", runs["shop"], "docket"))
+    expect(tab.get_by_role("heading", level=1)).to_have_text("✓ Passed · tests 201, 202, 203")
+    expect(tab.get_by_text("tests 201, 202, 203")).to_have_count(1)
     expect(tab.locator(".run")).to_have_count(3)
     tab.locator(".row").first.click()
     expect(tab.locator(".detail .steps li").first).to_be_visible()
+
+
+def test_the_page_before_and_after_a_failed_step(staged: Stage, visit: Visit) -> None:
+    """Docket says to which step a screenshot belongs, and both pictures are copied."""
+    tab = visit().open(staged.task_page("orders", staged.run("orders"), "broken"))
+    expect(tab.locator(".first figcaption")).to_have_text("Wait for the confirmation")
+    tab.locator(".first .enlarge").click()
+    pictures = tab.locator(".lightbox img")
+    expect(pictures).to_have_count(2)
+    for picture in pictures.all():
+        assert eventually(lambda one=picture: one.evaluate("image => image.naturalWidth"), 10, "it") == 320
 
 
 def test_a_sensor_is_shown_alike(staged: Stage, runs: dict[str, str], visit: Visit) -> None:

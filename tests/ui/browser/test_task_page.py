@@ -150,6 +150,26 @@ def test_a_fact_stands_once(window: Site) -> None:
     expect(page.locator(".found .name")).to_have_text(["Typo"])
 
 
+def test_the_standing_of_the_first_failure(window: Site) -> None:
+    """Beside its title: known or new, flaky, and whose it is."""
+
+    def known(path: str, query: dict[str, list[str]]) -> Any:
+        found = answer(path, query)
+        if path.endswith("/task"):
+            row = {"test_id": "t-b", "owner": "Ada", "flaky": True}
+            entry = {"test_id": "T-B", "standing": "known", "nights": 3, "commit": "", "commit_url": ""}
+            found["runs"] = [{**each, **row} if each["id"] == "b" else each for each in found["runs"]]
+            found["summary"] = {**found["summary"], "known": [{**entry, "note": "since Monday"}]}
+        return found
+
+    window.answer = known
+    window.open(TASK)
+    first = window.page.locator(".first")
+    expect(first.locator(".bar .chip")).to_have_text(["Owner: Ada", "Known", "Flaky"])
+    expect(first.locator(".gate")).to_contain_text("At the verdict: known since 3 nights.")
+    expect(first.locator(".gate")).to_contain_text("since Monday")
+
+
 def test_what_was_tested(window: Site, size: tuple[int, int]) -> None:
     """Commit, environment and address stand in the head; a commit is a link only to an https address."""
     page = window.page
@@ -189,6 +209,42 @@ def test_screenshots_by_keyboard(window: Site) -> None:
     page.keyboard.press("Escape")
     expect(box).to_have_count(0)
     assert opener.evaluate("node => node === document.activeElement")
+
+
+def test_before_and_after_a_step(window: Site, size: tuple[int, int]) -> None:
+    """The page opens with the picture of the failed step. In full, it is beside the page before that step."""
+    step = {"of": "", "step": "Press Pay", "failed": True}
+    last = {"copy": "3" * 32 + ".png", "link": "", "of": "", "step": "Leave", "failed": False, "before": ""}
+    mine = [{**PICTURES[0], **step, "before": "4" * 32 + ".png"}, last]
+
+    def with_step(path: str, query: dict[str, list[str]]) -> Any:
+        found = answer(path, query)
+        if path.endswith("/runs"):
+            found["runs"] = {each: {**one, "pictures": mine} for each, one in found["runs"].items()}
+        return found
+
+    window.answer = with_step
+    page = window.page
+    page.set_viewport_size({"width": size[0], "height": size[1]})
+    window.open(TASK)
+    expect(page.locator(".first figcaption")).to_have_text("Press Pay")
+    page.locator(".first .enlarge").click()
+    box = page.locator(".lightbox")
+    expect(box.get_by_role("status")).to_have_text("1 of 2: Press Pay")
+    before = box.get_by_role("img", name="Press Pay · Before the step")
+    after = box.get_by_role("img", name="Press Pay · After the step")
+    assert "name=" + "4" * 32 in str(before.get_attribute("src"))
+    assert "name=" + "1" * 32 in str(after.get_attribute("src"))
+    left, right = (side.bounding_box() for side in box.locator("figure").all())
+    assert left
+    assert right
+    wide = size[0] >= 820
+    assert (left["y"] == right["y"]) is wide
+    assert (left["x"] + left["width"] <= right["x"]) is wide
+    assert right["y"] + right["height"] <= size[1]
+    page.keyboard.press("ArrowRight")
+    expect(box.locator("img")).to_have_count(1)
+    expect(box.get_by_role("status")).to_have_text("2 of 2: Leave")
 
 
 def test_a_failure_is_copied(window: Site) -> None:

@@ -12,6 +12,7 @@ from airflow_provider_testerarmy.operators.testerarmy import (
     TesterArmyRunGroupOperator,
     TesterArmyRunTestOperator,
 )
+from airflow_provider_testerarmy.sandbox.docket import catalog as docket
 from airflow_provider_testerarmy.sandbox.testerarmy import catalog
 from airflow_provider_testerarmy.sensors.testerarmy import TesterArmyRunSensor
 
@@ -44,7 +45,15 @@ with DAG("shop", **OPTIONS):
     deploy()
 
 with DAG("widgets", **OPTIONS):
-    TesterArmyRunGroupOperator(task_id="widgets", group_id=catalog.GROUP_FLAKY)
+    # The next run overwrites a report whose path has no id of its run.
+    TesterArmyRunGroupOperator(
+        task_id="widgets",
+        group_id=catalog.GROUP_FLAKY,
+        report_path=f"{os.environ['AIRFLOW_HOME']}/reports/newest.html",
+    )
+
+with DAG("orders", **OPTIONS):
+    DocketRunTestsOperator(task_id="broken", test_blueprint_ids=[docket.BLUEPRINT_FAILS], **REPORTED)
 
 with DAG("gates", **OPTIONS):
     TesterArmyRunGroupOperator(
