@@ -64,8 +64,10 @@ demo: $(READY) ## Run the example DAG on a local Airflow, against the sandbox.
 ui: $(READY) ## Start that Airflow and keep it running until Ctrl-C.
 	@$(RUN) -m tests.rig.ui
 
-# One process per core. Tests that start an Airflow run one after the other, in one of the processes (tests/parallel.py).
-PARALLEL := -n auto --maxprocesses 4 --dist loadscope
+# One process per core, and one for the tests that start an Airflow: those run one after the other in the same process
+# (tests/parallel.py), and mostly wait.
+PROCESSES := $(shell $(PYTHON) -c 'import os; print(min(os.cpu_count() or 1, 4) + 1)')
+PARALLEL := -n $(PROCESSES) --dist loadscope
 
 test: $(READY) ## Run the unit and integration tests; ARGS="-k name" passes options to pytest.
 	$(RUN) -m pytest tests $(WITHOUT_DATABASE) $(PARALLEL) $(ARGS)
@@ -156,10 +158,12 @@ gate-study: $(READY) ## Simulate quarters of nights under several gates, and wri
 bench: $(BENCH_READY) ## Compare the cost of waiting with other providers; ARGS="--part triggers --sizes 100" selects.
 	@$(BENCH)/bin/python -m benchmarks $(ARGS)
 
-# TESTS names the files and folders of the unit tests to run in each cell, if not all.
+# TESTS names the files and folders of the unit tests to run in each cell, if not all. JOBS=2 runs two cells at a time,
+# because each of them waits for a while.
 TESTS ?=
+JOBS ?= 1
 test-matrix: dist ## Test the built wheel on every Airflow and Python; CELLS="2.11 lowest-py3.11" selects.
-	@TESTS="$(TESTS)" $(TOOLS)/bin/python -m tests.matrix $(CELLS)
+	@TESTS="$(TESTS)" JOBS="$(JOBS)" $(TOOLS)/bin/python -m tests.matrix $(CELLS)
 
 dist: $(TOOLS_READY) ## Build the wheel and the sdist into dist/ and check them.
 	@$(TOOLS)/bin/uv build --quiet --clear --python $(or $(PYTHON),3.12) --out-dir dist .

@@ -1,4 +1,4 @@
-"""`make test-matrix`: runs the cells one after the other, and prints the grid of results.
+"""`make test-matrix`: runs the cells, `JOBS` of them at a time, and prints the grid of results.
 
 python -m tests.matrix                      run all cells
 python -m tests.matrix 2.11 3.3-py3.13      run a row and a cell
@@ -12,6 +12,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tests.docs.markers import between
@@ -37,9 +38,10 @@ def main(words: list[str]) -> int:
         return 2
     for cell in cells:
         path(cell).unlink(missing_ok=True)
-    failed = [cell for cell in cells if run(cell).state == FAILED]
+    with ThreadPoolExecutor(int(os.environ.get("JOBS") or 1)) as pool:
+        ended = list(pool.map(run, cells))
     show(cells)
-    return 1 if failed else 0
+    return 1 if FAILED in [result.state for result in ended] else 0
 
 
 def show(cells: Sequence[Cell]) -> None:
