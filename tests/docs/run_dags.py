@@ -29,7 +29,10 @@ SPEED = 20
 
 
 def main(paths: list[str]) -> None:
-    """Print a line of JSON for each file: how its DAG run ended, and what it left behind."""
+    """Write a document of JSON beside each file: how its DAG run ended, and what it left behind.
+
+    Standard output has the lines of Airflow's log. A thread of the listener may write one at any moment.
+    """
     # Where Airflow looks for a DAG before it tests it; read once Airflow is imported.
     os.environ["AIRFLOW__CORE__DAGS_FOLDER"] = str(Path(paths[0]).parent)
     with SandboxServer(Sandbox(SandboxClock(speed=SPEED))) as server, github() as (address, comments):
@@ -64,7 +67,12 @@ def main(paths: list[str]) -> None:
             objects = sorted(bucket.find("/"))
             bucket.store.clear()
             left = {"started": started, "active": active, "objects": objects, "comments": list(comments)}
-            print("RESULT " + json.dumps(found | left), flush=True)
+            result_of(Path(path)).write_text(json.dumps(found | left))
+
+
+def result_of(path: Path) -> Path:
+    """The file with the result of a DAG file."""
+    return path.with_suffix(".result")
 
 
 def run(path: str) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from airflow_provider_testerarmy.lifecycle.listed_tests import listed_tests
 from airflow_provider_testerarmy.lifecycle.quarantine_file import read_quarantines
 from tests.client.docket.test_webhooks import BODY, SECRET, sign
 from tests.docs.blocks import ALL, NOT_CODE, REPOSITORY, Block, why_not_run
+from tests.docs.run_dags import result_of
 from tests.rig.database import SQLiteDatabase, run_migration
 from tests.rig.settings import base_environment
 
@@ -68,13 +69,8 @@ def dag_runs(tmp_path_factory):
     ended = subprocess.run(
         command, env=env, cwd=REPOSITORY, capture_output=True, text=True, timeout=600, check=False
     )
-    results = [
-        json.loads(line.removeprefix("RESULT "))
-        for line in ended.stdout.splitlines()
-        if line.startswith("RESULT ")
-    ]
     assert ended.returncode == 0, ended.stdout[-3000:] + ended.stderr[-3000:]
-    return dict(zip(paths, results, strict=True))
+    return {block: json.loads(result_of(path).read_text()) for block, path in paths.items()}
 
 
 def test_there_is_no_other_kind_of_block():

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.docs.blocks import REPOSITORY
+from tests.docs.run_dags import result_of
 from tests.docs.test_blocks import environment
 from website.agents import short
 
@@ -53,8 +54,8 @@ def test_it_runs(tmp_path):
         timeout=300,
         check=False,
     )
-    (line,) = [line for line in ended.stdout.splitlines() if line.startswith("RESULT ")]
-    found = json.loads(line.removeprefix("RESULT "))
+    assert ended.returncode == 0, ended.stdout[-3000:] + ended.stderr[-3000:]
+    found = json.loads(result_of(path).read_text())
     assert found["state"] == "success", found
     assert set(found["tasks"].values()) == {"success"}
     assert found["started"] > 1
