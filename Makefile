@@ -66,8 +66,8 @@ ui: $(READY) ## Start that Airflow and keep it running until Ctrl-C.
 
 # One process per core, and one for the tests that start an Airflow: those run one after the other in the same process
 # (tests/parallel.py), and mostly wait.
-PROCESSES := $(shell $(PYTHON) -c 'import os; print(min(os.cpu_count() or 1, 4) + 1)')
-PARALLEL := -n $(PROCESSES) --dist loadscope
+PROCESSES = $(shell $(PYTHON) -c 'import os; print(min(os.cpu_count() or 1, 4) + 1)')
+PARALLEL = -n $(PROCESSES) --dist loadscope
 
 test: $(READY) ## Run the unit and integration tests; ARGS="-k name" passes options to pytest.
 	$(RUN) -m pytest tests $(WITHOUT_DATABASE) $(PARALLEL) $(ARGS)

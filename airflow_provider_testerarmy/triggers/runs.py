@@ -39,8 +39,9 @@ REREAD_AFTER: Final = 5.0
 #: The timeout in seconds of one read of the task's state. A triggerer that shuts down may never get a response.
 STATE_WITHIN: Final = 10.0
 
-#: Seconds for which the read is tried again, and between two tries. The triggerer's parent process answers it, and
-#: did not for 10 seconds on a busy machine (measured on 3.3.2); nothing repeats :meth:`AwaitRunsTrigger.on_kill`.
+#: Seconds for which :meth:`AwaitRunsTrigger.on_kill` tries the read again, and between two tries. The triggerer's
+#: parent process answers it, and did not for 10 seconds on a busy machine (measured on 3.3.2). Nothing repeats
+#: that method.
 STATE_TRIED_FOR: Final = 300.0
 STATE_PAUSE: Final = 5.0
 
@@ -194,7 +195,8 @@ class AwaitRunsTrigger(BaseTrigger):
         versions, and ``airflow dags test`` after Ctrl-C, only cancel the trigger.
         """
         if self.task_instance is None or not airflow_compat.KILL_WHILE_DEFERRED.available:
-            await self.on_kill()
+            # Further reads would delay the shutdown of a triggerer, whose parent no longer answers.
+            await self._kill(tried_for=0.0)
 
     async def on_kill(self) -> None:
         """Cancel the runs if a user acted on the task (called by Airflow 3.3 and later).
@@ -203,14 +205,17 @@ class AwaitRunsTrigger(BaseTrigger):
         task is still deferred then. Airflow cancels this method after about one second (both measured on 3.3.2), so
         the work happens in a separate asyncio task.
         """
+        await self._kill(tried_for=STATE_TRIED_FOR)
+
+    async def _kill(self, tried_for: float) -> None:
         if self._done or not self.cancel_on_kill:
             return
-        await asyncio.shield(_detach(self._cancel_unless_deferred()))
+        await asyncio.shield(_detach(self._cancel_unless_deferred(tried_for)))
 
-    async def _cancel_unless_deferred(self) -> None:
+    async def _cancel_unless_deferred(self, tried_for: float) -> None:
         if self.task_instance is not None:
             try:
-                state = await self._state()
+                state = await self._state(tried_for)
             except Exception as error:
                 # Nobody knows whether another trigger waits for these runs. The listener cancels them if none does.
                 self.log.warning(
@@ -245,12 +250,13 @@ class AwaitRunsTrigger(BaseTrigger):
         finally:
             await close()
 
-    async def _state(self) -> str | None:
-        """The task's state in Airflow, even if Airflow does not tell at once.
+    async def _state(self, tried_for: float) -> str | None:
+        """The task's state in Airflow, even if Airflow does not answer at once.
 
-        :raises Exception: if it could not be read for :data:`STATE_TRIED_FOR` seconds.
+        :param tried_for: seconds for which a failed read is tried again.
+        :raises Exception: if it could not be read in that time.
         """
-        give_up_at = time.monotonic() + STATE_TRIED_FOR
+        give_up_at = time.monotonic() + tried_for
         while True:
             try:
                 async with asyncio.timeout(STATE_WITHIN):

@@ -146,6 +146,7 @@ class Database:
         self.paused_dag = False
         #: While it is so, the state store and Variables take nothing more.
         self.full = False
+        #: While it is so, the parent process of a triggerer does not answer.
         self.slow = False
         self._ids = 0
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from airflow_provider_testerarmy import ui
 
@@ -109,3 +110,15 @@ def detail(run_id: str, outcome: str = "failed") -> dict[str, Any]:
         "left_out": "",
         "markdown": "" if outcome in ("passed", "running") else f"### Test {run_id}\n",
     }
+
+
+@contextmanager
+def opened(chrome: Browser, **options: Any) -> Iterator[Site]:
+    """A new browser window, after which no script may have failed."""
+    context = chrome.new_context(locale="en-GB", **options)
+    page = context.new_page()
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    yield Site(page)
+    context.close()
+    assert errors == []

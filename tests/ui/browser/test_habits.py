@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from airflow_provider_testerarmy.ui.history_filter import Filter
-from tests.ui.browser.scripted import Site, detail, task
+from tests.ui.browser.scripted import Site, detail, opened, task
 from tests.ui.browser.test_still import past
 from tests.ui.browser.test_task_page import TASK
 from tests.ui.browser.test_task_page import answer as ended
@@ -59,13 +59,8 @@ FOCUSED = """() => {
 @pytest.fixture
 def site(chrome: Browser) -> Iterator[Site]:
     """A browser window of a laptop, whose clock the test moves."""
-    context = chrome.new_context(locale="en-GB", timezone_id="UTC", viewport={"width": 1400, "height": 900})
-    page = context.new_page()
-    errors: list[str] = []
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    yield Site(page)
-    context.close()
-    assert errors == []
+    with opened(chrome, timezone_id="UTC", viewport={"width": 1400, "height": 900}) as site:
+        yield site
 
 
 def motion(page: Page) -> list[str]:

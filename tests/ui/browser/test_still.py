@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, expect
 
 from airflow_provider_testerarmy.ui.history_filter import Filter
 from tests.reports.cases import NIGHT, summary_of
-from tests.ui.browser.scripted import HOME, Site, detail, task
+from tests.ui.browser.scripted import HOME, Site, detail, opened, task
 from tests.ui.histories import history
 from tests.ui.test_payloads import stored
 
@@ -34,13 +34,8 @@ SELECT = """() => {
 @pytest.fixture
 def site(chrome: Browser) -> Iterator[Site]:
     """A new browser window whose time zone is New York."""
-    context = chrome.new_context(locale="en-GB", timezone_id="America/New_York")
-    page = context.new_page()
-    errors: list[str] = []
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    yield Site(page)
-    context.close()
-    assert errors == []
+    with opened(chrome, timezone_id="America/New_York") as site:
+        yield site
 
 
 def test_nothing_moves_under_the_reader(site: Site) -> None:
