@@ -93,7 +93,8 @@ bench-history: $(READY) ## Measure the history over 3,000 and 100,000 test tasks
 POSTGRES := postgresql+psycopg2://postgres@127.0.0.1:5432/postgres
 test-history: export TESTERARMY_TEST_DATABASE_URL ?= $(POSTGRES)
 test-history: $(READY) ## Test the history's queries; needs PostgreSQL.
-	$(RUN) -m pytest tests/ui/test_history_index.py tests/ui/test_history_requests.py $(ARGS)
+	$(RUN) -m pytest tests/ui/test_history_index.py tests/ui/test_history_parts.py \
+		tests/ui/test_history_requests.py $(ARGS)
 
 test-chaos: $(READY) ## Test both vendors' lifecycles and kill Airflow's processes; needs PostgreSQL and Redis.
 	$(RUN) -m pytest tests/conformance $(ARGS)

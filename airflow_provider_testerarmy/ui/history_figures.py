@@ -4,40 +4,31 @@ from __future__ import annotations
 
 import statistics
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, datetime, tzinfo
-from typing import Final, NamedTuple
+from collections.abc import Iterable, Sequence
+from datetime import UTC, tzinfo
+from itertools import chain
+from typing import Final
 from zoneinfo import ZoneInfo
 
-from airflow_provider_testerarmy.ui.history_rows import JUDGED, HistoryRow, NameOfTest, Place
+from airflow_provider_testerarmy.ui.history_parts import Night, Outcome, Part, median
+from airflow_provider_testerarmy.ui.history_rows import JUDGED, NameOfTest, Place
 from airflow_provider_testerarmy.ui.payloads import Json
 
-#: How many of a test's latest outcomes count for its flakiness, and how many tests are listed.
-RECENT: Final = 30
+#: How many tests are listed.
 MAX_TESTS: Final = 200
 
 
-class Outcome(NamedTuple):
-    """One result of a test. `when` is in seconds since the epoch; the address is empty if it is unknown."""
-
-    when: float
-    outcome: str
-    flaky: bool
-    seconds: float | None
-    address: str
-
-
-def titles_of(rows: Iterable[HistoryRow]) -> dict[str, str]:
-    """The title of each group. A try that only reconnected does not know it, so the newest row that does counts."""
-    titles: dict[str, tuple[float, str]] = {}
-    for row in rows:
-        rank = row.when if row.title != row.label else row.when - 1e12
-        if row.group not in titles or titles[row.group][0] < rank:
-            titles[row.group] = (rank, row.title)
-    return {group: title for group, (_, title) in titles.items()}
+def titles_of(parts: Iterable[Part]) -> dict[str, str]:
+    """The title of each group. It may be a group of several DAGs, so the title of the highest rank counts."""
+    found: dict[str, tuple[float, str]] = {}
+    for part in parts:
+        for group, ranked in part.titles.items():
+            if group not in found or found[group][0] < ranked[0]:
+                found[group] = ranked
+    return {group: title for group, (_, title) in found.items()}
 
 
-def choices(rows: Sequence[HistoryRow], dag_ids: Iterable[str], titles: dict[str, str]) -> Json:
+def choices(parts: Iterable[Part], dag_ids: Iterable[str], titles: dict[str, str]) -> Json:
     """What the filters offer."""
     return {
         "dags": sorted(dag_ids),
@@ -45,61 +36,38 @@ def choices(rows: Sequence[HistoryRow], dag_ids: Iterable[str], titles: dict[str
             ({"key": group, "title": title} for group, title in titles.items()),
             key=lambda group: group["title"].lower(),
         ),
-        "verdicts": sorted({row.verdict for row in rows if row.verdict}),
+        "verdicts": sorted(set().union(*(part.verdicts for part in parts))),
     }
 
 
-def figures(rows: Sequence[HistoryRow]) -> Json:
+def figures(parts: Sequence[Part]) -> Json:
     """Verdicts, pass rate and duration of these tasks; a value is None without a task to take it from."""
-    judged = [row for row in rows if row.verdict]
-    rates = [row.passed / row.judged for row in judged if row.judged]
-    times = [row.seconds for row in judged if row.seconds is not None]
+    verdicts: Counter[str] = sum((part.verdicts for part in parts), Counter())
+    rates = [rate for part in parts for rate in part.rates]
     return {
-        "tasks": len(rows),
-        "passed": sum(row.verdict == "passed" for row in judged) / len(judged) if judged else None,
+        "tasks": sum(part.tasks for part in parts),
+        "passed": verdicts["passed"] / verdicts.total() if verdicts else None,
         "rate": statistics.fmean(rates) if rates else None,
-        "seconds": statistics.median(times) if times else None,
-        "unread": sum(row.unread for row in rows),
+        "seconds": median(list(chain.from_iterable(part.seconds for part in parts))),
     }
 
 
-def nights(rows: Iterable[HistoryRow], zone: tzinfo, *, hourly: bool = False) -> list[Json]:
-    """The tasks with a verdict by day, or by hour, the oldest first.
-
-    :param zone: the time zone in which a day begins.
-    """
-    days: defaultdict[float, list[HistoryRow]] = defaultdict(list)
-    begin = beginning(zone, hourly=hourly)
-    for row in rows:
-        if row.verdict:
-            days[begin(row.when)].append(row)
-    return [
-        {
-            "when": when,
-            "verdicts": dict(Counter(row.verdict for row in days[when])),
-            "passed": sum(row.passed for row in days[when]),
-            "judged": sum(row.judged for row in days[when]),
-            "seconds": statistics.median(times)
-            if (times := [row.seconds for row in days[when] if row.seconds is not None])
-            else None,
-        }
-        for when in sorted(days)
-    ]
+def nights(parts: Iterable[Part]) -> list[Json]:
+    """The tasks with a verdict by day, or by hour, the oldest first."""
+    found: defaultdict[float, list[Night]] = defaultdict(list)
+    for part in parts:
+        for when, night in part.nights.items():
+            found[when].append(night)
+    return [{"when": when, **_night(found[when])} for when in sorted(found)]
 
 
-def beginning(zone: tzinfo, *, hourly: bool = False) -> Callable[[float], float]:
-    """A function that gives the beginning of the day, or the hour, of a time."""
-    known: dict[int, float] = {}
-
-    def begin(when: float) -> float:
-        # A quarter of an hour never spans two days or hours, in whichever time zone.
-        quarter = int(when // 900)
-        if quarter not in known:
-            hour = datetime.fromtimestamp(when, zone).replace(minute=0, second=0, microsecond=0)
-            known[quarter] = (hour if hourly else hour.replace(hour=0)).timestamp()
-        return known[quarter]
-
-    return begin
+def _night(nights: Sequence[Night]) -> Json:
+    return {
+        "verdicts": dict(sum((night.verdicts for night in nights), Counter())),
+        "passed": sum(night.passed for night in nights),
+        "judged": sum(night.judged for night in nights),
+        "seconds": median(list(chain.from_iterable(night.seconds for night in nights))),
+    }
 
 
 def zone_of(name: str) -> tzinfo:
@@ -110,48 +78,18 @@ def zone_of(name: str) -> tzinfo:
         return UTC
 
 
-def tests_of(
-    rows: Iterable[HistoryRow], titles: dict[str, str], wanted: Callable[[NameOfTest], bool]
-) -> list[Json]:
-    """The tests, the flakiest first. A large group's summary is truncated, so some of its tests may be missing.
-
-    :param rows: sorted, the newest first.
-    :param wanted: which tests to list.
-    """
-    found = results_of(rows, wanted)
+def tests_of(parts: Iterable[Part], titles: dict[str, str]) -> list[Json]:
+    """The tests, the flakiest first. A large group's summary is truncated, so some of its tests may be missing."""
     tests = [
-        _test(place, name, results[::-1], titles) for (place, _), (name, results) in found.items() if results
+        _test(place, name, results[::-1], titles)
+        for part in parts
+        for (place, _), (name, results) in part.results.items()
+        if results
     ]
     tests.sort(
         key=lambda test: (-test["flakiness"], test["rate"] if test["rate"] is not None else 1, test["title"])
     )
     return tests
-
-
-def results_of(
-    rows: Iterable[HistoryRow], wanted: Callable[[NameOfTest], bool], most: int = RECENT
-) -> dict[tuple[Place, str], tuple[NameOfTest, list[Outcome]]]:
-    """Each test's latest results in each place, the newest first, with the test's newest name.
-
-    :param most: after how many results of a test the older ones are left out.
-    """
-    found: dict[tuple[Place, str], tuple[NameOfTest, list[Outcome]]] = {}
-    listed: dict[NameOfTest, bool] = {}
-    complete: defaultdict[Place, set[NameOfTest]] = defaultdict(set)
-    for row in rows:
-        done = complete[row.place]
-        if done.issuperset(row.names):
-            continue
-        for result in row.results():
-            name = result.name
-            if name not in listed:
-                listed[name] = wanted(name)
-            results = found.setdefault((row.place, name.key), (name, []))[1] if listed[name] else []
-            if listed[name] and len(results) < most:
-                results.append(Outcome(row.when, result.outcome, result.flaky, result.seconds, row.address))
-            else:
-                done.add(name)
-    return found
 
 
 def _test(place: Place, name: NameOfTest, recent: Sequence[Outcome], titles: dict[str, str]) -> Json:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import heapq
 import json
 import re
-from collections.abc import Callable, Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
+from operator import attrgetter
 from typing import Final
 
+from airflow_provider_testerarmy.ui.history_parts import DagRows
 from airflow_provider_testerarmy.ui.history_rows import FoundIssue, HistoryRow, NameOfTest, Order
 from airflow_provider_testerarmy.ui.store import Hints
 
@@ -15,6 +20,7 @@ from airflow_provider_testerarmy.ui.store import Hints
 #: is shown has them too.
 _PLAIN: Final = re.compile(r"[A-Za-z0-9 ._:-]+")
 _WORD: Final = re.compile(r"[a-z_]+")
+_ORDER: Final = attrgetter("order")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,22 +55,28 @@ class Filter:
             and all((is_word or not verdict, group or not self.group, test or not self.test)),
         )
 
-    def matching(self, rows: Sequence[HistoryRow]) -> list[HistoryRow]:
-        """The rows that pass all filters, the newest first."""
-        found = [row for row in rows if self._fits(row)]
-        if self.test:
-            found = [row for row in found if row.ran(self.test)]
-        if words := self.search.casefold().strip():
-            found = _containing(found, words)
-        found.sort(key=lambda row: row.order)
-        return found
+    def matching(self, rows: Mapping[str, DagRows]) -> dict[str, DagRows]:
+        """The rows of each DAG that pass all filters; those of a whole DAG stay the same object."""
+        found = {dag_id: each for dag_id, each in rows.items() if self.dag_id in ("", dag_id)}
+        if self.takes_whole_dags:
+            return found
+        return {dag_id: DagRows(fit) for dag_id, each in found.items() if (fit := self._fitting(each.rows))}
 
-    def _fits(self, row: HistoryRow) -> bool:
-        return (
-            (not self.dag_id or row.dag_id == self.dag_id)
-            and (not self.group or row.group == self.group)
-            and (not self.verdict or row.verdict == self.verdict)
-        )
+    @property
+    def takes_whole_dags(self) -> bool:
+        """Whether all rows and tests of a DAG match, or none."""
+        return not (self.group or self.verdict or self.test or self.search.strip())
+
+    def _fitting(self, rows: Sequence[HistoryRow]) -> Sequence[HistoryRow]:
+        if self.group:
+            rows = [row for row in rows if row.group == self.group]
+        if self.verdict:
+            rows = [row for row in rows if row.verdict == self.verdict]
+        if self.test:
+            rows = _running(rows, lambda name: name.key == self.test)
+        if words := self.search.casefold().strip():
+            rows = _containing(rows, words)
+        return rows
 
     def names(self) -> Callable[[NameOfTest], bool]:
         """Whether a test is one of those that the filters ask for."""
@@ -79,15 +91,21 @@ def _plain(text: str) -> str:
     return max(_PLAIN.findall(text), key=len, default="").strip()
 
 
+def _running(rows: Sequence[HistoryRow], fits: Callable[[NameOfTest], bool]) -> list[HistoryRow]:
+    """The rows of the tasks that ran such a test. Most tasks ran the same tests, so each list is searched once."""
+    ran = {names for names in {row.names for row in rows} if any(map(fits, names))}
+    return [row for row in rows if row.names in ran]
+
+
 def _containing(rows: Sequence[HistoryRow], words: str) -> list[HistoryRow]:
-    # Names and issues repeat in most rows, so each is searched once.
-    tests = frozenset(name for name in set().union(*(row.names for row in rows)) if _has(name, words))
+    # Issues and names of groups, DAGs and tasks repeat as well.
+    ran = set(map(id, _running(rows, lambda name: _has(name, words))))
     every: set[FoundIssue] = set().union(*(row.issues for row in rows))
     issues = frozenset(issue for issue in every if words in issue.text.casefold())
     labels: dict[tuple[str, ...], bool] = {}
 
     def fits(row: HistoryRow) -> bool:
-        if not tests.isdisjoint(row.names) or not issues.isdisjoint(row.issues):
+        if id(row) in ran or not issues.isdisjoint(row.issues):
             return True
         texts = (row.title, row.label, row.dag_id, row.order[3])
         known = labels.get(texts)
@@ -107,24 +125,18 @@ def cursor_of(row: HistoryRow) -> str:
     return json.dumps(row.order)
 
 
-def page_after(rows: Sequence[HistoryRow], cursor: str, size: int) -> Sequence[HistoryRow]:
-    """The rows of the page that follows a cursor.
+def page_after(rows: Iterable[DagRows], cursor: str, size: int) -> list[HistoryRow]:
+    """The rows of the page that follows a cursor, the newest first.
 
-    :param rows: sorted, as :meth:`Filter.matching` returns them.
     :param cursor: empty for the first page.
     :raises ValueError: for a cursor that :func:`cursor_of` has not made.
     """
-    if not cursor:
-        return rows[:size]
-    order = _order(json.loads(cursor))
-    low, high = 0, len(rows)
-    while low < high:
-        middle = (low + high) // 2
-        if rows[middle].order <= order:
-            low = middle + 1
-        else:
-            high = middle
-    return rows[low : low + size]
+    order = _order(json.loads(cursor)) if cursor else None
+    following = []
+    for each in rows:
+        begin = bisect_right(each.rows, order, key=_ORDER) if order else 0
+        following.append(each.rows[begin : begin + size])
+    return list(islice(heapq.merge(*following, key=_ORDER), size))
 
 
 def _order(value: object) -> Order:

@@ -10,11 +10,14 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Collection, Mapping, Sequence
+from bisect import bisect_right
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
+from operator import attrgetter
 from typing import Final, NamedTuple
 
 from airflow_provider_testerarmy.ui import store
+from airflow_provider_testerarmy.ui.history_parts import DagRows
 from airflow_provider_testerarmy.ui.history_rows import HistoryRow, Names, row_of
 from airflow_provider_testerarmy.ui.store import StoredTask
 
@@ -31,25 +34,39 @@ Changes = Mapping[str, store.Change]
 
 
 class FoundRows(NamedTuple):
-    """Rows in no order.
+    """The rows of each DAG.
 
     :param complete_since: the time after which no row that matches is missing; None if none is missing in the
         whole period.
     :param reading: whether rows may be missing that do not match.
     """
 
-    rows: list[HistoryRow]
+    rows: dict[str, DagRows]
     complete_since: float | None
     reading: bool
 
 
-class _DagRows:
+_ORDER: Final = attrgetter("order")
+
+
+class _Held:
     """The rows of one DAG, by task instance id, each with the mark of its last change."""
 
     def __init__(self, expires: float) -> None:
         self.expires = expires
         self.change: object = None
         self.rows: dict[object, tuple[object, HistoryRow]] = {}
+        self._sorted = DagRows([])
+
+    def sort(self) -> None:
+        """Follow a change of the rows."""
+        self._sorted = DagRows(sorted((row for _, row in self.rows.values()), key=_ORDER))
+
+    def since(self, when: float) -> DagRows:
+        """The rows that started since then."""
+        found = self._sorted
+        end = bisect_right(found.rows, -when, key=lambda row: row.order[0])
+        return found if end == len(found.rows) else DagRows(found.rows[:end], found.kept)
 
 
 class HistoryIndex:
@@ -61,7 +78,7 @@ class HistoryIndex:
         self._guard = threading.Lock()
         self._building: threading.Thread | None = None
         self._names = Names()
-        self._dags: dict[str, _DagRows] = {}
+        self._dags: dict[str, _Held] = {}
         self._since: datetime | None = None
         self.truncated = False
 
@@ -108,8 +125,8 @@ class HistoryIndex:
                 total += changes[name].tasks - (len(held.rows) if held else 0)
         return total
 
-    def rows(self, dag_ids: Collection[str], since: datetime, changes: Changes) -> list[HistoryRow]:
-        """The rows of these DAGs that started since then, in no order.
+    def rows(self, dag_ids: Collection[str], since: datetime, changes: Changes) -> dict[str, DagRows]:
+        """The rows of these DAGs that started since then.
 
         :param changes: what :func:`store.read_changes` has just returned.
         """
@@ -125,11 +142,11 @@ class HistoryIndex:
             now = time.monotonic()
             for name in known:
                 if name not in self._dags or self._dags[name].expires < now:
-                    self._dags[name] = _DagRows(now + SECONDS * (1 + hash(name) % 97 / 97))
+                    self._dags[name] = _Held(now + SECONDS * (1 + hash(name) % 97 / 97))
             stale = [name for name in known if self._dags[name].change != changes[name]]
             if stale:
                 self._read(stale, changes, self._since)
-            return [row for name in known for _, row in self._dags[name].rows.values() if row.when >= start]
+            return {name: self._dags[name].since(start) for name in known}
 
     def learn(self, tasks: Sequence[StoredTask], rows: Sequence[HistoryRow]) -> None:
         """Replace rows that differ from what has just been read of their tasks.
@@ -148,6 +165,7 @@ class HistoryIndex:
                 for name, (mark, row) in held.items():
                     if row.order in changed:
                         held[name] = (mark, changed[row.order])
+                self._dags[dag_id].sort()
 
     def _read(self, stale: Sequence[str], changes: Changes, since: datetime) -> None:
         marks = store.read_marks(stale, since, self._most)
@@ -167,6 +185,7 @@ class HistoryIndex:
             # Lets the API server's event loop answer others while a large index is built.
             time.sleep(0)
         for name in stale:
+            self._dags[name].sort()
             self._dags[name].change = changes[name]
 
 
@@ -176,16 +195,23 @@ def newest_rows(dag_ids: Sequence[str], since: datetime, hints: store.Hints) -> 
     known: dict[object, HistoryRow] = {}
     newest, complete = _bounded(store.read_marks(dag_ids, since, MAX_NOW), begin, known, names)
     if complete is None:
-        return FoundRows(newest, None, False)
+        return FoundRows(_by_dag(newest), None, False)
     if not hints.any:
-        return FoundRows(newest, complete, True)
+        return FoundRows(_by_dag(newest), complete, True)
     found, found_since = _bounded(store.read_marks(dag_ids, since, MAX_NOW, hints), begin, known, names)
     rows = {row.order: row for row in (*newest, *found)}.values()
     if not hints.exact:
-        return FoundRows(list(rows), complete, True)
+        return FoundRows(_by_dag(rows), complete, True)
     return FoundRows(
-        [row for row in rows if found_since is None or row.when > found_since], found_since, True
+        _by_dag(row for row in rows if found_since is None or row.when > found_since), found_since, True
     )
+
+
+def _by_dag(rows: Iterable[HistoryRow]) -> dict[str, DagRows]:
+    found: dict[str, list[HistoryRow]] = {}
+    for row in sorted(rows, key=_ORDER):
+        found.setdefault(row.dag_id, []).append(row)
+    return {dag_id: DagRows(each) for dag_id, each in found.items()}
 
 
 def _bounded(

@@ -18,6 +18,7 @@ from airflow_provider_testerarmy.ui.dag_access import readable_dags
 from airflow_provider_testerarmy.ui.history import entry_of
 from airflow_provider_testerarmy.ui.history_filter import Filter, cursor_of, page_after
 from airflow_provider_testerarmy.ui.history_index import MAX_ROWS, FoundRows, HistoryIndex
+from airflow_provider_testerarmy.ui.history_parts import Calendar, DagRows, Part, part_of
 from airflow_provider_testerarmy.ui.history_rows import HistoryRow
 from airflow_provider_testerarmy.ui.history_tests import page_of_test
 from airflow_provider_testerarmy.ui.payloads import Json
@@ -49,6 +50,11 @@ class Asked:
         """When the period begins."""
         return datetime.now(UTC) - timedelta(days=self.days)
 
+    @property
+    def calendar(self) -> Calendar:
+        """The viewer's days; the hours of a single day."""
+        return Calendar(history_figures.zone_of(self.zone), hourly=self.days == 1)
+
 
 def _asked(
     dag_id: Annotated[str, Query(max_length=250)] = "",
@@ -67,19 +73,37 @@ AskedDep = Annotated[Asked, Depends(_asked)]
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """The rows that the user can read in the period, and those of them that match, the newest first.
+    """The rows of each DAG that the user can read in the period, and those of them that match.
 
     :param complete_since: the time after which no row that matches is missing; None if none is missing in the
         whole period.
     :param reading: whether rows that do not match may be missing.
     """
 
+    asked: Asked
     dag_ids: set[str]
-    rows: list[HistoryRow]
-    matching: list[HistoryRow]
+    rows: dict[str, DagRows]
+    matching: dict[str, DagRows]
     titles: dict[str, str]
     complete_since: float | None
     reading: bool
+    unread: list[HistoryRow]
+
+    def page(self, cursor: str, size: int) -> list[HistoryRow]:
+        """The matching rows after a cursor, the newest first."""
+        return page_after(self.matching.values(), cursor, size)
+
+    def everything(self) -> list[HistoryRow]:
+        """All matching rows, the newest first."""
+        rows = [row for each in self.matching.values() for row in each.rows]
+        return sorted(rows, key=lambda row: row.order)
+
+    def parts(self) -> list[Part]:
+        """What the matching rows of each DAG add to the answer."""
+        wanted, calendar = self.asked.wanted, self.asked.calendar
+        if wanted.takes_whole_dags:
+            return [each.part(calendar) for each in self.matching.values()]
+        return [part_of(each.rows, calendar, wanted.names()) for each in self.matching.values()]
 
 
 class Searcher:
@@ -94,12 +118,9 @@ class Searcher:
         :param whole: wait for all of them, also while the index is being built.
         """
         found = await asyncio.to_thread(_find, asked, user, whole)
-        if found.reading:
+        if found.reading or not found.unread:
             return found
-        unread = sorted((row for row in found.rows if row.unread), key=lambda row: row.order)
-        if not unread:
-            return found
-        await self.tasks_of(unread[:MAX_REFERENCES])
+        await self.tasks_of(found.unread[:MAX_REFERENCES])
         return await asyncio.to_thread(_find, asked, user, whole)
 
     async def tasks_of(self, rows: Sequence[HistoryRow]) -> list[StoredTask]:
@@ -120,7 +141,9 @@ def _find(asked: Asked, user: Any, whole: bool) -> _Found:
         found = index.rows_now(dag_ids, asked.since, changes, asked.wanted.hints())
     rows, complete_since, reading = found
     matching = asked.wanted.matching(rows)
-    return _Found(dag_ids, rows, matching, history_figures.titles_of(rows), complete_since, reading)
+    titles = history_figures.titles_of(each.part(asked.calendar) for each in rows.values())
+    unread = sorted((row for each in rows.values() for row in each.unread()), key=lambda row: row.order)
+    return _Found(asked, dag_ids, rows, matching, titles, complete_since, reading, unread)
 
 
 def _searcher(request: Request) -> Searcher:
@@ -140,13 +163,13 @@ async def history(
     """Figures, nights, tests and the first page of the matching tasks; after the first page, tasks alone."""
     found = await searcher.find(asked, user, whole=False)
     try:
-        page = page_after(found.matching, after, PAGE_SIZE)
+        page = found.page(after, PAGE_SIZE + 1)
     except (ValueError, RecursionError) as error:
         raise HTTPException(422, "`after` is not a value of `next`.") from error
+    more, page = len(page) > PAGE_SIZE, page[:PAGE_SIZE]
     entries = [entry_of(task) for task in await searcher.tasks_of(page)]
     for entry in entries:
         entry["group_title"] = found.titles.get(entry["group"], entry["group_title"])
-    more = bool(page) and page[-1] is not found.matching[-1]
     listed = {
         "runs": entries,
         "next": cursor_of(page[-1]) if more else "",
@@ -155,21 +178,25 @@ async def history(
     }
     if after:
         return JSONResponse(listed)
-    return JSONResponse({**listed, **await asyncio.to_thread(_overview, found, asked)})
+    return JSONResponse({**listed, **await asyncio.to_thread(_overview, found)})
 
 
-def _overview(found: _Found, asked: Asked) -> Json:
-    tests = history_figures.tests_of(found.matching, found.titles, asked.wanted.names())
-    zone = history_figures.zone_of(asked.zone)
+def _overview(found: _Found) -> Json:
+    asked, parts = found.asked, found.parts()
+    tests = history_figures.tests_of(parts, found.titles)
     return {
-        "figures": history_figures.figures(found.matching),
-        "nights": history_figures.nights(found.matching, zone, hourly=asked.days == 1),
-        "hourly": asked.days == 1,
+        "figures": history_figures.figures(parts),
+        "nights": history_figures.nights(parts),
+        "hourly": asked.calendar.hourly,
         "tests": tests[: history_figures.MAX_TESTS],
         "more_tests": len(tests[history_figures.MAX_TESTS :]),
-        "choices": history_figures.choices(found.rows, found.dag_ids, found.titles),
-        "test": page_of_test(found.matching, asked.wanted.test, zone) if asked.wanted.test else None,
-        "unread": sum(row.unread for row in found.rows),
+        "choices": history_figures.choices(
+            [each.part(asked.calendar) for each in found.rows.values()], found.dag_ids, found.titles
+        ),
+        "test": page_of_test(found.everything(), asked.wanted.test, asked.calendar)
+        if asked.wanted.test
+        else None,
+        "unread": len(found.unread),
         "most": MAX_ROWS if index.truncated else 0,
         "days": asked.days,
     }
@@ -179,18 +206,15 @@ def _overview(found: _Found, asked: Asked) -> Json:
 async def tasks_csv(user: GetUserDep, searcher: SearcherDep, asked: AskedDep) -> StreamingResponse:
     """All matching tasks as CSV."""
     found = await searcher.find(asked, user)
-    return _csv(
-        "test-tasks", csv_tables.TASK_COLUMNS, csv_tables.lines_of_tasks(found.matching, found.titles)
-    )
+    rows = await asyncio.to_thread(found.everything)
+    return _csv("test-tasks", csv_tables.TASK_COLUMNS, csv_tables.lines_of_tasks(rows, found.titles))
 
 
 @router.get("/api/history/tests.csv")
 async def tests_csv(user: GetUserDep, searcher: SearcherDep, asked: AskedDep) -> StreamingResponse:
     """All tests of the matching tasks as CSV."""
     found = await searcher.find(asked, user)
-    tests = await asyncio.to_thread(
-        history_figures.tests_of, found.matching, found.titles, asked.wanted.names()
-    )
+    tests = await asyncio.to_thread(lambda: history_figures.tests_of(found.parts(), found.titles))
     return _csv("tests", csv_tables.TEST_COLUMNS, csv_tables.lines_of_tests(tests))
 
 
@@ -198,7 +222,8 @@ async def tests_csv(user: GetUserDep, searcher: SearcherDep, asked: AskedDep) ->
 async def results_csv(user: GetUserDep, searcher: SearcherDep, asked: AskedDep) -> StreamingResponse:
     """All results of one test as CSV."""
     found = await searcher.find(asked, user)
-    page = await asyncio.to_thread(page_of_test, found.matching, asked.wanted.test, UTC, len(found.matching))
+    rows = await asyncio.to_thread(found.everything)
+    page = await asyncio.to_thread(page_of_test, rows, asked.wanted.test, Calendar(), len(rows))
     if page is None:
         raise HTTPException(404, "No test task has run this test.")
     return _csv("results", csv_tables.NIGHT_COLUMNS, csv_tables.lines_of_nights(page["nights"]))

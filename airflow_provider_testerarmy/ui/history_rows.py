@@ -49,6 +49,7 @@ class Names:
     def __init__(self) -> None:
         self._names: dict[tuple[str, str], NameOfTest] = {}
         self._places: dict[Place, Place] = {}
+        self._lists: dict[tuple[NameOfTest, ...], tuple[NameOfTest, ...]] = {}
 
     def place(self, place: Place) -> Place:
         """The one object for this place."""
@@ -60,6 +61,10 @@ class Names:
         if known is None:
             known = self._names[(key, title)] = NameOfTest(key, title)
         return known
+
+    def all_of(self, names: tuple[NameOfTest, ...]) -> tuple[NameOfTest, ...]:
+        """The one object for this list of names: a task runs the same tests night after night."""
+        return self._lists.setdefault(names, names)
 
 
 class Result(NamedTuple):
@@ -169,7 +174,7 @@ def row_of(task: StoredTask, names: Names) -> HistoryRow:
         counts.get("passed", 0),
         sum(counts.get(kind, 0) for kind in JUDGED),
         seconds,
-        named,
+        names.all_of(named),
         bytes(_code(test, rejected) for test in tests),
         array("f", map(_seconds, tests)),
         tuple(

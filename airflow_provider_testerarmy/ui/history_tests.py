@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from datetime import tzinfo
 from typing import Final
 
 from airflow_provider_testerarmy.reports.commits import Repository
-from airflow_provider_testerarmy.ui.history_figures import RECENT, Outcome, beginning, flakiness_of, titles_of
+from airflow_provider_testerarmy.ui.history_figures import flakiness_of
+from airflow_provider_testerarmy.ui.history_parts import RECENT, Calendar, Outcome, ranked_titles
 from airflow_provider_testerarmy.ui.history_rows import HistoryRow, Result
 from airflow_provider_testerarmy.ui.issue_texts import normalized
 from airflow_provider_testerarmy.ui.payloads import Json
@@ -20,18 +20,20 @@ MAX_CLUSTERS: Final = 50
 MAX_PLACES: Final = 50
 
 
-def page_of_test(rows: Sequence[HistoryRow], key: str, zone: tzinfo, most: int = MAX_NIGHTS) -> Json | None:
+def page_of_test(
+    rows: Sequence[HistoryRow], key: str, calendar: Calendar, most: int = MAX_NIGHTS
+) -> Json | None:
     """What the tasks say about a test; None if none of them ran it.
 
     :param rows: sorted, the newest first; those that did not run the test are ignored.
     :param key: the test's id, or its title if it has no id.
-    :param zone: the time zone in which a day begins.
+    :param calendar: where days begin.
     :param most: how many of the newest results to list.
     """
     ran = [(row, result) for row in rows for result in row.results_of(key)]
     if not ran:
         return None
-    begin, links = beginning(zone), repository()
+    begin, links = calendar.beginning(), repository()
     outcomes = [
         Outcome(row.when, result.outcome, result.flaky, result.seconds, row.address) for row, result in ran
     ]
@@ -78,7 +80,7 @@ def _last(outcomes: Sequence[Outcome], kind: str) -> float | None:
 
 def _places(ran: Sequence[tuple[HistoryRow, Result]]) -> list[Json]:
     """Each DAG, task and environment that ran the test, with its latest outcomes; the latest place first."""
-    titles = titles_of(row for row, _ in ran)
+    titles = ranked_titles(row for row, _ in ran)
     found: dict[object, list[tuple[HistoryRow, Result]]] = {}
     for row, result in ran:
         found.setdefault(row.place, []).append((row, result))
@@ -95,7 +97,7 @@ def _places(ran: Sequence[tuple[HistoryRow, Result]]) -> list[Json]:
                 "task_id": place.task_id,
                 "map_index": place.map_index,
                 "group": place.group,
-                "group_title": titles[place.group],
+                "group_title": titles[place.group][1],
                 "environment": place.environment,
                 "runs": len(each),
                 "outcomes": [[one.when, one.outcome, one.flaky] for one in recent],

@@ -122,29 +122,37 @@ class Change(NamedTuple):
     """How many tasks of a DAG have started test runs, and when the last of them changed."""
 
     tasks: int
-    updated: object
-    pushed: object
+    updated: datetime | None
+    pushed: datetime
 
 
 def read_changes() -> dict[str, Change]:
     """The DAGs with tasks that have started test runs, each with a mark that changes when one of them does.
 
-    The value of a summary is left out: SQLite would read all of it to get at the time behind it.
+    The two tables are read one after the other: a join of 100,000 tasks takes three times as long. The value of a
+    summary is left out: SQLite would read all of it to get at the time behind it.
     """
-    query = (
-        select(
-            XComModel.dag_id,
-            func.count(),
-            func.max(TaskInstance.updated_at),
-            func.max(XComModel.timestamp),
-        )
-        .join(TaskInstance, _same(XComModel, TaskInstance))
+    # By an expression: SQLite would walk an index to group by the column, and fetch each row from a random page.
+    pushed_by, run_by = XComModel.dag_id + "", TaskInstance.dag_id + ""
+    pushed = (
+        select(pushed_by, XComModel.task_id, func.count(), func.max(XComModel.timestamp))
         .where(XComModel.key == NOTE)
-        .group_by(XComModel.dag_id)
+        .group_by(pushed_by, XComModel.task_id)
     )
     with create_session() as session:
-        rows = session.execute(query).all()
-    return {dag_id: Change(tasks, updated, pushed) for dag_id, tasks, updated, pushed in rows}
+        found = session.execute(pushed).all()
+        names, task_ids = {name for name, *_ in found}, {task_id for _, task_id, *_ in found}
+        updated = (
+            select(run_by, func.max(TaskInstance.updated_at))
+            .where(TaskInstance.dag_id.in_(sorted(names)), TaskInstance.task_id.in_(sorted(task_ids)))
+            .group_by(run_by)
+        )
+        times = dict(session.execute(updated).all()) if found else {}
+    changes: dict[str, Change] = {}
+    for name, _, tasks, last in found:
+        known = changes.get(name, Change(0, times.get(name), last))
+        changes[name] = Change(known.tasks + tasks, known.updated, max(known.pushed, last))
+    return changes
 
 
 @dataclass(frozen=True, slots=True)
