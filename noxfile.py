@@ -12,7 +12,7 @@ from pathlib import Path
 
 import nox
 
-from tests.matrix.cells import CELLS, REPOSITORY, Cell, find_python
+from tests.matrix.cells import AIRFLOWS, CELLS, REPOSITORY, Cell, find_python
 from tests.matrix.results import FAILED, PASSED, SKIPPED, Result
 
 nox.options.envdir = ".local/matrix/envs"
@@ -41,6 +41,9 @@ NOT_IN_A_CELL = (
     "ui/browser",
     "website",
 )
+#: Tests of what imports no Airflow, as tests/test_architecture.py makes sure. Each Python runs them once, with the
+#: newest Airflow, and so do the lowest versions of their dependencies.
+WITHOUT_AIRFLOW = ("benchmarks", "client", "contract", "reports", "runs", "sandbox")
 #: The files and folders of the unit tests to run, if not all.
 FEW = os.environ.get("TESTS", "")
 #: Tests, and the first Airflow that has the feature they test.
@@ -90,7 +93,8 @@ def _run(room: Room, result: Result) -> None:
         room.install("sandbox", *TEST_TOOLS)
     with step("unit tests"):
         missing = [name for name, since in NEWER.items() if room.airflow_version < since]
-        ignored = [f"--ignore=tests/{name}" for name in (*NOT_IN_A_CELL, *missing)]
+        repeated = () if room.runs_all_tests else WITHOUT_AIRFLOW
+        ignored = [f"--ignore=tests/{name}" for name in (*NOT_IN_A_CELL, *missing, *repeated)]
         words = (
             *(FEW or "tests").split(),
             *ignored,
@@ -139,6 +143,11 @@ class Room:
     def airflow_version(self) -> tuple[int, ...]:
         """Major and minor version."""
         return tuple(map(int, self._cell.airflow.minor.split(".")))
+
+    @property
+    def runs_all_tests(self) -> bool:
+        """Whether the cell also runs the tests of what imports no Airflow."""
+        return self._cell.lowest or self._cell.airflow is AIRFLOWS[-1]
 
     def create(self) -> None:
         """Create an empty environment."""
