@@ -51,6 +51,13 @@ class FunctionOperator(RunOperator):
     op_args: Collection[Any]
     op_kwargs: Mapping[str, Any]
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        # At the end of a task that does not defer, the ``DecoratedOperator`` of Airflow 3.0 reads this attribute of
+        # Airflow 2. Without it, the task fails after its runs have passed. Other versions do not miss it.
+        if not hasattr(cls, "xcom_push"):
+            cls.xcom_push = None  # type: ignore[attr-defined]
+
     def __init__(
         self,
         *,
