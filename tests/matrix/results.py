@@ -77,8 +77,8 @@ def _shown(result: Result | None) -> str:
 
 
 def _remarks(results: dict[Cell, Result | None]) -> list[str]:
-    return [
-        f"* {cell.name} {result.state}: {result.reason}"
-        for cell, result in results.items()
-        if result is not None and result.reason
-    ]
+    names: dict[tuple[str, str], list[str]] = {}
+    for cell, result in results.items():
+        if result is not None and result.reason:
+            names.setdefault((result.state, result.reason), []).append(cell.name)
+    return [f"* {', '.join(cells)} {state}: {reason}" for (state, reason), cells in names.items()]
