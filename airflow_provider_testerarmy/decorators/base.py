@@ -53,8 +53,9 @@ class FunctionOperator(RunOperator):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        # At the end of a task that does not defer, the ``DecoratedOperator`` of Airflow 3.0 reads this attribute of
-        # Airflow 2. Without it, the task fails after its runs have passed. Other versions do not miss it.
+        # At the end of a task that does not defer, the ``DecoratedOperator`` of Airflow 3.0 reads this attribute.
+        # Its operators no longer have it, so the task fails after its runs have passed (seen on 3.0.6).
+        # The operators of Airflow 2 have it, and Airflow 3.1 and later do not read it.
         if not hasattr(cls, "xcom_push"):
             cls.xcom_push = None  # type: ignore[attr-defined]
 
