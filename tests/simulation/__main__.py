@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import sys
 import time
@@ -20,6 +21,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
     parser.add_argument("--seeds", type=int, default=2000, help="how many worlds")
     parser.add_argument("--first", type=int, default=0, help="the first seed")
+    parser.add_argument(
+        "--minutes", type=float, default=math.inf, help="start no more worlds after this time"
+    )
+    parser.add_argument("--at-least", type=int, default=0, help="worlds to run even if that takes longer")
     parser.add_argument("--jobs", type=int, default=runner.processes(), help="processes")
     parser.add_argument("--replay", type=int, help="run this seed alone, make it smaller, and draw it")
     parser.add_argument(
@@ -54,8 +59,15 @@ def _seeds(options: argparse.Namespace) -> int:
     began = time.monotonic()
     seeds = range(options.first, options.first + options.seeds)
     enough = 1 if options.plant else 20
-    tally = runner.run_many(seeds, options.jobs, options.plant, lambda found: len(found.failures) >= enough)
+
+    def is_enough(tally: runner.Tally) -> bool:
+        out_of_time = time.monotonic() - began >= 60 * options.minutes
+        return len(tally.failures) >= enough or (out_of_time and tally.worlds >= options.at_least)
+
+    tally = runner.run_many(seeds, options.jobs, options.plant, is_enough)
     print(f"{tally} ({time.monotonic() - began:.0f} s)")
+    if tally.worlds < len(seeds) and len(tally.failures) < enough:
+        print(f"The other {len(seeds) - tally.worlds:,} were not started within {options.minutes:g} minutes.")
     for seed, broken in tally.failures[:20]:
         print(f"  seed {seed}: {broken[0]}")
     if not tally.failures:

@@ -6,11 +6,10 @@ import gc
 import json
 import multiprocessing
 import os
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 
 from tests.simulation import plants
@@ -105,8 +104,13 @@ def _results(pool: ProcessPoolExecutor, seeds: range, jobs: int, planted: str) -
     """The chunks in their order, so that the first failure is the same one each time."""
     chunks = [seeds[at : at + CHUNK] for at in range(0, len(seeds), CHUNK)]
     # Few at a time, so that ending early does not wait for all that is queued.
-    for at in range(0, len(chunks), 4 * jobs):
-        yield from pool.map(partial(run_seeds, planted=planted), chunks[at : at + 4 * jobs])
+    running: deque[Future[Tally]] = deque()
+    for chunk in chunks:
+        running.append(pool.submit(run_seeds, chunk, planted))
+        if len(running) == 4 * jobs:
+            yield running.popleft().result()
+    while running:
+        yield running.popleft().result()
 
 
 def explain(seed: int, keep: Path | None = None) -> str:

@@ -42,6 +42,14 @@ def test_no_world_breaks_a_promise():
     assert f"{int(SEEDS):,} worlds" in done.stdout
 
 
+def test_a_run_ends_after_its_time_but_not_before_its_least_number():
+    """Continuous integration runs what fits beside its other steps, and says how much that was."""
+    done = simulate("--seeds", "400", "--minutes", "0", "--at-least", "150")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "200 worlds" in done.stdout
+    assert "The other 200 were not started within 0 minutes." in done.stdout
+
+
 @pytest.mark.parametrize("path", sorted(FOUND.glob("*.json")), ids=lambda path: path.stem)
 def test_a_world_that_broke_a_promise_keeps_it_now(path):
     """Each is the smallest world that showed a fault of the product, which was fixed then."""
