@@ -203,6 +203,12 @@ def test_the_records_of_failed_tasks(database, in_state, monkeypatch):
     in_state(marked, "success")
     found = airflow_compat.stored_by_failed_tasks("shop", "manual", "test_runs")
     assert sorted(record["number"] for _task, record in found) == [0, 1, 7]
+    # Or its worker could not stop what it had started.
+    unstopped = task_instance(map_index=8)
+    airflow_compat.write_record(unstopped, {**RECORD, "number": 8, "stage": "concluded", "unstopped": True})
+    in_state(unstopped, "success")
+    found = airflow_compat.stored_by_failed_tasks("shop", "manual", "test_runs")
+    assert sorted(record["number"] for _task, record in found) == [0, 1, 7, 8]
     assert airflow_compat.stored_by_failed_tasks("shop", "other", "test_runs") == []
 
 

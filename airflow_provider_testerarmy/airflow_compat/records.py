@@ -26,8 +26,10 @@ _HELD: Final = frozenset({"dag_id", "run_id", "task_id", "map_index", "stored_at
 #: before it has committed the user's change.
 COMMITTED_AFTER = 3.0
 _ENDED_BADLY: Final = ("failed", "skipped")
-#: A task that succeeds concludes its record. A user who marks a task can leave an open one.
+#: A task that succeeds concludes its record. A user who marks a task can leave an open one, or one with this field:
+#: its worker could not stop the runs.
 _OPEN: Final = "open"
+_UNSTOPPED: Final = "unstopped"
 #: The prefix of the names of Variables with records (before 3.3).
 _VARIABLES: Final = "testerarmy_runs_"
 
@@ -134,7 +136,7 @@ def stored_task_state(ti: Any, key: str) -> Any:
 
 
 def stored_by_failed_tasks(dag_id: str, run_id: str, key: str) -> list[tuple[TaskName, Any]]:
-    """What tasks of a DAG run stored under a key, if they failed, were skipped, or succeeded with an open record.
+    """What tasks of a DAG run stored under a key, if they failed, were skipped, or succeeded with runs to stop.
 
     It takes one or two queries.
     """
@@ -161,7 +163,10 @@ def stored_by_failed_tasks(dag_id: str, run_id: str, key: str) -> list[tuple[Tas
             or_(
                 TaskInstance.state.in_(_ENDED_BADLY),
                 # A DAG run may have a thousand successful tasks, each with a long record that is not needed.
-                and_(TaskInstance.state == "success", Stored.value.contains(f'"{_OPEN}"')),
+                and_(
+                    TaskInstance.state == "success",
+                    or_(*(Stored.value.contains(f'"{word}"') for word in (_OPEN, _UNSTOPPED))),
+                ),
             ),
         )
     )
@@ -170,11 +175,12 @@ def stored_by_failed_tasks(dag_id: str, run_id: str, key: str) -> list[tuple[Tas
             (TaskName(dag_id, run_id, task_id, map_index), state, _own_record(value))
             for task_id, map_index, state, value in session.execute(query)
         ]
-    return [(task, record) for task, state, record in found if record and _is_left(state, record)]
+    return [(task, record) for task, state, record in found if record and is_left(state, record)]
 
 
-def _is_left(state: str | None, record: Mapping[str, Any]) -> bool:
-    return state in _ENDED_BADLY or record.get("stage") == _OPEN
+def is_left(state: str | None, record: Mapping[str, Any]) -> bool:
+    """Whether a task that ended in a state may have left runs that nobody has stopped."""
+    return state in _ENDED_BADLY or record.get("stage") == _OPEN or record.get(_UNSTOPPED) is True
 
 
 def _held_of_failed_tasks(dag_id: str, run_id: str) -> list[tuple[TaskName, Any]]:
@@ -187,7 +193,7 @@ def _held_of_failed_tasks(dag_id: str, run_id: str) -> list[tuple[TaskName, Any]
     return [
         (TaskName(dag_id, run_id, *task), each["record"])
         for task, each in held.items()
-        if task in ended and _is_left(ended[task], each["record"])
+        if task in ended and is_left(ended[task], each["record"])
     ]
 
 

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from airflow_provider_testerarmy import airflow_compat
+from airflow_provider_testerarmy.runs.flow import Flow, pause
 from airflow_provider_testerarmy.runs.results import RunId
 from airflow_provider_testerarmy.runs.run_id_codec import pack, unpack
 
@@ -22,6 +23,10 @@ log = logging.getLogger(__name__)
 PREFIX: Final = "testerarmy_run:"
 #: Seconds for which claims are kept.
 KEPT: Final = 24 * 3600.0
+#: Seconds between two attempts to store a claim, and the number of attempts. The pause is shorter than
+#: `lookup.CLAIM_SETTLES`: a task that adopts the run as soon as Airflow stores claims again then sees this one.
+AGAIN_AFTER: Final = 1.0
+ATTEMPTS: Final = 30
 
 
 class TaskClaims:
@@ -29,11 +34,13 @@ class TaskClaims:
 
     :param identity: the id of the task instance, the same in all of its tries.
     :param read: reads a Variable; None if there is no such Variable.
+    :param writes: whether this process can write Variables. The listener cannot.
     """
 
-    def __init__(self, identity: str, read: Callable[[str], str | None]) -> None:
+    def __init__(self, identity: str, read: Callable[[str], str | None], *, writes: bool = True) -> None:
         self._identity = identity
         self._get = read
+        self._writes = writes
 
     def of_others(self, run_ids: tuple[RunId, ...], *, most: int = 50) -> frozenset[RunId] | None:
         """The runs that another task has claimed; None if Airflow does not answer, which proves nothing."""
@@ -54,15 +61,29 @@ class TaskClaims:
                 taken |= {run_id, *_runs(note)}
         return frozenset(taken & set(run_ids))
 
-    def claim(self, run_ids: tuple[RunId, ...]) -> None:
-        """Store the claim. A failure is only logged, because it matters only if another task loses an answer."""
-        if not run_ids:
-            return
+    def claim(self, run_ids: tuple[RunId, ...]) -> bool:
+        """Store the claim; False if Airflow did not take it. Then it may have refused that of another task too."""
+        if not run_ids or not self._writes:
+            return True
         note = json.dumps({"by": self._identity, "at": time.time(), "runs": pack(run_ids)})
         try:
             airflow_compat.set_variable(_first(run_ids), note, "A test run, and the task that started it.")
         except Exception as error:
-            log.warning("Airflow did not store which task started run %s: %s", run_ids[0], error)
+            log.info("Airflow did not store which task started run %s: %s", run_ids[0], error)
+            return False
+        return True
+
+
+def claim_patiently(claims: TaskClaims, run_ids: tuple[RunId, ...]) -> Flow[None]:
+    """Store the claim of new runs, if Airflow stores it within half a minute. A failure is only logged."""
+    for _ in range(ATTEMPTS):
+        if claims.claim(run_ids):
+            return
+        yield from pause(AGAIN_AFTER)
+    log.warning(
+        "Airflow did not store that this task started run %s. A task that loses an answer may take it for its own.",
+        run_ids[0],
+    )
 
 
 def claims_of(identity: str) -> TaskClaims | None:

@@ -166,15 +166,18 @@ class Finisher:
             return None
         record, fate = self.stop(record)
         if ending is Ending.KILLED or not follows:
-            self.conclude(record)
+            self.conclude(record, unstopped=fate is StopResult.UNKNOWN)
         else:
             # Runs that could not be stopped are still active. The next try waits for them, with a new deadline.
             self._store.keep(record if fate is StopResult.STOPPED else replace(record, deadline=None))
         return fate
 
-    def conclude(self, record: Record) -> None:
-        """Record that no retry follows. A later try can then only come from a clear."""
-        self._store.keep(replace(record, stage=Stage.CONCLUDED))
+    def conclude(self, record: Record, *, unstopped: bool = False) -> None:
+        """Record that no retry follows. A later try can then only come from a clear.
+
+        :param unstopped: whether runs that should have been stopped may still be active.
+        """
+        self._store.keep(replace(record, stage=Stage.CONCLUDED, unstopped=unstopped))
 
     def conclude_judged(self) -> None:
         """Record a final verdict."""

@@ -62,7 +62,7 @@ def stop_orphans(
             return StopResult.RUNNING
         stopped, result = record, StopResult.STOPPED
         if record.cancels:
-            claims = TaskClaims(identity_of(task), airflow_compat.stored_variable)
+            claims = TaskClaims(identity_of(task), airflow_compat.stored_variable, writes=False)
             stopped, result = stop_record(
                 record, lambda part: _setting(part, session, claims, log), session.drive_to_the_end, log
             )

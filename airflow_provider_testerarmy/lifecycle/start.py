@@ -17,7 +17,7 @@ from airflow_provider_testerarmy.exceptions import (
 )
 from airflow_provider_testerarmy.lifecycle.budget import RoundAllowance
 from airflow_provider_testerarmy.lifecycle.cancellation import name_active
-from airflow_provider_testerarmy.lifecycle.claims import TaskClaims
+from airflow_provider_testerarmy.lifecycle.claims import TaskClaims, claim_patiently
 from airflow_provider_testerarmy.lifecycle.conclusion import Finisher
 from airflow_provider_testerarmy.lifecycle.handover import Source, hand_over, signed
 from airflow_provider_testerarmy.lifecycle.interrupts import Interrupts
@@ -268,7 +268,7 @@ class Starter:
             raise submit_error(ended, request.label, remembered=self._store.remembered)
         # The record comes first and the claim second: a lost record costs a run, a lost claim only a check.
         if self._claims is not None:
-            self._claims.claim(ended.submission.run_ids)
+            self._session.drive(claim_patiently(self._claims, ended.submission.run_ids))
         self._count(len(ended.submission.run_ids))
         how = "Found" if ended.submission.adopted else "Started"
         self._log.info("%s %s: %s.", how, request.label, name_runs(ended.submission.run_ids))

@@ -1,17 +1,26 @@
 from __future__ import annotations
 
+import logging
 import signal
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowTaskTimeout
 
 from airflow_provider_testerarmy import airflow_compat
+from airflow_provider_testerarmy.airflow_compat.records import is_left
 from airflow_provider_testerarmy.exceptions import (
     RunInterrupted,
     WaitTimedOut,
 )
+from airflow_provider_testerarmy.lifecycle.cancellation import stop_record
+from airflow_provider_testerarmy.runs.service import RunRequest, Scope, Tests
+from airflow_provider_testerarmy.runs.submission.asked import Asked, Generation
+from airflow_provider_testerarmy.runs.submission.cancel import StopResult
+from airflow_provider_testerarmy.runs.submission.record import Part, PartState, Record
+from airflow_provider_testerarmy.runs.submission.setting import Setting
 from airflow_provider_testerarmy.sandbox.testerarmy import catalog
 from tests.lifecycle.tries import cancelled, group, started
+from tests.runs.scripted import Claims, Port, World, active, page
 
 pytestmark = pytest.mark.usefixtures("connections")
 
@@ -84,6 +93,36 @@ def test_an_airflow_that_does_not_answer_why(tries, service, monkeypatch):
     task = group(catalog.GROUP_ENDLESS)
     tries.execute(task, max_tries=2, meanwhile=task.on_kill)
     assert cancelled(service) == []
+
+
+@pytest.mark.parametrize("answers", [True, False])
+def test_the_record_says_whether_the_runs_were_stopped(tries, service, airflow_says, answers):
+    """If not, the listener stops them, though a user has marked the task as succeeded."""
+    airflow_says("success")
+    tries.seconds = 2
+    if not answers:
+        service.control.faults.add("status", "cancel_*", status=503, times=99)
+    task = group(catalog.GROUP_ENDLESS)
+    ending = tries.execute(task, max_tries=0, meanwhile=task.on_kill)
+    assert type(ending) is RunInterrupted
+    assert tries.record["stage"] == "concluded"
+    assert is_left("success", tries.record) is not answers
+
+
+@pytest.mark.parametrize(("patient", "state"), [(False, PartState.SENDING), (True, PartState.UNCLEAR)])
+def test_a_short_search_settles_nothing_for_good(patient, state):
+    """The service lists one run of a group of two. The other may appear after the task was stopped."""
+    now = World({}).server_time()
+    listed = page(active("a", "queued", test_id="t1", created_at=now))
+    world = World(
+        {"prepare": Scope("p"), "list_candidates": listed, "list_tests": Tests({}, frozenset({"t1", "t2"}))}
+    )
+    request = RunRequest("group", "g")
+    setting = Setting(Port(group=True), request, None, 60.0, world.clock, world.lines.append, claims=Claims())
+    part = Part(request, PartState.SENDING, now)
+    record = Record(Asked("hook", "conn"), Generation(0), {"run": part})
+    found, fate = stop_record(record, lambda _part: setting, world.run, logging.getLogger(), patient=patient)
+    assert (found.parts["run"].state, fate) == (state, StopResult.UNKNOWN)
 
 
 def test_a_kill_never_cuts_a_submission_off(tries, service, airflow_says):

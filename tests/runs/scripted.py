@@ -200,11 +200,13 @@ class Claims:
     """What other tasks have claimed, and what this one has.
 
     :param others: by the number of the question from which on they are claimed.
+    :param refused: how many claims of this task are not stored at first.
     """
 
-    def __init__(self, others=(), *, answers=True):
+    def __init__(self, others=(), *, answers=True, refused=0):
         self._others = dict(others)
         self._answers = answers
+        self._refused = refused
         self.asked = 0
         self.claimed = []
 
@@ -215,7 +217,11 @@ class Claims:
         return frozenset(one for one in run_ids if self._others.get(one, 99) <= self.asked)
 
     def claim(self, run_ids):
+        self._refused -= 1
+        if self._refused >= 0:
+            return False
         self.claimed.append(run_ids)
+        return True
 
 
 class Notes:

@@ -161,13 +161,13 @@ class _Judge(Evidence):
         incidents = {incident.what for incident in self.outcome.plan.incidents}
         # With two tasks that ask for the same, or runs of somebody else, a lost answer cannot be settled.
         killed = incidents & {"kill_worker", "kill_task", "kill_supervisor", "evict"}
-        lost = killed or any(
-            each.details.get("match") in ("post", "all") for each in self.outcome.plan.incidents
-        )
-        if lost and (self._ambiguous or self._has_twin(task)):
+        unanswered = any(each.details.get("match") in ("post", "all") for each in self.outcome.plan.incidents)
+        deeds = self.deeds(task, "mark_failed", "mark_success")
+        if (killed or unanswered) and (self._ambiguous or self._has_twin(task)):
             return True
-        # A record of the version before names no target, so nobody can look up a request whose worker was lost.
-        if killed and "upgrade" in incidents:
+        # A record of the version before names no target, so nobody can look up a request whose worker was lost, or
+        # killed because it waited for the answer when a user marked the task.
+        if "upgrade" in incidents and (killed or (unanswered and deeds)):
             return True
         errors = [worker.error for worker in self.outcome.workers if worker.task is task]
         if errors[-1:] == ["SubmissionUnclear"]:
@@ -176,7 +176,6 @@ class _Judge(Evidence):
         # A record of another target that the current key has not signed may be forged, so nothing is touched.
         if {"rotate_key", "edit_target"} <= incidents:
             return True
-        deeds = self.deeds(task, "mark_failed", "mark_success")
         # A listener that is killed, or a worker that Airflow keeps waiting until SIGKILL, cancels nothing.
         return "kill_scheduler" in incidents or (bool({"kill_api", "slow_api"} & incidents) and bool(deeds))
 

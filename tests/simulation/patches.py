@@ -14,6 +14,7 @@ from unittest.mock import patch
 from airflow.providers.common.compat.sdk import AirflowNotFoundException
 
 from airflow_provider_testerarmy import airflow_compat, listener
+from airflow_provider_testerarmy.airflow_compat import records
 from airflow_provider_testerarmy.airflow_compat.tasks import TaskName
 from airflow_provider_testerarmy.hooks import base
 from airflow_provider_testerarmy.lifecycle import claims, service_session, temporary
@@ -198,7 +199,7 @@ class _Airflow:
             for task in self._database.tasks
             if task.dag_run.run_id == run_id and task.state in ("failed", "skipped", "success")
             if (stored := self._stored(task, key)) is not None
-            if task.state != "success" or stored["stage"] == "open"
+            if records.is_left(task.state, stored)
         ]
 
     def in_background(self, work: Callable[..., None], *arguments: Any) -> None:

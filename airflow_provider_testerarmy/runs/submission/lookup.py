@@ -61,6 +61,7 @@ class _Search:
     :param matching: new runs that match the request.
     :param doubtful: new runs of the same target that differ from the request.
     :param contested: whether another task claimed the run at the same time, or Airflow did not tell.
+    :param unstored: whether Airflow did not store the claim of the run, and so perhaps not that of another task.
     """
 
     expected: frozenset[str] | None
@@ -70,6 +71,7 @@ class _Search:
     matching: list[RunResult] = field(default_factory=list)
     doubtful: list[RunResult] = field(default_factory=list)
     contested: bool = False
+    unstored: bool = False
 
 
 def find(setting: Setting, intent: Intent, looks: Iterable[float] = BRIEF_LOOKS) -> Flow[Submitted | None]:
@@ -149,7 +151,9 @@ def _last_word(setting: Setting, search: _Search, named: tuple[RunId, ...]) -> F
     left = (*search.matching, *search.doubtful)
     if left:
         return _unclear(
-            "a new run of the same target was found, but it may belong to another task", _ids(left)
+            "a new run of the same target was found, but it may belong to another task",
+            _ids(left),
+            look_again=search.unstored,
         )
     return _unclear("the response named runs that the service does not list", named) if named else None
 
@@ -210,7 +214,9 @@ def _is_ours(setting: Setting, search: _Search, settled: Submitted) -> Flow[bool
         return True
     if not _unclaimed(setting, search, submission):
         return False
-    setting.claims.claim(submission.run_ids)
+    search.unstored = not setting.claims.claim(submission.run_ids)
+    if search.unstored:
+        return False
     yield from pause(min(CLAIM_SETTLES, search.unclaimed_for))
     search.contested = setting.claims.of_others(submission.run_ids) != frozenset()
     return not search.contested

@@ -149,6 +149,8 @@ class Record:
         generation.
     :param title: the title of the whole target at the service; empty if it is unknown. A try that only reconnects,
         or runs a part of the tests, does not read it.
+    :param unstopped: whether the task was stopped, and could not stop its runs. The listener does that then,
+        whatever state the task is in.
     """
 
     asked: Asked
@@ -185,6 +187,7 @@ class Record:
     chosen: str = ""
     taken: tuple[RunId, ...] = ()
     title: str = ""
+    unstopped: bool = False
 
     @property
     def answer(self) -> Answer | None:

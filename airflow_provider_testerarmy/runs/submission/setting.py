@@ -62,8 +62,8 @@ class Claims(Protocol):
         :param most: the most claims to read. Each is one call to Airflow.
         """
 
-    def claim(self, run_ids: tuple[RunId, ...]) -> None:
-        """Claim the runs for this task."""
+    def claim(self, run_ids: tuple[RunId, ...]) -> bool:
+        """Claim the runs for this task; False if Airflow does not store claims now."""
 
 
 class Allowance(Protocol):

@@ -75,6 +75,9 @@ def to_json(record: Record) -> dict[str, Any]:
     # A version that does not know temporary targets ignores this field, and leaves the target.
     if record.temporary is not None:
         data["temporary"] = asdict(record.temporary)
+    # A version that does not know this field leaves the runs of a task that a user marked as succeeded.
+    if record.unstopped:
+        data["unstopped"] = True
     # A version that does not know searches judges the carried runs, which include the failures, beside its own.
     if record.search is not None:
         data["search"] = search.to_json(record.search)
@@ -199,6 +202,7 @@ def _read(data: Mapping[str, Any]) -> Record:
         str(data.get("chosen", "")),
         tuple(unpack(data.get("taken", ()))),
         str(data.get("title", "")),
+        bool(data.get("unstopped", False)),
     )
 
 

@@ -140,6 +140,13 @@ def test_when_airflow_does_not_say_nothing_is_guessed():
     assert (found.end, found.look_again, found.candidates) == (SubmitEnd.UNCLEAR, True, ("a",))
 
 
+def test_a_run_is_not_adopted_while_airflow_refuses_claims():
+    """It may have refused the claim of the task that started the run."""
+    found, _ = look(page(run("a", 1)), claims=Claims(refused=99))
+    assert (found.end, found.look_again, found.candidates) == (SubmitEnd.UNCLEAR, True, ("a",))
+    assert look(page(run("a", 1)), claims=Claims(refused=1))[0].submission == adopted("a")
+
+
 def test_without_candidates_airflow_is_not_asked():
     claims = Claims(answers=False)
     assert look(page(), claims=claims)[0] is None
