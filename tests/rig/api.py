@@ -52,6 +52,13 @@ class AirflowApi:
         }
         return str(self.rest.post(f"/dags/{dag_id}/dagRuns", body)["dag_run_id"])
 
+    def pause_dag(self, dag_id: str) -> None:
+        """Pause the DAG, and fail its runs that have not finished."""
+        self.rest.patch(f"/dags/{dag_id}", {"is_paused": True})
+        for run in self.dag_runs(dag_id):
+            if run["state"] not in FINISHED_RUN:
+                self.set_dag_run_state(dag_id, run["dag_run_id"], "failed")
+
     def dag_run(self, dag_id: str, run_id: str) -> Json:
         """Return one DAG run."""
         return dict(self.rest.get(_run(dag_id, run_id)))
