@@ -100,7 +100,7 @@ class _Stopper:
             return replace(part, state=PartState.STARTED, submission=found.submission)
         self._log.warning("The %s may be running: %s. Check the dashboard.", label, found.message)
         # A short search may see a run too late to tell whose it is, or a part of a group. A later one can tell.
-        again = found.look_again or not self._patient
+        again = found.look_again or (not self._patient and bool(setting.service.active_statuses))
         # Candidates and reason come from the service, and a record has a size limit.
         state = part.state if again else PartState.UNCLEAR
         return replace(part, state=state, candidates=found.candidates[:20], reason=found.message[:300])
