@@ -41,6 +41,8 @@ class TaskClaims:
         self._identity = identity
         self._get = read
         self._writes = writes
+        #: Whether Airflow has refused claims for long, as it does where tasks may not write Variables.
+        self.given_up = False
 
     def of_others(self, run_ids: tuple[RunId, ...], *, most: int = 50) -> frozenset[RunId] | None:
         """The runs that another task has claimed; None if Airflow does not answer, which proves nothing."""
@@ -75,11 +77,16 @@ class TaskClaims:
 
 
 def claim_patiently(claims: TaskClaims, run_ids: tuple[RunId, ...]) -> Flow[None]:
-    """Store the claim of new runs, if Airflow stores it within half a minute. A failure is only logged."""
-    for _ in range(ATTEMPTS):
+    """Store the claim of new runs, if Airflow stores it within half a minute. A failure is only logged.
+
+    After such a failure, the claims of further requests have one attempt each: a task may send hundreds.
+    """
+    for _ in range(1 if claims.given_up else ATTEMPTS):
         if claims.claim(run_ids):
             return
-        yield from pause(AGAIN_AFTER)
+        if not claims.given_up:
+            yield from pause(AGAIN_AFTER)
+    claims.given_up = True
     log.warning(
         "Airflow did not store that this task started run %s. A task that loses an answer may take it for its own.",
         run_ids[0],
