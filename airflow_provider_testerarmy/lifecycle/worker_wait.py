@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final
 
 from airflow_provider_testerarmy import metrics
-from airflow_provider_testerarmy.lifecycle.interrupts import Interrupts
+from airflow_provider_testerarmy.lifecycle.interrupts import Interrupted, Interrupts
 from airflow_provider_testerarmy.lifecycle.options import Options
 from airflow_provider_testerarmy.lifecycle.record_store import RecordStore
 from airflow_provider_testerarmy.lifecycle.service_session import ServiceSession
@@ -121,6 +122,14 @@ class Waiter:
         if cancelled or self._ended_late(checked.results.values()):
             return replace(waited, results=checked.results)
         return checked
+
+    def check_cancelled(self, run_ids: Sequence[RunId]) -> None:
+        """Poll the runs that a deadline has cancelled. The last poll may have missed the end of a run."""
+        known = self.known(run_ids)
+        if any(run_id not in known or not known[run_id].finished for run_id in run_ids):
+            # A kill that arrives now has nothing left to stop.
+            with suppress(Interrupted):
+                self.check_once(run_ids)
 
     def ended_in_time(self, known: Mapping[RunId, RunResult], run_ids: Sequence[RunId]) -> bool:
         """Whether every run is known to have ended by itself, and by the deadline."""

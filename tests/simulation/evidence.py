@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from tests.simulation.database import TERMINAL, TaskInstance
 from tests.simulation.network import Sent
+from tests.simulation.plan import PlannedTask
 from tests.simulation.vendor import Entry
 from tests.simulation.world import Outcome
 
@@ -15,6 +16,8 @@ from tests.simulation.world import Outcome
 MARGIN = 30.0
 #: Seconds for which a request may be on its way, and a new run may be missing from lists, to be found by the look.
 LOOKS = 40.0
+#: The same where a worker was killed: the next try begins to look within seconds.
+LOOKS_AFTER_KILL = 31.0
 #: Seconds from the list of runs before a request to the request itself.
 LISTED = 5.0
 #: Seconds for an answer to a request to start runs. Until then, no other task takes its runs.
@@ -24,6 +27,11 @@ PROMPT_ANSWER = 2.0
 def _task_of(peer: str) -> str:
     """The name of the task whose try a process is; that of the process itself for any other."""
     return peer.partition(" try ")[0]
+
+
+def is_round_before(entry: Entry, later: Entry) -> bool:
+    """Whether one try has sent both, this one first."""
+    return entry.peer == later.peer and entry.at < later.at
 
 
 def _is_unsettled(sent: Sent) -> bool:
@@ -112,7 +120,13 @@ class Evidence:
         kept = max(
             (fault.seconds for fault in self.outcome.faults if fault.kind == "slow_before"), default=0.0
         )
-        return kept + self.outcome.plan.list_lag > LOOKS
+        return kept + self.outcome.plan.list_lag > (LOOKS_AFTER_KILL if self._killed else LOOKS)
+
+    @property
+    def _killed(self) -> bool:
+        """Whether a worker was killed, so that it could not finish what it did."""
+        killed = {"kill_worker", "kill_task", "kill_supervisor", "evict"}
+        return any(each.what in killed for each in self.outcome.plan.incidents)
 
     def state_at(self, task: TaskInstance, when: float) -> str | None:
         """The state that a task had just before a moment."""
@@ -122,6 +136,24 @@ class Evidence:
     def ended_by(self, run_id: str, when: float) -> str:
         """How a run had ended by then; ``active`` if it had not."""
         return "active" if self.vendor.ended_at(run_id) > when else self.vendor.state_of(run_id)
+
+    def _counted(self, planned: PlannedTask, entries: Sequence[Entry], run_id: str, when: float) -> str:
+        """How the last run of a test had ended, or the one that counts for the test.
+
+        Where the whole group runs again to confirm the failure of one test, the results of the others stay.
+        """
+        end, known = self.ended_by(run_id, when), self.vendor.store.runs
+        if not planned.confirm or end != "failed":
+            return end
+        (last,) = (entry for entry in entries if run_id in entry.run_ids)
+        first = [
+            self.ended_by(one, when)
+            for entry in entries
+            if is_round_before(entry, last)
+            for one in entry.run_ids
+            if known[one].test.id == known[run_id].test.id
+        ][:1]
+        return "passed" if first == ["passed"] else end
 
     def _of_the_same_tests(self, entries: Sequence[Entry]) -> Iterator[tuple[Entry, set[str], Entry]]:
         """Each submission, with the last one before it that has one of its tests, and their last runs."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.simulation.database import TERMINAL, TaskInstance
-from tests.simulation.evidence import MARGIN, Evidence
+from tests.simulation.evidence import MARGIN, Evidence, is_round_before
 from tests.simulation.plan import Incident, PlannedTask
 from tests.simulation.vendor import Entry
 from tests.simulation.world import Outcome
@@ -79,7 +79,7 @@ class _Judge(Evidence):
                 continue
             worth = {"errored", "cancelled", "unknown"}
             # The verdict counts what a try has run before a confirming round, too.
-            rounds = [each for each in entries if planned.confirm and _is_round_before(each, before)]
+            rounds = [each for each in entries if planned.confirm and is_round_before(each, before)]
             ends |= worth & {self.ended_by(run_id, entry.at) for each in rounds for run_id in each.run_ids}
             if planned.retry_failed_tests or planned.confirm:
                 worth.add("failed")
@@ -142,9 +142,7 @@ class _Judge(Evidence):
         left = sorted(own.keys() & self.vendor.store.catalog.groups.keys())
         # A worker that is lost during a request may have started runs of the group. The listener searches them, and
         # deletes the group with its last attempt.
-        killed = {"kill_worker", "kill_task", "kill_supervisor", "evict"}
-        lost = killed & {each.what for each in self.outcome.plan.incidents}
-        promised = LAST_ATTEMPT if lost else PROMISED
+        promised = LAST_ATTEMPT if self._killed else PROMISED
         if left and self.outcome.world.now > max(task.end_date, self.outcome.calm_since) + promised:
             what = f"group {left[0][:8]}, created at {own[left[0]]:.2f}, is left; the task is {task.state}"
             yield Violation("never left behind", task.name, f"{what} since {task.end_date:.2f}")
@@ -160,18 +158,20 @@ class _Judge(Evidence):
         """Whether a world had one of the limits that docs/reliability.md lists for this promise."""
         incidents = {incident.what for incident in self.outcome.plan.incidents}
         # With two tasks that ask for the same, or runs of somebody else, a lost answer cannot be settled.
-        killed = incidents & {"kill_worker", "kill_task", "kill_supervisor", "evict"}
         unanswered = any(each.details.get("match") in ("post", "all") for each in self.outcome.plan.incidents)
         deeds = self.deeds(task, "mark_failed", "mark_success")
-        if (killed or unanswered) and (self._ambiguous or self._has_twin(task)):
+        if (self._killed or unanswered) and (self._ambiguous or self._has_twin(task)):
             return True
         # A record of the version before names no target, so nobody can look up a request whose worker was lost, or
         # killed because it waited for the answer when a user marked the task.
-        if "upgrade" in incidents and (killed or (unanswered and deeds)):
+        if "upgrade" in incidents and (self._killed or (unanswered and deeds)):
             return True
         errors = [worker.error for worker in self.outcome.workers if worker.task is task]
         if errors[-1:] == ["SubmissionUnclear"]:
             # The task says which runs may be its own, and a person decides.
+            return True
+        # The task has sent such a request again, and waits for the second run only.
+        if self._is_late:
             return True
         # A record of another target that the current key has not signed may be forged, so nothing is touched.
         if {"rotate_key", "edit_target"} <= incidents:
@@ -209,7 +209,7 @@ class _Judge(Evidence):
             last = {known[run_id].test.id: run_id for run_id in run_ids}
             if planned.kind == "test":
                 last = {known[run_ids[-1]].test.id: run_ids[-1]}
-            ends = {self.ended_by(run_id, change.at) for run_id in last.values()}
+            ends = {self._counted(planned, entries, run_id, change.at) for run_id in last.values()}
             if "passed" not in ends or not ends <= {"passed", "skipped"}:
                 what = f"passed at {change.at:.2f} with its runs {', '.join(sorted(ends))}"
                 yield Violation("never passed without a pass", task.name, what)
@@ -362,8 +362,3 @@ def _is_tolerable(incident: Incident) -> bool:
 def _limit(planned: PlannedTask) -> float:
     """Seconds after which a try times out."""
     return min(planned.timeout, planned.execution_timeout or planned.timeout)
-
-
-def _is_round_before(entry: Entry, later: Entry) -> bool:
-    """Whether one try has sent both, this one first."""
-    return entry.peer == later.peer and entry.at < later.at

@@ -6,10 +6,10 @@ A new run that differs from the request is neither adopted nor ignored: it makes
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Final, TypeVar
 
 from airflow_provider_testerarmy.runs.flow import Flow, ask, pause
 from airflow_provider_testerarmy.runs.results import RunId, RunResult
@@ -32,6 +32,8 @@ from airflow_provider_testerarmy.runs.submission.setting import (
 )
 from airflow_provider_testerarmy.runs.text import name_runs
 
+T = TypeVar("T")
+
 #: Seconds before each read of the list. After a gateway's 504, the service may still be processing the request, and
 #: a replica may show a new run late. Only the last read can prove that nothing was started.
 LOOKS: Final = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0)
@@ -44,6 +46,9 @@ EFFECT_WITHIN: Final = timedelta(minutes=10)
 #: Seconds for which a run must stay unclaimed before a task adopts it. A task claims its own runs as soon as it has
 #: their ids.
 UNCLAIMED_FOR: Final = 4.0
+#: Another task stores its record, then its claim. If Airflow is slow, both may take as long as the slowest call
+#: of this task did, so the time above grows by as many such calls.
+CALLS_UNTIL_CLAIMED: Final = 3
 #: Claims are deleted after a day. After that, a run of an older intent may be any task's.
 CLAIMS_TELL_FOR: Final = timedelta(hours=23)
 #: Seconds between writing a claim and reading it back. If two tasks claim the same run, the later one keeps it.
@@ -56,22 +61,36 @@ class _Search:
 
     :param expected: the tests that a group run starts; None for a request that starts one run.
     :param companions: tests that may run in addition, e.g. a preparation test.
-    :param unclaimed_for: seconds, see :data:`UNCLAIMED_FOR`.
+    :param at_least: the least time for which a run must stay unclaimed, in seconds; see :data:`UNCLAIMED_FOR`.
+    :param slowest: seconds that the slowest call for claims took.
     :param first_seen: when each run was first seen, in seconds since the epoch.
     :param matching: new runs that match the request.
     :param doubtful: new runs of the same target that differ from the request.
     :param contested: whether another task claimed the run at the same time, or Airflow did not tell.
     :param unstored: whether Airflow did not store the claim of the run, and so perhaps not that of another task.
+    :param too_early: whether the runs had not been unclaimed for long enough.
     """
 
     expected: frozenset[str] | None
     companions: frozenset[str]
-    unclaimed_for: float
+    at_least: float
+    slowest: float = 0.0
     first_seen: dict[RunId, float] = field(default_factory=dict)
     matching: list[RunResult] = field(default_factory=list)
     doubtful: list[RunResult] = field(default_factory=list)
     contested: bool = False
     unstored: bool = False
+    too_early: bool = False
+
+    @property
+    def slack(self) -> float:
+        """Seconds to add to each wait for the claim of another task."""
+        return CALLS_UNTIL_CLAIMED * self.slowest
+
+    @property
+    def unclaimed_for(self) -> float:
+        """Seconds for which a run must stay unclaimed."""
+        return self.at_least + self.slack
 
 
 def find(setting: Setting, intent: Intent, looks: Iterable[float] = BRIEF_LOOKS) -> Flow[Submitted | None]:
@@ -116,7 +135,7 @@ def look_up(
         seen = yield from with_retries(setting, lambda: _new_runs(setting, scope, intent))
         if isinstance(seen, ServiceFault):
             return _no_look(seen)
-        others = yield from _claimed_by_others(setting, scope, seen, alone=expected is None)
+        others = yield from _claimed_by_others(setting, search, scope, seen)
         if others is None:
             return _unclear(
                 "it could not be read whether the runs that were found belong to another task",
@@ -136,7 +155,7 @@ def _reads(setting: Setting, search: _Search, looks: tuple[float, ...]) -> Itera
     """Seconds before each read of the list; one more read follows if a new run was seen too late to adopt it."""
     yield from looks
     if setting.claims is not None and search.matching and sum(looks) > UNCLAIMED_FOR:
-        yield UNCLAIMED_FOR
+        yield search.unclaimed_for
 
 
 def _last_word(setting: Setting, search: _Search, named: tuple[RunId, ...]) -> Flow[Submitted | None]:
@@ -153,7 +172,7 @@ def _last_word(setting: Setting, search: _Search, named: tuple[RunId, ...]) -> F
         return _unclear(
             "a new run of the same target was found, but it may belong to another task",
             _ids(left),
-            look_again=search.unstored,
+            look_again=search.unstored or search.too_early,
         )
     return _unclear("the response named runs that the service does not list", named) if named else None
 
@@ -178,16 +197,15 @@ def reconcile(
 
 
 def _claimed_by_others(
-    setting: Setting, scope: Scope, seen: list[tuple[RunResult, Match]], *, alone: bool
+    setting: Setting, search: _Search, scope: Scope, seen: list[tuple[RunResult, Match]]
 ) -> Flow[frozenset[RunId] | None]:
-    """The runs that another task has claimed; None if that cannot be read.
-
-    :param alone: whether the request starts one run, so that the list may show a group's run without the group.
-    """
-    if setting.claims is None or not seen:
+    """The runs that another task has claimed; None if that cannot be read."""
+    claims = setting.claims
+    if claims is None or not seen:
         return frozenset()
-    others = setting.claims.of_others(_ids(run for run, _ in seen))
-    for run, _ in seen if alone else ():
+    others = _timed(setting, search, lambda: claims.of_others(_ids(run for run, _ in seen)))
+    # If the request starts one run, the list may show a group's run without the group.
+    for run, _ in seen if search.expected is None else ():
         if others is None or run.run_id in others:
             continue
         in_group = yield from is_in_anothers_group(setting, scope, run)
@@ -210,24 +228,32 @@ def _sort(
 def _is_ours(setting: Setting, search: _Search, settled: Submitted) -> Flow[bool]:
     """Claim the runs, unless another task may still claim them; return whether they are this task's."""
     submission = settled.submission
-    if setting.claims is None or submission is None:
+    claims = setting.claims
+    if claims is None or submission is None:
         return True
-    if not _unclaimed(setting, search, submission):
+    search.too_early = not _unclaimed(setting, search, submission)
+    if search.too_early:
         return False
-    search.unstored = not setting.claims.claim(submission.run_ids)
+    search.unstored = not _timed(setting, search, lambda: claims.claim(submission.run_ids))
     if search.unstored:
         return False
-    yield from pause(min(CLAIM_SETTLES, search.unclaimed_for))
-    search.contested = setting.claims.of_others(submission.run_ids) != frozenset()
+    yield from pause(min(CLAIM_SETTLES, search.at_least) + search.slack)
+    search.contested = claims.of_others(submission.run_ids) != frozenset()
     return not search.contested
 
 
 def _unclaimed(setting: Setting, search: _Search, submission: Submission) -> bool:
     """Whether the runs have been unclaimed for long enough."""
-    if setting.claims is None:
-        return True
     latest = max(search.first_seen.get(run_id, setting.clock()) for run_id in submission.run_ids)
     return setting.clock() - latest >= search.unclaimed_for
+
+
+def _timed(setting: Setting, search: _Search, call: Callable[[], T]) -> T:
+    """Call Airflow, and note how long it took."""
+    begun = setting.clock()
+    reply = call()
+    search.slowest = max(search.slowest, setting.clock() - begun)
+    return reply
 
 
 def _ids(runs: Iterable[RunResult]) -> tuple[RunId, ...]:
