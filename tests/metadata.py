@@ -10,7 +10,7 @@ from sqlalchemy import create_engine
 from sqlalchemy.orm import Session, scoped_session, sessionmaker
 
 from airflow_provider_testerarmy.airflow_compat import records
-from airflow_provider_testerarmy.airflow_compat.features import DATABASE_EVERYWHERE, Feature
+from airflow_provider_testerarmy.airflow_compat.features import DATABASE_EVERYWHERE, TASK_STATE_STORE, Feature
 
 
 @pytest.fixture(scope="session")
@@ -40,6 +40,18 @@ def tables(empty_database, tmp_path, monkeypatch):
     yield engine
     settings.Session.remove()
     engine.dispose()
+
+
+@pytest.fixture
+def state_store(tables, monkeypatch):
+    """A process of Airflow 3.3 that reads what workers have written into the task state store."""
+    if not TASK_STATE_STORE.available:
+        pytest.skip("the task state store came with Airflow 3.3")
+    from airflow.models.task_state_store import TaskStateStoreModel
+
+    TaskStateStoreModel.__table__.create(tables)
+    monkeypatch.setattr(records, "TASK_STATE_STORE", TASK_STATE_STORE)
+    return tables
 
 
 @pytest.fixture

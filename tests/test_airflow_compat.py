@@ -212,6 +212,37 @@ def test_the_records_of_failed_tasks(database, in_state, monkeypatch):
     assert airflow_compat.stored_by_failed_tasks("shop", "other", "test_runs") == []
 
 
+def test_the_records_of_failed_tasks_in_the_task_state_store(state_store, in_state):
+    """As for Variables: successful tasks only count if their records are open, or say that runs were not stopped."""
+    stored = [
+        ("failed", {}),
+        ("skipped", {}),
+        ("success", {"stage": "concluded"}),
+        ("deferred", {"stage": "open"}),
+        ("success", {"stage": "open"}),
+        ("success", {"stage": "concluded", "unstopped": True}),
+        ("success", {"stage": "concluded", "unstopped": False}),
+        ("success", {"stage": "concluded", "title": "unstopped open"}),
+    ]
+    for number, (state, fields) in enumerate(stored):
+        ti = task_instance(map_index=number)
+        store_state(state_store, ti, {**RECORD, "number": number, **fields})
+        in_state(ti, state)
+    found = airflow_compat.stored_by_failed_tasks("shop", "manual", "test_runs")
+    assert sorted(record["number"] for _task, record in found) == [0, 1, 4, 5]
+    assert airflow_compat.stored_by_failed_tasks("shop", "manual", "other") == []
+
+
+def store_state(engine, ti, value):
+    """Write into the task state store, as the API server does for a worker."""
+    from airflow.models.task_state_store import TaskStateStoreModel
+
+    row = {**vars(ti), "key": "test_runs", "value": json.dumps(value), "dag_run_id": 1}
+    with engine.begin() as link:
+        link.execute(text("PRAGMA foreign_keys=OFF"))
+        link.execute(TaskStateStoreModel.__table__.insert().values(**row))
+
+
 def test_states_that_are_committed_after_the_listener_was_called(database, in_state, monkeypatch):
     """As the API server does when a user fails a DAG run."""
     airflow_compat.write_record(task_instance(), RECORD)

@@ -12,6 +12,7 @@ from airflow_provider_testerarmy.operators.testerarmy import (
     TesterArmyRunTestOperator,
 )
 from airflow_provider_testerarmy.sensors.testerarmy import TesterArmyRunSensor
+from airflow_provider_testerarmy.triggers import watchers
 from tests.simulation.apiserver import ApiServer
 from tests.simulation.database import TERMINAL, DagRun, Database, TaskInstance, TaskSpec
 from tests.simulation.kernel import Process, World
@@ -147,6 +148,8 @@ class Simulation:
         for triggerer in self.triggerers:
             triggerer.process.alive = False
             triggerer.loop.bury()
+            # A loop's watchers refer to it, which keeps both for the life of a real triggerer.
+            watchers._by_loop.pop(triggerer.loop, None)
 
     # -- incidents
 

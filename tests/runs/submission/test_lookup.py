@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from airflow_provider_testerarmy.runs.service import FaultKind, Match, RunRequest, Scope, Submission, Tests
-from airflow_provider_testerarmy.runs.submission.lookup import LOOKS, look_up
+from airflow_provider_testerarmy.runs.submission.lookup import BRIEF_LOOKS, LOOKS, look_up
 from airflow_provider_testerarmy.runs.submission.record import Intent
 from airflow_provider_testerarmy.runs.submission.setting import Setting, SubmitEnd
 from tests.runs.scripted import Claims, Port, World, active, fault, page, script
@@ -295,3 +295,49 @@ def test_a_claim_that_cannot_be_read_back_proves_nothing():
     late = script(*[page()] * (len(LOOKS) - 2), page(run("a", 1)))
     found, _ = look(late, claims=Forgetful())
     assert (found.end, found.candidates, found.look_again) == (SubmitEnd.UNCLEAR, ("a",), True)
+
+
+# -- a slow Airflow
+
+
+class SlowClaims(Claims):
+    """Claims of an Airflow whose every call takes some seconds."""
+
+    def __init__(self, world, seconds, others=()):
+        super().__init__(others)
+        self._world, self._seconds = world, seconds
+
+    def of_others(self, run_ids, *, most=50):
+        self._world.now += self._seconds
+        return super().of_others(run_ids)
+
+    def claim(self, run_ids):
+        self._world.now += self._seconds
+        return super().claim(run_ids)
+
+
+def look_slowly(seconds, looks=LOOKS, others=()):
+    """Look for a run that is there from the first read on."""
+    world = World({"list_candidates": page(run("a", 1)), "list_tests": None})
+    claims = SlowClaims(world, seconds, others)
+    setting = Setting(
+        Port(), RunRequest("test", "t"), None, 60.0, world.clock, world.lines.append, claims=claims
+    )
+    return world.run(look_up(setting, Scope("p"), Intent(NOW, NOW), looks)), world, claims
+
+
+def test_a_run_is_left_to_a_task_that_is_slow_to_claim_it():
+    """Where each call takes nine seconds, its record and its claim take eighteen."""
+    found, world, claims = look_slowly(9.0, others={"a": 3})
+    assert (found, claims.claimed) == (None, [])
+    found, world, claims = look_slowly(9.0)
+    assert found.submission == adopted("a")
+    # The run was first seen after nine seconds, and its claim has 31 more. Another task may write its own meanwhile.
+    assert claims.asked >= 4
+    assert world.slept[-1] == 2.0 + 3 * 9.0
+
+
+def test_a_search_that_is_too_short_for_a_slow_airflow_leaves_the_run_to_a_later_one():
+    found, _, claims = look_slowly(3.0, looks=BRIEF_LOOKS)
+    assert (found.end, found.candidates, found.look_again) == (SubmitEnd.UNCLEAR, ("a",), True)
+    assert claims.claimed == []
