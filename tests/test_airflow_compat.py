@@ -213,7 +213,7 @@ def test_the_records_of_failed_tasks(database, in_state, monkeypatch):
 
 
 def test_the_records_of_failed_tasks_in_the_task_state_store(state_store, in_state):
-    """As for Variables: successful tasks only count if their records are open, or say that runs were not stopped."""
+    """As for Variables: successful tasks only count if something may be left to stop."""
     stored = [
         ("failed", {}),
         ("skipped", {}),

@@ -332,7 +332,7 @@ def test_a_run_is_left_to_a_task_that_is_slow_to_claim_it():
     assert (found, claims.claimed) == (None, [])
     found, world, claims = look_slowly(9.0)
     assert found.submission == adopted("a")
-    # The run was first seen after nine seconds, and its claim has 31 more. Another task may write its own meanwhile.
+    # After its last claim, it waits for one that another task may be writing.
     assert claims.asked >= 4
     assert world.slept[-1] == 2.0 + 3 * 9.0
 
