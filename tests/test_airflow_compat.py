@@ -25,9 +25,9 @@ from airflow_provider_testerarmy import airflow_compat, listener
 from airflow_provider_testerarmy.airflow_compat import FEATURES, Feature, records, tasks
 from airflow_provider_testerarmy.airflow_compat.features import QUEUE_HINTS
 from airflow_provider_testerarmy.plugin import TesterArmyPlugin
-from tests.metadata import database, empty_database, supervised, tables
+from tests.metadata import database, empty_database, state_store, supervised, tables
 
-__all__ = ["database", "empty_database", "supervised", "tables"]
+__all__ = ["database", "empty_database", "state_store", "supervised", "tables"]
 
 VERSION = tuple(map(int, metadata.version("apache-airflow").split(".")[:2]))
 
