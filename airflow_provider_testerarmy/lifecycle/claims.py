@@ -10,7 +10,8 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Final
 
 from airflow_provider_testerarmy import airflow_compat
@@ -43,6 +44,7 @@ class TaskClaims:
         self._writes = writes
         #: Whether Airflow has refused claims for long, as it does where tasks may not write Variables.
         self.given_up = False
+        self.slowest = 0.0
 
     def of_others(self, run_ids: tuple[RunId, ...], *, most: int = 50) -> frozenset[RunId] | None:
         """The runs that another task has claimed; None if Airflow does not answer, which proves nothing."""
@@ -55,7 +57,8 @@ class TaskClaims:
             if (reads := reads + 1) > most:
                 break
             try:
-                note = _read(self._get(_key(run_id)))
+                with self._timed():
+                    note = _read(self._get(_key(run_id)))
             except Exception as error:
                 log.warning("Airflow did not say whether another task started run %s: %s", run_id, error)
                 return None
@@ -69,11 +72,23 @@ class TaskClaims:
             return True
         note = json.dumps({"by": self._identity, "at": time.time(), "runs": pack(run_ids)})
         try:
-            airflow_compat.set_variable(_first(run_ids), note, "A test run, and the task that started it.")
+            with self._timed():
+                airflow_compat.set_variable(
+                    _first(run_ids), note, "A test run, and the task that started it."
+                )
         except Exception as error:
             log.info("Airflow did not store which task started run %s: %s", run_ids[0], error)
             return False
         return True
+
+    @contextmanager
+    def _timed(self) -> Iterator[None]:
+        """Measure one call to Airflow."""
+        begun = time.monotonic()
+        try:
+            yield
+        finally:
+            self.slowest = max(self.slowest, time.monotonic() - begun)
 
 
 def claim_patiently(claims: TaskClaims, run_ids: tuple[RunId, ...]) -> Flow[None]:

@@ -207,6 +207,7 @@ class Claims:
         self._others = dict(others)
         self._answers = answers
         self._refused = refused
+        self.slowest = 0.0
         self.asked = 0
         self.claimed = []
 

@@ -103,7 +103,7 @@ PLANTS: dict[str, Plant] = {
     "claims-ignored": Plant(
         "a lost run is adopted although another task has claimed it",
         "runs.submission.lookup",
-        "        others = yield from _claimed_by_others(setting, search, scope, seen)",
+        "        others = yield from _claimed_by_others(setting, scope, seen, alone=expected is None)",
         "        others = frozenset()",
     ),
 }

@@ -6,10 +6,10 @@ A new run that differs from the request is neither adopted nor ignored: it makes
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import Final, TypeVar
+from typing import Final
 
 from airflow_provider_testerarmy.runs.flow import Flow, ask, pause
 from airflow_provider_testerarmy.runs.results import RunId, RunResult
@@ -24,6 +24,7 @@ from airflow_provider_testerarmy.runs.service import (
 from airflow_provider_testerarmy.runs.submission.neighbours import is_in_anothers_group
 from airflow_provider_testerarmy.runs.submission.record import Intent
 from airflow_provider_testerarmy.runs.submission.setting import (
+    Claims,
     Setting,
     SubmitEnd,
     Submitted,
@@ -31,8 +32,6 @@ from airflow_provider_testerarmy.runs.submission.setting import (
     with_retries,
 )
 from airflow_provider_testerarmy.runs.text import name_runs
-
-T = TypeVar("T")
 
 #: Seconds before each read of the list. After a gateway's 504, the service may still be processing the request, and
 #: a replica may show a new run late. Only the last read can prove that nothing was started.
@@ -61,8 +60,7 @@ class _Search:
 
     :param expected: the tests that a group run starts; None for a request that starts one run.
     :param companions: tests that may run in addition, e.g. a preparation test.
-    :param at_least: the least time for which a run must stay unclaimed, in seconds; see :data:`UNCLAIMED_FOR`.
-    :param slowest: seconds that the slowest call for claims took.
+    :param unclaimed_for: seconds, see :data:`UNCLAIMED_FOR`; more if Airflow is slow.
     :param first_seen: when each run was first seen, in seconds since the epoch.
     :param matching: new runs that match the request.
     :param doubtful: new runs of the same target that differ from the request.
@@ -73,24 +71,13 @@ class _Search:
 
     expected: frozenset[str] | None
     companions: frozenset[str]
-    at_least: float
-    slowest: float = 0.0
+    unclaimed_for: float
     first_seen: dict[RunId, float] = field(default_factory=dict)
     matching: list[RunResult] = field(default_factory=list)
     doubtful: list[RunResult] = field(default_factory=list)
     contested: bool = False
     unstored: bool = False
     too_early: bool = False
-
-    @property
-    def slack(self) -> float:
-        """Seconds to add to each wait for the claim of another task."""
-        return CALLS_UNTIL_CLAIMED * self.slowest
-
-    @property
-    def unclaimed_for(self) -> float:
-        """Seconds for which a run must stay unclaimed."""
-        return self.at_least + self.slack
 
 
 def find(setting: Setting, intent: Intent, looks: Iterable[float] = BRIEF_LOOKS) -> Flow[Submitted | None]:
@@ -135,7 +122,7 @@ def look_up(
         seen = yield from with_retries(setting, lambda: _new_runs(setting, scope, intent))
         if isinstance(seen, ServiceFault):
             return _no_look(seen)
-        others = yield from _claimed_by_others(setting, search, scope, seen)
+        others = yield from _claimed_by_others(setting, scope, seen, alone=expected is None)
         if others is None:
             return _unclear(
                 "it could not be read whether the runs that were found belong to another task",
@@ -155,7 +142,7 @@ def _reads(setting: Setting, search: _Search, looks: tuple[float, ...]) -> Itera
     """Seconds before each read of the list; one more read follows if a new run was seen too late to adopt it."""
     yield from looks
     if setting.claims is not None and search.matching and sum(looks) > UNCLAIMED_FOR:
-        yield search.unclaimed_for
+        yield UNCLAIMED_FOR + _slack(setting.claims)
 
 
 def _last_word(setting: Setting, search: _Search, named: tuple[RunId, ...]) -> Flow[Submitted | None]:
@@ -197,15 +184,16 @@ def reconcile(
 
 
 def _claimed_by_others(
-    setting: Setting, search: _Search, scope: Scope, seen: list[tuple[RunResult, Match]]
+    setting: Setting, scope: Scope, seen: list[tuple[RunResult, Match]], *, alone: bool
 ) -> Flow[frozenset[RunId] | None]:
-    """The runs that another task has claimed; None if that cannot be read."""
-    claims = setting.claims
-    if claims is None or not seen:
+    """The runs that another task has claimed; None if that cannot be read.
+
+    :param alone: whether the request starts one run, so that the list may show a group's run without the group.
+    """
+    if setting.claims is None or not seen:
         return frozenset()
-    others = _timed(setting, search, lambda: claims.of_others(_ids(run for run, _ in seen)))
-    # If the request starts one run, the list may show a group's run without the group.
-    for run, _ in seen if search.expected is None else ():
+    others = setting.claims.of_others(_ids(run for run, _ in seen))
+    for run, _ in seen if alone else ():
         if others is None or run.run_id in others:
             continue
         in_group = yield from is_in_anothers_group(setting, scope, run)
@@ -228,32 +216,28 @@ def _sort(
 def _is_ours(setting: Setting, search: _Search, settled: Submitted) -> Flow[bool]:
     """Claim the runs, unless another task may still claim them; return whether they are this task's."""
     submission = settled.submission
-    claims = setting.claims
-    if claims is None or submission is None:
+    if setting.claims is None or submission is None:
         return True
-    search.too_early = not _unclaimed(setting, search, submission)
+    search.too_early = not _unclaimed(setting, setting.claims, search, submission)
     if search.too_early:
         return False
-    search.unstored = not _timed(setting, search, lambda: claims.claim(submission.run_ids))
+    search.unstored = not setting.claims.claim(submission.run_ids)
     if search.unstored:
         return False
-    yield from pause(min(CLAIM_SETTLES, search.at_least) + search.slack)
-    search.contested = claims.of_others(submission.run_ids) != frozenset()
+    yield from pause(min(CLAIM_SETTLES, search.unclaimed_for) + _slack(setting.claims))
+    search.contested = setting.claims.of_others(submission.run_ids) != frozenset()
     return not search.contested
 
 
-def _unclaimed(setting: Setting, search: _Search, submission: Submission) -> bool:
+def _unclaimed(setting: Setting, claims: Claims, search: _Search, submission: Submission) -> bool:
     """Whether the runs have been unclaimed for long enough."""
     latest = max(search.first_seen.get(run_id, setting.clock()) for run_id in submission.run_ids)
-    return setting.clock() - latest >= search.unclaimed_for
+    return setting.clock() - latest >= search.unclaimed_for + _slack(claims)
 
 
-def _timed(setting: Setting, search: _Search, call: Callable[[], T]) -> T:
-    """Call Airflow, and note how long it took."""
-    begun = setting.clock()
-    reply = call()
-    search.slowest = max(search.slowest, setting.clock() - begun)
-    return reply
+def _slack(claims: Claims) -> float:
+    """Seconds to add to each wait for the claim of another task."""
+    return CALLS_UNTIL_CLAIMED * claims.slowest
 
 
 def _ids(runs: Iterable[RunResult]) -> tuple[RunId, ...]:

@@ -54,7 +54,12 @@ class Journal(Protocol):
 
 
 class Claims(Protocol):
-    """The claims of this Airflow: which task owns which run."""
+    """The claims of this Airflow: which task owns which run.
+
+    :ivar slowest: seconds that the slowest call to Airflow has taken.
+    """
+
+    slowest: float
 
     def of_others(self, run_ids: tuple[RunId, ...], *, most: int = 50) -> frozenset[RunId] | None:
         """Those of the runs that another task has claimed; None if the claims cannot be read now.

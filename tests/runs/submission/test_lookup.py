@@ -306,6 +306,7 @@ class SlowClaims(Claims):
     def __init__(self, world, seconds, others=()):
         super().__init__(others)
         self._world, self._seconds = world, seconds
+        self.slowest = seconds
 
     def of_others(self, run_ids, *, most=50):
         self._world.now += self._seconds
