@@ -312,7 +312,7 @@ class Lifecycle:
         ending = _ENDINGS.get(waited.end, Ending.ERROR)
         follows = self._finisher.retry_follows(wait_error(waited, run_ids))
         fate = self._finisher.end(ending, follows=follows)
-        if ending is Ending.DEADLINE and fate is StopResult.STOPPED:
+        if fate is StopResult.STOPPED:
             self.waiter.check_cancelled(run_ids)
         known = {**waited.results, **self.waiter.known(run_ids)}
         self._book_time(known.values())

@@ -124,7 +124,7 @@ class Waiter:
         return checked
 
     def check_cancelled(self, run_ids: Sequence[RunId]) -> None:
-        """Poll the runs that a deadline has cancelled. The last poll may have missed the end of a run."""
+        """Poll runs that were cancelled without a final status. The last poll may have missed the end of one."""
         known = self.known(run_ids)
         if any(run_id not in known or not known[run_id].finished for run_id in run_ids):
             # A kill that arrives now has nothing left to stop.
