@@ -21,6 +21,7 @@ from airflow_provider_testerarmy.exceptions import (
 from airflow_provider_testerarmy.operators.testerarmy import (
     TesterArmyRunPromptOperator,
 )
+from airflow_provider_testerarmy.runs.awaiting.wait_end import WaitEnd
 from airflow_provider_testerarmy.sandbox.state import DEFAULT_API_KEY
 from airflow_provider_testerarmy.sandbox.testerarmy import catalog
 from tests.lifecycle.conftest import LOGIN
@@ -250,6 +251,16 @@ def test_a_deferral_that_airflow_ends_stops_the_runs(tries, service):
     assert set(cancelled(service)) == set(started(service))
     assert tries.record["stage"] == "concluded"
     assert tries.summary["verdict"] == "cancelled"
+
+
+@pytest.mark.parametrize("end", [WaitEnd.DEADLINE, WaitEnd.UNAVAILABLE, WaitEnd.LOST])
+def test_runs_that_passed_while_nobody_could_see_it_pass(tries, service, end):
+    """The batch is cancelled, which ended runs ignore. A last poll shows that they had passed."""
+    task = group(deferrable=True)
+    tries.execute(task)
+    service.control.clock.advance(30)
+    summary = tries.resume(task, "execute_complete", {"event": {"version": 1, "end": str(end)}})
+    assert summary["verdict"] == "passed", summary
 
 
 # -- the report
